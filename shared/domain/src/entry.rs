@@ -1,0 +1,266 @@
+//! Commands (what a line asks for) and entries (what the ledger holds for good).
+
+use crate::account::Repayment;
+use crate::calendar::Period;
+use crate::id::{LineId, MemberId, Reference};
+use crate::lot::Slice;
+use crate::money::{Money, Points};
+use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::{self, Write};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    Accrual,
+    Redemption,
+    Reversal,
+    Adjustment,
+}
+
+impl EntryKind {
+    pub const ALL: [EntryKind; 4] =
+        [EntryKind::Accrual, EntryKind::Redemption, EntryKind::Reversal, EntryKind::Adjustment];
+
+    /// The word in files, paths and reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            EntryKind::Accrual => "accrual",
+            EntryKind::Redemption => "redemption",
+            EntryKind::Reversal => "reversal",
+            EntryKind::Adjustment => "adjustment",
+        }
+    }
+
+    /// The letter in keys.
+    pub const fn code(self) -> &'static str {
+        match self {
+            EntryKind::Accrual => "a",
+            EntryKind::Redemption => "r",
+            EntryKind::Reversal => "v",
+            EntryKind::Adjustment => "j",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl fmt::Display for EntryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// One event as its line reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    pub line: LineId,
+    pub reference: Reference,
+    pub member: MemberId,
+    pub occurred_at: DateTime<FixedOffset>,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A sale that earns points.
+    Accrue { amount: Money },
+    /// Points spent; `bill` is what the member buys with them and with money.
+    Redeem { points: Points, bill: Option<Money> },
+    /// Takes an earlier event of the same line back, in part or (without a
+    /// number) whatever is left of it. A sale is reversed by amount, points by points.
+    Reverse { kind: EntryKind, reference: Reference, amount: Option<Money>, points: Option<Points> },
+    /// Points given without a sale.
+    Grant { points: Points },
+}
+
+impl Command {
+    pub fn kind(&self) -> EntryKind {
+        match self.action {
+            Action::Accrue { .. } => EntryKind::Accrual,
+            Action::Redeem { .. } => EntryKind::Redemption,
+            Action::Reverse { .. } => EntryKind::Reversal,
+            Action::Grant { .. } => EntryKind::Adjustment,
+        }
+    }
+
+    pub fn occurred(&self) -> DateTime<Utc> {
+        self.occurred_at.to_utc()
+    }
+
+    pub fn amount(&self) -> Option<Money> {
+        match &self.action {
+            Action::Accrue { amount } => Some(*amount),
+            Action::Redeem { bill, .. } => *bill,
+            Action::Reverse { amount, .. } => *amount,
+            Action::Grant { .. } => None,
+        }
+    }
+
+    pub fn points(&self) -> Option<Points> {
+        match &self.action {
+            Action::Accrue { .. } => None,
+            Action::Redeem { points, .. } | Action::Grant { points } => Some(*points),
+            Action::Reverse { points, .. } => *points,
+        }
+    }
+
+    /// `kind:reference` of what a reversal takes back.
+    pub fn reverses(&self) -> Option<String> {
+        match &self.action {
+            Action::Reverse { kind, reference, .. } => Some(format!("{kind}:{reference}")),
+            Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => None,
+        }
+    }
+
+    /// SHA-256 over everything the caller said. The moment counts, not the
+    /// offset it was written with.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut text = String::with_capacity(160);
+        self.write_canonical(&mut text);
+        Sha256::digest(text).into()
+    }
+
+    fn write_canonical(&self, text: &mut String) {
+        let amount = self.amount().map_or(0, Money::minor);
+        let points = self.points().map_or(0, Points::get);
+        let reverses = self.reverses().unwrap_or_default();
+        let occurred = rfc3339_utc(self.occurred());
+        let Self { line, reference, member, .. } = self;
+        let kind = self.kind();
+        // Writing to a String cannot fail.
+        let _ = write!(text, "1|{line}|{kind}|{reference}|{member}|{occurred}|{amount}|{points}|{reverses}");
+    }
+
+    /// The first field in which a repeated event differs from the recorded one.
+    pub fn differing_field(&self, recorded: &Command) -> Option<&'static str> {
+        let differences = [
+            ("member", self.member != recorded.member),
+            ("occurred_at", self.occurred() != recorded.occurred()),
+            ("reverses", self.reverses() != recorded.reverses()),
+            ("amount", self.amount() != recorded.amount()),
+            ("points", self.points() != recorded.points()),
+        ];
+        differences.into_iter().find(|(_, differs)| *differs).map(|(field, _)| field)
+    }
+}
+
+/// One business event in the ledger. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub command: Command,
+    /// The period of the event's own time.
+    pub home: Period,
+    /// The period that clears it: its home, or a later one if it came late.
+    pub booked: Period,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Points issued, by an accrual or an adjustment; none for a sale too small.
+    /// A sponsor's lot follows the line's own.
+    Issued {
+        slices: Vec<Slice>,
+        repaid: Vec<Repayment>,
+    },
+    Redeemed {
+        value: Money,
+        slices: Vec<Slice>,
+    },
+    /// Points given back to the lots they came from, last slice first.
+    Returned {
+        original: Original,
+        before: Points,
+        points: Points,
+        value: Money,
+        repaid: Vec<Repayment>,
+    },
+    /// Points of a reversed accrual or adjustment: taken from their lot, and
+    /// what was spent already is owed.
+    Withdrawn {
+        original_at: DateTime<Utc>,
+        amount: Money,
+        taken: Vec<Slice>,
+        owed: Vec<Slice>,
+    },
+}
+
+/// What the rating of a returned redemption needs of the original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    pub at: DateTime<Utc>,
+    pub value: Money,
+    pub slices: Vec<Slice>,
+}
+
+impl Entry {
+    pub fn is_late(&self) -> bool {
+        self.booked != self.home
+    }
+
+    /// Points issued, redeemed, given back or withdrawn.
+    pub fn points(&self) -> Result<Points, crate::money::OutOfRange> {
+        match &self.outcome {
+            Outcome::Issued { slices, .. } | Outcome::Redeemed { slices, .. } => sum(slices),
+            Outcome::Returned { points, .. } => Ok(*points),
+            Outcome::Withdrawn { taken, owed, .. } => sum(taken)?.plus(sum(owed)?),
+        }
+    }
+
+    /// The text whose SHA-256 stands for the entry in a shard's digest. It holds
+    /// what was decided and nothing of when or where it was recorded.
+    pub fn write_canonical(&self, text: &mut String) {
+        self.command.write_canonical(text);
+        let _ = write!(text, "|{}", self.booked);
+        let slices = |text: &mut String, name: &str, slices: &[Slice]| {
+            let _ = write!(text, "|{name}");
+            for slice in slices {
+                let _ = write!(text, ";{}:{}", slice.cohort, slice.points);
+            }
+        };
+        let repayments = |text: &mut String, repaid: &[Repayment]| {
+            let _ = write!(text, "|repaid");
+            for Repayment { creditor, paid } in repaid {
+                let _ = write!(text, ";{creditor}:{}:{}", paid.cohort, paid.points);
+            }
+        };
+        match &self.outcome {
+            Outcome::Issued { slices: issued, repaid } => {
+                slices(text, "issued", issued);
+                repayments(text, repaid);
+            }
+            Outcome::Redeemed { value, slices: spent } => {
+                slices(text, "spent", spent);
+                let _ = write!(text, "|{}", value.minor());
+            }
+            Outcome::Returned { original, before, points, value, repaid } => {
+                slices(text, "returned", &original.slices);
+                let at = rfc3339_utc(original.at);
+                let _ = write!(text, "|{at}|{}|{before}|{points}|{}", original.value.minor(), value.minor());
+                repayments(text, repaid);
+            }
+            Outcome::Withdrawn { original_at, amount, taken, owed } => {
+                slices(text, "taken", taken);
+                slices(text, "owed", owed);
+                let _ = write!(text, "|{}|{}", rfc3339_utc(*original_at), amount.minor());
+            }
+        }
+    }
+}
+
+fn sum(slices: &[Slice]) -> Result<Points, crate::money::OutOfRange> {
+    Points::sum(slices.iter().map(|slice| slice.points))
+}
+
+/// `2017-01-01T03:53:26Z`, with a fraction only where there is one.
+pub fn rfc3339_utc(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

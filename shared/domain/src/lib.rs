@@ -1,0 +1,22 @@
+//! The rules of the programme. Everything here is a pure function of its
+//! arguments: no I/O, no clock, no randomness, no environment.
+//!
+//! A handler reads an account, asks for a plan ([`plan::plan`]) and commits it.
+//! The month-end folds sealed shards ([`tally::Fold`]), merges the tallies and
+//! settles them ([`settle::settle`]).
+
+pub mod account;
+pub mod allocate;
+pub mod calendar;
+pub mod entry;
+pub mod id;
+pub mod limits;
+pub mod lot;
+pub mod money;
+pub mod netting;
+pub mod plan;
+pub mod rate;
+pub mod rulebook;
+pub mod settle;
+pub mod split;
+pub mod tally;

@@ -1,0 +1,44 @@
+//! Every limit of the programme, in one table.
+
+/// Characters of a line's code.
+pub const LINE_ID_MAX: usize = 16;
+/// Characters of a member's id and of a reference.
+pub const MEMBER_ID_MAX: usize = 64;
+pub const REFERENCE_MAX: usize = 64;
+
+/// Largest amount of one event, in minor units: ten billion currency units.
+pub const AMOUNT_MAX_MINOR: i64 = 1_000_000_000_000;
+/// Largest number of points of one event.
+pub const POINTS_MAX: i64 = 100_000_000_000;
+/// Decimals of a rate (points per unit, value or price of a point).
+pub const RATE_SCALE: u32 = 8;
+/// Largest rate, in whole units.
+pub const RATE_MAX: i64 = 10_000;
+
+/// Lines of one programme.
+pub const LINES_MAX: usize = 64;
+/// Rules of one rulebook, of all kinds together.
+pub const RULES_MAX: usize = 4_096;
+/// Parts of a split, and sponsors of a multiplier.
+pub const SHARES_MAX: usize = 8;
+
+/// A lot is at most this many months old when it expires.
+pub const EXPIRY_MONTHS_MAX: u32 = 120;
+/// Shards of a period. A member's events of a period are in one of them.
+pub const SHARDS: u8 = 64;
+/// References that an account remembers, to catch a retry that changed its time.
+pub const RECENT_REFERENCES: usize = 16;
+/// How far a caller's clock may be ahead.
+pub const FUTURE_TOLERANCE_MINUTES: i64 = 10;
+/// A reversal finds its original in its own month or this many months before.
+pub const REVERSAL_WINDOW_MONTHS: u32 = 36;
+/// A lot that expired stays on the account for this many whole months, so that
+/// an event that comes late can still spend what it could have spent in time.
+pub const EXPIRED_LOT_KEPT_MONTHS: u32 = 1;
+/// Nets up to this many are settled directly with the fewest payments possible.
+pub const EXACT_NETTING_MAX: usize = 15;
+
+const _: () = assert!(SHARDS <= 100);
+// A rated slice is points x rate; the largest product leaves room for a total
+// of many slices in an i128.
+const _: () = assert!((POINTS_MAX as i128) * (RATE_MAX as i128) < i128::MAX / 1_000_000_000_000_000);

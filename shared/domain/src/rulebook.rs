@@ -1,0 +1,240 @@
+//! The rulebook: the programme's effective-dated commercial terms.
+//!
+//! Three rates are kept apart: the *earn rate* (points per currency unit of a
+//! sale), the *burn value* (what a member gets for a point) and the *settlement
+//! price* (what the funder pays the redeeming line for a point).
+
+mod check;
+mod wire;
+
+use crate::calendar::Period;
+use crate::id::LineId;
+use crate::lot::Expiry;
+use crate::money::{Money, Points, Rate};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// How net positions are paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Netting {
+    /// Each line pays to, or receives from, the platform line.
+    Hub,
+    /// Lines pay each other, with the fewest payments.
+    Direct,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub id: LineId,
+    pub name: String,
+    pub name_zh: String,
+    /// The bank account that payments are made from and to; may be empty.
+    pub bank_account: String,
+}
+
+/// Points per currency unit of a sale, rounded down per sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarnRule {
+    pub points_per_unit: Rate,
+    /// A smaller sale earns nothing.
+    pub minimum_amount: Money,
+    /// At least one. What it adds is funded by the sponsors.
+    pub multiplier: Rate,
+    /// Empty when the line funds the multiplied points itself.
+    pub sponsors: Vec<(LineId, Rate)>,
+}
+
+/// What a member gets for a point at a line, and within which limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BurnRule {
+    /// Currency units per point.
+    pub value: Rate,
+    pub minimum: Points,
+    pub step: Points,
+    pub max_per_order: Option<Points>,
+    /// The part of the bill that points may pay.
+    pub max_bill_share: Option<Rate>,
+    pub max_per_day: Option<Points>,
+    pub max_per_month: Option<Points>,
+}
+
+/// How a cross-line amount is shared. Shares sum to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SplitRule {
+    pub rule: String,
+    pub shares: Vec<(Beneficiary, Rate)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Beneficiary {
+    /// Whichever line redeemed.
+    Redeemer,
+    Line(LineId),
+}
+
+impl fmt::Display for Beneficiary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Beneficiary::Redeemer => f.write_str("redeemer"),
+            Beneficiary::Line(line) => line.fmt(f),
+        }
+    }
+}
+
+/// Values in force between dates, both included; no two overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dated<T>(Vec<Span<T>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span<T> {
+    pub from: NaiveDate,
+    /// `None`: without end.
+    pub to: Option<NaiveDate>,
+    pub value: T,
+}
+
+impl<T> Default for Dated<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Dated<T> {
+    pub fn on(&self, day: NaiveDate) -> Option<&T> {
+        self.0.iter().find(|span| span.from <= day && span.to.is_none_or(|to| day <= to)).map(|span| &span.value)
+    }
+
+    pub fn spans(&self) -> &[Span<T>] {
+        &self.0
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Rulebook {
+    pub hash: String,
+    pub name: String,
+    pub currency: String,
+    pub zone: Tz,
+    pub first_period: Period,
+    /// The line that runs the programme, takes its fee and is the clearing hub.
+    pub platform: LineId,
+    pub netting: Netting,
+    /// A period may be sealed this long after its end.
+    pub seal_after: TimeDelta,
+    /// Hashed with a member's id in reports, so that a report alone does not name a member.
+    pub pseudonym_salt: String,
+    pub lines: Vec<Line>,
+    earn: BTreeMap<LineId, Dated<EarnRule>>,
+    burn: BTreeMap<LineId, Dated<BurnRule>>,
+    /// By redeeming line, then by funder; `None` stands for every other funder.
+    prices: BTreeMap<LineId, BTreeMap<Option<LineId>, Dated<Rate>>>,
+    /// By payer and redeeming line, `None` for every other.
+    splits: BTreeMap<(Option<LineId>, Option<LineId>), Dated<SplitRule>>,
+    expiry: BTreeMap<Option<LineId>, Dated<Option<u32>>>,
+}
+
+/// What is wrong with a rulebook, all of it at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct RulebookErrors(pub Vec<RulebookError>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulebookError {
+    /// Counted from one; zero when it concerns the file as a whole.
+    pub line: usize,
+    /// Such as `prices[2].price`.
+    pub field: String,
+    pub rule: String,
+}
+
+impl fmt::Display for RulebookErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join("\n"))
+    }
+}
+
+impl fmt::Display for RulebookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        write!(f, "{}: {}", self.field, self.rule)
+    }
+}
+
+impl Rulebook {
+    /// Reads and checks a rulebook in TOML.
+    pub fn parse(text: &str) -> Result<Self, RulebookErrors> {
+        let wire = wire::parse(text)?;
+        let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        check::checked(text, wire, hash)
+    }
+
+    pub fn line(&self, id: &LineId) -> Option<&Line> {
+        self.lines.iter().find(|line| line.id == *id)
+    }
+
+    pub fn line_ids(&self) -> BTreeSet<&LineId> {
+        self.lines.iter().map(|line| &line.id).collect()
+    }
+
+    pub fn earn(&self, line: &LineId, day: NaiveDate) -> Option<&EarnRule> {
+        self.earn.get(line)?.on(day)
+    }
+
+    pub fn burn(&self, line: &LineId, day: NaiveDate) -> Option<&BurnRule> {
+        self.burn.get(line)?.on(day)
+    }
+
+    /// The day of a moment by the programme's clocks.
+    pub fn day(&self, moment: DateTime<Utc>) -> NaiveDate {
+        moment.with_timezone(&self.zone).date_naive()
+    }
+
+    pub fn period(&self, moment: DateTime<Utc>) -> Period {
+        Period::of(moment, self.zone)
+    }
+
+    /// What `funder` pays `redeemer` for a point, in currency units.
+    pub fn price(&self, funder: &LineId, redeemer: &LineId, day: NaiveDate) -> Option<Rate> {
+        let by_funder = self.prices.get(redeemer)?;
+        let specific = by_funder.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
+        specific.or_else(|| by_funder.get(&None)?.on(day)).copied()
+    }
+
+    /// The split of what `payer` owes `redeemer`; none: the redeeming line takes all.
+    pub fn split(&self, payer: &LineId, redeemer: &LineId, day: NaiveDate) -> Option<&SplitRule> {
+        let (payer, redeemer) = (Some(payer.clone()), Some(redeemer.clone()));
+        [(payer.clone(), redeemer.clone()), (payer, None), (None, redeemer), (None, None)]
+            .iter()
+            .find_map(|key| self.splits.get(key)?.on(day))
+    }
+
+    /// When points that `funder` issues on a day expire: at the end of the n-th
+    /// month after the month of issue.
+    pub fn expiry(&self, funder: &LineId, day: NaiveDate) -> Expiry {
+        let specific = self.expiry.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
+        match specific.or_else(|| self.expiry.get(&None)?.on(day)) {
+            Some(Some(months)) => Expiry::On(Period::of_day(day).plus_months(*months).last_day()),
+            Some(None) | None => Expiry::Never,
+        }
+    }
+
+    /// The first moment at which a period may be sealed.
+    pub fn seal_not_before(&self, period: Period) -> DateTime<Utc> {
+        period.end(self.zone) + self.seal_after
+    }
+
+    /// A member's name in reports: 16 hex digits of SHA-256 over salt and id.
+    pub fn pseudonym(&self, member: &str) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.pseudonym_salt.as_bytes());
+        hasher.update(b"|");
+        hasher.update(member.as_bytes());
+        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,429 @@
+//! A rulebook is accepted as a whole or refused with everything that is wrong.
+
+use super::wire::{self, RulebookFile, line_of};
+use super::{Beneficiary, BurnRule, Dated, EarnRule, Line, Rulebook, RulebookError, RulebookErrors, Span, SplitRule};
+use crate::calendar::Period;
+use crate::id::LineId;
+use crate::limits::{EXPIRY_MONTHS_MAX, LINES_MAX, RULES_MAX, SHARES_MAX};
+use crate::money::{Money, Points, Rate};
+use chrono::{Days, NaiveDate, TimeDelta};
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+
+/// Currencies whose minor unit is not a hundredth (ISO 4217).
+const OTHER_DECIMALS: [&str; 22] = [
+    "BHD", "BIF", "CLP", "DJF", "GNF", "IQD", "ISK", "JOD", "JPY", "KMF", "KRW", "KWD", "LYD", "OMR", "PYG", "RWF",
+    "TND", "UGX", "VND", "VUV", "XAF", "XOF",
+];
+
+pub fn checked(text: &str, file: RulebookFile, hash: String) -> Result<Rulebook, RulebookErrors> {
+    let mut check = Check { text, known: BTreeSet::new(), errors: Vec::new() };
+    let rulebook = check.rulebook(file, hash);
+    match rulebook {
+        Some(rulebook) if check.errors.is_empty() => Ok(rulebook),
+        _ => {
+            check.errors.sort_by_key(|error| error.line);
+            Err(RulebookErrors(check.errors))
+        }
+    }
+}
+
+struct Check<'a> {
+    text: &'a str,
+    known: BTreeSet<LineId>,
+    errors: Vec<RulebookError>,
+}
+
+/// Where a rule stands, for its errors.
+#[derive(Clone)]
+struct Place {
+    line: usize,
+    path: String,
+}
+
+impl Check<'_> {
+    fn place<T>(&self, table: &str, index: usize, spanned: &Spanned<T>) -> Place {
+        Place { line: line_of(self.text, spanned.span().start), path: format!("{table}[{index}]") }
+    }
+
+    fn refuse(&mut self, place: &Place, field: &str, rule: impl ToString) {
+        let field = if field.is_empty() { place.path.clone() } else { format!("{}.{field}", place.path) };
+        self.errors.push(RulebookError { line: place.line, field, rule: rule.to_string() });
+    }
+
+    fn parsed<T, E: ToString>(&mut self, place: &Place, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.refuse(place, field, error.to_string())).ok()
+    }
+
+    fn known_line(&mut self, place: &Place, field: &str, text: &str) -> Option<LineId> {
+        let line = self.parsed(place, field, LineId::parse(text))?;
+        if !self.known.contains(&line) {
+            self.refuse(place, field, format!("line {line} is not among the programme's lines"));
+            return None;
+        }
+        Some(line)
+    }
+
+    /// `Some(None)` for the wildcard.
+    fn line_or_any(&mut self, place: &Place, field: &str, text: &str) -> Option<Option<LineId>> {
+        if text == "*" { Some(None) } else { self.known_line(place, field, text).map(Some) }
+    }
+
+    fn date(&mut self, place: &Place, field: &str, text: &str) -> Option<NaiveDate> {
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
+        self.parsed(place, field, date.ok_or("must be a date such as 2017-01-31"))
+    }
+
+    fn span<T>(&mut self, place: &Place, from: &str, to: Option<&str>, value: Option<T>) -> Option<Span<T>> {
+        let from = self.date(place, "from", from);
+        let to = match to {
+            None => Some(None),
+            Some(text) => self.date(place, "to", text).map(Some),
+        };
+        let (from, to, value) = (from?, to?, value?);
+        if to.is_some_and(|to| to < from) {
+            self.refuse(place, "to", "is before `from`");
+            return None;
+        }
+        Some(Span { from, to, value })
+    }
+
+    fn insert<T>(&mut self, place: &Place, dated: &mut Dated<T>, span: Span<T>) {
+        let overlaps =
+            |other: &Span<T>| span.to.is_none_or(|to| other.from <= to) && other.to.is_none_or(|to| span.from <= to);
+        if let Some(other) = dated.0.iter().find(|other| overlaps(other)) {
+            let until = other.to.map_or("on".to_owned(), |to| format!("to {to}"));
+            self.refuse(place, "from", format!("overlaps the rule in force from {} {until}", other.from));
+            return;
+        }
+        dated.0.push(span);
+        dated.0.sort_by_key(|span| span.from);
+    }
+
+    fn shares(&mut self, place: &Place, field: &str, shares: &[wire::Share]) -> Vec<(String, Rate)> {
+        if shares.is_empty() || shares.len() > SHARES_MAX {
+            self.refuse(place, field, format!("must have 1 to {SHARES_MAX} parts"));
+        }
+        let mut seen = BTreeSet::new();
+        let mut parts = Vec::new();
+        for share in shares {
+            if !seen.insert(share.to.as_str()) {
+                self.refuse(place, field, format!("{} stands in it twice", share.to));
+            }
+            if let Some(rate) = self.parsed(place, field, Rate::parse(&share.share)) {
+                parts.push((share.to.clone(), rate));
+            }
+        }
+        let sum: i128 = parts.iter().map(|(_, rate)| rate.scaled()).sum();
+        if parts.len() == shares.len() && sum != Rate::SCALE {
+            let sum = rust_decimal::Decimal::from_i128_with_scale(sum, crate::limits::RATE_SCALE).normalize();
+            self.refuse(place, field, format!("shares must sum to 1, they sum to {sum}"));
+        }
+        parts
+    }
+
+    fn rulebook(&mut self, file: RulebookFile, hash: String) -> Option<Rulebook> {
+        let whole = Place { line: 0, path: "rulebook".to_owned() };
+        let rules = file.earn.len() + file.burn.len() + file.prices.len() + file.splits.len() + file.expiry.len();
+        if rules > RULES_MAX {
+            self.refuse(&whole, "", format!("has {rules} rules, the limit is {RULES_MAX}"));
+        }
+        let lines = self.lines(&file.lines);
+        let place = Place { line: line_of(self.text, file.programme.span().start), path: "programme".to_owned() };
+        let programme = file.programme.into_inner();
+        let zone = self.parsed(
+            &place,
+            "time_zone",
+            programme.time_zone.parse().map_err(|_| "must be an IANA time zone such as Asia/Shanghai"),
+        );
+        let first_period = self.parsed(&place, "first_period", Period::parse(&programme.first_period));
+        let platform = self.known_line(&place, "platform", &programme.platform);
+        let currency = programme.currency;
+        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            self.refuse(&place, "currency", "must be an ISO 4217 code such as CNY");
+        } else if OTHER_DECIMALS.contains(&currency.as_str()) {
+            self.refuse(&place, "currency", "must be a currency with two decimals");
+        }
+        if programme.seal_after_hours < 1 {
+            self.refuse(&place, "seal_after_hours", "must be at least 1: writers' clocks differ");
+        }
+        if programme.pseudonym_salt.len() < 8 {
+            self.refuse(&place, "pseudonym_salt", "must have at least 8 characters");
+        }
+
+        let earn = self.earn(file.earn);
+        let burn = self.burn(file.burn);
+        let prices = self.prices(file.prices);
+        let splits = self.splits(file.splits);
+        let expiry = self.expiry(file.expiry);
+        let rulebook = Rulebook {
+            hash,
+            name: programme.name,
+            currency,
+            zone: zone?,
+            first_period: first_period?,
+            platform: platform?,
+            netting: programme.netting,
+            seal_after: TimeDelta::hours(i64::from(programme.seal_after_hours)),
+            pseudonym_salt: programme.pseudonym_salt,
+            lines,
+            earn,
+            burn,
+            prices,
+            splits,
+            expiry,
+        };
+        self.every_pair_has_a_price(&rulebook);
+        self.every_funder_has_an_expiry(&rulebook);
+        self.points_create_no_money(&rulebook);
+        Some(rulebook)
+    }
+
+    fn lines(&mut self, lines: &[Spanned<wire::Line>]) -> Vec<Line> {
+        let mut checked = Vec::new();
+        for (index, spanned) in lines.iter().enumerate() {
+            let place = self.place("lines", index, spanned);
+            let line = spanned.get_ref();
+            if index == LINES_MAX {
+                self.refuse(&place, "", format!("a programme has at most {LINES_MAX} lines"));
+            }
+            let Some(id) = self.parsed(&place, "id", LineId::parse(&line.id)) else { continue };
+            if !self.known.insert(id.clone()) {
+                self.refuse(&place, "id", format!("line {id} stands twice"));
+                continue;
+            }
+            let name_zh = if line.name_zh.is_empty() { line.name.clone() } else { line.name_zh.clone() };
+            checked.push(Line { id, name: line.name.clone(), name_zh, bank_account: line.bank_account.clone() });
+        }
+        checked.sort_by(|one, other| one.id.cmp(&other.id));
+        checked
+    }
+
+    fn earn(&mut self, rules: Vec<Spanned<wire::Earn>>) -> BTreeMap<LineId, Dated<EarnRule>> {
+        let mut earn: BTreeMap<LineId, Dated<EarnRule>> = BTreeMap::new();
+        for (index, spanned) in rules.into_iter().enumerate() {
+            let place = self.place("earn", index, &spanned);
+            let rule = spanned.into_inner();
+            let line = self.known_line(&place, "line", &rule.line);
+            let points_per_unit = self.parsed(&place, "points_per_unit", Rate::parse(&rule.points_per_unit));
+            let minimum_amount = match &rule.minimum_amount {
+                None => Some(Money::ZERO),
+                Some(text) => self.parsed(&place, "minimum_amount", Money::parse(text)),
+            };
+            let multiplier = match &rule.multiplier {
+                None => Some(Rate::ONE),
+                Some(text) => self.parsed(&place, "multiplier", Rate::parse(text)),
+            };
+            if multiplier.is_some_and(|multiplier| multiplier < Rate::ONE) {
+                self.refuse(&place, "multiplier", "must be at least 1");
+            }
+            let mut sponsors = Vec::new();
+            if !rule.sponsors.is_empty() {
+                for (to, share) in self.shares(&place, "sponsors", &rule.sponsors) {
+                    sponsors.extend(self.known_line(&place, "sponsors", &to).map(|line| (line, share)));
+                }
+                // Funders in order: the tie rule of the allocation.
+                sponsors.sort();
+            }
+            let value = points_per_unit.zip(minimum_amount).zip(multiplier).map(
+                |((points_per_unit, minimum_amount), multiplier)| EarnRule {
+                    points_per_unit,
+                    minimum_amount,
+                    multiplier,
+                    sponsors,
+                },
+            );
+            let span = self.span(&place, &rule.from, rule.to.as_deref(), value);
+            if let (Some(line), Some(span)) = (line, span) {
+                self.insert(&place, earn.entry(line).or_default(), span);
+            }
+        }
+        earn
+    }
+
+    fn burn(&mut self, rules: Vec<Spanned<wire::Burn>>) -> BTreeMap<LineId, Dated<BurnRule>> {
+        let mut burn: BTreeMap<LineId, Dated<BurnRule>> = BTreeMap::new();
+        for (index, spanned) in rules.into_iter().enumerate() {
+            let place = self.place("burn", index, &spanned);
+            let rule = spanned.into_inner();
+            let line = self.known_line(&place, "line", &rule.line);
+            let value = self.parsed(&place, "value", Rate::parse(&rule.value));
+            if value.is_some_and(Rate::is_zero) {
+                self.refuse(&place, "value", "must be more than zero");
+            }
+            if rule.step == 0 {
+                self.refuse(&place, "step", "must be at least 1");
+            }
+            let max_bill_share = match &rule.max_bill_share {
+                None => Some(None),
+                Some(text) => self.parsed(&place, "max_bill_share", Rate::parse(text)).map(Some),
+            };
+            if max_bill_share.flatten().is_some_and(|share| share > Rate::ONE) {
+                self.refuse(&place, "max_bill_share", "must be at most 1");
+            }
+            let points = |limit: u32| Points::new(i64::from(limit));
+            let value = value.zip(max_bill_share).map(|(value, max_bill_share)| BurnRule {
+                value,
+                minimum: points(rule.minimum),
+                step: points(rule.step.max(1)),
+                max_per_order: rule.max_per_order.map(points),
+                max_bill_share,
+                max_per_day: rule.max_per_day.map(points),
+                max_per_month: rule.max_per_month.map(points),
+            });
+            let span = self.span(&place, &rule.from, rule.to.as_deref(), value);
+            if let (Some(line), Some(span)) = (line, span) {
+                self.insert(&place, burn.entry(line).or_default(), span);
+            }
+        }
+        burn
+    }
+
+    fn prices(&mut self, rules: Vec<Spanned<wire::Price>>) -> BTreeMap<LineId, BTreeMap<Option<LineId>, Dated<Rate>>> {
+        let mut prices: BTreeMap<LineId, BTreeMap<Option<LineId>, Dated<Rate>>> = BTreeMap::new();
+        for (index, spanned) in rules.into_iter().enumerate() {
+            let place = self.place("prices", index, &spanned);
+            let rule = spanned.into_inner();
+            let redeemer = self.known_line(&place, "redeemer", &rule.redeemer);
+            let funder = self.line_or_any(&place, "funder", &rule.funder);
+            let price = self.parsed(&place, "price", Rate::parse(&rule.price));
+            let span = self.span(&place, &rule.from, rule.to.as_deref(), price);
+            if let (Some(redeemer), Some(funder), Some(span)) = (redeemer, funder, span) {
+                self.insert(&place, prices.entry(redeemer).or_default().entry(funder).or_default(), span);
+            }
+        }
+        prices
+    }
+
+    fn splits(
+        &mut self,
+        rules: Vec<Spanned<wire::Split>>,
+    ) -> BTreeMap<(Option<LineId>, Option<LineId>), Dated<SplitRule>> {
+        let mut splits: BTreeMap<(Option<LineId>, Option<LineId>), Dated<SplitRule>> = BTreeMap::new();
+        for (index, spanned) in rules.into_iter().enumerate() {
+            let place = self.place("splits", index, &spanned);
+            let rule = spanned.into_inner();
+            self.parsed(&place, "rule", crate::id::Reference::parse(&rule.rule));
+            let payer = self.line_or_any(&place, "payer", &rule.payer);
+            let redeemer = self.line_or_any(&place, "redeemer", &rule.redeemer);
+            let mut shares = Vec::new();
+            for (to, share) in self.shares(&place, "shares", &rule.shares) {
+                if to == "redeemer" {
+                    shares.push((Beneficiary::Redeemer, share));
+                } else if let Some(line) = self.known_line(&place, "shares", &to) {
+                    shares.push((Beneficiary::Line(line), share));
+                }
+            }
+            // The redeeming line first, then by name: the tie rule of the allocation.
+            shares.sort();
+            let value = Some(SplitRule { rule: rule.rule, shares });
+            let span = self.span(&place, &rule.from, rule.to.as_deref(), value);
+            if let (Some(payer), Some(redeemer), Some(span)) = (payer, redeemer, span) {
+                self.insert(&place, splits.entry((payer, redeemer)).or_default(), span);
+            }
+        }
+        splits
+    }
+
+    fn expiry(&mut self, rules: Vec<Spanned<wire::Expiry>>) -> BTreeMap<Option<LineId>, Dated<Option<u32>>> {
+        let mut expiry: BTreeMap<Option<LineId>, Dated<Option<u32>>> = BTreeMap::new();
+        for (index, spanned) in rules.into_iter().enumerate() {
+            let place = self.place("expiry", index, &spanned);
+            let rule = spanned.into_inner();
+            let funder = self.line_or_any(&place, "funder", &rule.funder);
+            let value = match (rule.months, rule.never) {
+                (Some(months), false) if (1..=EXPIRY_MONTHS_MAX).contains(&months) => Some(Some(months)),
+                (None, true) => Some(None),
+                (Some(_), false) => {
+                    self.refuse(&place, "months", format!("must be 1 to {EXPIRY_MONTHS_MAX}"));
+                    None
+                }
+                (Some(_), true) | (None, false) => {
+                    self.refuse(&place, "months", "either `months` or `never = true` must be given");
+                    None
+                }
+            };
+            let span = self.span(&place, &rule.from, rule.to.as_deref(), value);
+            if let (Some(funder), Some(span)) = (funder, span) {
+                self.insert(&place, expiry.entry(funder).or_default(), span);
+            }
+        }
+        expiry
+    }
+
+    /// A line funds points once it has an earn rule (the rate may be zero) or
+    /// sponsors another's; then points may also be owed to it.
+    fn every_pair_has_a_price(&mut self, rulebook: &Rulebook) {
+        let funders = funders(rulebook);
+        let payees: BTreeSet<LineId> = funders.iter().cloned().chain(rulebook.burn.keys().cloned()).collect();
+        let start = rulebook.first_period.first_day();
+        let whole = Place { line: 0, path: "prices".to_owned() };
+        for payee in &payees {
+            for funder in &funders {
+                let rules = rulebook.prices.get(payee);
+                let specific = rules.and_then(|rules| rules.get(&Some(funder.clone())));
+                let general = rules.and_then(|rules| rules.get(&None));
+                let spans = specific.into_iter().chain(general).flat_map(|dated| dated.spans());
+                if let Some(day) = first_gap(start, spans) {
+                    let rule = format!("no price for points of {funder} redeemed at {payee} on {day}");
+                    self.refuse(&whole, "", rule);
+                }
+            }
+        }
+    }
+
+    fn every_funder_has_an_expiry(&mut self, rulebook: &Rulebook) {
+        let whole = Place { line: 0, path: "expiry".to_owned() };
+        for funder in funders(rulebook) {
+            let specific = rulebook.expiry.get(&Some(funder.clone()));
+            let spans = specific.into_iter().chain(rulebook.expiry.get(&None)).flat_map(|dated| dated.spans());
+            if let Some(day) = first_gap(rulebook.first_period.first_day(), spans) {
+                self.refuse(&whole, "", format!("no rule for points issued by {funder} on {day}"));
+            }
+        }
+    }
+
+    /// A yuan spent must earn points worth less than a yuan, or sales paid with
+    /// points would pay for themselves.
+    fn points_create_no_money(&mut self, rulebook: &Rulebook) {
+        let whole = Place { line: 0, path: "earn".to_owned() };
+        for (earner, earn) in &rulebook.earn {
+            for (redeemer, burn) in &rulebook.burn {
+                for one in earn.spans() {
+                    let best = one.value.points_per_unit.scaled() * one.value.multiplier.scaled();
+                    for other in burn.spans() {
+                        let worth = best.checked_mul(other.value.value.scaled());
+                        if worth.is_none_or(|worth| worth >= Rate::SCALE.pow(3)) {
+                            let rule = format!(
+                                "earning {} points per unit at {earner} and spending them at {redeemer} for {} each creates money",
+                                one.value.points_per_unit, other.value.value
+                            );
+                            self.refuse(&whole, "", rule);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn funders(rulebook: &Rulebook) -> BTreeSet<LineId> {
+    let rules = rulebook.earn.values().flat_map(|dated| dated.spans());
+    let sponsors = rules.flat_map(|span| span.value.sponsors.iter().map(|(line, _)| line.clone()));
+    rulebook.earn.keys().cloned().chain(sponsors).collect()
+}
+
+/// The first day from `start` on that no span covers.
+fn first_gap<'a, T: 'a>(start: NaiveDate, spans: impl Iterator<Item = &'a Span<T>>) -> Option<NaiveDate> {
+    let mut spans: Vec<(NaiveDate, Option<NaiveDate>)> = spans.map(|span| (span.from, span.to)).collect();
+    spans.sort();
+    let mut covered_until = start;
+    for (from, to) in spans {
+        if from > covered_until {
+            break;
+        }
+        let to = to?;
+        covered_until = covered_until.max(to.checked_add_days(Days::new(1))?);
+    }
+    Some(covered_until)
+}

@@ -1,0 +1,468 @@
+//! The tally: one shard of a period folded into small ordered maps of integers.
+//! Merging is associative and commutative, so shards may come in any order.
+
+use crate::account::shard as shard_of;
+use crate::calendar::Period;
+use crate::entry::{Action, Entry, Outcome};
+use crate::id::LineId;
+use crate::lot::{Cohort, Slice};
+use crate::money::{Money, OutOfRange, Points};
+use crate::rate::{RatedSlice, RatingError, Reason, rate};
+use crate::rulebook::Rulebook;
+use crate::split::SplitTerms;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// An order-independent digest of entries: the sum of their SHA-256 digests
+/// modulo 2^256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SetDigest([u64; 4]);
+
+impl SetDigest {
+    pub fn add_text(&mut self, text: &str) {
+        let digest = Sha256::digest(text);
+        let mut limbs = [0_u64; 4];
+        for (limb, bytes) in limbs.iter_mut().zip(digest.chunks_exact(8)) {
+            *limb = bytes.iter().rev().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
+        }
+        self.add(&Self(limbs));
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        let mut carry = false;
+        for (limb, other) in self.0.iter_mut().zip(other.0) {
+            let (sum, over) = limb.overflowing_add(other);
+            let (sum, over_again) = sum.overflowing_add(u64::from(carry));
+            *limb = sum;
+            carry = over || over_again;
+        }
+    }
+}
+
+impl fmt::Display for SetDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().flat_map(|limb| limb.to_le_bytes()).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for SetDigest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SetDigest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let invalid = || serde::de::Error::custom("must be 64 hex digits");
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(invalid());
+        }
+        let mut limbs = [0_u64; 4];
+        for (at, limb) in limbs.iter_mut().enumerate() {
+            let hex = &text[at * 16..at * 16 + 16];
+            *limb = u64::from_str_radix(hex, 16).map_err(|_| invalid())?.swap_bytes();
+        }
+        Ok(Self(limbs))
+    }
+}
+
+/// What a control total counts, by what the entry did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlKind {
+    /// Amount: sales.
+    Accrual,
+    Adjustment,
+    /// Amount: settlement amount, own points included.
+    Redemption,
+    /// Points and amount are negative.
+    Return,
+    /// Amount: refunds of sales.
+    Withdrawal,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Control {
+    pub events: u64,
+    /// Sales too small to earn.
+    pub without_points: u64,
+    /// Events booked later than their home period.
+    pub late: u64,
+    pub points: Points,
+    pub amount: Money,
+}
+
+/// How points of a cohort moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlowKind {
+    /// Counterparty: the line of the sale. Amount: the sale.
+    Issued,
+    /// Given without a sale. Counterparty: the line that gave them.
+    Granted,
+    /// Counterparty: the redeeming line. Amount: the settlement amount.
+    Redeemed,
+    /// Points and amount are negative.
+    Returned,
+    /// Taken back with a refunded sale. Amount: the refund.
+    Taken,
+    /// Spent before the refund: now the member's debt, no movement of the cohort.
+    Owed,
+    /// Paid a debt. Counterparty: the creditor. Amount: what it is owed.
+    Repaid,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlowKey {
+    pub cohort: Cohort,
+    pub counterparty: LineId,
+    pub kind: FlowKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Flow {
+    pub events: u64,
+    pub points: Points,
+    pub amount: Money,
+}
+
+/// What `payer` owes for redemptions at `redeemer` under one split rule, before the split.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObligationKey {
+    pub payer: LineId,
+    pub redeemer: LineId,
+    pub terms: SplitTerms,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Obligation {
+    pub events: u64,
+    pub points: Points,
+    pub amount: Money,
+    /// The part that late events of earlier periods brought.
+    pub prior_period: Money,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub entries: u64,
+    pub digest: SetDigest,
+    pub controls: BTreeMap<(LineId, ControlKind), Control>,
+    pub flows: BTreeMap<FlowKey, Flow>,
+    pub obligations: BTreeMap<ObligationKey, Obligation>,
+    /// Rows of the detail part, and the amounts of those that cross lines.
+    pub details: Flow,
+}
+
+/// One row of the detail part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    pub entry: String,
+    pub occurred_at: String,
+    pub member: String,
+    pub slice: RatedSlice,
+    pub rule: String,
+    pub origin: Option<Period>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TallyError {
+    #[error("entry {entry}: {source}")]
+    Rating { entry: String, source: RatingError },
+    #[error("entry {entry} of {period} stands in shard {shard} of {found}")]
+    Misplaced { entry: String, period: Period, shard: u8, found: String },
+}
+
+/// Folds the entries of one shard. The same for a trial and a final run.
+pub struct Fold<'r> {
+    rulebook: &'r Rulebook,
+    period: Period,
+    shard: u8,
+    tally: Tally,
+    text: String,
+}
+
+impl<'r> Fold<'r> {
+    pub fn new(rulebook: &'r Rulebook, period: Period, shard: u8) -> Self {
+        Self { rulebook, period, shard, tally: Tally::default(), text: String::new() }
+    }
+
+    pub fn finish(self) -> Tally {
+        self.tally
+    }
+
+    pub fn add(&mut self, entry: &Entry, details: &mut Vec<Detail>) -> Result<(), TallyError> {
+        let name = || {
+            let command = &entry.command;
+            format!("{}#{}#{}", command.line, command.kind(), command.reference)
+        };
+        let found = shard_of(&entry.command.member);
+        if entry.booked != self.period || found != self.shard {
+            let found = format!("{}#{}", self.period, self.shard);
+            return Err(TallyError::Misplaced {
+                entry: name(),
+                period: entry.booked,
+                shard: shard_of(&entry.command.member),
+                found,
+            });
+        }
+        self.rated(entry, details, &name).map_err(|source| TallyError::Rating { entry: name(), source })
+    }
+
+    fn rated(
+        &mut self,
+        entry: &Entry,
+        details: &mut Vec<Detail>,
+        name: &dyn Fn() -> String,
+    ) -> Result<(), RatingError> {
+        let slices = rate(self.rulebook, entry)?;
+        self.text.clear();
+        entry.write_canonical(&mut self.text);
+        self.tally.digest.add_text(&self.text);
+        self.tally.entries += 1;
+        self.control(entry, &slices)?;
+        self.flows(entry)?;
+        let origin = entry.is_late().then_some(entry.home);
+        for slice in slices {
+            let terms = self.terms(&slice);
+            let rule = terms.rule.clone();
+            self.rated_slice(&slice, terms, origin.is_some())?;
+            details.push(Detail {
+                entry: name(),
+                occurred_at: entry.command.occurred_at.to_rfc3339(),
+                member: self.rulebook.pseudonym(entry.command.member.as_str()),
+                slice,
+                rule,
+                origin,
+            });
+        }
+        Ok(())
+    }
+
+    fn terms(&self, slice: &RatedSlice) -> SplitTerms {
+        match slice.reason {
+            Reason::Repayment => SplitTerms::whole("repayment"),
+            Reason::Redemption | Reason::Return => self
+                .rulebook
+                .split(&slice.cohort.funder, &slice.redeemer, slice.day)
+                .map_or_else(|| SplitTerms::whole("whole"), SplitTerms::from),
+        }
+    }
+
+    fn control(&mut self, entry: &Entry, slices: &[RatedSlice]) -> Result<(), OutOfRange> {
+        let settled =
+            || Money::sum(slices.iter().filter(|slice| slice.reason != Reason::Repayment).map(|slice| slice.amount));
+        let points = entry.points()?;
+        let (kind, points, amount) = match (&entry.outcome, &entry.command.action) {
+            (Outcome::Issued { .. }, Action::Accrue { amount }) => (ControlKind::Accrual, points, *amount),
+            (Outcome::Issued { .. }, _) => (ControlKind::Adjustment, points, Money::ZERO),
+            (Outcome::Redeemed { .. }, _) => (ControlKind::Redemption, points, settled()?),
+            (Outcome::Returned { .. }, _) => (ControlKind::Return, points.negated()?, settled()?),
+            (Outcome::Withdrawn { amount, .. }, _) => (ControlKind::Withdrawal, points, *amount),
+        };
+        let control = self.tally.controls.entry((entry.command.line.clone(), kind)).or_default();
+        control.events += 1;
+        control.without_points += u64::from(kind == ControlKind::Accrual && points.is_zero());
+        control.late += u64::from(entry.is_late());
+        control.points.add(points)?;
+        control.amount.add(amount)
+    }
+
+    fn flows(&mut self, entry: &Entry) -> Result<(), OutOfRange> {
+        let line = &entry.command.line;
+        match &entry.outcome {
+            Outcome::Issued { slices, .. } => {
+                let (kind, mut amount) = match &entry.command.action {
+                    Action::Accrue { amount } => (FlowKind::Issued, *amount),
+                    Action::Grant { .. } | Action::Redeem { .. } | Action::Reverse { .. } => {
+                        (FlowKind::Granted, Money::ZERO)
+                    }
+                };
+                for slice in slices {
+                    self.flow(&slice.cohort, line, kind, slice.points, std::mem::take(&mut amount))?;
+                }
+            }
+            Outcome::Withdrawn { amount, taken, owed, .. } => {
+                let mut amount = *amount;
+                let both = [(FlowKind::Taken, taken), (FlowKind::Owed, owed)];
+                for (kind, slices) in both {
+                    for Slice { cohort, points } in slices {
+                        self.flow(cohort, line, kind, *points, std::mem::take(&mut amount))?;
+                    }
+                }
+            }
+            // Their flows come from the rated slices.
+            Outcome::Redeemed { .. } | Outcome::Returned { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn flow(
+        &mut self,
+        cohort: &Cohort,
+        counterparty: &LineId,
+        kind: FlowKind,
+        points: Points,
+        amount: Money,
+    ) -> Result<(), OutOfRange> {
+        let key = FlowKey { cohort: cohort.clone(), counterparty: counterparty.clone(), kind };
+        let flow = self.tally.flows.entry(key).or_default();
+        flow.events += 1;
+        flow.points.add(points)?;
+        flow.amount.add(amount)
+    }
+
+    fn rated_slice(&mut self, slice: &RatedSlice, terms: SplitTerms, late: bool) -> Result<(), OutOfRange> {
+        let kind = match slice.reason {
+            Reason::Redemption => FlowKind::Redeemed,
+            Reason::Return => FlowKind::Returned,
+            Reason::Repayment => FlowKind::Repaid,
+        };
+        self.flow(&slice.cohort, &slice.redeemer, kind, slice.points, slice.amount)?;
+        self.tally.details.events += 1;
+        self.tally.details.points.add(slice.points)?;
+        if !slice.crosses_lines() {
+            return Ok(());
+        }
+        self.tally.details.amount.add(slice.amount)?;
+        let key = ObligationKey { payer: slice.cohort.funder.clone(), redeemer: slice.redeemer.clone(), terms };
+        let obligation = self.tally.obligations.entry(key).or_default();
+        obligation.events += 1;
+        obligation.points.add(slice.points)?;
+        obligation.amount.add(slice.amount)?;
+        if late {
+            obligation.prior_period.add(slice.amount)?;
+        }
+        Ok(())
+    }
+}
+
+impl Flow {
+    fn merge(&mut self, other: &Flow) -> Result<(), OutOfRange> {
+        self.events += other.events;
+        self.points.add(other.points)?;
+        self.amount.add(other.amount)
+    }
+}
+
+impl Tally {
+    pub fn merge(&mut self, other: &Tally) -> Result<(), OutOfRange> {
+        self.entries += other.entries;
+        self.digest.add(&other.digest);
+        for (key, control) in &other.controls {
+            let sum = self.controls.entry(key.clone()).or_default();
+            sum.events += control.events;
+            sum.without_points += control.without_points;
+            sum.late += control.late;
+            sum.points.add(control.points)?;
+            sum.amount.add(control.amount)?;
+        }
+        for (key, flow) in &other.flows {
+            self.flows.entry(key.clone()).or_default().merge(flow)?;
+        }
+        for (key, obligation) in &other.obligations {
+            let sum = self.obligations.entry(key.clone()).or_default();
+            sum.events += obligation.events;
+            sum.points.add(obligation.points)?;
+            sum.amount.add(obligation.amount)?;
+            sum.prior_period.add(obligation.prior_period)?;
+        }
+        self.details.merge(&other.details)
+    }
+}
+
+/// The tally as it is stored: rows instead of maps, in the maps' order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    entries: u64,
+    digest: SetDigest,
+    controls: Vec<ControlRow>,
+    flows: Vec<FlowRow>,
+    obligations: Vec<ObligationRow>,
+    details: Flow,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ControlRow {
+    line: LineId,
+    kind: ControlKind,
+    #[serde(flatten)]
+    control: Control,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FlowRow {
+    #[serde(flatten)]
+    cohort: Cohort,
+    counterparty: LineId,
+    kind: FlowKind,
+    #[serde(flatten)]
+    flow: Flow,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ObligationRow {
+    payer: LineId,
+    redeemer: LineId,
+    terms: SplitTerms,
+    #[serde(flatten)]
+    obligation: Obligation,
+}
+
+impl Serialize for Tally {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let controls = self.controls.iter().map(|((line, kind), control)| ControlRow {
+            line: line.clone(),
+            kind: *kind,
+            control: *control,
+        });
+        let flows = self.flows.iter().map(|(key, flow)| FlowRow {
+            cohort: key.cohort.clone(),
+            counterparty: key.counterparty.clone(),
+            kind: key.kind,
+            flow: *flow,
+        });
+        let obligations = self.obligations.iter().map(|(key, obligation)| ObligationRow {
+            payer: key.payer.clone(),
+            redeemer: key.redeemer.clone(),
+            terms: key.terms.clone(),
+            obligation: *obligation,
+        });
+        Stored {
+            entries: self.entries,
+            digest: self.digest,
+            controls: controls.collect(),
+            flows: flows.collect(),
+            obligations: obligations.collect(),
+            details: self.details,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tally {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        let controls = stored.controls.into_iter().map(|row| ((row.line, row.kind), row.control));
+        let flows = stored
+            .flows
+            .into_iter()
+            .map(|row| (FlowKey { cohort: row.cohort, counterparty: row.counterparty, kind: row.kind }, row.flow));
+        let obligations = stored
+            .obligations
+            .into_iter()
+            .map(|row| (ObligationKey { payer: row.payer, redeemer: row.redeemer, terms: row.terms }, row.obligation));
+        Ok(Tally {
+            entries: stored.entries,
+            digest: stored.digest,
+            controls: controls.collect(),
+            flows: flows.collect(),
+            obligations: obligations.collect(),
+            details: stored.details,
+        })
+    }
+}
