@@ -38,10 +38,13 @@ impl Account {
         Points::sum(self.spendable(day).map(|(_, points)| points))
     }
 
+    /// A lot issued in a later month than the event is not there for it: the
+    /// event's period would redeem what only the next one issues.
     fn spendable(&self, day: NaiveDate) -> impl Iterator<Item = (&Cohort, Points)> {
+        let period = Period::of_day(day);
         self.lots
             .iter()
-            .filter(move |(cohort, _)| !cohort.expires.is_before(day))
+            .filter(move |(cohort, _)| cohort.issued <= period && !cohort.expires.is_before(day))
             .map(|(cohort, points)| (cohort, *points))
     }
 

@@ -1,0 +1,75 @@
+//! The first step of a close: names the run and, for a final one, seals the
+//! period's shards.
+
+use chrono::{DateTime, Utc};
+use interline_domain::calendar::Period;
+use interline_domain::limits::SHARDS;
+use interline_lambda::{App, Failure};
+use interline_ledger::LedgerError;
+use interline_reports::manifest::RunKind;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of the program, part of every run's name.
+pub const ENGINE: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Close {
+    /// Without it: the month before the current one.
+    #[serde(default)]
+    pub period: Option<Period>,
+    pub kind: RunKind,
+    /// Hash of the rulebook to close with; without it the current one, or the
+    /// one that the period was closed with.
+    #[serde(default)]
+    pub rulebook: Option<String>,
+}
+
+/// What the other steps need to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    pub period: Period,
+    pub kind: RunKind,
+    pub run: String,
+    pub rulebook: String,
+    pub shards: Vec<u8>,
+}
+
+pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
+    let now = app.now();
+    let current = app.rulebook().await?;
+    let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
+    let closed_with = app.ledger.period(period).await?.final_run.map(|run| run.rulebook);
+    let rulebook = match close.rulebook.or_else(|| closed_with.clone()) {
+        Some(hash) => app.rulebook_by_hash(&hash).await?,
+        None => current,
+    };
+    let rulebook = &rulebook.rulebook;
+    app.ledger.check_order(rulebook, period).await?;
+    let run = match close.kind {
+        RunKind::Trial => trial_id(now),
+        RunKind::Final => {
+            // A final run is immutable: it is repeated with its own terms or not at all.
+            if closed_with.is_some_and(|hash| hash != rulebook.hash) {
+                let run = app.ledger.period(period).await?.final_run.map(|run| run.id).unwrap_or_default();
+                return Err(LedgerError::AlreadyFinal { period, run }.into());
+            }
+            app.ledger.seal(rulebook, period, now).await?;
+            final_id(&rulebook.hash)
+        }
+    };
+    Ok(Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards: (0..SHARDS).collect() })
+}
+
+/// The folder of a final run names its terms and its program, so that a run that
+/// was broken off and is tried with other terms meets no file of the first try.
+pub fn final_id(rulebook: &str) -> String {
+    let digest = Sha256::digest(format!("{ENGINE}|{rulebook}"));
+    let hex: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("v1-{hex}")
+}
+
+fn trial_id(now: DateTime<Utc>) -> String {
+    format!("trial-{}", now.format("%Y%m%dT%H%M%S%3fZ"))
+}

@@ -1,0 +1,609 @@
+//! Reads a line's event file: a stream of physical lines, each of them one event or the reason why not.
+//!
+//! No field may hold a line break, so a quote that is never closed spoils its own line only.
+
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeZone};
+use flate2::read::MultiGzDecoder;
+use interline_domain::entry::{Action, Command, EntryKind};
+use interline_domain::id::{IdError, LineId, MemberId, Reference};
+use interline_domain::limits::LINES_MAX;
+use interline_domain::money::{Money, NumberError, Points};
+use std::borrow::Cow;
+use std::io::{self, BufRead, BufReader, Read, Take};
+use std::ops::Range;
+
+/// Rows of one file, the header and blank lines not counted.
+pub const ROWS_MAX: usize = 1_000_000;
+/// Bytes of one file after it is uncompressed: a gzip bomb stops here.
+pub const BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes of one physical line without its line break; what is longer is never held in memory.
+pub const LINE_MAX_BYTES: usize = 64 * 1024;
+/// Bytes of a row that are kept to show it again.
+pub const RAW_MAX_BYTES: usize = 1024;
+
+/// What stood on one line of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The physical line in the file; the first is 1, and blank lines count.
+    pub number: u64,
+    /// As received, without its line break, at most [`RAW_MAX_BYTES`] of it. What is not UTF-8 is replaced.
+    pub raw: String,
+    pub parsed: Result<Command, RowError>,
+}
+
+/// Why a row is no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {rule}")]
+pub struct RowError {
+    /// The column, or `row` if the line as a whole is at fault.
+    pub field: &'static str,
+    /// A stable word for the rule.
+    pub code: &'static str,
+    /// The rule as a sentence about the field.
+    pub rule: String,
+}
+
+/// Why nothing at all is taken from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("the file is empty: it must start with a line of column names")]
+    EmptyFile,
+    #[error("the file is UTF-16: save it as UTF-8")]
+    Utf16,
+    #[error("the file is compressed with gzip, but neither named nor labelled so")]
+    Compressed,
+    #[error("the line of column names cannot be read: {}", .0.rule)]
+    Header(RowError),
+    #[error("column {0:?} is unknown; the columns are {names}, separated by commas", names = Column::names())]
+    UnknownColumn(String),
+    #[error("column {0} is missing")]
+    MissingColumn(&'static str),
+    #[error("column {0} is there twice")]
+    DuplicateColumn(&'static str),
+    #[error("the file has more than {0} rows: split it")]
+    TooManyRows(usize),
+    #[error("the file has more than {0} bytes uncompressed: split it")]
+    TooLarge(u64),
+    #[error("the gzip file ends early: it was cut off on its way, send it again")]
+    CutOff,
+    #[error("the gzip file is damaged: {0}")]
+    Gzip(io::Error),
+    /// The file may be sound: the same read may succeed later.
+    #[error("the file could not be read to its end: {0}")]
+    Io(io::Error),
+}
+
+/// Reads a whole file. An error means that nothing of it may be used: a gzip
+/// file proves itself with the checksum that stands at its very end.
+pub fn read(reader: impl Read, gzip: bool) -> Result<Vec<Row>, FileError> {
+    read_within(Limits { rows: ROWS_MAX, bytes: BYTES_MAX }, reader, gzip)
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    rows: usize,
+    bytes: u64,
+}
+
+fn read_within(limits: Limits, reader: impl Read, gzip: bool) -> Result<Vec<Row>, FileError> {
+    let mut source = Source(reader);
+    if gzip { rows(limits, &mut MultiGzDecoder::new(source)) } else { rows(limits, &mut source) }
+}
+
+fn rows(limits: Limits, reader: &mut dyn Read) -> Result<Vec<Row>, FileError> {
+    let mut lines = Lines::new(reader, limits.bytes);
+    let header = loop {
+        match lines.next_line()? {
+            None => return Err(FileError::EmptyFile),
+            Some(line) if line.is_blank() => {}
+            Some(line) => break Header::parse(&line)?,
+        }
+    };
+    let mut known = KnownLines::default();
+    let mut rows = Vec::new();
+    while let Some(line) = lines.next_line()? {
+        if line.is_blank() {
+            continue;
+        }
+        if rows.len() == limits.rows {
+            return Err(FileError::TooManyRows(limits.rows));
+        }
+        rows.push(Row { number: line.number, raw: raw(line.bytes), parsed: header.command(&line, &mut known) });
+    }
+    Ok(rows)
+}
+
+/// The start of a line, whole characters only.
+fn raw(bytes: &[u8]) -> String {
+    // A character has at most 4 bytes: three more, and none below the limit is cut in two.
+    let start = &bytes[..bytes.len().min(RAW_MAX_BYTES + 3)];
+    let mut text = str::from_utf8(start).map_or_else(|_| String::from_utf8_lossy(start).into_owned(), str::to_owned);
+    if text.len() > RAW_MAX_BYTES {
+        text.truncate(text.floor_char_boundary(RAW_MAX_BYTES));
+        text.shrink_to_fit();
+    }
+    text
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Event,
+    Line,
+    Reference,
+    OccurredAt,
+    Member,
+    Amount,
+    Points,
+    Reverses,
+}
+
+impl Column {
+    const ALL: [Column; 8] = [
+        Column::Event,
+        Column::Line,
+        Column::Reference,
+        Column::OccurredAt,
+        Column::Member,
+        Column::Amount,
+        Column::Points,
+        Column::Reverses,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Column::Event => "event",
+            Column::Line => "line",
+            Column::Reference => "reference",
+            Column::OccurredAt => "occurred_at",
+            Column::Member => "member",
+            Column::Amount => "amount",
+            Column::Points => "points",
+            Column::Reverses => "reverses",
+        }
+    }
+
+    /// A file without reversals may leave `reverses` out.
+    fn is_required(self) -> bool {
+        self != Column::Reverses
+    }
+
+    fn names() -> String {
+        Self::ALL.map(Self::name).join(",")
+    }
+
+    fn error(self, code: &'static str, rule: impl Into<String>) -> RowError {
+        RowError { field: self.name(), code, rule: rule.into() }
+    }
+}
+
+fn row_error(code: &'static str, rule: impl Into<String>) -> RowError {
+    RowError { field: "row", code, rule: rule.into() }
+}
+
+/// The columns in the order of the file.
+struct Header(Vec<Column>);
+
+impl Header {
+    fn parse(line: &Line<'_>) -> Result<Self, FileError> {
+        if line.bytes.starts_with(b"\x1f\x8b") {
+            return Err(FileError::Compressed);
+        }
+        // UTF-16 has a byte order mark or, for ASCII, every second byte zero.
+        if line.bytes.starts_with(b"\xff\xfe") || line.bytes.starts_with(b"\xfe\xff") || line.bytes.contains(&0) {
+            return Err(FileError::Utf16);
+        }
+        let mut columns = Vec::with_capacity(Column::ALL.len());
+        for name in Fields::of(line.text().map_err(FileError::Header)?) {
+            let name = name.map_err(FileError::Header)?;
+            let Some(column) = Column::ALL.into_iter().find(|column| column.name() == name) else {
+                return Err(FileError::UnknownColumn(name.chars().take(64).collect()));
+            };
+            if columns.contains(&column) {
+                return Err(FileError::DuplicateColumn(column.name()));
+            }
+            columns.push(column);
+        }
+        match Column::ALL.into_iter().find(|column| column.is_required() && !columns.contains(column)) {
+            Some(missing) => Err(FileError::MissingColumn(missing.name())),
+            None => Ok(Self(columns)),
+        }
+    }
+
+    fn command(&self, line: &Line<'_>, known: &mut KnownLines) -> Result<Command, RowError> {
+        let values = self.values(line.text()?)?;
+        let word = values.required(Column::Event)?;
+        let kind = EntryKind::from_word(word).ok_or_else(|| {
+            Column::Event.error("unknown-event", "must be accrual, redemption, reversal or adjustment")
+        })?;
+        Ok(Command {
+            line: known.parse(values.required(Column::Line)?).map_err(|error| id_error(Column::Line, &error))?,
+            reference: reference(Column::Reference, values.required(Column::Reference)?)?,
+            occurred_at: occurred_at(values.required(Column::OccurredAt)?)?,
+            member: MemberId::parse(values.required(Column::Member)?)
+                .map_err(|error| id_error(Column::Member, &error))?,
+            action: values.action(kind)?,
+        })
+    }
+
+    fn values<'a>(&self, text: &'a str) -> Result<Values<'a>, RowError> {
+        let mut values = Values(Default::default());
+        let mut found = 0;
+        for value in Fields::of(text) {
+            let value = value?;
+            if let Some(column) = self.0.get(found) {
+                values.0[*column as usize] = value;
+            }
+            found += 1;
+        }
+        let Self(columns) = self;
+        if found == columns.len() {
+            Ok(values)
+        } else {
+            let rule = format!("has {found} columns where the header has {}", columns.len());
+            Err(row_error("column-count", rule))
+        }
+    }
+}
+
+/// The values of a row, by column; a column that the file does not have is empty.
+struct Values<'a>([Cow<'a, str>; Column::ALL.len()]);
+
+impl Values<'_> {
+    fn get(&self, column: Column) -> Result<Option<&str>, RowError> {
+        match self.0[column as usize].as_ref() {
+            "" => Ok(None),
+            text if text.trim() != text => {
+                Err(column.error("surrounding-space", "must not begin or end with white space"))
+            }
+            text => Ok(Some(text)),
+        }
+    }
+
+    fn required(&self, column: Column) -> Result<&str, RowError> {
+        self.get(column)?.ok_or_else(|| column.error("missing-field", "is required"))
+    }
+
+    fn required_of(&self, kind: EntryKind, column: Column) -> Result<&str, RowError> {
+        self.get(column)?.ok_or_else(|| column.error("missing-field", format!("is required where the event is {kind}")))
+    }
+
+    fn empty_of(&self, kind: EntryKind, column: Column) -> Result<(), RowError> {
+        match self.get(column)? {
+            None => Ok(()),
+            Some(_) => Err(column.error("superfluous-field", format!("must be empty where the event is {kind}"))),
+        }
+    }
+
+    fn action(&self, kind: EntryKind) -> Result<Action, RowError> {
+        let action = match kind {
+            EntryKind::Accrual => {
+                let amount = amount(self.required_of(kind, Column::Amount)?)?;
+                self.empty_of(kind, Column::Points)?;
+                Action::Accrue { amount }
+            }
+            EntryKind::Redemption => {
+                let bill = self.get(Column::Amount)?.map(amount).transpose()?;
+                let points = points(self.required_of(kind, Column::Points)?)?;
+                Action::Redeem { points, bill }
+            }
+            EntryKind::Adjustment => {
+                self.empty_of(kind, Column::Amount)?;
+                let points = points(self.required_of(kind, Column::Points)?)?;
+                Action::Grant { points }
+            }
+            EntryKind::Reversal => {
+                let amount = self.get(Column::Amount)?.map(amount).transpose()?;
+                let points = self.get(Column::Points)?.map(points).transpose()?;
+                let (kind, reference) = target(self.required_of(kind, Column::Reverses)?)?;
+                return Ok(Action::Reverse { kind, reference, amount, points });
+            }
+        };
+        self.empty_of(kind, Column::Reverses)?;
+        Ok(action)
+    }
+}
+
+/// One allocation for each line of the programme instead of one for each row.
+#[derive(Default)]
+struct KnownLines(Vec<LineId>);
+
+impl KnownLines {
+    fn parse(&mut self, text: &str) -> Result<LineId, IdError> {
+        match self.0.binary_search_by(|line| line.as_str().cmp(text)) {
+            Ok(place) => Ok(self.0[place].clone()),
+            Err(place) => {
+                let line = LineId::parse(text)?;
+                if self.0.len() < LINES_MAX {
+                    self.0.insert(place, line.clone());
+                }
+                Ok(line)
+            }
+        }
+    }
+}
+
+fn reference(column: Column, text: &str) -> Result<Reference, RowError> {
+    Reference::parse(text).map_err(|error| id_error(column, &error))
+}
+
+fn amount(text: &str) -> Result<Money, RowError> {
+    Money::parse(text).map_err(|error| number_error(Column::Amount, error))
+}
+
+fn points(text: &str) -> Result<Points, RowError> {
+    Points::parse(text).map_err(|error| number_error(Column::Points, error))
+}
+
+/// `accrual:REF`, the event that a reversal takes back.
+fn target(text: &str) -> Result<(EntryKind, Reference), RowError> {
+    let target = text.split_once(':').and_then(|(word, name)| Some((EntryKind::from_word(word)?, name)));
+    match target {
+        None => Err(Column::Reverses
+            .error("not-a-target", "must be the event and its reference, such as accrual:A-1001 or redemption:R-7")),
+        Some((EntryKind::Reversal, _)) => {
+            Err(Column::Reverses.error("not-reversible", "a reversal cannot be reversed"))
+        }
+        Some((kind, name)) => Ok((kind, reference(Column::Reverses, name)?)),
+    }
+}
+
+fn id_error(column: Column, error: &IdError) -> RowError {
+    let code = match error {
+        IdError::Empty => "missing-field",
+        IdError::TooLong(_) => "too-long",
+        IdError::Character => "bad-character",
+    };
+    column.error(code, error.to_string())
+}
+
+fn number_error(column: Column, error: NumberError) -> RowError {
+    let code = match error {
+        NumberError::NotADecimal => "not-a-decimal",
+        NumberError::TooManyDecimals(_) => "too-many-decimals",
+        NumberError::NotAnInteger => "not-an-integer",
+        NumberError::Zero => "zero",
+        NumberError::TooLarge(_) => "too-large",
+    };
+    column.error(code, error.to_string())
+}
+
+/// The shape of RFC 3339 up to its seconds; `0` is any digit.
+const MOMENT: &[u8] = b"0000-00-00T00:00:00";
+/// The years that have periods.
+const YEARS: Range<u32> = 1970..2200;
+
+/// Stricter than most readers of RFC 3339: `T` and not a space, no leap
+/// second, and no digit that would be dropped.
+fn occurred_at(text: &str) -> Result<DateTime<FixedOffset>, RowError> {
+    let error = |code, rule: &str| Column::OccurredAt.error(code, rule);
+    let shape = || error("not-a-time", "must be a time such as 2017-01-31T18:05:09+08:00");
+    let no_day = || error("no-such-day", "is a day that the calendar does not have");
+    let (moment, rest) = text.split_at_checked(MOMENT.len()).ok_or_else(shape)?;
+    if !has_shape(moment, MOMENT) {
+        return Err(shape());
+    }
+    let part = |range: Range<usize>| number(&moment.as_bytes()[range]);
+    let (year, second) = (part(0..4), part(17..19));
+    if !YEARS.contains(&year) {
+        return Err(error("year-out-of-range", "must lie in the years 1970 to 2199"));
+    }
+    let day = NaiveDate::from_ymd_opt(year.cast_signed(), part(5..7), part(8..10)).ok_or_else(no_day)?;
+    if second == 60 {
+        return Err(error("leap-second", "is a leap second: write the second before or after it"));
+    }
+    let (nanosecond, rest) = match rest.strip_prefix('.') {
+        None => (0, rest),
+        Some(fraction) => {
+            let (digits, rest) = fraction.split_at(fraction.bytes().take_while(u8::is_ascii_digit).count());
+            match digits.len() {
+                0 => return Err(shape()),
+                1..=9 => (number(format!("{digits:0<9}").as_bytes()), rest),
+                _ => return Err(error("too-precise", "must not have more than 9 decimals of a second")),
+            }
+        }
+    };
+    let time = NaiveTime::from_hms_nano_opt(part(11..13), part(14..16), second, nanosecond)
+        .ok_or_else(|| error("no-such-time", "is a time that no clock shows"))?;
+    if rest.is_empty() {
+        return Err(error("no-offset", "has no offset: it must end with Z or an offset such as +08:00"));
+    }
+    let offset = offset(rest).ok_or_else(|| error("bad-offset", "must end with Z or an offset such as +08:00"))?;
+    offset.from_local_datetime(&day.and_time(time)).single().ok_or_else(no_day)
+}
+
+/// `Z` or `+08:00`; chrono refuses a day or more.
+fn offset(text: &str) -> Option<FixedOffset> {
+    if matches!(text, "Z" | "z") {
+        return FixedOffset::east_opt(0);
+    }
+    if !has_shape(text, b"+00:00") && !has_shape(text, b"-00:00") {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    let (hours, minutes) = (number(&bytes[1..3]), number(&bytes[4..6]));
+    if minutes > 59 {
+        return None;
+    }
+    let seconds = (hours * 3600 + minutes * 60).cast_signed();
+    FixedOffset::east_opt(if text.starts_with('-') { -seconds } else { seconds })
+}
+
+fn has_shape(text: &str, shape: &[u8]) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            b'T' => matches!(byte, b'T' | b't'),
+            _ => byte == *shape,
+        })
+}
+
+/// The value of at most nine ASCII digits.
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+/// The fields of one line after RFC 4180, without its freedom to break lines.
+/// Stricter than the csv crate, which makes some sense of every quote.
+struct Fields<'a> {
+    rest: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(line: &'a str) -> Self {
+        Self { rest: Some(line) }
+    }
+
+    fn plain(&mut self, text: &'a str) -> Result<Cow<'a, str>, RowError> {
+        let (field, rest) =
+            text.split_at(text.bytes().position(|byte| matches!(byte, b',' | b'"')).unwrap_or(text.len()));
+        if rest.starts_with('"') {
+            return Err(row_error("quote-in-field", "has a quote inside a field that does not begin with one"));
+        }
+        self.rest = rest.strip_prefix(',');
+        Ok(Cow::Borrowed(field))
+    }
+
+    /// A field after its opening quote. A doubled quote stands for one.
+    fn quoted(&mut self, mut text: &'a str) -> Result<Cow<'a, str>, RowError> {
+        let mut field = Cow::Borrowed("");
+        loop {
+            let Some((part, rest)) = text.split_once('"') else {
+                return Err(row_error("unclosed-quote", "has a quote that is not closed on the same line"));
+            };
+            field += part;
+            match rest.as_bytes().first() {
+                Some(b'"') => {
+                    field += "\"";
+                    text = &rest[1..];
+                }
+                Some(b',') => {
+                    self.rest = Some(&rest[1..]);
+                    return Ok(field);
+                }
+                Some(_) => return Err(row_error("text-after-quote", "has text between a closing quote and the comma")),
+                None => return Ok(field),
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Cow<'a, str>, RowError>;
+
+    /// The last field has no rest, and nothing is read after an error.
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest.take()?;
+        Some(match text.strip_prefix('"') {
+            Some(text) => self.quoted(text),
+            None => self.plain(text),
+        })
+    }
+}
+
+/// One physical line without its line break.
+struct Line<'a> {
+    number: u64,
+    bytes: &'a [u8],
+    end: End,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Break,
+    TooLong,
+    CutOff,
+}
+
+impl Line<'_> {
+    fn is_blank(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn text(&self) -> Result<&str, RowError> {
+        match self.end {
+            End::Break => {
+                str::from_utf8(self.bytes).map_err(|_| row_error("not-utf8", "holds bytes that are not UTF-8"))
+            }
+            End::TooLong => Err(row_error("line-too-long", format!("is longer than {LINE_MAX_BYTES} bytes"))),
+            // A number that was cut off looks like a number.
+            End::CutOff => Err(row_error("cut-off", "the file ends inside this row: end it with a line break")),
+        }
+    }
+}
+
+/// Physical lines, read one at a time into the same buffer.
+struct Lines<'r> {
+    /// One byte more than the limit, so that a file of just that size is told from a larger one.
+    reader: Take<BufReader<&'r mut dyn Read>>,
+    bytes_max: u64,
+    buffer: Vec<u8>,
+    number: u64,
+}
+
+impl<'r> Lines<'r> {
+    fn new(reader: &'r mut dyn Read, bytes_max: u64) -> Self {
+        let reader = BufReader::with_capacity(LINE_MAX_BYTES, reader).take(bytes_max + 1);
+        Self { reader, bytes_max, buffer: Vec::new(), number: 0 }
+    }
+
+    fn next_line(&mut self) -> Result<Option<Line<'_>>, FileError> {
+        /// A line of the largest size with its CR and LF.
+        const READ_MAX: usize = LINE_MAX_BYTES + 2;
+        self.buffer.clear();
+        let read = (&mut self.reader).take(READ_MAX as u64).read_until(b'\n', &mut self.buffer)?;
+        let ended = self.buffer.pop_if(|last| *last == b'\n').is_some();
+        if read == READ_MAX && !ended {
+            self.reader.skip_until(b'\n')?;
+        }
+        if self.reader.limit() == 0 {
+            return Err(FileError::TooLarge(self.bytes_max));
+        }
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        self.buffer.pop_if(|last| *last == b'\r');
+        let mut bytes = self.buffer.as_slice();
+        if self.number == 1 {
+            bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        }
+        let end = match ended {
+            _ if bytes.len() > LINE_MAX_BYTES => End::TooLong,
+            true => End::Break,
+            false => End::CutOff,
+        };
+        Ok(Some(Line { number: self.number, bytes, end }))
+    }
+}
+
+/// Marks the errors of the reader underneath: a connection that breaks must not
+/// be taken for a gzip file that ends early.
+struct Source<R>(R);
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct SourceError(io::Error);
+
+impl<R: Read> Read for Source<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.map_err(|error| io::Error::other(SourceError(error))),
+            }
+        }
+    }
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        match error.downcast::<SourceError>() {
+            Ok(SourceError(error)) => FileError::Io(error),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => FileError::CutOff,
+            Err(error) => FileError::Gzip(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,656 @@
+use super::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use std::io::{Cursor, Write};
+
+const HEADER: &str = "event,line,reference,occurred_at,member,amount,points,reverses";
+const SALE: &str = "accrual,mall,A-1,2017-01-31T18:05:09+08:00,m1,12.50,,";
+
+fn file(rows: &[&str]) -> Vec<u8> {
+    std::iter::once(&HEADER).chain(rows).flat_map(|row| [row.as_bytes(), b"\n"]).flatten().copied().collect()
+}
+
+fn read_all(bytes: impl AsRef<[u8]>) -> Vec<Row> {
+    read(bytes.as_ref(), false).unwrap()
+}
+
+fn refused(bytes: impl AsRef<[u8]>) -> String {
+    read(bytes.as_ref(), false).expect_err("a whole file is refused").to_string()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The only row of a file.
+fn one(row: &str) -> Result<Command, RowError> {
+    let mut rows = read_all(file(&[row]));
+    assert_eq!(rows.len(), 1, "{row}");
+    rows.remove(0).parsed
+}
+
+/// Each row is refused for this reason, and the rows around it are read.
+fn check(cases: &[(&str, &str, &str)]) {
+    for (row, field, code) in cases {
+        let rows = read_all(file(&[SALE, row, SALE]));
+        assert!(rows[0].parsed.is_ok() && rows[2].parsed.is_ok(), "{row}");
+        let error = rows[1].parsed.as_ref().expect_err(row);
+        assert_eq!((error.field, error.code), (*field, *code), "{row}: {error}");
+        assert_eq!((rows[1].number, rows[1].raw.as_str()), (3, *row));
+    }
+}
+
+#[test]
+fn each_kind_of_event_is_read() {
+    let kind = |kind| (kind, Reference::parse("X-9").unwrap());
+    let reverse = |(kind, reference), amount, points| Action::Reverse { kind, reference, amount, points };
+    let (amount, points) = (Money::from_minor(1250), Points::new(120));
+    for (event, values, action) in [
+        ("accrual", "12.50,,", Action::Accrue { amount }),
+        ("redemption", ",120,", Action::Redeem { points, bill: None }),
+        ("redemption", "12.5,120,", Action::Redeem { points, bill: Some(amount) }),
+        ("adjustment", ",120,", Action::Grant { points }),
+        ("reversal", ",,accrual:X-9", reverse(kind(EntryKind::Accrual), None, None)),
+        ("reversal", "12.50,,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), None)),
+        ("reversal", ",120,redemption:X-9", reverse(kind(EntryKind::Redemption), None, Some(points))),
+        ("reversal", ",,adjustment:X-9", reverse(kind(EntryKind::Adjustment), None, None)),
+        // Which of the two a reversal may have depends on what it reverses: not decided here.
+        ("reversal", "12.50,120,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), Some(points))),
+    ] {
+        let command = one(&format!("{event},mall,A-1,2017-01-31T18:05:09+08:00,m1,{values}")).unwrap();
+        assert_eq!(command.kind().word(), event);
+        assert_eq!(command.action, action, "{event} {values}");
+        assert_eq!(command.line.as_str(), "mall");
+        assert_eq!(command.reference.as_str(), "A-1");
+        assert_eq!(command.member.as_str(), "m1");
+        assert_eq!(command.occurred_at.to_rfc3339(), "2017-01-31T18:05:09+08:00");
+    }
+}
+
+#[test]
+fn columns_may_come_in_any_order_and_reverses_may_be_left_out() {
+    let expected = one(SALE).unwrap();
+    for text in [
+        "points,amount,member,occurred_at,reference,line,event\n,12.50,m1,2017-01-31T18:05:09+08:00,A-1,mall,accrual\n",
+        "reverses,line,event,reference,member,amount,occurred_at,points\n\
+         ,mall,accrual,A-1,m1,12.50,2017-01-31T18:05:09+08:00,\n",
+        "\"event\",line,reference,occurred_at,member,amount,\"points\"\n\
+         \"accrual\",mall,A-1,2017-01-31T18:05:09+08:00,\"m1\",12.50,\"\"\n",
+    ] {
+        assert_eq!(read_all(text)[0].parsed, Ok(expected.clone()), "{text}");
+    }
+}
+
+#[test]
+fn a_reversal_needs_the_column_reverses() {
+    let text = "event,line,reference,occurred_at,member,amount,points\nreversal,mall,V-1,2017-01-31T18:05:09Z,m1,,\n";
+    let error = read_all(text)[0].parsed.clone().unwrap_err();
+    assert_eq!((error.field, error.code), ("reverses", "missing-field"));
+}
+
+#[test]
+fn a_field_that_its_event_needs_or_forbids_is_checked() {
+    let row = |event: &str, values: &str| format!("{event},mall,A-1,2017-01-31T18:05:09Z,m1,{values}");
+    for (event, values, field, code) in [
+        ("accrual", ",,", "amount", "missing-field"),
+        ("accrual", "1,1,", "points", "superfluous-field"),
+        ("accrual", "1,,accrual:B", "reverses", "superfluous-field"),
+        ("redemption", "1,,", "points", "missing-field"),
+        ("redemption", ",1,accrual:B", "reverses", "superfluous-field"),
+        ("adjustment", ",,", "points", "missing-field"),
+        ("adjustment", "1,1,", "amount", "superfluous-field"),
+        ("adjustment", ",1,accrual:B", "reverses", "superfluous-field"),
+        ("reversal", "1,,", "reverses", "missing-field"),
+        ("reversal", ",,B", "reverses", "not-a-target"),
+        ("reversal", ",,sale:B", "reverses", "not-a-target"),
+        ("reversal", ",,Accrual:B", "reverses", "not-a-target"),
+        ("reversal", ",,accrual", "reverses", "not-a-target"),
+        ("reversal", ",,accrual:", "reverses", "missing-field"),
+        ("reversal", ",,accrual: B", "reverses", "bad-character"),
+        ("reversal", ",,accrual:B:C", "reverses", "bad-character"),
+        ("reversal", ",,reversal:B", "reverses", "not-reversible"),
+        ("accrual", "-1,,", "amount", "not-a-decimal"),
+        ("accrual", "1e3,,", "amount", "not-a-decimal"),
+        ("accrual", "1.001,,", "amount", "too-many-decimals"),
+        ("accrual", "0.00,,", "amount", "zero"),
+        ("accrual", "99999999999,,", "amount", "too-large"),
+        ("redemption", "x,1,", "amount", "not-a-decimal"),
+        ("redemption", ",1.0,", "points", "not-an-integer"),
+        ("redemption", ",0,", "points", "zero"),
+        ("redemption", ",999999999999,", "points", "too-large"),
+        ("reversal", "0,,accrual:B", "amount", "zero"),
+        ("reversal", ",-1,redemption:B", "points", "not-an-integer"),
+    ] {
+        check(&[(&row(event, values), field, code)]);
+    }
+}
+
+#[test]
+fn names_and_events_are_strict() {
+    let time = "2017-01-31T18:05:09Z";
+    for (row, field, code) in [
+        (format!(",mall,A,{time},m1,1,,"), "event", "missing-field"),
+        (format!("sale,mall,A,{time},m1,1,,"), "event", "unknown-event"),
+        (format!("Accrual,mall,A,{time},m1,1,,"), "event", "unknown-event"),
+        (format!("\u{feff}accrual,mall,A,{time},m1,1,,"), "event", "unknown-event"),
+        (format!("accrual,,A,{time},m1,1,,"), "line", "missing-field"),
+        (format!("accrual,m/l,A,{time},m1,1,,"), "line", "bad-character"),
+        (format!("accrual,{},A,{time},m1,1,,", "m".repeat(17)), "line", "too-long"),
+        (format!("accrual,mall,,{time},m1,1,,"), "reference", "missing-field"),
+        (format!("accrual,mall,A#1,{time},m1,1,,"), "reference", "bad-character"),
+        (format!("accrual,mall,{},{time},m1,1,,", "A".repeat(65)), "reference", "too-long"),
+        (format!("accrual,mall,A,{time},,1,,"), "member", "missing-field"),
+        (format!("accrual,mall,A,{time},张三,1,,"), "member", "bad-character"),
+        ("accrual,mall,A,,m1,1,,".to_owned(), "occurred_at", "missing-field"),
+    ] {
+        check(&[(&row, field, code)]);
+    }
+}
+
+#[test]
+fn white_space_around_a_value_is_refused_and_not_trimmed() {
+    let fields = ["accrual", "mall", "A-1", "2017-01-31T18:05:09Z", "m1", "12.50", "", ""];
+    let names = HEADER.split(',').collect::<Vec<_>>();
+    for place in 0..fields.len() {
+        for space in [" ", "\t", "\u{a0}", "\u{3000}", "\r"] {
+            for text in [format!("{space}{}", fields[place]), format!("{}{space}", fields[place])] {
+                let mut row = fields.map(str::to_owned);
+                row[place] = text;
+                // A CR before the line break would be part of the line break.
+                if !row[7].ends_with('\r') {
+                    check(&[(&row.join(","), names[place], "surrounding-space")]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn times_carry_an_offset_and_exist() {
+    for (text, same) in [
+        ("2017-01-31T18:05:09+08:00", "2017-01-31T18:05:09+08:00"),
+        ("2017-01-31t18:05:09z", "2017-01-31T18:05:09+00:00"),
+        ("2017-01-31T18:05:09-00:00", "2017-01-31T18:05:09+00:00"),
+        ("2016-02-29T00:00:00.5-03:30", "2016-02-29T00:00:00.500-03:30"),
+        ("2017-01-31T18:05:09.123456789Z", "2017-01-31T18:05:09.123456789+00:00"),
+        ("1970-01-01T00:00:00+14:00", "1970-01-01T00:00:00+14:00"),
+        ("2199-12-31T23:59:59-12:00", "2199-12-31T23:59:59-12:00"),
+    ] {
+        assert_eq!(occurred_at(text).map(|time| time.to_rfc3339()), Ok(same.to_owned()), "{text}");
+    }
+    for (text, code) in [
+        ("2017-01-31T18:05:09", "no-offset"),
+        ("2017-01-31T18:05:09.5", "no-offset"),
+        ("2017-01-31T18:05:09+0800", "bad-offset"),
+        ("2017-01-31T18:05:09+08", "bad-offset"),
+        ("2017-01-31T18:05:09+24:00", "bad-offset"),
+        ("2017-01-31T18:05:09+08:60", "bad-offset"),
+        ("2017-01-31T18:05:09\u{2212}08:00", "bad-offset"),
+        ("2017-01-31T18:05:09 +08:00", "bad-offset"),
+        ("2017-01-31T18:05:09Z+08:00", "bad-offset"),
+        ("2017-01-31T18:05:09CST", "bad-offset"),
+        ("2017-02-29T18:05:09Z", "no-such-day"),
+        ("2017-04-31T18:05:09Z", "no-such-day"),
+        ("2017-13-01T18:05:09Z", "no-such-day"),
+        ("2017-00-01T18:05:09Z", "no-such-day"),
+        ("2017-01-00T18:05:09Z", "no-such-day"),
+        ("2017-01-31T24:00:00Z", "no-such-time"),
+        ("2017-01-31T23:60:00Z", "no-such-time"),
+        ("2017-01-31T23:59:61Z", "no-such-time"),
+        ("2016-12-31T23:59:60Z", "leap-second"),
+        ("2016-12-31T23:59:60.5+00:00", "leap-second"),
+        ("1969-12-31T23:59:59Z", "year-out-of-range"),
+        ("2200-01-01T00:00:00Z", "year-out-of-range"),
+        ("0000-01-01T00:00:00Z", "year-out-of-range"),
+        ("2017-01-31T18:05:09.1234567890Z", "too-precise"),
+        ("2017-01-31T18:05:09.Z", "not-a-time"),
+        ("2017-01-31 18:05:09Z", "not-a-time"),
+        ("2017-01-31T18:05+08:00", "not-a-time"),
+        ("2017-01-31", "not-a-time"),
+        ("20170131T180509Z", "not-a-time"),
+        ("+2017-01-31T18:05:09Z", "not-a-time"),
+        ("-017-01-31T18:05:09Z", "not-a-time"),
+        ("31.01.2017 18:05:09", "not-a-time"),
+        ("２０１７-01-31T18:05:09Z", "not-a-time"),
+        ("1485857109", "not-a-time"),
+        ("yesterday", "not-a-time"),
+    ] {
+        check(&[(&format!("accrual,mall,A-1,{text},m1,1,,"), "occurred_at", code)]);
+    }
+}
+
+#[test]
+fn quotes_are_closed_and_stand_around_whole_fields() {
+    assert_eq!(one("\"accrual\",\"mall\",\"A-1\",\"2017-01-31T18:05:09+08:00\",\"m1\",\"12.50\",\"\",\"\""), one(SALE));
+    check(&[
+        ("accrual,\"mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,", "row", "unclosed-quote"),
+        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,\"", "row", "unclosed-quote"),
+        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,\"\"\"", "row", "unclosed-quote"),
+        ("accrual,\"mall\"x,A-1,2017-01-31T18:05:09Z,m1,12.50,,", "row", "text-after-quote"),
+        ("accrual,\"mall\" ,A-1,2017-01-31T18:05:09Z,m1,12.50,,", "row", "text-after-quote"),
+        ("accrual,ma\"ll,A-1,2017-01-31T18:05:09Z,m1,12.50,,", "row", "quote-in-field"),
+        ("accrual, \"mall\",A-1,2017-01-31T18:05:09Z,m1,12.50,,", "row", "quote-in-field"),
+        ("accrual,\"ma\"\"ll\",A-1,2017-01-31T18:05:09Z,m1,12.50,,", "line", "bad-character"),
+        ("accrual,\"mall,hotel\",A-1,2017-01-31T18:05:09Z,m1,12.50,,", "line", "bad-character"),
+    ]);
+}
+
+#[test]
+fn a_row_has_as_many_columns_as_the_header() {
+    for (row, rule) in [
+        ("accrual", "has 1 columns where the header has 8"),
+        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,", "has 7 columns where the header has 8"),
+        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,,", "has 9 columns where the header has 8"),
+        ("accrual;mall;A-1", "has 1 columns where the header has 8"),
+        (" ", "has 1 columns where the header has 8"),
+    ] {
+        check(&[(row, "row", "column-count")]);
+        assert_eq!(one(row).unwrap_err().rule, rule);
+    }
+}
+
+#[test]
+fn line_numbers_count_blank_lines_and_the_header() {
+    for end in ["\n", "\r\n"] {
+        for mark in ["", "\u{feff}"] {
+            let text = format!("{mark}{end}{HEADER}{end}{SALE}{end}{end}{end}{SALE}{end}{end}");
+            let rows = read_all(&text);
+            assert!(rows.iter().all(|row| row.parsed.is_ok() && row.raw == SALE), "{rows:?}");
+            assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), [3, 6]);
+        }
+    }
+}
+
+#[test]
+fn a_last_row_without_a_line_break_is_refused() {
+    for end in ["", "\r"] {
+        let rows = read_all(format!("{HEADER}\n{SALE}\n{SALE}{end}"));
+        assert!(rows[0].parsed.is_ok());
+        let error = rows[1].parsed.as_ref().unwrap_err();
+        assert_eq!((error.field, error.code), ("row", "cut-off"));
+        assert_eq!(error.rule, "the file ends inside this row: end it with a line break");
+        assert_eq!(rows[1].raw, SALE);
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_spoil_only_their_row() {
+    let bytes =
+        [HEADER.as_bytes(), b"\n", SALE.as_bytes(), b"\naccrual,\xff\xfemall\n", SALE.as_bytes(), b"\n"].concat();
+    let rows = read_all(bytes);
+    assert!(rows[0].parsed.is_ok() && rows[2].parsed.is_ok());
+    let error = rows[1].parsed.as_ref().unwrap_err();
+    assert_eq!((error.field, error.code), ("row", "not-utf8"));
+    assert_eq!(rows[1].raw, "accrual,\u{fffd}\u{fffd}mall");
+}
+
+#[test]
+fn a_raw_row_is_cut_between_characters_at_its_limit() {
+    for (text, kept) in [
+        ("x".repeat(RAW_MAX_BYTES), RAW_MAX_BYTES),
+        ("x".repeat(RAW_MAX_BYTES + 1), RAW_MAX_BYTES),
+        ("分".repeat(400), RAW_MAX_BYTES - 1),
+        (format!("x{}", "𝄞".repeat(400)), RAW_MAX_BYTES - 3),
+    ] {
+        let row = raw(text.as_bytes());
+        assert_eq!(row, text[..kept]);
+    }
+    assert_eq!(raw(&[0xff; 5000]), "\u{fffd}".repeat(RAW_MAX_BYTES / 3));
+}
+
+#[test]
+fn a_line_is_refused_above_its_limit_and_not_at_it() {
+    for end in ["\n", "\r\n"] {
+        for (length, code) in [
+            (LINE_MAX_BYTES, "column-count"),
+            (LINE_MAX_BYTES + 1, "line-too-long"),
+            (LINE_MAX_BYTES + 2, "line-too-long"),
+            (LINE_MAX_BYTES + 3, "line-too-long"),
+            (3 * LINE_MAX_BYTES, "line-too-long"),
+        ] {
+            let long = "x".repeat(length);
+            let rows = read_all(format!("{HEADER}{end}{long}{end}{SALE}{end}"));
+            assert_eq!(rows.len(), 2);
+            assert_eq!(rows[0].parsed.as_ref().unwrap_err().code, code, "{length}");
+            assert_eq!((rows[1].number, rows[1].parsed.is_ok()), (3, true));
+        }
+    }
+}
+
+#[test]
+fn a_line_of_ten_megabytes_is_one_row_and_never_held() {
+    let long = io::repeat(b'"').take(10_000_000);
+    let tail = format!("\n{SALE}\n");
+    let mut reader = Cursor::new(format!("{HEADER}\n")).chain(long).chain(tail.as_bytes());
+    let mut lines = Lines::new(&mut reader, BYTES_MAX);
+    let mut ends = Vec::new();
+    while let Some(line) = lines.next_line().unwrap() {
+        ends.push((line.number, line.bytes.len()));
+    }
+    assert_eq!(ends, [(1, HEADER.len()), (2, LINE_MAX_BYTES + 2), (3, SALE.len())]);
+    assert!(lines.buffer.capacity() <= 4 * LINE_MAX_BYTES, "{}", lines.buffer.capacity());
+
+    let long = io::repeat(b'x').take(10_000_000);
+    let rows = read(Cursor::new(format!("{HEADER}\n")).chain(long).chain(tail.as_bytes()), false).unwrap();
+    assert_eq!(rows[0].parsed.as_ref().unwrap_err().code, "line-too-long");
+    assert_eq!(rows[0].raw.len(), RAW_MAX_BYTES);
+    assert!(rows[1].parsed.is_ok());
+}
+
+#[test]
+fn the_header_decides_over_the_whole_file() {
+    let rest = "line,reference,occurred_at,member,amount,points";
+    for (text, message) in [
+        (String::new(), "the file is empty: it must start with a line of column names"),
+        ("\u{feff}".to_owned(), "the file is empty: it must start with a line of column names"),
+        ("\r\n\n".to_owned(), "the file is empty: it must start with a line of column names"),
+        (format!("{rest}\n"), "column event is missing"),
+        (format!("event,{},points\n", &rest[..38]), "column \"amou\" is unknown"),
+        (format!("event,{rest},line\n"), "column line is there twice"),
+        (format!("event,{rest},store\n"), "column \"store\" is unknown; the columns are event,line,"),
+        (format!("event,{rest},\n"), "column \"\" is unknown"),
+        (format!("Event,{rest}\n"), "column \"Event\" is unknown"),
+        (format!(" event,{rest}\n"), "column \" event\" is unknown"),
+        (format!("event,{rest}\rreversal,\n"), "column \"points\\rreversal\" is unknown"),
+        (HEADER.replace(',', ";") + "\n", "column \"event;line;reference;"),
+        (format!("\"event,{rest}\n"), "cannot be read: has a quote that is not closed"),
+        (format!("event,{rest}"), "cannot be read: the file ends inside this row"),
+        ("x".repeat(LINE_MAX_BYTES + 1) + "\n", "cannot be read: is longer than 65536 bytes"),
+    ] {
+        let error = refused(text.as_bytes());
+        assert!(error.contains(message), "{text:?}: {error}");
+    }
+    assert_eq!(read_all(format!("event,{rest}\n")), []);
+}
+
+#[test]
+fn a_header_in_another_encoding_is_refused_by_name() {
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+    let text = format!("{HEADER}\n{SALE}\n");
+    let marked = format!("\u{feff}{text}");
+    for bytes in [
+        utf16(&marked, u16::to_le_bytes),
+        utf16(&marked, u16::to_be_bytes),
+        utf16(&text, u16::to_le_bytes),
+        utf16(&text, u16::to_be_bytes),
+    ] {
+        assert_eq!(refused(bytes), "the file is UTF-16: save it as UTF-8");
+    }
+    assert_eq!(
+        refused(b"event,\xbb\xfd\xb7\xd6\n"),
+        "the line of column names cannot be read: holds bytes that are not UTF-8"
+    );
+    assert!(matches!(read(gzip(text.as_bytes()).as_slice(), false), Err(FileError::Compressed)));
+}
+
+#[test]
+fn a_file_may_have_as_many_rows_and_bytes_as_its_limits() {
+    let bytes = file(&[SALE, "", "nonsense", SALE]);
+    let size = bytes.len() as u64;
+    let within = |rows, bytes_max, gz| {
+        let packed = if gz { gzip(&bytes) } else { bytes.clone() };
+        read_within(Limits { rows, bytes: bytes_max }, packed.as_slice(), gz).map(|rows| rows.len())
+    };
+    for gz in [false, true] {
+        assert!(matches!(within(3, size, gz), Ok(3)));
+        assert!(matches!(within(2, size, gz), Err(FileError::TooManyRows(2))));
+        for less in 1..=size {
+            let limit = size - less;
+            assert!(matches!(within(3, limit, gz), Err(FileError::TooLarge(max)) if max == limit), "{limit}");
+        }
+    }
+}
+
+#[test]
+fn a_gzip_bomb_stops_at_the_limit_of_bytes() {
+    for byte in *b"\nx\0" {
+        let header = if byte == 0 { String::new() } else { format!("{HEADER}\n") };
+        let member = gzip(&[byte; 1 << 20]);
+        let members = member.repeat(10);
+        let packed = [gzip(header.as_bytes()), members].concat();
+        let limits = Limits { rows: ROWS_MAX, bytes: 5 << 20 };
+        assert!(matches!(read_within(limits, packed.as_slice(), true), Err(FileError::TooLarge(_))), "{byte}");
+    }
+}
+
+#[test]
+fn a_gzip_file_cut_anywhere_is_refused_and_never_read_in_part() {
+    let whole = file(&[SALE, "accrual,mall,A-2,2017-01-31T18:05:10+08:00,m2,0.99,,", SALE]);
+    let packed = gzip(&whole);
+    assert_eq!(read(packed.as_slice(), true).unwrap(), read_all(&whole));
+    for length in 0..packed.len() {
+        let result = read(&packed[..length], true);
+        assert!(matches!(result, Err(FileError::CutOff)), "{length} of {}: {result:?}", packed.len());
+    }
+}
+
+#[test]
+fn a_gzip_file_with_a_changed_byte_never_gives_other_rows() {
+    let whole = file(&[SALE, "accrual,mall,A-2,2017-01-31T18:05:10+08:00,m2,0.99,,"]);
+    let packed = gzip(&whole);
+    let rows = read_all(&whole);
+    for place in 0..packed.len() {
+        let mut damaged = packed.clone();
+        damaged[place] ^= 0x55;
+        // The header of a gzip file has bytes without meaning, such as the time.
+        if let Ok(read) = read(damaged.as_slice(), true) {
+            assert_eq!(read, rows, "byte {place}");
+        }
+    }
+}
+
+#[test]
+fn gzip_members_one_after_the_other_are_one_file() {
+    let whole = file(&[SALE, SALE]);
+    let first = gzip(&whole[..90]);
+    let packed = [first.clone(), gzip(&whole[90..])].concat();
+    assert_eq!(read(packed.as_slice(), true).unwrap(), read_all(&whole));
+    // A file that ends with a member is a whole gzip file; its last row tells.
+    for length in (0..packed.len()).filter(|length| *length != first.len()) {
+        assert!(matches!(read(&packed[..length], true), Err(FileError::CutOff)), "{length}");
+    }
+    let rows = read(first.as_slice(), true).unwrap();
+    assert_eq!(rows.last().unwrap().parsed.as_ref().unwrap_err().code, "cut-off");
+}
+
+#[test]
+fn what_is_not_gzip_or_followed_by_something_else_is_damaged() {
+    let packed = gzip(&file(&[SALE]));
+    let followed = [packed.as_slice(), b"something else"].concat();
+    for bytes in [file(&[SALE]), followed] {
+        assert!(matches!(read(bytes.as_slice(), true), Err(FileError::Gzip(_))));
+    }
+}
+
+/// A reader that breaks, after an interruption that means nothing.
+struct Breaks<'a> {
+    bytes: &'a [u8],
+    kind: io::ErrorKind,
+    interrupted: bool,
+}
+
+impl Read for Breaks<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interrupted = !self.interrupted;
+        match self.bytes.read(buffer)? {
+            _ if self.interrupted => Err(io::ErrorKind::Interrupted.into()),
+            0 => Err(self.kind.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+#[test]
+fn a_broken_connection_is_not_taken_for_a_cut_file() {
+    let plain = file(&[SALE]);
+    let packed = gzip(&plain);
+    for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidInput, io::ErrorKind::ConnectionReset] {
+        for (bytes, gz) in [(&plain, false), (&packed, true)] {
+            for length in 0..=bytes.len() {
+                let reader = Breaks { bytes: &bytes[..length], kind, interrupted: false };
+                let result = read(reader, gz);
+                assert!(matches!(&result, Err(FileError::Io(error)) if error.kind() == kind), "{length}: {result:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_id_is_held_once() {
+    let rows = read_all(file(&[SALE, SALE]));
+    let [first, second] = [0, 1].map(|row| rows[row].parsed.as_ref().unwrap().line.as_str().as_ptr());
+    assert_eq!(first, second);
+
+    let mut known = KnownLines::default();
+    for number in 0..2 * LINES_MAX {
+        assert_eq!(known.parse(&format!("line-{number}")).unwrap().as_str(), format!("line-{number}"));
+    }
+    assert_eq!(known.0.len(), LINES_MAX);
+    assert!(known.0.is_sorted());
+}
+
+fn name(max: usize) -> impl Strategy<Value = String> {
+    proptest::collection::vec(proptest::sample::select(b"azAZ09._-".to_vec()), 1..=max)
+        .prop_map(|bytes| bytes.into_iter().map(char::from).collect())
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let money = || (1..=1_000_000_000_000_i64).prop_map(Money::from_minor);
+    let points = || (1..=100_000_000_000_i64).prop_map(Points::new);
+    let kinds = vec![EntryKind::Accrual, EntryKind::Redemption, EntryKind::Adjustment];
+    let target = (proptest::sample::select(kinds), name(64).prop_map(|text| Reference::parse(&text).unwrap()));
+    prop_oneof![
+        money().prop_map(|amount| Action::Accrue { amount }),
+        (points(), proptest::option::of(money())).prop_map(|(points, bill)| Action::Redeem { points, bill }),
+        points().prop_map(|points| Action::Grant { points }),
+        (target, proptest::option::of(money()), proptest::option::of(points()))
+            .prop_map(|((kind, reference), amount, points)| Action::Reverse { kind, reference, amount, points }),
+    ]
+}
+
+fn time() -> impl Strategy<Value = DateTime<FixedOffset>> {
+    // From 1970-01-02 to 2199-12-30, so that no offset leaves the years.
+    let nanosecond = prop_oneof![Just(0), 0..1_000_000_000_u32];
+    (86_400..7_258_032_000_i64, nanosecond, -1439..=1439).prop_map(|(second, nanosecond, minutes)| {
+        let offset = FixedOffset::east_opt(minutes * 60).unwrap();
+        DateTime::from_timestamp(second, nanosecond).unwrap().with_timezone(&offset)
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    (name(16), name(64), name(64), time(), action()).prop_map(|(line, reference, member, occurred_at, action)| {
+        Command {
+            line: LineId::parse(&line).unwrap(),
+            reference: Reference::parse(&reference).unwrap(),
+            member: MemberId::parse(&member).unwrap(),
+            occurred_at,
+            action,
+        }
+    })
+}
+
+fn value(command: &Command, column: Column) -> String {
+    match column {
+        Column::Event => command.kind().to_string(),
+        Column::Line => command.line.to_string(),
+        Column::Reference => command.reference.to_string(),
+        Column::OccurredAt => command.occurred_at.to_rfc3339(),
+        Column::Member => command.member.to_string(),
+        Column::Amount => command.amount().map(|amount| amount.to_string()).unwrap_or_default(),
+        Column::Points => command.points().map(|points| points.to_string()).unwrap_or_default(),
+        Column::Reverses => command.reverses().unwrap_or_default(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        commands in proptest::collection::vec(command(), 0..8),
+        columns in Just(Column::ALL.to_vec()).prop_shuffle(),
+        mark in any::<bool>(),
+        crlf in any::<bool>(),
+        quoted in any::<bool>(),
+        gz in any::<bool>(),
+    ) {
+        let mut bytes = if mark { Vec::from("\u{feff}") } else { Vec::new() };
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+            .quote_style(if quoted { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary })
+            .from_writer(&mut bytes);
+        writer.write_record(columns.iter().map(|column| column.name())).unwrap();
+        for command in &commands {
+            writer.write_record(columns.iter().map(|column| value(command, *column))).unwrap();
+        }
+        drop(writer);
+        let rows = if gz { read(gzip(&bytes).as_slice(), true) } else { read(bytes.as_slice(), false) }.unwrap();
+        prop_assert_eq!(rows.len(), commands.len());
+        for (place, (row, command)) in rows.iter().zip(&commands).enumerate() {
+            prop_assert_eq!(row.number, place as u64 + 2);
+            prop_assert_eq!(row.parsed.as_ref(), Ok(command));
+            let offset = row.parsed.as_ref().map(|parsed| *parsed.occurred_at.offset());
+            prop_assert_eq!(offset, Ok(*command.occurred_at.offset()));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), gz in any::<bool>()) {
+        let _ = read(bytes.as_slice(), gz);
+        let body = [HEADER.as_bytes(), b"\n", &bytes].concat();
+        for row in read(body.as_slice(), false).unwrap() {
+            prop_assert!(row.raw.len() <= RAW_MAX_BYTES);
+        }
+        let packed = gzip(&body);
+        prop_assert!(read(packed.as_slice(), true).is_ok());
+    }
+
+    /// Text made of the pieces that matter, so that more of it comes close to a row.
+    #[test]
+    fn no_text_makes_it_panic_and_every_line_is_accounted_for(
+        pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "accrual", "redemption", "reversal", "adjustment", "mall", "A-1", "2017-01-31T18:05:09+08:00", "T", ":60",
+            "12.50", "120", "accrual:A-1", ",", ",,", "\"", "\"\"", "\n", "\r\n", "\r", " ", "\u{feff}", "分", "\0",
+        ]), 0..60),
+    ) {
+        let body = pieces.concat();
+        let rows = read_all(format!("{HEADER}\n{body}"));
+        let lines: Vec<(u64, &str)> = (2..).zip(body.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)))
+            .filter(|(_, line)| !line.is_empty()).collect();
+        let read: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.raw.as_str())).collect();
+        prop_assert_eq!(read, lines);
+    }
+
+    /// Where the fields of a line are accepted, the csv crate finds the same.
+    #[test]
+    fn fields_are_those_of_the_csv_crate(line in "[a,\" ]{1,24}") {
+        if let Ok(fields) = Fields::of(&line).collect::<Result<Vec<_>, _>>() {
+            let text = format!("{line}\n");
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+            let record = reader.records().next().unwrap().unwrap();
+            prop_assert_eq!(record.iter().collect::<Vec<_>>(), fields);
+        }
+    }
+
+    #[test]
+    fn fields_that_the_csv_crate_writes_are_read(fields in proptest::collection::vec("[a,\" ]{0,6}", 2..8)) {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(&fields).unwrap();
+        let line = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        let read: Vec<_> = Fields::of(line.trim_end_matches('\n')).collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(read, fields);
+    }
+
+    /// Where a time is accepted, chrono finds the same.
+    #[test]
+    fn times_are_those_of_chrono(
+        text in "(19[67]|20[0-9]|2[12]9)[0-9]-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{1,10})?(Z|z|[+-][0-2][0-9]:[0-6][0-9])?",
+    ) {
+        if let Ok(time) = occurred_at(&text) {
+            let expected = DateTime::parse_from_rfc3339(&text).unwrap();
+            prop_assert_eq!(time, expected);
+            prop_assert_eq!(time.offset(), expected.offset());
+        }
+    }
+}

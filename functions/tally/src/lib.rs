@@ -1,0 +1,91 @@
+//! The middle step of a close: folds one shard into a tally and a detail part.
+
+use interline_domain::calendar::Period;
+use interline_domain::rulebook::Rulebook;
+use interline_domain::settle::ShardDigest;
+use interline_domain::tally::{Fold, SetDigest};
+use interline_lambda::{App, Failure};
+use interline_ledger::Ledger;
+use interline_reports::details::DetailPart;
+use interline_reports::pack::{PackFile, TallyFile, details_path, key, tally_path};
+use interline_reports::sheet::Totals;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Task {
+    pub period: Period,
+    pub run: String,
+    pub rulebook: String,
+    pub shard: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub shard: u8,
+    pub entries: u64,
+}
+
+pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
+    let published = app.rulebook_by_hash(&task.rulebook).await?;
+    let (file, details) = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
+    let entries = file.tally.entries;
+    let put = |path: String, bytes| {
+        let key = key(task.period, &task.run, &path);
+        async move { app.reports.put_once(&key, bytes).await }
+    };
+    put(details.entry.path, details.bytes).await?;
+    put(tally_path(task.shard), file.json()?).await?;
+    Ok(Done { shard: task.shard, entries })
+}
+
+/// Computes a shard's tally and detail part; writes nothing.
+pub async fn tally(
+    ledger: &Ledger,
+    rulebook: &Rulebook,
+    period: Period,
+    shard: u8,
+) -> Result<(TallyFile, PackFile), Failure> {
+    let mut entries = ledger.shard_entries(period, shard);
+    let mut fold = Fold::new(rulebook, period, shard);
+    let mut part = DetailPart::default();
+    let mut rows = Vec::new();
+    let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
+    while let Some(page) = entries.next_page().await {
+        for entry in page? {
+            fold.add(&entry, &mut rows)?;
+            for row in rows.drain(..) {
+                part.add(&row).map_err(unwritten)?;
+            }
+        }
+    }
+    let tally = fold.finish();
+    let sums = BTreeMap::from([
+        ("points".to_owned(), tally.details.points.to_string()),
+        ("obligation_amount".to_owned(), tally.details.amount.to_string()),
+    ]);
+    let totals = Totals { rows: tally.details.events, sums };
+    let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));
+    let previous = match period > rulebook.first_period {
+        true => Some(digest(ledger, period.previous(), shard).await?),
+        false => None,
+    };
+    let file = TallyFile { shard, rulebook: rulebook.hash.clone(), tally, previous, details: details.entry.clone() };
+    Ok((file, details))
+}
+
+/// Count and digest of a shard as it is now.
+async fn digest(ledger: &Ledger, period: Period, shard: u8) -> Result<ShardDigest, Failure> {
+    let mut entries = ledger.shard_entries(period, shard);
+    let mut digest = ShardDigest { shard, entries: 0, digest: SetDigest::default() };
+    let mut text = String::new();
+    while let Some(page) = entries.next_page().await {
+        for entry in page? {
+            text.clear();
+            entry.write_canonical(&mut text);
+            digest.digest.add_text(&text);
+            digest.entries += 1;
+        }
+    }
+    Ok(digest)
+}

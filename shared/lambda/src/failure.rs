@@ -1,0 +1,81 @@
+use interline_domain::money::OutOfRange;
+use interline_domain::rulebook::RulebookErrors;
+use interline_domain::tally::TallyError;
+use interline_ledger::LedgerError;
+use interline_reports::bucket::StoreError;
+use lambda_runtime::Diagnostic;
+
+/// Why a function failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the rulebook is not valid:\n{0}")]
+    Rulebook(#[from] RulebookErrors),
+    #[error(transparent)]
+    Tally(#[from] TallyError),
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// The event that called the function.
+    #[error("{0}")]
+    BadEvent(String),
+    /// An input as a whole that cannot be used, such as a file.
+    #[error("{0}")]
+    Unusable(String),
+    /// A close whose checks do not all pass.
+    #[error("the close was stopped: {0}")]
+    ChecksFailed(String),
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+/// What the caller can do about it. Step Functions match on the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Try again.
+    Retryable,
+    /// It will be refused again until something else is done first.
+    Refused,
+    /// Somebody has to look.
+    Broken,
+}
+
+impl Class {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Retryable => "Interline.Retryable",
+            Class::Refused => "Interline.Refused",
+            Class::Broken => "Interline.Broken",
+        }
+    }
+}
+
+impl Failure {
+    pub fn class(&self) -> Class {
+        match self {
+            Failure::Ledger(error) if error.is_retryable() => Class::Retryable,
+            Failure::Store(error) if error.is_retryable() => Class::Retryable,
+            Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_)) => Class::Broken,
+            Failure::Ledger(_) | Failure::Rulebook(_) | Failure::BadEvent(_) | Failure::Unusable(_) => Class::Refused,
+            Failure::Store(_)
+            | Failure::Tally(_)
+            | Failure::OutOfRange(_)
+            | Failure::ChecksFailed(_)
+            | Failure::Corrupt(_) => Class::Broken,
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Failure::Corrupt(error.to_string())
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Diagnostic { error_type: failure.class().name().to_owned(), error_message: failure.to_string() }
+    }
+}

@@ -1,0 +1,72 @@
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use interline_domain::calendar::Period;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Gone on the next try, perhaps: throttled, timed out, unreachable.
+    #[error("the ledger did not answer: {0}")]
+    Unavailable(String),
+    #[error("the ledger refused a request: {0}")]
+    Refused(String),
+    #[error("too many writers at once; tried {0} times")]
+    Contention(u32),
+    #[error("ledger item {item} has no readable attribute {attribute}")]
+    Broken { item: String, attribute: String },
+    #[error("period {0} is not over, or not for long enough: it may be sealed from {1} on")]
+    TooEarly(Period, chrono::DateTime<chrono::Utc>),
+    #[error("period {period} cannot be closed before {predecessor} is final")]
+    PredecessorOpen { period: Period, predecessor: Period },
+    #[error("period {0} lies before the programme's first period {1}")]
+    BeforeProgramme(Period, Period),
+    #[error("period {period} is final with run {run}; a final run is immutable")]
+    AlreadyFinal { period: Period, run: String },
+    #[error("the state of period {0} was changed by somebody else meanwhile")]
+    PeriodChanged(Period),
+    #[error("no rulebook is published")]
+    NoRulebook,
+}
+
+impl LedgerError {
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            LedgerError::Unavailable(_) | LedgerError::Contention(_) | LedgerError::PeriodChanged(_) => true,
+            LedgerError::Refused(_)
+            | LedgerError::Broken { .. }
+            | LedgerError::TooEarly(..)
+            | LedgerError::PredecessorOpen { .. }
+            | LedgerError::BeforeProgramme(..)
+            | LedgerError::AlreadyFinal { .. }
+            | LedgerError::NoRulebook => false,
+        }
+    }
+}
+
+/// Codes that the service means to be tried again.
+pub fn is_transient(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some(
+            "ProvisionedThroughputExceededException"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "InternalServerError"
+                | "TransactionInProgressException"
+                | "LimitExceededException"
+        )
+    )
+}
+
+impl<E, R> From<SdkError<E, R>> for LedgerError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        let text = DisplayErrorContext(&error).to_string();
+        match &error {
+            SdkError::ServiceError(context) if !is_transient(context.err().code()) => LedgerError::Refused(text),
+            SdkError::ConstructionFailure(_) => LedgerError::Refused(text),
+            _ => LedgerError::Unavailable(text),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The one place that builds keys.
+
+use interline_domain::calendar::Period;
+use interline_domain::entry::{Command, EntryKind};
+use interline_domain::id::{LineId, MemberId, Reference};
+
+/// Partition and sort key of an item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+pub fn account(member: &MemberId) -> Key {
+    Key { pk: format!("M#{member}"), sk: "A".to_owned() }
+}
+
+pub fn shard(period: Period, shard: u8) -> String {
+    format!("E#{period}#{shard:02}")
+}
+
+/// Where an event lies in its home, whether as an entry, a stub or a refusal.
+pub fn home(period: Period, shard_number: u8, command: &Command) -> Key {
+    event(period, shard_number, &command.line, command.kind(), &command.reference)
+}
+
+pub fn event(period: Period, shard_number: u8, line: &LineId, kind: EntryKind, reference: &Reference) -> Key {
+    Key { pk: shard(period, shard_number), sk: format!("{line}#{}#{reference}", kind.code()) }
+}
+
+/// Where a late event is booked. The origin keeps it apart from an event of that
+/// period with the same reference.
+pub fn late(booked: Period, shard_number: u8, command: &Command, origin: Period) -> Key {
+    let home = home(booked, shard_number, command);
+    Key { sk: format!("{}#{origin}", home.sk), ..home }
+}
+
+/// How much of an entry is reversed.
+pub fn reversed(member: &MemberId, home_period: Period, sk: &str) -> Key {
+    Key { pk: format!("V#{member}"), sk: format!("{home_period}#{sk}") }
+}
+
+pub fn gate(period: Period, shard: u8) -> Key {
+    Key { pk: format!("G#{period}#{shard:02}"), sk: "G".to_owned() }
+}
+
+pub fn period(period: Period) -> Key {
+    Key { pk: PERIODS.to_owned(), sk: period.to_string() }
+}
+
+pub const PERIODS: &str = "P";
+
+pub fn current_rulebook() -> Key {
+    Key { pk: "R".to_owned(), sk: "current".to_owned() }
+}

@@ -1,0 +1,203 @@
+//! The state of periods, their gates, and the rulebook pointer.
+
+use crate::Ledger;
+use crate::attributes::{DOCUMENT, REVISION, SEALED};
+use crate::error::LedgerError;
+use crate::items::{Item, Reader, with_key};
+use crate::keys;
+use crate::table::Condition;
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use interline_domain::calendar::Period;
+use interline_domain::entry::rfc3339_utc;
+use interline_domain::limits::SHARDS;
+use interline_domain::rulebook::Rulebook;
+use serde::{Deserialize, Serialize};
+
+/// How many gates are put at once.
+const SEALS_AT_ONCE: usize = 8;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeriodState {
+    pub period: Period,
+    pub status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Run>,
+    #[serde(default, rename = "final", skip_serializing_if = "Option::is_none")]
+    pub final_run: Option<Run>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Open,
+    /// Accepts no entry any more.
+    Sealed,
+    /// Closed with a final run.
+    Final,
+}
+
+impl Status {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Open => "open",
+            Status::Sealed => "sealed",
+            Status::Final => "final",
+        }
+    }
+}
+
+/// A finished run of a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Also the folder of its files.
+    pub id: String,
+    pub rulebook: String,
+    /// SHA-256 of its manifest.
+    pub manifest: String,
+    pub finished_at: DateTime<Utc>,
+}
+
+impl Ledger {
+    pub async fn period(&self, period: Period) -> Result<PeriodState, LedgerError> {
+        Ok(self.read_period(period).await?.0)
+    }
+
+    /// All periods that something was done with, earliest first.
+    pub async fn periods(&self) -> Result<Vec<PeriodState>, LedgerError> {
+        let mut periods = Vec::new();
+        let mut after = None;
+        loop {
+            let (items, next) = self.table.page(keys::PERIODS, after, None).await?;
+            for item in items {
+                periods.push(state(&item)?);
+            }
+            match next {
+                Some(_) => after = next,
+                None => return Ok(periods),
+            }
+        }
+    }
+
+    async fn read_period(&self, period: Period) -> Result<(PeriodState, Option<i64>), LedgerError> {
+        match self.table.get(&keys::period(period)).await? {
+            Some(item) => Ok((state(&item)?, Some(Reader::new(&item).number(REVISION)?))),
+            None => {
+                let open = PeriodState { period, status: Status::Open, sealed_at: None, trial: None, final_run: None };
+                Ok((open, None))
+            }
+        }
+    }
+
+    /// Writes a period's state if nobody did since it was read.
+    async fn write_period(&self, state: &PeriodState, revision: Option<i64>) -> Result<(), LedgerError> {
+        let mut item = with_key(&keys::period(state.period));
+        item.insert(DOCUMENT.to_owned(), document(state)?);
+        let next = revision.unwrap_or(0) + 1;
+        item.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
+        let condition = match revision {
+            None => Condition::Absent,
+            Some(revision) => Condition::Equals(REVISION, AttributeValue::N(revision.to_string())),
+        };
+        match self.table.put(item, condition).await? {
+            true => Ok(()),
+            false => Err(LedgerError::PeriodChanged(state.period)),
+        }
+    }
+
+    /// Refuses a period that has no final predecessor, or is before the programme.
+    pub async fn check_order(&self, rulebook: &Rulebook, period: Period) -> Result<(), LedgerError> {
+        if period < rulebook.first_period {
+            return Err(LedgerError::BeforeProgramme(period, rulebook.first_period));
+        }
+        if period > rulebook.first_period {
+            let predecessor = period.previous();
+            if self.period(predecessor).await?.status != Status::Final {
+                return Err(LedgerError::PredecessorOpen { period, predecessor });
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals a period: puts its gates, then marks it. Repeating it changes nothing.
+    pub async fn seal(&self, rulebook: &Rulebook, period: Period, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.check_order(rulebook, period).await?;
+        let (mut state, revision) = self.read_period(period).await?;
+        if state.status != Status::Open {
+            return Ok(());
+        }
+        let earliest = rulebook.seal_not_before(period);
+        if now < earliest {
+            return Err(LedgerError::TooEarly(period, earliest));
+        }
+        stream::iter(0..SHARDS)
+            .map(|shard| async move {
+                let mut item = with_key(&keys::gate(period, shard));
+                item.insert(SEALED.to_owned(), AttributeValue::S(rfc3339_utc(now)));
+                // A gate that is there stays as it was put.
+                self.table.put(item, Condition::Absent).await
+            })
+            .buffer_unordered(SEALS_AT_ONCE)
+            .try_collect::<Vec<bool>>()
+            .await?;
+        state.status = Status::Sealed;
+        state.sealed_at = Some(now);
+        match self.write_period(&state, revision).await {
+            // Another cutoff of the same period was as fast.
+            Err(LedgerError::PeriodChanged(_)) if self.period(period).await?.status != Status::Open => Ok(()),
+            other => other,
+        }
+    }
+
+    pub async fn is_sealed(&self, period: Period, shard: u8) -> Result<bool, LedgerError> {
+        Ok(self.table.get(&keys::gate(period, shard)).await?.is_some())
+    }
+
+    pub async fn finish_trial(&self, period: Period, run: Run) -> Result<(), LedgerError> {
+        let (mut state, revision) = self.read_period(period).await?;
+        state.trial = Some(run);
+        self.write_period(&state, revision).await
+    }
+
+    /// Makes a run the final one. The same run again changes nothing; another is refused.
+    pub async fn finish_final(&self, period: Period, run: Run) -> Result<(), LedgerError> {
+        let (mut state, revision) = self.read_period(period).await?;
+        match &state.final_run {
+            Some(recorded) if recorded.id == run.id && recorded.manifest == run.manifest => return Ok(()),
+            Some(recorded) => return Err(LedgerError::AlreadyFinal { period, run: recorded.id.clone() }),
+            None => {}
+        }
+        state.status = Status::Final;
+        state.final_run = Some(run);
+        self.write_period(&state, revision).await
+    }
+
+    /// The hash of the rulebook in force for new events and runs.
+    pub async fn current_rulebook(&self) -> Result<Option<String>, LedgerError> {
+        let item = self.table.get(&keys::current_rulebook()).await?;
+        item.map(|item| Reader::new(&item).text(DOCUMENT).map(str::to_owned)).transpose()
+    }
+
+    pub async fn set_current_rulebook(&self, hash: &str) -> Result<(), LedgerError> {
+        let mut item = with_key(&keys::current_rulebook());
+        item.insert(DOCUMENT.to_owned(), AttributeValue::S(hash.to_owned()));
+        self.table.put(item, Condition::None).await.map(|_| ())
+    }
+}
+
+fn document(state: &PeriodState) -> Result<AttributeValue, LedgerError> {
+    let text = serde_json::to_string(state).map_err(|error| LedgerError::Refused(error.to_string()))?;
+    Ok(AttributeValue::S(text))
+}
+
+fn state(item: &Item) -> Result<PeriodState, LedgerError> {
+    let text = Reader::new(item).text(DOCUMENT)?;
+    let broken = |error: serde_json::Error| LedgerError::Broken {
+        item: format!("{} {text}", keys::PERIODS),
+        attribute: error.to_string(),
+    };
+    serde_json::from_str(text).map_err(broken)
+}

@@ -1,0 +1,427 @@
+//! Records events: read the account, plan, commit in one transaction.
+//!
+//! The hot path is one read and one transaction of two items. Whatever can go
+//! wrong shows as a cancelled transaction and is looked up only then: an event
+//! that is there already, a shard that is sealed, an account that changed.
+
+use crate::attributes::{REFUSALS, VERSION};
+use crate::error::LedgerError;
+use crate::items::{self, Found, RememberedRefusal};
+use crate::keys::{self, Key};
+use crate::table::{Condition, Outcome, Table, TransactError, Write};
+use crate::Ledger;
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use interline_domain::account::{Account, reference_hash, shard};
+use interline_domain::calendar::Period;
+use interline_domain::entry::{Action, Command, Entry};
+use interline_domain::id::MemberId;
+use interline_domain::limits::REVERSAL_WINDOW_MONTHS;
+use interline_domain::plan::{Plan, Refusal, Reversed, Target, check, plan};
+use interline_domain::rulebook::Rulebook;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// DynamoDB takes at most so many items in one transaction.
+const TRANSACTION_ITEMS: usize = 100;
+/// Entries of one member in one transaction, each with a stub if it comes late.
+pub const ENTRIES_PER_BATCH: usize = 49;
+const _: () = assert!(ENTRIES_PER_BATCH * 2 + 2 <= TRANSACTION_ITEMS);
+/// One writer wins each round, so this many rounds serve as many writers of one account.
+const ATTEMPTS: u32 = 128;
+const LONGEST_PAUSE_MILLIS: u64 = 250;
+
+/// Where events come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// A refusal leaves no trace; the reference may be tried again.
+    Api,
+    /// A refusal is remembered with the file's digest: the same file gets the
+    /// same answer when it is repeated, or resumed after a crash.
+    File { digest: &'a str },
+}
+
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Accepted { entry: Box<Entry>, account: Account },
+    /// The same event was recorded before.
+    Replayed { entry: Box<Entry> },
+    Rejected(Rejection),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Refused when the same file was read before.
+    #[error("{}", .0.rule)]
+    RefusedBefore(RememberedRefusal),
+    #[error("this reference is recorded with another {0}")]
+    Conflict(&'static str),
+    #[error("this reference was recorded lately with another time; a retry must repeat its occurred_at")]
+    ReferenceConflict,
+}
+
+impl Rejection {
+    pub fn code(&self) -> &str {
+        match self {
+            Rejection::Refused(refusal) => refusal.code(),
+            Rejection::RefusedBefore(before) => &before.code,
+            Rejection::Conflict(_) => "conflict",
+            Rejection::ReferenceConflict => "reference-conflict",
+        }
+    }
+
+    pub fn field(&self) -> &str {
+        match self {
+            Rejection::Refused(refusal) => refusal.field(),
+            Rejection::RefusedBefore(before) => &before.field,
+            Rejection::Conflict(field) => field,
+            Rejection::ReferenceConflict => "occurred_at",
+        }
+    }
+
+    fn depends_on_state(&self) -> bool {
+        match self {
+            Rejection::Refused(refusal) => refusal.depends_on_state(),
+            Rejection::ReferenceConflict => true,
+            Rejection::RefusedBefore(_) | Rejection::Conflict(_) => false,
+        }
+    }
+
+    fn remembered(&self) -> RememberedRefusal {
+        RememberedRefusal {
+            field: self.field().to_owned(),
+            code: self.code().to_owned(),
+            rule: self.to_string(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Records events of one member in their order. Each has an answer; a
+    /// rejected one leaves the others untouched.
+    pub async fn post(
+        &self,
+        rulebook: &Rulebook,
+        member: &MemberId,
+        commands: &[Command],
+        source: Source<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Answer>, LedgerError> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut rest = commands;
+        while let Some(first) = rest.first() {
+            let home = rulebook.period(first.occurred());
+            let mut items = 0;
+            let fits = |command: &&Command| {
+                // Entry, stub, and for a reversal its tracker.
+                items += if matches!(command.action, Action::Reverse { .. }) { 3 } else { 2 };
+                rulebook.period(command.occurred()) == home && items + 2 <= TRANSACTION_ITEMS
+            };
+            let (batch, left) = rest.split_at(rest.iter().take_while(fits).count());
+            let mut writer = Batch {
+                table: &self.table,
+                rulebook,
+                member,
+                shard: shard(member),
+                home,
+                current: rulebook.period(now),
+                booked: home,
+                known: BTreeMap::new(),
+                source,
+                now,
+            };
+            answers.extend(writer.post(batch).await?);
+            rest = left;
+        }
+        Ok(answers)
+    }
+}
+
+/// Events of one member and one home period.
+struct Batch<'a> {
+    table: &'a Table,
+    rulebook: &'a Rulebook,
+    member: &'a MemberId,
+    shard: u8,
+    home: Period,
+    current: Period,
+    /// The period that clears the batch: its home unless that is sealed.
+    booked: Period,
+    /// What was looked up under the sort keys of the home; `None`: nothing is there.
+    known: BTreeMap<String, Option<Found>>,
+    source: Source<'a>,
+    now: DateTime<Utc>,
+}
+
+/// A transaction in the making.
+struct Draft {
+    account: Account,
+    changed: bool,
+    planned: BTreeMap<String, Entry>,
+    reversed: BTreeMap<Key, Reversed>,
+    writes: Vec<Write>,
+    /// For each write, the sort key in the home that it claims.
+    claims: Vec<Option<String>>,
+    answers: Vec<Answer>,
+}
+
+impl Batch<'_> {
+    async fn post(&mut self, commands: &[Command]) -> Result<Vec<Answer>, LedgerError> {
+        for attempt in 0..ATTEMPTS {
+            let draft = self.draft(commands).await?;
+            if draft.writes.is_empty() {
+                return Ok(draft.answers);
+            }
+            match self.table.transact(&draft.writes).await {
+                Ok(()) => return Ok(draft.answers),
+                Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => self.pause(attempt).await,
+                Err(TransactError::Ledger(error)) => return Err(error),
+                Err(TransactError::Cancelled(outcomes)) => {
+                    let contended = self.learn(&draft, outcomes).await?;
+                    if contended {
+                        self.pause(attempt).await;
+                    }
+                }
+            }
+        }
+        Err(LedgerError::Contention(ATTEMPTS))
+    }
+
+    /// Spreads writers of one account: longer with every attempt, and different
+    /// from member to member and call to call.
+    async fn pause(&self, attempt: u32) {
+        let longest = (4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS);
+        let spread = u64::from(self.now.timestamp_subsec_nanos()).rotate_left(attempt) ^ std::process::id() as u64;
+        let spread = spread.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        tokio::time::sleep(Duration::from_millis(longest / 2 + spread % (longest / 2 + 1))).await;
+    }
+
+    /// Takes in why a transaction was cancelled; `true` if others were in the way.
+    async fn learn(&mut self, draft: &Draft, outcomes: Vec<Outcome>) -> Result<bool, LedgerError> {
+        let mut contended = false;
+        for ((outcome, claim), write) in outcomes.into_iter().zip(&draft.claims).zip(&draft.writes) {
+            match (outcome, claim, write) {
+                (Outcome::Fine, ..) => {}
+                (Outcome::Conflict, ..) => contended = true,
+                (Outcome::Condition(item), Some(sk), _) => {
+                    // Without its old item the reply says too little: look it up.
+                    let found = if item.is_empty() { None } else { Some(items::found(&item)?) };
+                    match found {
+                        Some(found) => self.known.insert(sk.clone(), Some(found)),
+                        None => self.known.remove(sk),
+                    };
+                    if item.is_empty() {
+                        self.look_up(sk).await?;
+                    }
+                }
+                (Outcome::Condition(_), None, Write::RequireAbsent { .. }) => self.booked = self.open_period().await?,
+                (Outcome::Condition(_), None, Write::Put { .. }) => contended = true,
+            }
+        }
+        Ok(contended)
+    }
+
+    /// The first period after the home whose shard is not sealed.
+    async fn open_period(&self) -> Result<Period, LedgerError> {
+        let mut candidate = self.home.next();
+        while candidate < self.current {
+            if self.table.get(&keys::gate(candidate, self.shard)).await?.is_none() {
+                return Ok(candidate);
+            }
+            candidate = candidate.next();
+        }
+        Ok(candidate)
+    }
+
+    async fn look_up(&mut self, sk: &str) -> Result<(), LedgerError> {
+        let key = Key { pk: keys::shard(self.home, self.shard), sk: sk.to_owned() };
+        let found = self.table.get(&key).await?.map(|item| items::found(&item)).transpose()?;
+        self.known.insert(sk.to_owned(), found);
+        Ok(())
+    }
+
+    async fn draft(&mut self, commands: &[Command]) -> Result<Draft, LedgerError> {
+        let item = self.table.get(&keys::account(self.member)).await?;
+        let account = item.as_ref().map(items::account).transpose()?.unwrap_or_default();
+        let version = account.version;
+        let mut draft = Draft {
+            account,
+            changed: false,
+            planned: BTreeMap::new(),
+            reversed: BTreeMap::new(),
+            writes: Vec::new(),
+            claims: Vec::new(),
+            answers: Vec::with_capacity(commands.len()),
+        };
+        for command in commands {
+            let answer = self.answer(&mut draft, command).await?;
+            draft.answers.push(answer);
+        }
+        if draft.changed {
+            draft.account.version = version + 1;
+            for answer in &mut draft.answers {
+                if let Answer::Accepted { account, .. } = answer {
+                    account.version = version + 1;
+                }
+            }
+            // Whatever the plans rest on must still be so.
+            let condition = match version {
+                0 => Condition::Absent,
+                version => Condition::Equals(VERSION, AttributeValue::N(version.to_string())),
+            };
+            draft.write(Write::Put { item: items::account_item(self.member, &draft.account), condition }, None);
+        }
+        for (key, reversed) in std::mem::take(&mut draft.reversed) {
+            // Guarded by the account's version.
+            draft.write(Write::Put { item: items::reversed_item(&key, reversed), condition: Condition::None }, None);
+        }
+        // A period that is over may be sealed any moment; the current one cannot be.
+        let late = self.booked != self.home;
+        if !draft.writes.is_empty() && self.booked < self.current && (draft.changed || !late) {
+            draft.write(Write::RequireAbsent { key: keys::gate(self.booked, self.shard) }, None);
+        }
+        Ok(draft)
+    }
+
+    async fn answer(&mut self, draft: &mut Draft, command: &Command) -> Result<Answer, LedgerError> {
+        if let Err(refusal) = check(self.rulebook, command, self.now) {
+            return Ok(Answer::Rejected(Rejection::Refused(refusal)));
+        }
+        let home = keys::home(self.home, self.shard, command);
+        if let Some(entry) = draft.planned.get(&home.sk) {
+            return Ok(repeated(command, entry));
+        }
+        let hash = reference_hash(&command.line, command.kind(), &command.reference);
+        let remembered = draft.account.remembers(hash);
+        if remembered && !self.known.contains_key(&home.sk) {
+            self.look_up(&home.sk).await?;
+        }
+        let refusals = match self.known.get(&home.sk) {
+            Some(Some(Found::Entry(entry))) => return Ok(repeated(command, entry)),
+            Some(Some(Found::Stub { booked })) => {
+                let key = keys::late(*booked, self.shard, command, self.home);
+                let item = self.table.get(&key).await?;
+                let missing = || LedgerError::Broken { item: format!("{} {}", key.pk, key.sk), attribute: "*".into() };
+                let Found::Entry(entry) = items::found(&item.ok_or_else(missing)?)? else { return Err(missing()) };
+                return Ok(repeated(command, &entry));
+            }
+            Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
+            Some(None) | None => None,
+        };
+        if let (Some(refusals), Source::File { digest }) = (&refusals, self.source)
+            && let Some(before) = refusals.get(digest)
+        {
+            return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
+        }
+        let planned = match remembered {
+            true => Err(Rejection::ReferenceConflict),
+            false => self.plan(draft, command).await?.map_err(Rejection::Refused),
+        };
+        // What is put under the event's key must replace just what was found there.
+        let condition = match &refusals {
+            None => Condition::Absent,
+            Some(refusals) => Condition::Equals(REFUSALS, items::refusals_value(refusals)),
+        };
+        match planned {
+            Ok(plan) => {
+                let entry = plan.entry;
+                draft.account = plan.account;
+                draft.changed = true;
+                let item = items::entry_item(&entry, self.now);
+                if entry.is_late() {
+                    draft.write(Write::Put { item, condition: Condition::Absent }, None);
+                    draft.write(Write::Put { item: items::stub_item(&entry), condition }, Some(home.sk.clone()));
+                } else {
+                    draft.write(Write::Put { item, condition }, Some(home.sk.clone()));
+                }
+                draft.planned.insert(home.sk, entry.clone());
+                Ok(Answer::Accepted { entry: Box::new(entry), account: draft.account.clone() })
+            }
+            Err(rejection) => {
+                if let Source::File { digest } = self.source
+                    && rejection.depends_on_state()
+                {
+                    let mut refusals = refusals.unwrap_or_default();
+                    refusals.insert(digest.to_owned(), rejection.remembered());
+                    let item = items::refusal_item(&home, &refusals);
+                    draft.write(Write::Put { item, condition }, Some(home.sk));
+                }
+                Ok(Answer::Rejected(rejection))
+            }
+        }
+    }
+
+    async fn plan(&mut self, draft: &mut Draft, command: &Command) -> Result<Result<Plan, Refusal>, LedgerError> {
+        let Action::Reverse { kind, reference, .. } = &command.action else {
+            return Ok(plan(self.rulebook, &draft.account, command, self.booked, None));
+        };
+        let sk = keys::event(self.home, self.shard, &command.line, *kind, reference).sk;
+        let target = match draft.planned.get(&sk) {
+            Some(entry) => Some(entry.clone()),
+            None => self.target(command, &sk).await?,
+        };
+        let Some(entry) = target else {
+            return Ok(plan(self.rulebook, &draft.account, command, self.booked, None));
+        };
+        let tracker = keys::reversed(self.member, entry.home, &sk);
+        let reversed = match draft.reversed.get(&tracker) {
+            Some(reversed) => *reversed,
+            None => {
+                let item = self.table.get(&tracker).await?;
+                item.as_ref().map(items::reversed).transpose()?.unwrap_or_default()
+            }
+        };
+        let target = Target { entry: &entry, reversed };
+        let planned = plan(self.rulebook, &draft.account, command, self.booked, Some(target));
+        if let Ok(Plan { reversed: Some(reversed), .. }) = &planned {
+            draft.reversed.insert(tracker, *reversed);
+        }
+        Ok(planned)
+    }
+
+    /// The latest event of that name in the month of the reversal or the months before.
+    async fn target(&self, command: &Command, sk: &str) -> Result<Option<Entry>, LedgerError> {
+        let keys: Vec<Key> = (0..=REVERSAL_WINDOW_MONTHS)
+            .map(|months| self.home.minus_months(months))
+            .filter(|period| *period >= self.rulebook.first_period)
+            .map(|period| Key { pk: keys::shard(period, self.shard), sk: sk.to_owned() })
+            .collect();
+        let mut latest: Option<Entry> = None;
+        for item in self.table.get_many(&keys).await? {
+            let entry = match items::found(&item)? {
+                Found::Entry(entry) => *entry,
+                Found::Refusals(_) => continue,
+                Found::Stub { booked } => {
+                    let pk = items::Reader::new(&item).text(crate::attributes::PK)?;
+                    let origin = pk.split('#').nth(1).unwrap_or_default();
+                    let key = Key { pk: keys::shard(booked, self.shard), sk: format!("{sk}#{origin}") };
+                    match self.table.get(&key).await?.map(|item| items::found(&item)).transpose()? {
+                        Some(Found::Entry(entry)) => *entry,
+                        Some(Found::Stub { .. } | Found::Refusals(_)) | None => continue,
+                    }
+                }
+            };
+            let newer = latest.as_ref().is_none_or(|latest| entry.home > latest.home);
+            if entry.command.member == command.member && newer {
+                latest = Some(entry);
+            }
+        }
+        Ok(latest)
+    }
+}
+
+impl Draft {
+    fn write(&mut self, write: Write, claim: Option<String>) {
+        self.writes.push(write);
+        self.claims.push(claim);
+    }
+}
+
+fn repeated(command: &Command, entry: &Entry) -> Answer {
+    match command.differing_field(&entry.command) {
+        None => Answer::Replayed { entry: Box::new(entry.clone()) },
+        Some(field) => Answer::Rejected(Rejection::Conflict(field)),
+    }
+}

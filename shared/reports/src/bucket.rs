@@ -1,0 +1,133 @@
+//! Objects in S3.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use std::time::Duration;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("object {key}: the store did not answer: {reason}")]
+    Unavailable { key: String, reason: String },
+    #[error("object {key}: the store refused: {reason}")]
+    Refused { key: String, reason: String },
+    #[error("object {0} does not exist")]
+    Missing(String),
+    #[error("object {0} exists with other content, and it may be written only once")]
+    Differs(String),
+    #[error("object {key} is larger than {limit} bytes")]
+    TooLarge { key: String, limit: u64 },
+}
+
+impl StoreError {
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, StoreError::Unavailable { .. })
+    }
+
+    fn new<E, R>(key: &str, error: SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let reason = DisplayErrorContext(&error).to_string();
+        let key = key.to_owned();
+        let transient = |code: Option<&str>| {
+            matches!(code, Some("SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted"))
+        };
+        match &error {
+            SdkError::ServiceError(context) if !transient(context.err().code()) => StoreError::Refused { key, reason },
+            SdkError::ConstructionFailure(_) => StoreError::Refused { key, reason },
+            _ => StoreError::Unavailable { key, reason },
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+impl Bucket {
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Creates the bucket where no template does: on a laptop and in tests.
+    pub async fn create_if_missing(&self) -> Result<(), StoreError> {
+        match self.client.create_bucket().bucket(&self.name).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
+            Err(error) => Err(StoreError::new(&self.name, error)),
+        }
+    }
+
+    pub async fn get(&self, key: &str) -> Result<Vec<u8>, StoreError> {
+        self.get_at_most(key, u64::MAX).await
+    }
+
+    /// An object's bytes, unless there are more than `limit`.
+    pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
+            Ok(answer) => answer,
+            Err(error) if matches!(error.code(), Some("NoSuchKey" | "NotFound")) => {
+                return Err(StoreError::Missing(key.to_owned()));
+            }
+            Err(error) => return Err(StoreError::new(key, error)),
+        };
+        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
+        if length.is_some_and(|length| length > limit) {
+            return Err(StoreError::TooLarge { key: key.to_owned(), limit });
+        }
+        let unavailable = |reason: String| StoreError::Unavailable { key: key.to_owned(), reason };
+        let bytes = answer.body.collect().await.map_err(|error| unavailable(error.to_string()))?;
+        Ok(bytes.to_vec())
+    }
+
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type(key));
+        put.body(ByteStream::from(bytes)).send().await.map(|_| ()).map_err(|error| StoreError::new(key, error))
+    }
+
+    /// Writes an object that may be written once. Writing the same bytes again
+    /// is fine, other bytes are refused.
+    pub async fn put_once(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type(key));
+        match put.if_none_match("*").body(ByteStream::from(bytes.clone())).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("PreconditionFailed") => {
+                if self.get(key).await? == bytes {
+                    Ok(())
+                } else {
+                    Err(StoreError::Differs(key.to_owned()))
+                }
+            }
+            Err(error) => Err(StoreError::new(key, error)),
+        }
+    }
+
+    /// A link that needs no credentials and expires.
+    pub async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {
+        let refused = |reason: String| StoreError::Refused { key: key.to_owned(), reason };
+        let config = PresigningConfig::expires_in(valid_for).map_err(|error| refused(error.to_string()))?;
+        let request = self.client.get_object().bucket(&self.name).key(key).presigned(config).await;
+        request.map(|request| request.uri().to_owned()).map_err(|error| StoreError::new(key, error))
+    }
+}
+
+fn content_type(key: &str) -> &'static str {
+    match key.rsplit('.').next() {
+        Some("csv") => "text/csv; charset=utf-8",
+        Some("json") => "application/json",
+        Some("gz") => "application/gzip",
+        Some("html") => "text/html; charset=utf-8",
+        Some("xml") => "application/xml",
+        Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        _ => "text/plain; charset=utf-8",
+    }
+}

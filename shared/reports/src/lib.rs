@@ -1,0 +1,9 @@
+//! Reports of a run and where they lie. Rendering is a pure function of the
+//! settlement: no clock, no machine name, no order of a hash map.
+
+pub mod bucket;
+pub mod details;
+pub mod manifest;
+pub mod pack;
+pub mod settlement;
+pub mod sheet;

@@ -1,0 +1,122 @@
+//! A report as a table, before it becomes a file.
+
+use interline_domain::money::{Money, Points};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// The byte order mark by which Excel knows UTF-8.
+pub const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Codes, names, dates.
+    Text(String),
+    Money(Money),
+    Points(Points),
+    Count(u64),
+    /// A rate or a share; is never summed.
+    Rate(Decimal),
+    Empty,
+}
+
+impl Cell {
+    pub fn text(text: impl ToString) -> Self {
+        Cell::Text(text.to_string())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sheet {
+    /// The file's name without its ending.
+    pub name: &'static str,
+    pub columns: &'static [&'static str],
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// What a file adds up to, for the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub rows: u64,
+    pub sums: BTreeMap<String, String>,
+}
+
+impl Sheet {
+    pub fn totals(&self) -> Totals {
+        let mut money: BTreeMap<&str, i128> = BTreeMap::new();
+        let mut whole: BTreeMap<&str, i128> = BTreeMap::new();
+        for row in &self.rows {
+            for (column, cell) in self.columns.iter().zip(row) {
+                match cell {
+                    Cell::Money(amount) => *money.entry(column).or_default() += i128::from(amount.minor()),
+                    Cell::Points(points) => *whole.entry(column).or_default() += i128::from(points.get()),
+                    Cell::Count(count) => *whole.entry(column).or_default() += i128::from(*count),
+                    Cell::Text(_) | Cell::Rate(_) | Cell::Empty => {}
+                }
+            }
+        }
+        let decimal = |minor: i128| {
+            let sign = if minor < 0 { "-" } else { "" };
+            format!("{sign}{}.{:02}", minor.unsigned_abs() / 100, minor.unsigned_abs() % 100)
+        };
+        let money = money.into_iter().map(|(column, sum)| (column.to_owned(), decimal(sum)));
+        let whole = whole.into_iter().map(|(column, sum)| (column.to_owned(), sum.to_string()));
+        Totals { rows: self.rows.len() as u64, sums: money.chain(whole).collect() }
+    }
+
+    /// RFC 4180 with CRLF and a byte order mark; two decimals, no separators, no
+    /// trailer.
+    pub fn csv(&self) -> Vec<u8> {
+        let mut bytes = BOM.to_vec();
+        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut bytes);
+        // Writing to memory cannot fail.
+        let _ = writer.write_record(self.columns);
+        for row in &self.rows {
+            let _ = writer.write_record(row.iter().map(cell_text));
+        }
+        let _ = writer.flush();
+        drop(writer);
+        bytes
+    }
+}
+
+fn cell_text(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => neutral(text),
+        Cell::Money(amount) => amount.to_string(),
+        Cell::Points(points) => points.to_string(),
+        Cell::Count(count) => count.to_string(),
+        Cell::Rate(rate) => rate.to_string(),
+        Cell::Empty => String::new(),
+    }
+}
+
+/// Text that a spreadsheet would take for a formula gets an apostrophe in front.
+pub fn neutral(text: &str) -> String {
+    match text.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{text}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_in_text_are_neutralised_and_negative_amounts_stay_numbers() {
+        let sheet = Sheet {
+            name: "test",
+            columns: &["text", "amount"],
+            rows: ["=1+1", "+1", "-1", "@x", "\tx", "中文", "a,\"b\""]
+                .iter()
+                .map(|text| vec![Cell::text(text), Cell::Money(Money::from_minor(-150))])
+                .collect(),
+        };
+        let text = String::from_utf8(sheet.csv()).unwrap();
+        assert_eq!(
+            text,
+            "\u{feff}text,amount\r\n'=1+1,-1.50\r\n'+1,-1.50\r\n'-1,-1.50\r\n'@x,-1.50\r\n'\tx,-1.50\r\n中文,-1.50\r\n\"a,\"\"b\"\"\",-1.50\r\n"
+        );
+        assert_eq!(sheet.totals().sums["amount"], "-10.50");
+    }
+}
