@@ -1,6 +1,6 @@
 //! Reads a line's file of events into the ledger. A line drops
 //! `inbox/<line>/<file>.csv[.gz]`; rejected rows come back in
-//! `rejects/<line>/<file>.<digest>.csv` with line number, field and reason.
+//! `rejects/<line>/<file>.<digest>.rejects.csv` with line number, field and reason.
 
 mod rejects;
 mod rows;
@@ -41,14 +41,16 @@ pub struct Imported {
     /// Why the file as a whole was not read; then nothing of it is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Where the rejected rows lie, in the inbox bucket.
+    /// Where the rejected rows lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects: Option<String>,
 }
 
 impl Imported {
-    fn refused(file: &str, reason: String) -> Self {
-        Self { file: file.to_owned(), refused: Some(reason), ..Self::default() }
+    /// A name for the file of rejected rows.
+    pub fn rejects_name(&self) -> String {
+        let digest = self.digest.get(..8).unwrap_or_default();
+        format!("{}.{digest}.rejects.csv", self.file.trim_end_matches(".gz").trim_end_matches(".csv"))
     }
 }
 
@@ -58,7 +60,7 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
         // Keys are percent-encoded in events; the names accepted here need no encoding.
         let key = record.s3.object.key;
         let key = key.ok_or_else(|| Failure::BadEvent("the event names no object".to_owned()))?;
-        let result = import(app, &key, &|_, _| {}).await?;
+        let result = import_object(app, &key).await?;
         tracing::info!(
             rows = result.rows,
             accepted = result.accepted,
@@ -72,32 +74,46 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
     Ok(imported)
 }
 
-/// Imports one object of the inbox. `progress` hears how many of how many rows
-/// have an answer.
-pub async fn import(app: &App, key: &str, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Imported, Failure> {
+/// Imports one object of the inbox and leaves the rejected rows beside it.
+async fn import_object(app: &App, key: &str) -> Result<Imported, Failure> {
     let (line, name) = match place(key) {
         Ok(place) => place,
-        Err(reason) => return Ok(Imported::refused(key, reason)),
+        Err(reason) => return Ok(Imported { file: key.to_owned(), refused: Some(reason), ..Imported::default() }),
     };
     let bytes = app.inbox.get_at_most(key, OBJECT_MAX_BYTES).await?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (mut imported, rejects) = import(app, &line, name, &bytes, &|_, _| {}).await?;
+    if let Some(rejects) = rejects {
+        let key = format!("rejects/{line}/{}", imported.rejects_name());
+        app.inbox.put(&key, rejects).await?;
+        imported.rejects = Some(key);
+    }
+    Ok(imported)
+}
+
+/// Imports a file of a line, and returns a file of the rejected rows if there
+/// are any. `progress` hears how many of how many rows have an answer.
+pub async fn import(
+    app: &App,
+    line: &LineId,
+    name: &str,
+    bytes: &[u8],
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<(Imported, Option<Vec<u8>>), Failure> {
+    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let mut result = Imported { file: name.to_owned(), digest: digest.clone(), ..Imported::default() };
     let published = app.rulebook().await?;
-    let rejects_key = format!("rejects/{line}/{name}.{}.csv", &digest[..8]);
-    let rows = match rows::read(bytes.as_slice(), name.ends_with(".gz")) {
+    let rows = match rows::read(bytes, name.ends_with(".gz")) {
         Ok(rows) => rows,
         Err(error) => {
-            let reject =
-                Reject { number: 0, field: "file", code: "unreadable-file", rule: error.to_string(), raw: "" };
-            app.inbox.put(&rejects_key, rejects_file([reject])?).await?;
+            let code = "unreadable-file";
+            let reject = Reject { number: 0, field: "file", code, rule: error.to_string(), raw: "" };
             result.refused = Some(error.to_string());
-            result.rejects = Some(rejects_key);
-            return Ok(result);
+            return Ok((result, Some(rejects_file([reject])?)));
         }
     };
     result.rows = rows.len() as u64;
     // A line speaks for itself; the platform may send for all.
-    let sender = (line != published.rulebook.platform).then_some(&line);
+    let sender = (*line != published.rulebook.platform).then_some(line);
     let (members, mut rejected) = by_member(&rows, sender);
     result.rejected = rejected.len() as u64;
     progress(result.rejected, result.rows);
@@ -127,21 +143,20 @@ pub async fn import(app: &App, key: &str, progress: &(dyn Fn(u64, u64) + Sync)) 
         progress(result.accepted + result.replayed + result.rejected, result.rows);
     }
     drop(answers);
-    if !rejected.is_empty() {
-        for (_, code, _) in rejected.values() {
-            *result.rejected_by_rule.entry(code.clone()).or_default() += 1;
-        }
-        let rejects = rejected.iter().map(|(at, (field, code, rule))| Reject {
-            number: rows[*at].number,
-            field,
-            code,
-            rule: rule.clone(),
-            raw: &rows[*at].raw,
-        });
-        app.inbox.put(&rejects_key, rejects_file(rejects)?).await?;
-        result.rejects = Some(rejects_key);
+    if rejected.is_empty() {
+        return Ok((result, None));
     }
-    Ok(result)
+    for (_, code, _) in rejected.values() {
+        *result.rejected_by_rule.entry(code.clone()).or_default() += 1;
+    }
+    let rejects = rejected.iter().map(|(at, (field, code, rule))| Reject {
+        number: rows[*at].number,
+        field,
+        code,
+        rule: rule.clone(),
+        raw: &rows[*at].raw,
+    });
+    Ok((result, Some(rejects_file(rejects)?)))
 }
 
 fn rejects_file<'a>(rejects: impl IntoIterator<Item = Reject<'a>>) -> Result<Vec<u8>, Failure> {

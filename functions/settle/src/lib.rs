@@ -4,7 +4,9 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
-use interline_domain::settle::{Inputs, Previous, Settlement, ShardDigest, State, settle};
+use interline_domain::money::Money;
+use interline_domain::netting::Payment;
+use interline_domain::settle::{Inputs, Position, Previous, Settlement, ShardDigest, State, settle};
 use interline_domain::tally::Tally;
 use interline_lambda::{App, Failure};
 use interline_ledger::{LedgerError, Run};
@@ -31,6 +33,10 @@ pub struct Done {
     pub manifest: String,
     pub entries: u64,
     pub checks_passed: bool,
+    pub gross: Money,
+    pub settled: Money,
+    pub positions: Vec<Position>,
+    pub payments: Vec<Payment>,
 }
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
@@ -81,6 +87,10 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         manifest,
         entries: pack.manifest.entries,
         checks_passed: pack.manifest.checks_passed,
+        gross: pack.settlement.gross,
+        settled: pack.settlement.settled,
+        positions: pack.settlement.positions,
+        payments: pack.settlement.payments,
     })
 }
 

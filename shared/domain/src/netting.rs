@@ -4,12 +4,13 @@ use crate::id::LineId;
 use crate::limits::EXACT_NETTING_MAX;
 use crate::money::{Money, OutOfRange};
 use crate::rulebook::Netting;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Receivables less payables of every line. They sum to zero.
 pub type Nets = BTreeMap<LineId, Money>;
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Payment {
     pub payer: LineId,
     pub payee: LineId,

@@ -90,7 +90,7 @@ pub struct Settlement {
     pub settled: Money,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     pub line: LineId,
     pub gross_payable: Money,

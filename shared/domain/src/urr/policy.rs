@@ -49,7 +49,7 @@ pub struct Estimate {
 
 /// What a cohort's rate rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "basis")]
+#[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// No fully expired cohort yet: 100 %.
     NoExperience,
@@ -70,7 +70,6 @@ pub struct CohortRate {
     pub age: usize,
     pub issued: Points,
     pub redeemed: Points,
-    #[serde(flatten)]
     pub basis: Basis,
     /// Points redeemed in the end: from `redeemed` (floor) to `issued` (cap).
     pub expected: Points,

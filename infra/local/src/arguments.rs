@@ -1,0 +1,93 @@
+use chrono::NaiveDate;
+use clap::{Parser, Subcommand};
+use interline_domain::calendar::Period;
+use interline_domain::id::MemberId;
+use std::path::PathBuf;
+
+/// Clears and settles a multi-line loyalty programme, here on an embedded
+/// DynamoDB and S3.
+#[derive(Debug, Parser)]
+#[command(name = "interline", bin_name = "cargo interline", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Where the embedded DynamoDB and S3 keep their files
+    #[arg(long, global = true, default_value = ".interline", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Publish this rulebook first, and use it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub rulebook: Option<PathBuf>,
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Work on the AWS account of the environment (INTERLINE_TABLE,
+    /// INTERLINE_REPORTS_BUCKET, INTERLINE_INBOX_BUCKET)
+    #[arg(long, global = true)]
+    pub aws: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Record two sample months, close them, print the clearing
+    Demo,
+    /// Read files of events into the ledger
+    Import {
+        /// CSV, or CSV compressed with gzip
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Exit with status 1 if a row is rejected
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Close a month: cutoff, tally, settle
+    Close {
+        #[arg(value_parser = period)]
+        period: Period,
+        /// Compute everything, seal nothing; may be repeated
+        #[arg(long)]
+        trial: bool,
+    },
+    /// List the reports of a month's newest run, or copy them
+    Reports {
+        #[arg(value_parser = period)]
+        period: Period,
+        /// Copy the files into this folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Recompute a closed month from the ledger and compare every byte
+    Verify {
+        #[arg(value_parser = period)]
+        period: Period,
+    },
+    /// Show a member's balance, lots and debts
+    Member {
+        #[arg(value_parser = member)]
+        member: MemberId,
+        /// The day for which lots count as expired or not (default: today)
+        #[arg(long, value_name = "DATE")]
+        on: Option<NaiveDate>,
+    },
+    /// Work with rulebooks
+    Rulebook {
+        #[command(subcommand)]
+        command: RulebookCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulebookCommand {
+    /// Check a rulebook and say everything that is wrong with it
+    Check {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+fn period(text: &str) -> Result<Period, String> {
+    Period::parse(text).map_err(|error| error.to_string())
+}
+
+fn member(text: &str) -> Result<MemberId, String> {
+    MemberId::parse(text).map_err(|error| error.to_string())
+}

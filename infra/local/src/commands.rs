@@ -1,0 +1,17 @@
+//! The commands, one file each.
+
+mod close;
+mod demo;
+mod import;
+mod member;
+mod reports;
+mod rulebook;
+mod verify;
+
+pub use close::close;
+pub use demo::demo;
+pub use import::import;
+pub use member::member;
+pub use reports::reports;
+pub use rulebook::rulebook;
+pub use verify::verify;

@@ -1,0 +1,54 @@
+use crate::CliError;
+use crate::output::Output;
+use crate::world::World;
+use chrono::NaiveDate;
+use interline_domain::id::MemberId;
+use interline_domain::lot::Expiry;
+use interline_lambda::Failure;
+use serde_json::json;
+
+pub async fn member(
+    world: &World,
+    member: &MemberId,
+    on: Option<NaiveDate>,
+    output: &Output,
+) -> Result<bool, CliError> {
+    let published = world.app.rulebook().await?;
+    let day = on.unwrap_or_else(|| published.rulebook.day(world.app.now()));
+    let account = world.app.ledger.account(member).await?;
+    if account.version == 0 {
+        return Err(CliError::Usage(format!("member {member} has no events")));
+    }
+    let balance = account.balance(day).map_err(Failure::from)?;
+    output.line(format!("{member}: {balance} points to spend on {day}"));
+    let state = |expires: Expiry| if expires.is_before(day) { "expired" } else { "" };
+    let rows: Vec<Vec<String>> = account
+        .lots
+        .iter()
+        .map(|(cohort, points)| {
+            vec![
+                cohort.funder.to_string(),
+                cohort.issued.to_string(),
+                cohort.expires.to_string(),
+                points.to_string(),
+                state(cohort.expires).to_owned(),
+            ]
+        })
+        .collect();
+    output.table(&["funder", "issued", "expires", ">points", ""], &rows);
+    for (creditor, points) in &account.debts {
+        output.line(format!("  owes {points} points to {creditor}, taken from what is earned next"));
+    }
+    let lots: Vec<_> = account
+        .lots
+        .iter()
+        .map(|(cohort, points)| {
+            json!({
+                "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+                "expired": cohort.expires.is_before(day),
+            })
+        })
+        .collect();
+    output.document(&json!({ "member": member, "on": day, "balance": balance, "lots": lots, "debts": account.debts }));
+    Ok(true)
+}

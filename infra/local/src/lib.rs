@@ -1,0 +1,82 @@
+//! The program `interline`: the same handlers as on AWS, on one machine.
+
+mod arguments;
+mod commands;
+pub mod month_end;
+mod output;
+pub mod sample;
+pub mod world;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use interline_lambda::Failure;
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+use world::World;
+
+/// What went wrong, for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error(transparent)]
+    Embedded(#[from] interline_embedded::EmbeddedError),
+    #[error("{action} {path}")]
+    File { action: &'static str, path: std::path::PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl From<interline_ledger::LedgerError> for CliError {
+    fn from(error: interline_ledger::LedgerError) -> Self {
+        CliError::Failure(error.into())
+    }
+}
+
+impl From<interline_reports::bucket::StoreError> for CliError {
+    fn from(error: interline_reports::bucket::StoreError) -> Self {
+        CliError::Failure(error.into())
+    }
+}
+
+/// Runs one command. The exit status is zero only when all is well.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let output = Output::new(arguments.json);
+    match execute(&arguments, &output).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliError> {
+    if let Command::Rulebook { command } = &arguments.command {
+        return commands::rulebook(command, output);
+    }
+    if let Command::Demo = arguments.command {
+        output.line("Interline: two months of a public retail panel, recorded, cleared and reported.");
+    }
+    let world = World::open(arguments).await?;
+    let result = match &arguments.command {
+        Command::Demo => commands::demo(&world, output).await,
+        Command::Import { files, strict } => commands::import(&world, arguments, files, *strict, output).await,
+        Command::Close { period, trial } => commands::close(&world, arguments, *period, *trial, output).await,
+        Command::Reports { period, out } => commands::reports(&world, *period, out.as_deref(), output).await,
+        Command::Verify { period } => commands::verify(&world, *period, output).await,
+        Command::Member { member, on } => commands::member(&world, member, *on, output).await,
+        Command::Rulebook { .. } => Ok(true),
+    };
+    world.close().await;
+    result
+}

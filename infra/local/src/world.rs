@@ -1,0 +1,77 @@
+//! The ledger, buckets and clock that a command works on.
+
+use crate::CliError;
+use crate::arguments::Arguments;
+use crate::sample;
+use interline_embedded::{Embedded, Storage};
+use interline_lambda::bootstrap::{self, Settings};
+use interline_lambda::{App, Clock};
+use interline_ledger::Ledger;
+use interline_reports::bucket::Bucket;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub const TABLE: &str = "interline";
+pub const REPORTS_BUCKET: &str = "interline-reports";
+pub const INBOX_BUCKET: &str = "interline-inbox";
+
+pub struct World {
+    pub app: Arc<App>,
+    /// Where the embedded S3 keeps its objects; none on AWS.
+    pub folder: Option<PathBuf>,
+    pub data_dir: PathBuf,
+    embedded: Option<Embedded>,
+}
+
+impl World {
+    pub async fn open(arguments: &Arguments) -> Result<Self, CliError> {
+        let mut world = if arguments.aws {
+            let settings = Settings::from_env()?;
+            let app = bootstrap::app(&bootstrap::sdk_config().await, &settings);
+            Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None }
+        } else {
+            Self::embedded(Storage::Directory(arguments.data_dir.clone()), bootstrap::system_clock()).await?
+        };
+        world.data_dir = arguments.data_dir.clone();
+        if let Some(path) = &arguments.rulebook {
+            let text = read(path)?;
+            world.app.publish(&text).await?;
+        } else if !arguments.aws && world.app.ledger.current_rulebook().await?.is_none() {
+            eprintln!("No rulebook yet: using the sample programme's (choose another with --rulebook FILE).");
+            world.app.publish(sample::RULEBOOK).await?;
+        }
+        Ok(world)
+    }
+
+    /// A world on the embedded stack, with no rulebook of its own.
+    pub async fn embedded(storage: Storage, clock: Clock) -> Result<Self, CliError> {
+        let data_dir = match &storage {
+            Storage::Directory(path) => path.clone(),
+            Storage::Memory => PathBuf::new(),
+        };
+        let folder = matches!(storage, Storage::Directory(_)).then(|| data_dir.join("s3"));
+        let embedded = Embedded::start(storage).await?;
+        let ledger = Ledger::new(embedded.dynamodb(), TABLE);
+        ledger.create_table_if_missing().await?;
+        let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
+        let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
+        reports.create_if_missing().await?;
+        inbox.create_if_missing().await?;
+        let app = Arc::new(App::new(ledger, reports, inbox, clock));
+        Ok(Self { app, folder, data_dir, embedded: Some(embedded) })
+    }
+
+    pub async fn close(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+pub fn read(path: &std::path::Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|source| CliError::File {
+        action: "cannot read",
+        path: path.to_owned(),
+        source,
+    })
+}

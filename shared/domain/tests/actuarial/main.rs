@@ -1,0 +1,38 @@
+//! Liability and redemption rates against published and hand-worked figures.
+
+mod liability;
+mod urr;
+
+use interline_domain::money::Money;
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::de::DeserializeOwned;
+
+/// A data file beside the tests.
+fn golden<T: DeserializeOwned>(name: &str) -> T {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn number(text: &str) -> Decimal {
+    text.replace(',', "").parse().unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+fn decimal(amount: Money) -> Decimal {
+    Decimal::new(amount.minor(), 2)
+}
+
+/// An amount in currency units, with a sign if need be.
+fn money(text: &str) -> Money {
+    let minor = number(text) * Decimal::ONE_HUNDRED;
+    assert!(minor.is_integer(), "{text}");
+    Money::from_minor(minor.try_into().unwrap())
+}
+
+/// Equal to the precision that was printed.
+#[track_caller]
+fn assert_printed(value: Decimal, printed: &str, what: &str) {
+    let printed = number(printed);
+    let rounded = value.round_dp_with_strategy(printed.scale(), RoundingStrategy::MidpointAwayFromZero);
+    assert_eq!(rounded, printed, "{what}: {value}");
+}
