@@ -1,7 +1,7 @@
 //! Writes the rows that were not accepted, with the reason, for their line to correct and send again.
 
 use csv::{Terminator, WriterBuilder};
-use std::borrow::Cow;
+use interline_reports::sheet::{BOM, neutral};
 
 /// A row that was not accepted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,25 +17,16 @@ pub struct Reject<'a> {
 /// A CSV file after RFC 4180 with CRLF, in UTF-8 with the byte order mark that
 /// spreadsheets need.
 pub fn write_rejects<'a>(rejects: impl IntoIterator<Item = Reject<'a>>) -> Result<Vec<u8>, csv::Error> {
-    let mut bytes = Vec::from("\u{feff}");
+    let mut bytes = BOM.to_vec();
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(&mut bytes);
     writer.write_record(["line_number", "field", "code", "reason", "row"])?;
     for Reject { number, field, code, rule, raw } in rejects {
         let number = number.to_string();
-        writer.write_record([&number, &*harmless(field), &*harmless(code), &*harmless(&rule), &*harmless(raw)])?;
+        writer.write_record([&number, &*neutral(field), &*neutral(code), &*neutral(&rule), &*neutral(raw)])?;
     }
     writer.flush()?;
     drop(writer);
     Ok(bytes)
-}
-
-/// A text that a spreadsheet would take for a formula gets an apostrophe.
-fn harmless(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 #[cfg(test)]

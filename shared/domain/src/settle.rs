@@ -29,7 +29,6 @@ pub struct State {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CohortBalance {
-    #[serde(flatten)]
     pub cohort: Cohort,
     pub points: Points,
 }

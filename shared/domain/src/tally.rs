@@ -390,17 +390,14 @@ struct Stored {
 struct ControlRow {
     line: LineId,
     kind: ControlKind,
-    #[serde(flatten)]
     control: Control,
 }
 
 #[derive(Serialize, Deserialize)]
 struct FlowRow {
-    #[serde(flatten)]
     cohort: Cohort,
     counterparty: LineId,
     kind: FlowKind,
-    #[serde(flatten)]
     flow: Flow,
 }
 
@@ -409,7 +406,6 @@ struct ObligationRow {
     payer: LineId,
     redeemer: LineId,
     terms: SplitTerms,
-    #[serde(flatten)]
     obligation: Obligation,
 }
 

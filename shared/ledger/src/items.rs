@@ -23,7 +23,9 @@ pub type Item = HashMap<String, AttributeValue>;
 pub enum Found {
     Entry(Box<Entry>),
     /// The event came late and is booked in this period.
-    Stub { booked: Period },
+    Stub {
+        booked: Period,
+    },
     /// File digest -> why the event was refused there.
     Refusals(BTreeMap<String, RememberedRefusal>),
 }
@@ -341,9 +343,10 @@ fn entry(reader: &Reader<'_>) -> Result<Entry, LedgerError> {
             Outcome::Redeemed { value: money(VALUE)?, slices: reader.slices(SLICES)? },
         ),
         EntryKind::Reversal => {
-            let reverses = reader.text(REVERSES)?.split_once(':').and_then(|(code, reference)| {
-                Some((EntryKind::from_code(code)?, Reference::parse(reference).ok()?))
-            });
+            let reverses = reader
+                .text(REVERSES)?
+                .split_once(':')
+                .and_then(|(code, reference)| Some((EntryKind::from_code(code)?, Reference::parse(reference).ok()?)));
             let (kind, reference) = reverses.ok_or_else(|| broken(REVERSES))?;
             let original_at = reader.moment(ORIGINAL_AT)?;
             let outcome = match kind {

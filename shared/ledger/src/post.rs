@@ -4,12 +4,12 @@
 //! wrong shows as a cancelled transaction and is looked up only then: an event
 //! that is there already, a shard that is sealed, an account that changed.
 
+use crate::Ledger;
 use crate::attributes::{REFUSALS, VERSION};
 use crate::error::LedgerError;
 use crate::items::{self, Found, RememberedRefusal};
 use crate::keys::{self, Key};
 use crate::table::{Condition, Outcome, Table, TransactError, Write};
-use crate::Ledger;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use interline_domain::account::{Account, reference_hash, shard};
@@ -43,9 +43,14 @@ pub enum Source<'a> {
 
 #[derive(Debug, Clone)]
 pub enum Answer {
-    Accepted { entry: Box<Entry>, account: Account },
+    Accepted {
+        entry: Box<Entry>,
+        account: Account,
+    },
     /// The same event was recorded before.
-    Replayed { entry: Box<Entry> },
+    Replayed {
+        entry: Box<Entry>,
+    },
     Rejected(Rejection),
 }
 
@@ -90,11 +95,7 @@ impl Rejection {
     }
 
     fn remembered(&self) -> RememberedRefusal {
-        RememberedRefusal {
-            field: self.field().to_owned(),
-            code: self.code().to_owned(),
-            rule: self.to_string(),
-        }
+        RememberedRefusal { field: self.field().to_owned(), code: self.code().to_owned(), rule: self.to_string() }
     }
 }
 

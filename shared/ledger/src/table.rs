@@ -49,9 +49,14 @@ pub struct Table {
 /// One item of a transaction.
 #[derive(Debug, Clone)]
 pub enum Write {
-    Put { item: Item, condition: Condition },
+    Put {
+        item: Item,
+        condition: Condition,
+    },
     /// Writes nothing; the transaction fails if the item exists.
-    RequireAbsent { key: Key },
+    RequireAbsent {
+        key: Key,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -150,12 +155,8 @@ impl Table {
                 .await?;
             self.consumed.count(&self.consumed.read_tenths, answer.consumed_capacity());
             items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            left = answer
-                .unprocessed_keys
-                .into_iter()
-                .flatten()
-                .flat_map(|(_, unprocessed)| unprocessed.keys)
-                .collect();
+            left =
+                answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, unprocessed)| unprocessed.keys).collect();
         }
         Ok(items)
     }

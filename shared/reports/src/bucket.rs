@@ -33,7 +33,10 @@ impl StoreError {
         let reason = DisplayErrorContext(&error).to_string();
         let key = key.to_owned();
         let transient = |code: Option<&str>| {
-            matches!(code, Some("SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted"))
+            matches!(
+                code,
+                Some("SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted")
+            )
         };
         match &error {
             SdkError::ServiceError(context) if !transient(context.err().code()) => StoreError::Refused { key, reason },

@@ -46,7 +46,7 @@ impl DetailPart {
         let slice = &detail.slice;
         let line = detail.entry.split('#').next().unwrap_or_default();
         let record = [
-            neutral(&detail.entry),
+            neutral(&detail.entry).into_owned(),
             slice.reason.word().to_owned(),
             detail.occurred_at.clone(),
             detail.member.clone(),
@@ -59,7 +59,7 @@ impl DetailPart {
             slice.price.to_string(),
             slice.amount.to_string(),
             if slice.crosses_lines() { "yes" } else { "no" }.to_owned(),
-            neutral(&detail.rule),
+            neutral(&detail.rule).into_owned(),
             detail.origin.map(|origin| origin.to_string()).unwrap_or_default(),
             line.to_owned(),
         ];

@@ -2,6 +2,7 @@
 
 use interline_domain::money::{Money, Points};
 use rust_decimal::Decimal;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The byte order mark by which Excel knows UTF-8.
@@ -81,7 +82,7 @@ impl Sheet {
 
 fn cell_text(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) => neutral(text),
+        Cell::Text(text) => neutral(text).into_owned(),
         Cell::Money(amount) => amount.to_string(),
         Cell::Points(points) => points.to_string(),
         Cell::Count(count) => count.to_string(),
@@ -91,10 +92,10 @@ fn cell_text(cell: &Cell) -> String {
 }
 
 /// Text that a spreadsheet would take for a formula gets an apostrophe in front.
-pub fn neutral(text: &str) -> String {
+pub fn neutral(text: &str) -> Cow<'_, str> {
     match text.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{text}"),
-        _ => text.to_owned(),
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => Cow::Owned(format!("'{text}")),
+        _ => Cow::Borrowed(text),
     }
 }
 

@@ -9,15 +9,14 @@ use interline_reports::pack::{MANIFEST, key};
 use serde_json::json;
 use std::path::Path;
 
-pub async fn reports(
-    world: &World,
-    period: Period,
-    out: Option<&Path>,
-    output: &Output,
-) -> Result<bool, CliError> {
+pub async fn reports(world: &World, period: Period, out: Option<&Path>, output: &Output) -> Result<bool, CliError> {
     let (kind, run) = newest(world, period).await?;
     let (manifest, bytes) = manifest(world, period, &run).await?;
-    output.line(format!("{period} {kind} run {}, finished {}", run.id, run.finished_at.format("%Y-%m-%d %H:%M:%S UTC")));
+    output.line(format!(
+        "{period} {kind} run {}, finished {}",
+        run.id,
+        run.finished_at.format("%Y-%m-%d %H:%M:%S UTC")
+    ));
     if let Some(out) = out {
         for file in &manifest.files {
             let content = world.app.reports.get(&key(period, &run.id, &file.path)).await?;

@@ -71,11 +71,10 @@ mod tests {
             ("2", "1.4142"),
             ("0.00000001", "0.0001"),
             ("0.000000009999", "0"),
-            ("15241578753238836750495351562500000", "0"),
             ("79228162514264337593543950335", "281474976710655.9999"),
         ] {
-            let Ok(square) = square.parse::<Decimal>() else { continue };
-            assert_eq!(root(square).map(|root| root.normalize().to_string()), Ok(expected.to_owned()), "{square}");
+            let root = root(square.parse().unwrap());
+            assert_eq!(root.map(|root| root.normalize().to_string()), Ok(expected.to_owned()), "{square}");
         }
         assert_eq!(root(Decimal::NEGATIVE_ONE), Err(OutOfRange));
     }

@@ -465,7 +465,7 @@ fn experience() -> impl Strategy<Value = Vec<Experience>> {
                 let redeemed: Vec<i64> = parts
                     .iter()
                     .map(|part| {
-                        left -= left * part.saturating_sub(100) / 1_000;
+                        left -= left * (part - 100).max(0) / 1_000;
                         issued - left
                     })
                     .collect();
