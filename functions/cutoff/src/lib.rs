@@ -24,6 +24,9 @@ pub struct Close {
     /// one that the period was closed with.
     #[serde(default)]
     pub rulebook: Option<String>,
+    /// A name for a trial run, chosen by whoever starts it.
+    #[serde(default)]
+    pub run: Option<String>,
 }
 
 /// What the other steps need to know.
@@ -48,7 +51,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let rulebook = &rulebook.rulebook;
     app.ledger.check_order(rulebook, period).await?;
     let run = match close.kind {
-        RunKind::Trial => trial_id(now),
+        RunKind::Trial => close.run.unwrap_or_else(|| trial_id(now)),
         RunKind::Final => {
             // A final run is immutable: it is repeated with its own terms or not at all.
             if closed_with.is_some_and(|hash| hash != rulebook.hash) {
@@ -59,6 +62,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
             final_id(&rulebook.hash)
         }
     };
+    app.ledger.start_run(period, &run, now).await?;
     Ok(Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards: (0..SHARDS).collect() })
 }
 
@@ -70,6 +74,7 @@ pub fn final_id(rulebook: &str) -> String {
     format!("v1-{hex}")
 }
 
-fn trial_id(now: DateTime<Utc>) -> String {
+/// The folder of a trial run.
+pub fn trial_id(now: DateTime<Utc>) -> String {
     format!("trial-{}", now.format("%Y%m%dT%H%M%S%3fZ"))
 }

@@ -131,8 +131,8 @@ pub async fn import(
     while let Some(answered) = answers.try_next().await? {
         for (at, answer) in answered {
             match answer {
-                Answer::Accepted { .. } => result.accepted += 1,
-                Answer::Replayed { .. } => result.replayed += 1,
+                Answer::Accepted(_) => result.accepted += 1,
+                Answer::Replayed(_) => result.replayed += 1,
                 Answer::Rejected(rejection) => {
                     result.rejected += 1;
                     let reason = (rejection.field().to_owned(), rejection.code().to_owned(), rejection.to_string());

@@ -19,7 +19,7 @@ pub async fn close(
     rulebook: Option<String>,
     progress: &(dyn Fn(u8) + Sync),
 ) -> Result<Done, Failure> {
-    let close = Close { period: Some(period), kind, rulebook };
+    let close = Close { period: Some(period), kind, rulebook, run: None };
     let Started { period, kind, run, rulebook, shards } = interline_cutoff::handle(app, close).await?;
     stream::iter(shards)
         .map(|shard| {

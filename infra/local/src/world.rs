@@ -20,7 +20,8 @@ pub struct World {
     /// Where the embedded S3 keeps its objects; none on AWS.
     pub folder: Option<PathBuf>,
     pub data_dir: PathBuf,
-    embedded: Option<Embedded>,
+    /// The servers behind it; none on AWS.
+    pub embedded: Option<Embedded>,
 }
 
 impl World {

@@ -76,10 +76,15 @@ impl Account {
     }
 
     /// Adds points to a lot. Debts are paid first: the one to the lot's own
-    /// funder, where no money moves, then the others by name.
-    pub fn credit(&mut self, slice: &Slice) -> Result<Vec<Repayment>, OutOfRange> {
+    /// funder, where no money moves, then the others by name. Points past their
+    /// date pay nothing.
+    pub fn credit(&mut self, slice: &Slice, day: NaiveDate) -> Result<Vec<Repayment>, OutOfRange> {
         let mut left = slice.points;
         let mut repayments = Vec::new();
+        if slice.cohort.expires.is_before(day) {
+            self.lots.entry(slice.cohort.clone()).or_default().add(left)?;
+            return Ok(repayments);
+        }
         let own = self.debts.keys().filter(|creditor| **creditor == slice.cohort.funder);
         let others = self.debts.keys().filter(|creditor| **creditor != slice.cohort.funder);
         let creditors: Vec<LineId> = own.chain(others).cloned().collect();

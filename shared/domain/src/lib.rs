@@ -7,15 +7,18 @@
 
 pub mod account;
 pub mod allocate;
+pub mod books;
 pub mod calendar;
 pub mod entry;
 pub mod id;
 pub mod liability;
 pub mod limits;
 pub mod lot;
+pub mod moment;
 pub mod money;
 pub mod netting;
 pub mod plan;
+pub mod quote;
 pub mod rate;
 pub mod rulebook;
 pub mod settle;

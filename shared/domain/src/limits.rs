@@ -19,6 +19,11 @@ pub const RATE_MAX: i64 = 10_000;
 pub const LINES_MAX: usize = 64;
 /// Rules of one rulebook, of all kinds together.
 pub const RULES_MAX: usize = 4_096;
+/// Characters of an account's code and name, and of a voucher line's summary:
+/// what the accounting programs take.
+pub const ACCOUNT_CODE_MAX: usize = 15;
+pub const ACCOUNT_NAME_MAX: usize = 60;
+pub const SUMMARY_MAX: usize = 60;
 /// Parts of a split, and sponsors of a multiplier.
 pub const SHARES_MAX: usize = 8;
 

@@ -8,6 +8,7 @@ use crate::id::LineId;
 use crate::limits::FUTURE_TOLERANCE_MINUTES;
 use crate::lot::{Cohort, Slice};
 use crate::money::{Money, OutOfRange, Points, Rate};
+use crate::rate::value_returned;
 use crate::rulebook::{BurnRule, EarnRule, Rulebook};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
@@ -225,7 +226,8 @@ pub fn plan(
                 reference: reference.clone(),
                 months: crate::limits::REVERSAL_WINDOW_MONTHS,
             };
-            let target = target.filter(|target| target.entry.command.member == command.member).ok_or_else(not_found)?;
+            let whose = |entry: &Entry| entry.command.line == command.line && entry.command.member == command.member;
+            let target = target.filter(|target| whose(target.entry)).ok_or_else(not_found)?;
             if command.occurred() < target.entry.command.occurred() {
                 return Err(Refusal::BeforeTarget(target.entry.command.occurred()));
             }
@@ -278,7 +280,7 @@ fn issue(
     for (funder, points) in issued {
         let cohort = Cohort { expires: rulebook.expiry(&funder, day), issued: Period::of_day(day), funder };
         let slice = Slice { cohort, points };
-        repaid.extend(account.credit(&slice)?);
+        repaid.extend(account.credit(&slice, day)?);
         slices.push(slice);
     }
     Ok(Outcome::Issued { slices, repaid })
@@ -375,17 +377,13 @@ fn reverse(
             let reversed = Reversed { points: target.reversed.points.plus(points)?, ..target.reversed };
             let mut repaid = Vec::new();
             for slice in from_the_end(slices, target.reversed.points, points)? {
-                repaid.extend(account.credit(&slice)?);
+                repaid.extend(account.credit(&slice, day)?);
             }
             let occurred = rulebook.day(original.command.occurred());
             if let Some(redeemed) = account.redeemed.get_mut(&(original.command.line.clone(), occurred)) {
                 *redeemed = redeemed.minus(points.min(*redeemed))?;
             }
-            let value_now = cumulative(*value, reversed.points, total)?.minus(cumulative(
-                *value,
-                target.reversed.points,
-                total,
-            )?)?;
+            let value_now = value_returned(*value, slices, target.reversed.points, points)?;
             let original = Original { at: original.command.occurred(), value: *value, slices: slices.clone() };
             let before = target.reversed.points;
             Ok((Outcome::Returned { original, before, points, value: value_now, repaid }, reversed))

@@ -114,9 +114,7 @@ fn redemption(
         priced.push((slice.clone(), price(rulebook, &slice.cohort.funder, redeemer, day)?));
     }
     let amounts = settlement_amounts(&priced)?;
-    let weights: Vec<(Slice, i128)> =
-        slices.iter().map(|slice| (slice.clone(), i128::from(slice.points.get()))).collect();
-    let values = shared_out(value, &weights)?;
+    let values = values(value, slices)?;
     let rated = priced.into_iter().zip(amounts).zip(values).map(|(((slice, price), amount), value)| RatedSlice {
         reason: Reason::Redemption,
         cohort: slice.cohort,
@@ -142,6 +140,30 @@ pub fn settlement_amounts(priced: &[(Slice, Rate)]) -> Result<Vec<Money>, OutOfR
         weights.push((slice.clone(), exact));
     }
     shared_out(round_value(total)?, &weights)
+}
+
+/// What the member got for each slice: the value in proportion to the points.
+fn values(value: Money, slices: &[Slice]) -> Result<Vec<Money>, OutOfRange> {
+    let weights: Vec<(Slice, i128)> =
+        slices.iter().map(|slice| (slice.clone(), i128::from(slice.points.get()))).collect();
+    shared_out(value, &weights)
+}
+
+/// What goes back of a redemption's value with `points` of it, `before` of them
+/// gone already: the sum of what goes back of each slice.
+pub fn value_returned(value: Money, slices: &[Slice], before: Points, points: Points) -> Result<Money, OutOfRange> {
+    let mut skip = before;
+    let mut left = points;
+    let mut sum = Money::ZERO;
+    for (slice, value) in slices.iter().zip(values(value, slices)?).rev() {
+        let skipped = skip.min(slice.points);
+        skip = skip.minus(skipped)?;
+        let taken = slice.points.minus(skipped)?.min(left);
+        left = left.minus(taken)?;
+        let until = cumulative(value, skipped.plus(taken)?, slice.points)?;
+        sum.add(until.minus(cumulative(value, skipped, slice.points)?)?)?;
+    }
+    Ok(sum)
 }
 
 fn shared_out(total: Money, weights: &[(Slice, i128)]) -> Result<Vec<Money>, OutOfRange> {

@@ -4,13 +4,20 @@
 //! sale), the *burn value* (what a member gets for a point) and the *settlement
 //! price* (what the funder pays the redeeming line for a point).
 
+mod accounting;
 mod check;
 mod wire;
+
+pub use accounting::{
+    Account, AccountName, Accounts, LiabilityTerms, Method, Overrides, Product, VatRule, VatTreatment,
+};
 
 use crate::calendar::Period;
 use crate::id::LineId;
 use crate::lot::Expiry;
 use crate::money::{Money, Points, Rate};
+use crate::urr::ManualRate;
+use accounting::VatKey;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
@@ -32,6 +39,8 @@ pub struct Line {
     pub id: LineId,
     pub name: String,
     pub name_zh: String,
+    /// The legal entity that keeps the books; the Chinese name where none is given.
+    pub entity: String,
     /// The bank account that payments are made from and to; may be empty.
     pub bank_account: String,
 }
@@ -135,6 +144,11 @@ pub struct Rulebook {
     /// By payer and redeeming line, `None` for every other.
     splits: BTreeMap<(Option<LineId>, Option<LineId>), Dated<SplitRule>>,
     expiry: BTreeMap<Option<LineId>, Dated<Option<u32>>>,
+    pub accounts: Accounts,
+    /// By funder, `None` for every other.
+    liability: BTreeMap<Option<LineId>, Dated<LiabilityTerms>>,
+    overrides: Overrides,
+    vat: BTreeMap<VatKey, Dated<VatRule>>,
 }
 
 /// What is wrong with a rulebook, all of it at once.
@@ -222,6 +236,44 @@ impl Rulebook {
             Some(Some(months)) => Expiry::On(Period::of_day(day).plus_months(*months).last_day()),
             Some(None) | None => Expiry::Never,
         }
+    }
+
+    /// How the points that `funder` issues in a month are valued.
+    pub fn liability(&self, funder: &LineId, issued: Period) -> Option<&LiabilityTerms> {
+        let day = issued.first_day();
+        let specific = self.liability.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
+        specific.or_else(|| self.liability.get(&None)?.on(day))
+    }
+
+    /// The redemption rate that a person set for a cohort.
+    pub fn urr_override(&self, funder: &LineId, issued: Period) -> Option<&ManualRate> {
+        self.overrides.get(&(funder.clone(), issued))
+    }
+
+    /// How what `funder` pays `redeemer` in a period is taxed. Without any rule
+    /// there is no VAT between lines.
+    pub fn vat(&self, funder: &LineId, redeemer: &LineId, product: Product, period: Period) -> VatRule {
+        let day = period.first_day();
+        let keys = Self::vat_keys(funder, redeemer, product);
+        keys.iter().find_map(|key| self.vat.get(key)?.on(day)).copied().unwrap_or(VatRule::NONE)
+    }
+
+    /// The pair goes before the funder, the funder before the redeeming line,
+    /// and within each the product before any.
+    fn vat_keys(funder: &LineId, redeemer: &LineId, product: Product) -> [VatKey; 8] {
+        let key = |one: bool, other: bool, of: bool| {
+            (one.then(|| funder.clone()), other.then(|| redeemer.clone()), of.then_some(product))
+        };
+        [
+            key(true, true, true),
+            key(true, true, false),
+            key(true, false, true),
+            key(true, false, false),
+            key(false, true, true),
+            key(false, true, false),
+            key(false, false, true),
+            key(false, false, false),
+        ]
     }
 
     /// The first moment at which a period may be sealed.

@@ -3,7 +3,7 @@
 
 use crate::account::shard as shard_of;
 use crate::calendar::Period;
-use crate::entry::{Action, Entry, Outcome};
+use crate::entry::{Action, Entry, EntryKind, Outcome};
 use crate::id::LineId;
 use crate::lot::{Cohort, Slice};
 use crate::money::{Money, OutOfRange, Points};
@@ -109,7 +109,9 @@ pub enum FlowKind {
     Returned,
     /// Taken back with a refunded sale. Amount: the refund.
     Taken,
-    /// Spent before the refund: now the member's debt, no movement of the cohort.
+    /// Points given without a sale, taken back.
+    Revoked,
+    /// Spent before they could be taken back: now the member's debt, no movement of the cohort.
     Owed,
     /// Paid a debt. Counterparty: the creditor. Amount: what it is owed.
     Repaid,
@@ -287,7 +289,13 @@ impl<'r> Fold<'r> {
             }
             Outcome::Withdrawn { amount, taken, owed, .. } => {
                 let mut amount = *amount;
-                let both = [(FlowKind::Taken, taken), (FlowKind::Owed, owed)];
+                let taken_back = match &entry.command.action {
+                    Action::Reverse { kind: EntryKind::Adjustment, .. } => FlowKind::Revoked,
+                    Action::Reverse { .. } | Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => {
+                        FlowKind::Taken
+                    }
+                };
+                let both = [(taken_back, taken), (FlowKind::Owed, owed)];
                 for (kind, slices) in both {
                     for Slice { cohort, points } in slices {
                         self.flow(cohort, line, kind, *points, std::mem::take(&mut amount))?;

@@ -14,6 +14,8 @@ const RULEBOOK_FRESH: TimeDelta = TimeDelta::seconds(60);
 /// Rulebooks kept in memory by hash.
 const RULEBOOKS_KEPT: usize = 8;
 
+pub const DEFAULT_ROLE_PREFIX: &str = "interline";
+
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// A rulebook with the text it was read from.
@@ -29,13 +31,31 @@ pub struct App {
     pub reports: Bucket,
     pub inbox: Bucket,
     clock: Clock,
+    role_prefix: String,
     current: Mutex<Option<(DateTime<Utc>, Arc<Published>)>>,
     by_hash: Mutex<BTreeMap<String, Arc<Published>>>,
 }
 
 impl App {
     pub fn new(ledger: Ledger, reports: Bucket, inbox: Bucket, clock: Clock) -> Self {
-        Self { ledger, reports, inbox, clock, current: Mutex::default(), by_hash: Mutex::default() }
+        Self {
+            ledger,
+            reports,
+            inbox,
+            clock,
+            role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
+            current: Mutex::default(),
+            by_hash: Mutex::default(),
+        }
+    }
+
+    /// Callers' roles are named `<prefix>-finance`, `<prefix>-members` and `<prefix>-line-<line>`.
+    pub fn with_role_prefix(self, role_prefix: String) -> Self {
+        Self { role_prefix, ..self }
+    }
+
+    pub fn role_prefix(&self) -> &str {
+        &self.role_prefix
     }
 
     pub fn now(&self) -> DateTime<Utc> {

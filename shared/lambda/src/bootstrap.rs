@@ -1,17 +1,20 @@
 //! The start of a function's process: the only place that reads the
 //! environment and the clock.
 
-use crate::app::{App, Clock};
+use crate::app::{App, Clock, DEFAULT_ROLE_PREFIX};
 use crate::failure::Failure;
+use aws_config::BehaviorVersion;
+pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
 use chrono::Utc;
 use interline_ledger::Ledger;
 use interline_reports::bucket::Bucket;
+use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,8 @@ pub struct Settings {
     pub table: String,
     pub reports_bucket: String,
     pub inbox_bucket: String,
+    /// What the names of callers' roles start with.
+    pub role_prefix: String,
 }
 
 impl Settings {
@@ -33,6 +38,7 @@ impl Settings {
             table: setting("INTERLINE_TABLE")?,
             reports_bucket: setting("INTERLINE_REPORTS_BUCKET")?,
             inbox_bucket: setting("INTERLINE_INBOX_BUCKET")?,
+            role_prefix: setting("INTERLINE_ROLE_PREFIX").unwrap_or_else(|_| DEFAULT_ROLE_PREFIX.to_owned()),
         })
     }
 }
@@ -63,7 +69,8 @@ pub fn app(config: &SdkConfig, settings: &Settings) -> App {
     let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
     let s3 = aws_sdk_s3::Client::from_conf(s3);
     let reports = Bucket::new(s3.clone(), &settings.reports_bucket);
-    App::new(ledger, reports, Bucket::new(s3, &settings.inbox_bucket), system_clock())
+    let app = App::new(ledger, reports, Bucket::new(s3, &settings.inbox_bucket), system_clock());
+    app.with_role_prefix(settings.role_prefix.clone())
 }
 
 /// Runs a handler that takes one event and answers one value.
@@ -92,6 +99,23 @@ where
                 Diagnostic::from(failure)
             })
         }
+    }))
+    .await
+}
+
+/// Runs a handler that answers HTTP requests.
+pub async fn run_http<F, H>(handler: H) -> Result<(), Error>
+where
+    F: Future<Output = Response<Body>> + Send,
+    H: Fn(Arc<App>, Request) -> F + Send + Sync,
+{
+    lambda_runtime::tracing::init_default_subscriber();
+    let settings = Settings::from_env()?;
+    let app = Arc::new(app(&sdk_config().await, &settings));
+    let handler = &handler;
+    lambda_http::run(lambda_http::service_fn(|request: Request| {
+        let answer = handler(app.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
     }))
     .await
 }

@@ -3,7 +3,13 @@
 
 mod app;
 pub mod bootstrap;
+mod caller;
 mod failure;
+pub mod http;
+pub mod problem;
+pub mod routes;
+pub mod wire;
 
-pub use app::{App, Clock};
+pub use app::{App, Clock, Published};
+pub use caller::Caller;
 pub use failure::{Class, Failure};

@@ -26,6 +26,8 @@ pub const OCCURRED: &str = "o";
 pub const OFFSET: &str = "z";
 /// When it was recorded. In no report and no digest.
 pub const RECORDED: &str = "r";
+/// What the member could spend after the entry.
+pub const BALANCE: &str = "c";
 /// SHA-256 of the command.
 pub const FINGERPRINT: &str = "f";
 /// The command's amount, in minor units.

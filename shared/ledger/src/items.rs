@@ -21,13 +21,22 @@ pub type Item = HashMap<String, AttributeValue>;
 /// What lies under an event's key in its home.
 #[derive(Debug, Clone)]
 pub enum Found {
-    Entry(Box<Entry>),
+    Entry(Box<Recorded>),
     /// The event came late and is booked in this period.
     Stub {
         booked: Period,
     },
     /// File digest -> why the event was refused there.
     Refusals(BTreeMap<String, RememberedRefusal>),
+}
+
+/// An entry with what the ledger noted beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub entry: Entry,
+    /// What the member could spend after it, so that a retry gets the first answer.
+    pub balance: Points,
+    pub recorded_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +210,8 @@ pub fn entry_key(entry: &Entry) -> Key {
     }
 }
 
-pub fn entry_item(entry: &Entry, recorded_at: DateTime<Utc>) -> Item {
+pub fn entry_item(recorded: &Recorded) -> Item {
+    let Recorded { entry, balance, recorded_at } = recorded;
     let command = &entry.command;
     let mut item = with_key(&entry_key(entry));
     let mut put = |name: &str, value: AttributeValue| {
@@ -210,7 +220,8 @@ pub fn entry_item(entry: &Entry, recorded_at: DateTime<Utc>) -> Item {
     put(MEMBER, string(&command.member));
     put(OCCURRED, string(rfc3339_utc(command.occurred())));
     put(OFFSET, number(command.occurred_at.offset().local_minus_utc()));
-    put(RECORDED, string(rfc3339_utc(recorded_at)));
+    put(RECORDED, string(rfc3339_utc(*recorded_at)));
+    put(BALANCE, number(balance));
     put(FINGERPRINT, AttributeValue::B(Blob::new(command.fingerprint())));
     if let Some(amount) = command.amount() {
         put(AMOUNT, number(amount.minor()));
@@ -311,7 +322,16 @@ pub fn found(item: &Item) -> Result<Found, LedgerError> {
         let booked = Period::parse(reader.text(BOOKED)?).map_err(|_| reader.broken(BOOKED))?;
         return Ok(Found::Stub { booked });
     }
-    entry(&reader).map(|entry| Found::Entry(Box::new(entry)))
+    recorded(item).map(|recorded| Found::Entry(Box::new(recorded)))
+}
+
+pub fn recorded(item: &Item) -> Result<Recorded, LedgerError> {
+    let reader = Reader::new(item);
+    Ok(Recorded {
+        entry: entry(&reader)?,
+        balance: Points::new(reader.number(BALANCE)?),
+        recorded_at: reader.moment(RECORDED)?,
+    })
 }
 
 fn entry(reader: &Reader<'_>) -> Result<Entry, LedgerError> {

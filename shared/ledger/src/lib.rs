@@ -8,12 +8,14 @@ mod keys;
 mod periods;
 mod post;
 mod read;
+mod statements;
 mod table;
 
 pub use error::LedgerError;
-pub use items::RememberedRefusal;
-pub use periods::{PeriodState, Run, Status};
+pub use items::{Recorded, RememberedRefusal};
+pub use periods::{Attempt, PeriodState, Run, Status};
 pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
+pub use statements::{LinePosition, StatementFilter, StatementPosition};
 pub use table::{Consumed, STATEMENT_INDEX};
 
 use aws_sdk_dynamodb::Client;

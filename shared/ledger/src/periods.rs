@@ -24,6 +24,9 @@ pub struct PeriodState {
     pub status: Status,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_at: Option<DateTime<Utc>>,
+    /// The newest run that was started, until it is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Run>,
     #[serde(default, rename = "final", skip_serializing_if = "Option::is_none")]
@@ -50,6 +53,16 @@ impl Status {
     }
 }
 
+/// A run that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub run: String,
+    pub started_at: DateTime<Utc>,
+    /// Why it ended without a result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
 /// A finished run of a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -59,6 +72,18 @@ pub struct Run {
     /// SHA-256 of its manifest.
     pub manifest: String,
     pub finished_at: DateTime<Utc>,
+}
+
+impl PeriodState {
+    fn open(period: Period) -> Self {
+        Self { period, status: Status::Open, sealed_at: None, attempt: None, trial: None, final_run: None }
+    }
+
+    fn finished(&mut self, run: &Run) {
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.run == run.id) {
+            self.attempt = None;
+        }
+    }
 }
 
 impl Ledger {
@@ -71,7 +96,7 @@ impl Ledger {
         let mut periods = Vec::new();
         let mut after = None;
         loop {
-            let (items, next) = self.table.page(keys::PERIODS, after, None).await?;
+            let (items, next) = self.table.page(keys::PERIODS, None, after, None).await?;
             for item in items {
                 periods.push(state(&item)?);
             }
@@ -86,8 +111,7 @@ impl Ledger {
         match self.table.get(&keys::period(period)).await? {
             Some(item) => Ok((state(&item)?, Some(Reader::new(&item).number(REVISION)?))),
             None => {
-                let open = PeriodState { period, status: Status::Open, sealed_at: None, trial: None, final_run: None };
-                Ok((open, None))
+                Ok((PeriodState::open(period), None))
             }
         }
     }
@@ -156,8 +180,26 @@ impl Ledger {
         Ok(self.table.get(&keys::gate(period, shard)).await?.is_some())
     }
 
+    /// Notes that a run was started, for whoever follows it.
+    pub async fn start_run(&self, period: Period, run: &str, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        let (mut state, revision) = self.read_period(period).await?;
+        state.attempt = Some(Attempt { run: run.to_owned(), started_at: now, failed: None });
+        self.write_period(&state, revision).await
+    }
+
+    /// Notes why a run ended without a result, unless another was started since.
+    pub async fn fail_run(&self, period: Period, run: &str, reason: &str) -> Result<(), LedgerError> {
+        let (mut state, revision) = self.read_period(period).await?;
+        match &mut state.attempt {
+            Some(attempt) if attempt.run == run => attempt.failed = Some(reason.to_owned()),
+            Some(_) | None => return Ok(()),
+        }
+        self.write_period(&state, revision).await
+    }
+
     pub async fn finish_trial(&self, period: Period, run: Run) -> Result<(), LedgerError> {
         let (mut state, revision) = self.read_period(period).await?;
+        state.finished(&run);
         state.trial = Some(run);
         self.write_period(&state, revision).await
     }
@@ -166,10 +208,17 @@ impl Ledger {
     pub async fn finish_final(&self, period: Period, run: Run) -> Result<(), LedgerError> {
         let (mut state, revision) = self.read_period(period).await?;
         match &state.final_run {
-            Some(recorded) if recorded.id == run.id && recorded.manifest == run.manifest => return Ok(()),
+            Some(recorded) if recorded.id == run.id && recorded.manifest == run.manifest => {
+                if state.attempt.is_none() {
+                    return Ok(());
+                }
+                state.finished(&run);
+                return self.write_period(&state, revision).await;
+            }
             Some(recorded) => return Err(LedgerError::AlreadyFinal { period, run: recorded.id.clone() }),
             None => {}
         }
+        state.finished(&run);
         state.status = Status::Final;
         state.final_run = Some(run);
         self.write_period(&state, revision).await

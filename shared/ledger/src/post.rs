@@ -7,7 +7,7 @@
 use crate::Ledger;
 use crate::attributes::{REFUSALS, VERSION};
 use crate::error::LedgerError;
-use crate::items::{self, Found, RememberedRefusal};
+use crate::items::{self, Found, Recorded, RememberedRefusal};
 use crate::keys::{self, Key};
 use crate::table::{Condition, Outcome, Table, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -43,14 +43,9 @@ pub enum Source<'a> {
 
 #[derive(Debug, Clone)]
 pub enum Answer {
-    Accepted {
-        entry: Box<Entry>,
-        account: Account,
-    },
-    /// The same event was recorded before.
-    Replayed {
-        entry: Box<Entry>,
-    },
+    Accepted(Box<Recorded>),
+    /// The same event was recorded before; this is what was answered then.
+    Replayed(Box<Recorded>),
     Rejected(Rejection),
 }
 
@@ -160,7 +155,7 @@ struct Batch<'a> {
 struct Draft {
     account: Account,
     changed: bool,
-    planned: BTreeMap<String, Entry>,
+    planned: BTreeMap<String, Recorded>,
     reversed: BTreeMap<Key, Reversed>,
     writes: Vec<Write>,
     /// For each write, the sort key in the home that it claims.
@@ -262,11 +257,6 @@ impl Batch<'_> {
         }
         if draft.changed {
             draft.account.version = version + 1;
-            for answer in &mut draft.answers {
-                if let Answer::Accepted { account, .. } = answer {
-                    account.version = version + 1;
-                }
-            }
             // Whatever the plans rest on must still be so.
             let condition = match version {
                 0 => Condition::Absent,
@@ -291,8 +281,8 @@ impl Batch<'_> {
             return Ok(Answer::Rejected(Rejection::Refused(refusal)));
         }
         let home = keys::home(self.home, self.shard, command);
-        if let Some(entry) = draft.planned.get(&home.sk) {
-            return Ok(repeated(command, entry));
+        if let Some(recorded) = draft.planned.get(&home.sk) {
+            return Ok(repeated(command, recorded));
         }
         let hash = reference_hash(&command.line, command.kind(), &command.reference);
         let remembered = draft.account.remembers(hash);
@@ -300,13 +290,10 @@ impl Batch<'_> {
             self.look_up(&home.sk).await?;
         }
         let refusals = match self.known.get(&home.sk) {
-            Some(Some(Found::Entry(entry))) => return Ok(repeated(command, entry)),
+            Some(Some(Found::Entry(recorded))) => return Ok(repeated(command, recorded)),
             Some(Some(Found::Stub { booked })) => {
                 let key = keys::late(*booked, self.shard, command, self.home);
-                let item = self.table.get(&key).await?;
-                let missing = || LedgerError::Broken { item: format!("{} {}", key.pk, key.sk), attribute: "*".into() };
-                let Found::Entry(entry) = items::found(&item.ok_or_else(missing)?)? else { return Err(missing()) };
-                return Ok(repeated(command, &entry));
+                return Ok(repeated(command, &self.table.recorded(&key).await?));
             }
             Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
             Some(None) | None => None,
@@ -316,9 +303,12 @@ impl Batch<'_> {
         {
             return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
         }
-        let planned = match remembered {
-            true => Err(Rejection::ReferenceConflict),
-            false => self.plan(draft, command).await?.map_err(Rejection::Refused),
+        let (planned, tracker) = match remembered {
+            true => (Err(Rejection::ReferenceConflict), None),
+            false => {
+                let (planned, tracker) = self.plan(draft, command).await?;
+                (planned.map_err(Rejection::Refused), tracker)
+            }
         };
         // What is put under the event's key must replace just what was found there.
         let condition = match &refusals {
@@ -327,18 +317,24 @@ impl Batch<'_> {
         };
         match planned {
             Ok(plan) => {
-                let entry = plan.entry;
+                let day = self.rulebook.day(command.occurred());
+                let Ok(balance) = plan.account.balance(day) else {
+                    return Ok(Answer::Rejected(Rejection::Refused(Refusal::OutOfRange)));
+                };
+                let recorded = Recorded { entry: plan.entry, balance, recorded_at: self.now };
                 draft.account = plan.account;
                 draft.changed = true;
-                let item = items::entry_item(&entry, self.now);
-                if entry.is_late() {
+                draft.reversed.extend(tracker.zip(plan.reversed));
+                let item = items::entry_item(&recorded);
+                if recorded.entry.is_late() {
+                    let stub = items::stub_item(&recorded.entry);
                     draft.write(Write::Put { item, condition: Condition::Absent }, None);
-                    draft.write(Write::Put { item: items::stub_item(&entry), condition }, Some(home.sk.clone()));
+                    draft.write(Write::Put { item: stub, condition }, Some(home.sk.clone()));
                 } else {
                     draft.write(Write::Put { item, condition }, Some(home.sk.clone()));
                 }
-                draft.planned.insert(home.sk, entry.clone());
-                Ok(Answer::Accepted { entry: Box::new(entry), account: draft.account.clone() })
+                draft.planned.insert(home.sk, recorded.clone());
+                Ok(Answer::Accepted(Box::new(recorded)))
             }
             Err(rejection) => {
                 if let Source::File { digest } = self.source
@@ -354,17 +350,22 @@ impl Batch<'_> {
         }
     }
 
-    async fn plan(&mut self, draft: &mut Draft, command: &Command) -> Result<Result<Plan, Refusal>, LedgerError> {
+    /// Plans one event; for a reversal also names its tracker.
+    async fn plan(
+        &self,
+        draft: &Draft,
+        command: &Command,
+    ) -> Result<(Result<Plan, Refusal>, Option<Key>), LedgerError> {
         let Action::Reverse { kind, reference, .. } = &command.action else {
-            return Ok(plan(self.rulebook, &draft.account, command, self.booked, None));
+            return Ok((plan(self.rulebook, &draft.account, command, self.booked, None), None));
         };
         let sk = keys::event(self.home, self.shard, &command.line, *kind, reference).sk;
         let target = match draft.planned.get(&sk) {
-            Some(entry) => Some(entry.clone()),
+            Some(recorded) => Some(recorded.entry.clone()),
             None => self.target(command, &sk).await?,
         };
         let Some(entry) = target else {
-            return Ok(plan(self.rulebook, &draft.account, command, self.booked, None));
+            return Ok((plan(self.rulebook, &draft.account, command, self.booked, None), None));
         };
         let tracker = keys::reversed(self.member, entry.home, &sk);
         let reversed = match draft.reversed.get(&tracker) {
@@ -375,11 +376,7 @@ impl Batch<'_> {
             }
         };
         let target = Target { entry: &entry, reversed };
-        let planned = plan(self.rulebook, &draft.account, command, self.booked, Some(target));
-        if let Ok(Plan { reversed: Some(reversed), .. }) = &planned {
-            draft.reversed.insert(tracker, *reversed);
-        }
-        Ok(planned)
+        Ok((plan(self.rulebook, &draft.account, command, self.booked, Some(target)), Some(tracker)))
     }
 
     /// The latest event of that name in the month of the reversal or the months before.
@@ -392,16 +389,13 @@ impl Batch<'_> {
         let mut latest: Option<Entry> = None;
         for item in self.table.get_many(&keys).await? {
             let entry = match items::found(&item)? {
-                Found::Entry(entry) => *entry,
+                Found::Entry(recorded) => recorded.entry,
                 Found::Refusals(_) => continue,
                 Found::Stub { booked } => {
                     let pk = items::Reader::new(&item).text(crate::attributes::PK)?;
                     let origin = pk.split('#').nth(1).unwrap_or_default();
                     let key = Key { pk: keys::shard(booked, self.shard), sk: format!("{sk}#{origin}") };
-                    match self.table.get(&key).await?.map(|item| items::found(&item)).transpose()? {
-                        Some(Found::Entry(entry)) => *entry,
-                        Some(Found::Stub { .. } | Found::Refusals(_)) | None => continue,
-                    }
+                    self.table.recorded(&key).await?.entry
                 }
             };
             let newer = latest.as_ref().is_none_or(|latest| entry.home > latest.home);
@@ -420,9 +414,9 @@ impl Draft {
     }
 }
 
-fn repeated(command: &Command, entry: &Entry) -> Answer {
-    match command.differing_field(&entry.command) {
-        None => Answer::Replayed { entry: Box::new(entry.clone()) },
+fn repeated(command: &Command, recorded: &Recorded) -> Answer {
+    match command.differing_field(&recorded.entry.command) {
+        None => Answer::Replayed(Box::new(recorded.clone())),
         Some(field) => Answer::Rejected(Rejection::Conflict(field)),
     }
 }

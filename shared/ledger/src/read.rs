@@ -28,7 +28,7 @@ impl ShardEntries {
         let mut entries = Vec::with_capacity(items.len());
         for item in &items {
             match items::found(item) {
-                Ok(Found::Entry(entry)) => entries.push(*entry),
+                Ok(Found::Entry(recorded)) => entries.push(recorded.entry),
                 // Kept for retries only; they clear nothing.
                 Ok(Found::Stub { .. } | Found::Refusals(_)) => {}
                 Err(error) => return Some(Err(error)),
@@ -53,7 +53,7 @@ impl Ledger {
             let pk = keys::shard(period, shard);
             let mut after = None;
             loop {
-                let page = table.page(&pk, after, None).await;
+                let page = table.page(&pk, None, after, None).await;
                 let next = page.as_ref().ok().and_then(|(_, next)| next.clone());
                 let sent = sender.send(page.map(|(items, _)| items)).await;
                 match next {

@@ -2,7 +2,7 @@
 
 use crate::attributes::{MEMBER, OCCURRED, PK, SK};
 use crate::error::{LedgerError, is_transient};
-use crate::items::Item;
+use crate::items::{Item, Recorded};
 use crate::keys::Key;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -139,6 +139,14 @@ impl Table {
         Ok(answer.item)
     }
 
+    /// The entry under a key that a stub points to.
+    pub async fn recorded(&self, key: &Key) -> Result<Recorded, LedgerError> {
+        match self.get(key).await? {
+            Some(item) => crate::items::recorded(&item),
+            None => Err(LedgerError::Broken { item: format!("{} {}", key.pk, key.sk), attribute: "all".to_owned() }),
+        }
+    }
+
     /// Strongly consistent reads of up to 100 items, in no order.
     pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, LedgerError> {
         let mut items = Vec::new();
@@ -161,29 +169,41 @@ impl Table {
         Ok(items)
     }
 
-    /// One page of a partition in key order, strongly consistent. `after` is the
-    /// sort key where the page before ended.
+    pub fn query(&self) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        self.client.query().table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    pub fn count_read(&self, capacity: Option<&ConsumedCapacity>) {
+        self.consumed.count(&self.consumed.read_tenths, capacity.map(std::slice::from_ref).unwrap_or_default());
+    }
+
+    /// One page of a partition in key order, strongly consistent: the items whose
+    /// sort key starts with `prefix`. `after` is the sort key where the page
+    /// before ended.
     pub async fn page(
         &self,
         pk: &str,
+        prefix: Option<&str>,
         after: Option<String>,
         limit: Option<i32>,
     ) -> Result<(Vec<Item>, Option<String>), LedgerError> {
         let start = after.map(|sk| crate::items::with_key(&Key { pk: pk.to_owned(), sk }));
-        let answer = self
-            .client
+        let query = self
             .query()
-            .table_name(&self.name)
-            .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
             .consistent_read(true)
             .set_exclusive_start_key(start)
-            .set_limit(limit)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.consumed.count(&self.consumed.read_tenths, answer.consumed_capacity.as_slice());
+            .set_limit(limit);
+        let query = match prefix {
+            None => query.key_condition_expression("#pk = :pk"),
+            Some(prefix) => query
+                .key_condition_expression("#pk = :pk AND begins_with(#sk, :prefix)")
+                .expression_attribute_names("#sk", SK)
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned())),
+        };
+        let answer = query.send().await?;
+        self.count_read(answer.consumed_capacity());
         let next = answer.last_evaluated_key.and_then(|key| Some(key.get(SK)?.as_s().ok()?.clone()));
         Ok((answer.items.unwrap_or_default(), next))
     }

@@ -114,6 +114,13 @@ impl Bucket {
         }
     }
 
+    /// How many objects lie under a prefix; counts to `most` and no further.
+    pub async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(i32::from(most));
+        let answer = list.send().await.map_err(|error| StoreError::new(prefix, error))?;
+        Ok(answer.contents().len())
+    }
+
     /// A link that needs no credentials and expires.
     pub async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {
         let refused = |reason: String| StoreError::Refused { key: key.to_owned(), reason };

@@ -1,19 +1,28 @@
 //! The settlement as sheets.
 
-use crate::sheet::{Cell, Sheet};
+use crate::about::About;
+use crate::erp::pain::end_to_end_id;
+use crate::sheet::{Cell, Sheet, columns};
 use interline_domain::money::Points;
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::Settlement;
+use interline_domain::netting::Payment;
+use interline_domain::settle::{LiabilityRow, RedemptionRateRow, Settlement};
 use interline_domain::tally::FlowKind;
+use rust_decimal::{Decimal, RoundingStrategy};
+use std::borrow::Cow;
+use std::iter;
 
-pub fn sheets(rulebook: &Rulebook, settlement: &Settlement) -> Vec<Sheet> {
+pub fn sheets(about: &About<'_>, settlement: &Settlement) -> Vec<Sheet> {
     vec![
         positions(settlement),
         bilateral(settlement),
-        payments(rulebook, settlement),
+        payments(about, settlement.payments.iter().enumerate()),
         splits(settlement),
         issuance(settlement),
         roll_forward(settlement),
+        liability(&settlement.liability),
+        redemption_rates(settlement),
+        vouchers(settlement),
+        expiry_forecast(settlement),
         checklist(settlement),
     ]
 }
@@ -37,7 +46,7 @@ fn positions(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "positions",
-        columns: &["line", "gross_payable", "gross_receivable", "platform_fee", "prior_period", "net", "direction"],
+        columns: columns(["line", "gross_payable", "gross_receivable", "platform_fee", "prior_period", "net", "direction"]),
         rows: rows.collect(),
     }
 }
@@ -56,34 +65,29 @@ fn bilateral(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "bilateral",
-        columns: &["payer", "payee", "events", "points", "amount", "prior_period", "net"],
+        columns: columns(["payer", "payee", "events", "points", "amount", "prior_period", "net"]),
         rows: rows.collect(),
     }
 }
 
-fn payments(rulebook: &Rulebook, settlement: &Settlement) -> Sheet {
-    let account = |line| rulebook.line(line).map(|line| line.bank_account.as_str()).unwrap_or_default();
-    let rows = settlement.payments.iter().enumerate().map(|(at, payment)| {
+/// Payments with their places in the period's list, which number them.
+pub fn payments<'a>(about: &About<'_>, payments: impl Iterator<Item = (usize, &'a Payment)>) -> Sheet {
+    let rows = payments.map(|(at, payment)| {
         vec![
-            Cell::text(end_to_end_id(settlement, at)),
+            Cell::text(end_to_end_id(about, at)),
             Cell::text(&payment.payer),
             Cell::text(&payment.payee),
-            Cell::text(account(&payment.payer)),
-            Cell::text(account(&payment.payee)),
+            Cell::text(about.bank_account(&payment.payer)),
+            Cell::text(about.bank_account(&payment.payee)),
             Cell::Money(payment.amount),
-            Cell::text(&rulebook.currency),
+            Cell::text(&about.rulebook.currency),
         ]
     });
     Sheet {
         name: "payments",
-        columns: &["end_to_end_id", "payer", "payee", "payer_account", "payee_account", "amount", "currency"],
+        columns: columns(["end_to_end_id", "payer", "payee", "payer_account", "payee_account", "amount", "currency"]),
         rows: rows.collect(),
     }
-}
-
-/// The number that a payment carries from order to statement; at most 35 characters.
-fn end_to_end_id(settlement: &Settlement, at: usize) -> String {
-    format!("IL-{}-{:03}", settlement.state.period, at + 1)
 }
 
 fn splits(settlement: &Settlement) -> Sheet {
@@ -103,7 +107,7 @@ fn splits(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "splits",
-        columns: &[
+        columns: columns([
             "redeemer",
             "payer",
             "beneficiary",
@@ -114,7 +118,7 @@ fn splits(settlement: &Settlement) -> Sheet {
             "cumulative_base",
             "cumulative_amount",
             "rounding",
-        ],
+        ]),
         rows: rows.collect(),
     }
 }
@@ -138,7 +142,7 @@ fn issuance(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "issuance",
-        columns: &["funder", "issue_month", "line", "kind", "events", "sales", "points"],
+        columns: columns(["funder", "issue_month", "line", "kind", "events", "sales", "points"]),
         rows: rows.collect(),
     }
 }
@@ -162,7 +166,7 @@ fn roll_forward(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "points-roll-forward",
-        columns: &[
+        columns: columns([
             "funder",
             "issue_month",
             "expires",
@@ -174,7 +178,175 @@ fn roll_forward(settlement: &Settlement) -> Sheet {
             "reversed",
             "transferred",
             "closing",
-        ],
+        ]),
+        rows: rows.collect(),
+    }
+}
+
+pub fn liability<'a>(rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Sheet {
+    let rows = rows.into_iter().map(|LiabilityRow { cohort, row, rate, previous_rate, basis, method, outstanding }| {
+        // Both are parts of the closing amount, so the difference is in range.
+        let non_current = row.closing.minus(row.current).unwrap_or_default();
+        vec![
+            Cell::text(&cohort.funder),
+            Cell::text(cohort.issued),
+            Cell::text(cohort.expires),
+            Cell::Money(row.opening),
+            Cell::Money(row.added),
+            Cell::Money(row.granted),
+            Cell::Money(row.own_line_revenue),
+            Cell::Money(row.to_payable),
+            Cell::Money(row.agent_revenue),
+            Cell::Money(row.expired),
+            Cell::Money(row.re_estimate),
+            Cell::Money(row.reversed),
+            Cell::Money(row.closing),
+            Cell::Money(row.current),
+            Cell::Money(non_current),
+            Cell::Points(*outstanding),
+            Cell::Rate(rate.decimal()),
+            previous_rate.map_or(Cell::Empty, |rate| Cell::Rate(rate.decimal())),
+            Cell::text(basis.word()),
+            Cell::text(method.word()),
+            Cell::text(basis.reason()),
+        ]
+    });
+    Sheet {
+        name: "liability-roll-forward",
+        columns: columns([
+            "funder",
+            "issue_month",
+            "expires",
+            "opening",
+            "added",
+            "of_which_granted",
+            "own_line_revenue",
+            "to_payable",
+            "agent_revenue",
+            "expired",
+            "re_estimate",
+            "reversed",
+            "closing",
+            "current_part",
+            "non_current_part",
+            "outstanding_points",
+            "urr",
+            "previous_urr",
+            "basis",
+            "method",
+            "reason",
+        ]),
+        rows: rows.collect(),
+    }
+}
+
+/// Decimals of age-to-age factors and of actual to expected.
+const FACTOR_SCALE: u32 = 6;
+
+/// The triangle: as many columns as the oldest cohort has ages.
+fn redemption_rates(settlement: &Settlement) -> Sheet {
+    let cohorts = &settlement.redemption_rates;
+    let ages = cohorts.iter().map(|row| row.redeemed_by_age.len()).max().unwrap_or_default();
+    let factors = cohorts.iter().map(|row| row.factors.len()).max().unwrap_or_default();
+    let rounded = |number: Option<Decimal>, scale| number.map_or(Cell::Empty, |number| Cell::Rate(round(number, scale)));
+    let rows = cohorts.iter().map(|row| {
+        let mut cells = vec![
+            Cell::text(&row.cohort.funder),
+            Cell::text(row.cohort.issued),
+            Cell::text(row.cohort.expires),
+            Cell::Rate(Decimal::from(row.age)),
+            Cell::Points(row.issued),
+        ];
+        let redeemed = row.redeemed_by_age.iter().map(|points| Cell::Points(*points));
+        cells.extend(redeemed.chain(iter::repeat(Cell::Empty)).take(ages));
+        let factor = row.factors.iter().map(|factor| rounded(*factor, FACTOR_SCALE));
+        cells.extend(factor.chain(iter::repeat(Cell::Empty)).take(factors));
+        cells.extend([
+            Cell::text(row.basis.word()),
+            Cell::text(row.basis.reason()),
+            Cell::Points(row.expected),
+            Cell::Rate(row.rate.decimal()),
+            rounded(row.standard_error, 0),
+            row.actual.map_or(Cell::Empty, Cell::Points),
+            rounded(row.expected_of_previous_close, 2),
+            rounded(actual_to_expected(row), FACTOR_SCALE),
+        ]);
+        cells
+    });
+    let rows = rows.collect();
+    let mut columns = columns(["funder", "issue_month", "expires", "age", "issued"]);
+    columns.extend((0..ages).map(|age| Cow::Owned(format!("redeemed_age_{age}"))));
+    columns.extend((0..factors).map(|age| Cow::Owned(format!("factor_age_{age}"))));
+    columns.extend(
+        ["basis", "reason", "ultimate", "urr", "standard_error", "actual", "expected", "actual_to_expected"]
+            .map(Cow::Borrowed),
+    );
+    Sheet { name: "redemption-rates", columns, rows }
+}
+
+/// `None` when the previous close expected nothing definite, or nothing at all.
+pub fn actual_to_expected(row: &RedemptionRateRow) -> Option<Decimal> {
+    let (actual, expected) = (row.actual?, row.expected_of_previous_close?);
+    Decimal::from(actual.get()).checked_div(expected)
+}
+
+fn round(number: Decimal, scale: u32) -> Decimal {
+    number.round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero).normalize()
+}
+
+fn vouchers(settlement: &Settlement) -> Sheet {
+    let lines = settlement.vouchers.iter().flat_map(|voucher| {
+        let numbered = voucher.lines.iter().zip(1_u64..);
+        numbered.map(move |(line, number)| {
+            vec![
+                Cell::text(&voucher.entity),
+                Cell::text(voucher.date),
+                Cell::text(voucher.number),
+                Cell::text(voucher.event.word()),
+                Cell::text(number),
+                Cell::text(&line.summary),
+                Cell::text(&line.account),
+                Cell::text(&line.account_name),
+                Cell::text(line.role.word()),
+                Cell::Money(line.debit),
+                Cell::Money(line.credit),
+                line.counterparty.as_ref().map_or(Cell::Empty, Cell::text),
+            ]
+        })
+    });
+    Sheet {
+        name: "vouchers",
+        columns: columns([
+            "entity",
+            "date",
+            "voucher",
+            "event",
+            "line",
+            "summary",
+            "account",
+            "account_name",
+            "role",
+            "debit",
+            "credit",
+            "counterparty",
+        ]),
+        rows: lines.collect(),
+    }
+}
+
+fn expiry_forecast(settlement: &Settlement) -> Sheet {
+    let rows = settlement.expiry_forecast.iter().map(|row| {
+        vec![
+            Cell::text(&row.funder),
+            Cell::text(row.month),
+            Cell::Points(row.points),
+            Cell::Money(row.value),
+            Cell::Money(row.liability),
+        ]
+    });
+    Sheet {
+        name: "expiry-forecast",
+        columns: columns(["funder", "month", "points", "value", "liability"]),
         rows: rows.collect(),
     }
 }
@@ -188,5 +360,5 @@ fn checklist(settlement: &Settlement) -> Sheet {
             Cell::text(if row.pass { "yes" } else { "no" }),
         ]
     });
-    Sheet { name: "close-checklist", columns: &["check", "expected", "actual", "pass"], rows: rows.collect() }
+    Sheet { name: "close-checklist", columns: columns(["check", "expected", "actual", "pass"]), rows: rows.collect() }
 }

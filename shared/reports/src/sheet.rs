@@ -15,7 +15,7 @@ pub enum Cell {
     Money(Money),
     Points(Points),
     Count(u64),
-    /// A rate or a share; is never summed.
+    /// A rate, a share or an age; is never summed.
     Rate(Decimal),
     Empty,
 }
@@ -30,8 +30,13 @@ impl Cell {
 pub struct Sheet {
     /// The file's name without its ending.
     pub name: &'static str,
-    pub columns: &'static [&'static str],
+    pub columns: Vec<Cow<'static, str>>,
     pub rows: Vec<Vec<Cell>>,
+}
+
+/// Column names that are known when the program is written.
+pub fn columns<const N: usize>(names: [&'static str; N]) -> Vec<Cow<'static, str>> {
+    names.into_iter().map(Cow::Borrowed).collect()
 }
 
 /// What a file adds up to, for the manifest.
@@ -70,7 +75,7 @@ impl Sheet {
         let mut bytes = BOM.to_vec();
         let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut bytes);
         // Writing to memory cannot fail.
-        let _ = writer.write_record(self.columns);
+        let _ = writer.write_record(self.columns.iter().map(AsRef::as_ref));
         for row in &self.rows {
             let _ = writer.write_record(row.iter().map(cell_text));
         }
@@ -107,7 +112,7 @@ mod tests {
     fn formulas_in_text_are_neutralised_and_negative_amounts_stay_numbers() {
         let sheet = Sheet {
             name: "test",
-            columns: &["text", "amount"],
+            columns: columns(["text", "amount"]),
             rows: ["=1+1", "+1", "-1", "@x", "\tx", "中文", "a,\"b\""]
                 .iter()
                 .map(|text| vec![Cell::text(text), Cell::Money(Money::from_minor(-150))])

@@ -1,6 +1,8 @@
 //! A rulebook is accepted as a whole or refused with everything that is wrong.
 
-use super::wire::{self, RulebookFile, line_of};
+mod accounting;
+
+use super::wire::{self, RulebookFile};
 use super::{Beneficiary, BurnRule, Dated, EarnRule, Line, Rulebook, RulebookError, RulebookErrors, Span, SplitRule};
 use crate::calendar::Period;
 use crate::id::LineId;
@@ -11,13 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 /// Currencies whose minor unit is not a hundredth (ISO 4217).
-const OTHER_DECIMALS: [&str; 22] = [
-    "BHD", "BIF", "CLP", "DJF", "GNF", "IQD", "ISK", "JOD", "JPY", "KMF", "KRW", "KWD", "LYD", "OMR", "PYG", "RWF",
-    "TND", "UGX", "VND", "VUV", "XAF", "XOF",
+const OTHER_DECIMALS: [&str; 26] = [
+    "BHD", "BIF", "CLF", "CLP", "DJF", "GNF", "IQD", "ISK", "JOD", "JPY", "KMF", "KRW", "KWD", "LYD", "OMR", "PYG",
+    "RWF", "TND", "UGX", "UYI", "UYW", "VND", "VUV", "XAF", "XOF", "XPF",
 ];
 
 pub fn checked(text: &str, file: RulebookFile, hash: String) -> Result<Rulebook, RulebookErrors> {
-    let mut check = Check { text, known: BTreeSet::new(), errors: Vec::new() };
+    let lines = text.match_indices('\n').map(|(at, _)| at).collect();
+    let mut check = Check { line_ends: lines, known: BTreeSet::new(), errors: Vec::new() };
     let rulebook = check.rulebook(file, hash);
     match rulebook {
         Some(rulebook) if check.errors.is_empty() => Ok(rulebook),
@@ -28,8 +31,9 @@ pub fn checked(text: &str, file: RulebookFile, hash: String) -> Result<Rulebook,
     }
 }
 
-struct Check<'a> {
-    text: &'a str,
+struct Check {
+    /// The byte of every line's end.
+    line_ends: Vec<usize>,
     known: BTreeSet<LineId>,
     errors: Vec<RulebookError>,
 }
@@ -41,9 +45,13 @@ struct Place {
     path: String,
 }
 
-impl Check<'_> {
+impl Check {
+    fn line_of(&self, byte: usize) -> usize {
+        self.line_ends.partition_point(|end| *end < byte) + 1
+    }
+
     fn place<T>(&self, table: &str, index: usize, spanned: &Spanned<T>) -> Place {
-        Place { line: line_of(self.text, spanned.span().start), path: format!("{table}[{index}]") }
+        Place { line: self.line_of(spanned.span().start), path: format!("{table}[{index}]") }
     }
 
     fn refuse(&mut self, place: &Place, field: &str, rule: impl ToString) {
@@ -70,7 +78,7 @@ impl Check<'_> {
     }
 
     fn date(&mut self, place: &Place, field: &str, text: &str) -> Option<NaiveDate> {
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text);
         self.parsed(place, field, date.ok_or("must be a date such as 2017-01-31"))
     }
 
@@ -124,12 +132,13 @@ impl Check<'_> {
 
     fn rulebook(&mut self, file: RulebookFile, hash: String) -> Option<Rulebook> {
         let whole = Place { line: 0, path: "rulebook".to_owned() };
-        let rules = file.earn.len() + file.burn.len() + file.prices.len() + file.splits.len() + file.expiry.len();
+        let terms = file.earn.len() + file.burn.len() + file.prices.len() + file.splits.len() + file.expiry.len();
+        let rules = terms + file.liability.len() + file.urr_override.len() + file.vat.len();
         if rules > RULES_MAX {
             self.refuse(&whole, "", format!("has {rules} rules, the limit is {RULES_MAX}"));
         }
         let lines = self.lines(&file.lines);
-        let place = Place { line: line_of(self.text, file.programme.span().start), path: "programme".to_owned() };
+        let place = Place { line: self.line_of(file.programme.span().start), path: "programme".to_owned() };
         let programme = file.programme.into_inner();
         let zone = self.parsed(
             &place,
@@ -156,11 +165,16 @@ impl Check<'_> {
         let prices = self.prices(file.prices);
         let splits = self.splits(file.splits);
         let expiry = self.expiry(file.expiry);
+        let liability = self.liability(file.liability);
+        let overrides = self.overrides(file.urr_override);
+        let vat = self.vat(file.vat);
+        let accounts = self.accounts(file.accounts);
         let rulebook = Rulebook {
             hash,
             name: programme.name,
             currency,
-            zone: zone?,
+            // Refused already when there is none; what follows needs no zone.
+            zone: zone.unwrap_or(chrono_tz::Tz::UTC),
             first_period: first_period?,
             platform: platform?,
             netting: programme.netting,
@@ -172,9 +186,15 @@ impl Check<'_> {
             prices,
             splits,
             expiry,
+            accounts,
+            liability,
+            overrides,
+            vat,
         };
         self.every_pair_has_a_price(&rulebook);
         self.every_funder_has_an_expiry(&rulebook);
+        self.every_funder_has_liability_terms(&rulebook);
+        self.every_pair_has_a_vat_rule(&rulebook);
         self.points_create_no_money(&rulebook);
         Some(rulebook)
     }
@@ -188,12 +208,17 @@ impl Check<'_> {
                 self.refuse(&place, "", format!("a programme has at most {LINES_MAX} lines"));
             }
             let Some(id) = self.parsed(&place, "id", LineId::parse(&line.id)) else { continue };
+            if id.as_str() == "redeemer" {
+                self.refuse(&place, "id", "`redeemer` stands for the redeeming line of a split");
+            }
             if !self.known.insert(id.clone()) {
                 self.refuse(&place, "id", format!("line {id} stands twice"));
                 continue;
             }
             let name_zh = if line.name_zh.is_empty() { line.name.clone() } else { line.name_zh.clone() };
-            checked.push(Line { id, name: line.name.clone(), name_zh, bank_account: line.bank_account.clone() });
+            let entity = if line.entity.is_empty() { name_zh.clone() } else { line.entity.clone() };
+            let bank_account = line.bank_account.clone();
+            checked.push(Line { id, name: line.name.clone(), name_zh, entity, bank_account });
         }
         checked.sort_by(|one, other| one.id.cmp(&other.id));
         checked

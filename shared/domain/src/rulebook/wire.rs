@@ -1,7 +1,8 @@
 //! The rulebook as it is written: TOML, unknown fields refused.
 
-use super::{Netting, RulebookError, RulebookErrors};
+use super::{Account, Netting, RulebookError, RulebookErrors, VatTreatment};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -19,6 +20,14 @@ pub struct RulebookFile {
     pub splits: Vec<Spanned<Split>>,
     #[serde(default)]
     pub expiry: Vec<Spanned<Expiry>>,
+    #[serde(default)]
+    pub liability: Vec<Spanned<Liability>>,
+    #[serde(default)]
+    pub urr_override: Vec<Spanned<UrrOverride>>,
+    #[serde(default)]
+    pub vat: Vec<Spanned<Vat>>,
+    #[serde(default)]
+    pub accounts: Accounts,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +55,8 @@ pub struct Line {
     pub name: String,
     #[serde(default)]
     pub name_zh: String,
+    #[serde(default)]
+    pub entity: String,
     #[serde(default)]
     pub bank_account: String,
 }
@@ -125,6 +136,80 @@ pub struct Expiry {
     pub months: Option<u32>,
     #[serde(default)]
     pub never: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Liability {
+    #[serde(default = "any")]
+    pub funder: String,
+    pub from: String,
+    pub to: Option<String>,
+    pub face_value: String,
+    #[serde(default = "all")]
+    pub initial_urr: String,
+    #[serde(default)]
+    pub method: Method,
+    pub remote_after_months: Option<u32>,
+    #[serde(default = "nothing")]
+    pub vat_rate: String,
+    #[serde(default = "yes")]
+    pub tax_inclusive: bool,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    #[default]
+    CatchUp,
+    Remote,
+}
+
+fn all() -> String {
+    "1".to_owned()
+}
+
+fn nothing() -> String {
+    "0".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrrOverride {
+    pub funder: String,
+    pub issued: String,
+    pub urr: String,
+    #[serde(default)]
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vat {
+    #[serde(default = "any")]
+    pub funder: String,
+    #[serde(default = "any")]
+    pub redeemer: String,
+    #[serde(default = "any")]
+    pub product: String,
+    pub from: String,
+    pub to: Option<String>,
+    pub treatment: VatTreatment,
+    #[serde(default = "nothing")]
+    pub rate: String,
+}
+
+pub type Accounts = BTreeMap<Account, Spanned<AccountName>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountName {
+    pub code: String,
+    pub name: String,
 }
 
 fn any() -> String {

@@ -57,9 +57,37 @@ pub enum Basis {
     Expired,
     Additive,
     BornhuetterFerguson,
+    /// The remote method: all points until redemption is remote, then none.
+    Remote,
     Manual {
         reason: String,
     },
+}
+
+impl Basis {
+    /// The word in files.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Basis::NoExperience => "no-experience",
+            Basis::Expired => "expired",
+            Basis::Additive => "additive",
+            Basis::BornhuetterFerguson => "bornhuetter-ferguson",
+            Basis::Remote => "remote",
+            Basis::Manual { .. } => "manual",
+        }
+    }
+
+    /// Why a person set the rate; empty otherwise.
+    pub fn reason(&self) -> &str {
+        match self {
+            Basis::Manual { reason } => reason,
+            Basis::NoExperience
+            | Basis::Expired
+            | Basis::Additive
+            | Basis::BornhuetterFerguson
+            | Basis::Remote => "",
+        }
+    }
 }
 
 /// The rate of one cohort at one close.

@@ -1,0 +1,165 @@
+//! Shows a member's account and statement, a line's events, one entry, and what
+//! a member could redeem.
+
+use interline_domain::entry::EntryKind;
+use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::lot::Expiry;
+use interline_domain::money::{Money, Points};
+use interline_domain::quote::{Wish, quote};
+use interline_lambda::http::{Call, Reply, cursor, respond};
+use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};
+use interline_lambda::routes::{Function, Route};
+use interline_lambda::wire::{self, money};
+use interline_lambda::{App, Caller};
+use interline_ledger::{LinePosition, Recorded, StatementFilter, StatementPosition};
+use lambda_http::{Body, Request, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub async fn handle(app: &App, request: Request) -> Response<Body> {
+    respond(app, Function::Account, request, |call| async move { answer(app, &call).await }).await
+}
+
+async fn answer(app: &App, call: &Call) -> Result<Reply, Problem> {
+    match &call.route {
+        Route::Entry { line, kind, reference } => entry(app, call, line, *kind, reference).await,
+        Route::Member { member } => account(app, call, member).await,
+        Route::MemberEntries { member } => statement(app, call, member).await,
+        Route::LineEntries { line } => line_entries(app, call, line).await,
+        Route::Quote => quoted(app, call).await,
+        Route::PutEntry { .. }
+        | Route::LinePosition { .. }
+        | Route::Periods
+        | Route::Period { .. }
+        | Route::Close { .. }
+        | Route::Reports { .. }
+        | Route::Report { .. } => Err(Problem::new(NO_SUCH_PATH, "this function does not serve the path")),
+    }
+}
+
+/// An entry is found by its name, its member and the month in which it happened.
+async fn entry(
+    app: &App,
+    call: &Call,
+    line: &LineId,
+    kind: EntryKind,
+    reference: &Reference,
+) -> Result<Reply, Problem> {
+    call.only(&["member", "period"])?;
+    let (member, period) = (call.member()?, call.period()?);
+    let published = app.rulebook().await?;
+    let recorded = app.ledger.entry(line, kind, reference, &member, period).await?;
+    let missing = || Problem::not_found(format!("no {kind} {reference} of member {member} in {period}"));
+    Ok(Reply::ok(wire::entry(&published.rulebook, &recorded.ok_or_else(missing)?)?))
+}
+
+async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let published = app.rulebook().await?;
+    let day = published.rulebook.day(app.now());
+    let account = app.ledger.account(member).await?;
+    if account.version == 0 {
+        return Err(Problem::not_found(format!("member {member} has no events")));
+    }
+    let mut expiring: BTreeMap<Expiry, Points> = BTreeMap::new();
+    let mut lots: Vec<Value> = Vec::new();
+    for (cohort, points) in account.lots.iter().filter(|(cohort, _)| !cohort.expires.is_before(day)) {
+        expiring.entry(cohort.expires).or_default().add(*points)?;
+        lots.push(json!({
+            "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+        }));
+    }
+    let expiring: Vec<Value> = expiring
+        .iter()
+        .filter(|(expires, _)| **expires != Expiry::Never)
+        .map(|(expires, points)| json!({ "last_day": expires, "points": points }))
+        .collect();
+    let debts: Vec<Value> =
+        account.debts.iter().map(|(creditor, points)| json!({ "creditor": creditor, "points": points })).collect();
+    Ok(Reply::ok(json!({
+        "member": member, "as_of": day, "balance": account.balance(day)?, "lots": lots, "expiring": expiring,
+        "debts": debts,
+    })))
+}
+
+async fn statement(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Problem> {
+    call.only(&["line", "kind", "limit", "cursor"])?;
+    let kind = match call.parameter("kind")? {
+        None => None,
+        Some(word) => {
+            let unknown = || Problem::invalid("kind", "must be accrual, redemption, reversal or adjustment");
+            Some(EntryKind::from_word(word).ok_or_else(unknown)?)
+        }
+    };
+    let filter = StatementFilter { line: call.line()?, kind };
+    let list = format!("members/{member}");
+    let after: Option<StatementPosition> = call.cursor(&list)?;
+    let (entries, next) = app.ledger.member_entries(member, &filter, after, call.limit()?).await?;
+    page(app, &entries, cursor(&list, next)).await
+}
+
+async fn line_entries(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
+    call.only(&["period", "limit", "cursor"])?;
+    let period = call.period()?;
+    let list = format!("lines/{line}/{period}");
+    let after: Option<LinePosition> = call.cursor(&list)?;
+    let (entries, next) = app.ledger.line_entries(line, period, after, call.limit()?).await?;
+    page(app, &entries, cursor(&list, next)).await
+}
+
+async fn page(app: &App, entries: &[Recorded], next: Value) -> Result<Reply, Problem> {
+    let published = app.rulebook().await?;
+    let entries: Vec<Value> =
+        entries.iter().map(|recorded| wire::entry(&published.rulebook, recorded)).collect::<Result<_, _>>()?;
+    Ok(Reply::ok(json!({ "entries": entries, "next_cursor": next })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuoteBody {
+    member: String,
+    line: String,
+    /// What the member buys; required where the line limits points to a share of it.
+    bill: Option<String>,
+    /// Either points or value; without both, as much as possible.
+    points: Option<i64>,
+    value: Option<String>,
+}
+
+async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let body: QuoteBody = call.json()?;
+    let member = MemberId::parse(&body.member).map_err(|error| Problem::invalid("member", error))?;
+    let line = LineId::parse(&body.line).map_err(|error| Problem::invalid("line", error))?;
+    if let Caller::Line(own) = &call.caller
+        && *own != line
+    {
+        return Err(Problem::field(FORBIDDEN, "line", format!("line {own} may ask for its own quotes only")));
+    }
+    let amount = |field: &'static str, text: Option<String>| {
+        text.map(|text| Money::parse(&text).map_err(|error| Problem::invalid(field, error))).transpose()
+    };
+    let bill = amount("bill", body.bill)?;
+    let wish = match (body.points, amount("value", body.value)?) {
+        (Some(_), Some(_)) => return Err(Problem::invalid("value", "must be left out where points are given")),
+        (Some(points), None) => {
+            Wish::Points(Points::parse(&points.to_string()).map_err(|error| Problem::invalid("points", error))?)
+        }
+        (None, Some(value)) => Wish::Value(value),
+        (None, None) => Wish::Most,
+    };
+    let published = app.rulebook().await?;
+    let rulebook = &published.rulebook;
+    let day = rulebook.day(app.now());
+    let account = app.ledger.account(&member).await?;
+    let quote = quote(rulebook, &account, &line, bill, wish, day).map_err(|refusal| Problem::from(&refusal))?;
+    let reason = quote
+        .reason
+        .map(|reason| json!({ "code": reason.code(), "field": reason.field(), "detail": reason.to_string() }));
+    Ok(Reply::ok(json!({
+        "member": member, "line": line, "as_of": day, "currency": rulebook.currency, "balance": quote.balance,
+        "points": quote.points, "value": money(quote.value), "most": quote.most, "minimum": quote.minimum,
+        "step": quote.step, "cap": quote.cap, "value_per_point": quote.rate, "reason": reason,
+    })))
+}

@@ -1,0 +1,239 @@
+//! Shows periods, their runs and reports, starts closes, and shows a line its
+//! own position.
+
+mod files;
+pub mod state_machine;
+
+use chrono::TimeDelta;
+use files::rows;
+use futures::future::BoxFuture;
+use interline_cutoff::{Close, final_id, trial_id};
+use interline_domain::calendar::Period;
+use interline_domain::id::LineId;
+use interline_domain::limits::SHARDS;
+use interline_lambda::http::{Call, Reply, respond};
+use interline_lambda::problem::{CLOSE_UNDER_WAY, NO_SUCH_PATH, Problem};
+use interline_lambda::routes::{Function, Route};
+use interline_lambda::{App, Failure};
+use interline_ledger::{LedgerError, PeriodState, Run, Status};
+use interline_reports::manifest::{Manifest, RunKind, sha256};
+use interline_reports::pack::{MANIFEST, key};
+use lambda_http::{Body, Request, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a link to a report works.
+pub const LINK_VALID: Duration = Duration::from_secs(300);
+/// A run that was started this long ago without an end may be started again.
+const ATTEMPT_STALE: TimeDelta = TimeDelta::minutes(30);
+
+/// Starts the steps of a close and returns at once.
+pub type Starter = Box<dyn Fn(Close) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
+
+pub async fn handle(app: &App, starter: &Starter, request: Request) -> Response<Body> {
+    respond(app, Function::Periods, request, |call| async move { answer(app, starter, &call).await }).await
+}
+
+async fn answer(app: &App, starter: &Starter, call: &Call) -> Result<Reply, Problem> {
+    match &call.route {
+        Route::Periods => periods(app, call).await,
+        Route::Period { period } => one(app, call, *period).await,
+        Route::Close { period } => close(app, starter, call, *period).await,
+        Route::Reports { period } => reports(app, call, *period).await,
+        Route::Report { period, path } => report(app, call, *period, path).await,
+        Route::LinePosition { line } => position(app, call, line).await,
+        Route::PutEntry { .. }
+        | Route::Entry { .. }
+        | Route::Member { .. }
+        | Route::MemberEntries { .. }
+        | Route::Quote
+        | Route::LineEntries { .. } => Err(Problem::new(NO_SUCH_PATH, "this function does not serve the path")),
+    }
+}
+
+/// Periods that something was done with, and every one from the first to the
+/// current: one a month, so the list is short for decades.
+async fn periods(app: &App, call: &Call) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let periods: Vec<Value> = app.ledger.periods().await?.iter().map(summary).collect();
+    Ok(Reply::ok(json!({ "periods": periods })))
+}
+
+fn summary(state: &PeriodState) -> Value {
+    let run = |run: &Option<Run>| {
+        run.as_ref().map(|run| {
+            json!({
+                "run": run.id, "rulebook": run.rulebook, "manifest": run.manifest, "finished_at": run.finished_at,
+            })
+        })
+    };
+    json!({
+        "period": state.period, "status": state.status.word(), "sealed_at": state.sealed_at,
+        "trial": run(&state.trial), "final": run(&state.final_run),
+    })
+}
+
+async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let state = known(app, period).await?;
+    let mut json = summary(&state);
+    if let Some(attempt) = &state.attempt {
+        let prefix = key(period, &attempt.run, "tallies/");
+        json["under_way"] = json!({
+            "run": attempt.run, "started_at": attempt.started_at, "failed": attempt.failed,
+            "shards_done": app.reports.count(&prefix, SHARDS).await?, "shards": SHARDS,
+        });
+    }
+    if let Some((kind, run)) = newest(&state) {
+        let manifest = manifest(app, period, run).await?;
+        let checklist = rows(app, period, run, &manifest, "close-checklist.csv").await?;
+        let text = |row: usize, column: &str| checklist.text(row, column).to_owned();
+        let checks: Vec<Value> = (0..checklist.len())
+            .map(|row| {
+                json!({
+                    "check": text(row, "check"), "expected": text(row, "expected"), "actual": text(row, "actual"),
+                    "pass": checklist.text(row, "pass") == "yes",
+                })
+            })
+            .collect();
+        json["checklist"] = json!({ "run": run.id, "kind": kind, "passed": manifest.checks_passed, "checks": checks });
+    }
+    Ok(Reply::ok(json))
+}
+
+/// The state of a period of the programme that has begun.
+async fn known(app: &App, period: Period) -> Result<PeriodState, Problem> {
+    let published = app.rulebook().await?;
+    let (first, current) = (published.rulebook.first_period, published.rulebook.period(app.now()));
+    if period < first || period > current {
+        return Err(Problem::not_found(format!("the programme's periods are {first} to {current}")));
+    }
+    Ok(app.ledger.period(period).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CloseBody {
+    kind: RunKind,
+}
+
+async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let CloseBody { kind } = call.json()?;
+    let state = known(app, period).await?;
+    let published = app.rulebook().await?;
+    let (rulebook, now) = (&published.rulebook, app.now());
+    app.ledger.check_order(rulebook, period).await?;
+    let under_way =
+        state.attempt.as_ref().filter(|attempt| attempt.failed.is_none() && now - attempt.started_at < ATTEMPT_STALE);
+    if let Some(attempt) = under_way {
+        return Err(Problem::new(
+            CLOSE_UNDER_WAY,
+            format!("run {} was started at {}", attempt.run, attempt.started_at),
+        ));
+    }
+    let run = match (kind, &state.final_run) {
+        (RunKind::Final, Some(run)) => return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into()),
+        (RunKind::Final, None) => {
+            let earliest = rulebook.seal_not_before(period);
+            if state.status == Status::Open && now < earliest {
+                return Err(LedgerError::TooEarly(period, earliest).into());
+            }
+            final_id(&rulebook.hash)
+        }
+        (RunKind::Trial, _) => trial_id(now),
+    };
+    let hash = match &state.final_run {
+        Some(run) => run.rulebook.clone(),
+        None => rulebook.hash.clone(),
+    };
+    app.ledger.start_run(period, &run, now).await?;
+    starter(Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()) }).await?;
+    let location = format!("/v1/periods/{period}");
+    Ok(Reply::status(202, json!({ "period": period, "kind": kind, "run": run })).with("location", location))
+}
+
+/// Every file of the newest run with a link that works for some minutes.
+async fn reports(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let (kind, run, manifest) = newest_manifest(app, period).await?;
+    let mut files = Vec::with_capacity(manifest.files.len() + 1);
+    for file in &manifest.files {
+        let link = app.reports.presigned(&key(period, &run.id, &file.path), LINK_VALID).await?;
+        files.push(json!({
+            "path": file.path, "bytes": file.bytes, "sha256": file.sha256, "rows": file.rows, "url": link,
+        }));
+    }
+    let link = app.reports.presigned(&key(period, &run.id, MANIFEST), LINK_VALID).await?;
+    files.push(json!({ "path": MANIFEST, "sha256": run.manifest, "url": link }));
+    let body = json!({
+        "period": period, "kind": kind, "run": run.id, "links_valid_seconds": LINK_VALID.as_secs(), "files": files,
+    });
+    Ok(Reply::ok(body).with("cache-control", "no-store"))
+}
+
+async fn report(app: &App, call: &Call, period: Period, path: &str) -> Result<Reply, Problem> {
+    call.only(&[])?;
+    let (_, run, manifest) = newest_manifest(app, period).await?;
+    // Only what the manifest names is ever linked.
+    if path != MANIFEST && !manifest.files.iter().any(|file| file.path == path) {
+        return Err(Problem::not_found(format!("run {} has no such file", run.id)));
+    }
+    let link = app.reports.presigned(&key(period, &run.id, path), LINK_VALID).await?;
+    let reply = Reply { status: 302, body: None, headers: Vec::new() };
+    Ok(reply.with("location", link).with("cache-control", "no-store"))
+}
+
+/// What a line owes and is owed, pair by pair, by the newest run.
+async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
+    call.only(&["period"])?;
+    let period = call.period()?;
+    let (kind, run, manifest) = newest_manifest(app, period).await?;
+    let positions = rows(app, period, &run, &manifest, "positions.csv").await?;
+    let bilateral = rows(app, period, &run, &manifest, "bilateral.csv").await?;
+    let missing = || Problem::not_found(format!("line {line} has no position in {period}"));
+    let own = (0..positions.len()).find(|row| positions.text(*row, "line") == line.as_str()).ok_or_else(missing)?;
+    let pair = |row: usize, counterparty: &str| {
+        json!({
+            "counterparty": bilateral.text(row, counterparty),
+            "events": bilateral.text(row, "events").parse::<u64>().unwrap_or_default(),
+            "points": bilateral.text(row, "points").parse::<i64>().unwrap_or_default(),
+            "amount": bilateral.text(row, "amount"), "prior_period": bilateral.text(row, "prior_period"),
+        })
+    };
+    let pairs = |own: &str, counterparty: &str| -> Vec<Value> {
+        let of_line = |row: &usize| bilateral.text(*row, own) == line.as_str();
+        (0..bilateral.len()).filter(of_line).map(|row| pair(row, counterparty)).collect()
+    };
+    let text = |column: &str| positions.text(own, column).to_owned();
+    Ok(Reply::ok(json!({
+        "line": line, "period": period, "run": { "kind": kind, "id": run.id }, "currency": manifest.currency,
+        "gross_payable": text("gross_payable"), "gross_receivable": text("gross_receivable"),
+        "platform_fee": text("platform_fee"), "prior_period": text("prior_period"), "net": text("net"),
+        "owes": pairs("payer", "payee"), "is_owed": pairs("payee", "payer"),
+    })))
+}
+
+/// The final run if there is one, else the latest trial.
+fn newest(state: &PeriodState) -> Option<(&'static str, &Run)> {
+    let closed = state.final_run.as_ref().map(|run| ("final", run));
+    closed.or_else(|| state.trial.as_ref().map(|run| ("trial", run)))
+}
+
+async fn newest_manifest(app: &App, period: Period) -> Result<(&'static str, Run, Manifest), Problem> {
+    let state = known(app, period).await?;
+    let missing = || Problem::not_found(format!("period {period} has no run yet"));
+    let (kind, run) = newest(&state).ok_or_else(missing)?;
+    let manifest = manifest(app, period, run).await?;
+    Ok((kind, run.clone(), manifest))
+}
+
+async fn manifest(app: &App, period: Period, run: &Run) -> Result<Manifest, Problem> {
+    let key = key(period, &run.id, MANIFEST);
+    let bytes = app.reports.get(&key).await?;
+    if sha256(&bytes) != run.manifest {
+        return Err(Failure::Corrupt(format!("object {key} is not what its run recorded")).into());
+    }
+    Ok(serde_json::from_slice(&bytes).map_err(Failure::from)?)
+}

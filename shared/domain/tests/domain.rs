@@ -1,0 +1,16 @@
+//! The rules of the programme, tested from outside: worked numbers, everything
+//! that is refused, and what must hold for every history.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper may fail its test")]
+
+#[path = "domain/golden.rs"]
+mod golden;
+#[path = "domain/histories.rs"]
+mod histories;
+#[path = "domain/refusals.rs"]
+mod refusals;
+#[path = "domain/rulebooks.rs"]
+mod rulebooks;
+#[path = "domain/support.rs"]
+mod support;
+#[path = "domain/tallies.rs"]
+mod tallies;

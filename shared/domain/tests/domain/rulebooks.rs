@@ -1,0 +1,717 @@
+//! A rulebook is accepted as a whole or refused with everything that is wrong.
+
+use crate::support::*;
+use chrono::{TimeDelta, TimeZone};
+use interline_domain::limits::{EXPIRY_MONTHS_MAX, LINES_MAX, RULES_MAX, SHARES_MAX};
+use interline_domain::lot::Expiry;
+use interline_domain::money::{Money, Points};
+use interline_domain::rulebook::{Netting, Rulebook, RulebookErrors};
+use interline_domain::split::SplitTerms;
+
+const SAMPLE: &str = include_str!("../../../../infra/local/sample/rulebook.toml");
+
+/// The smallest rulebook with every kind of rule. Errors name these line numbers.
+const VALID: &str = r#"[programme]
+name = "Small"
+currency = "CNY"
+time_zone = "Asia/Shanghai"
+first_period = "2025-01"
+platform = "hq"
+netting = "hub"
+seal_after_hours = 2
+pseudonym_salt = "eight or more"
+
+[[lines]]
+id = "hq"
+name = "Group"
+
+[[lines]]
+id = "shop"
+name = "Shop"
+
+[[lines]]
+id = "inn"
+name = "Inn"
+
+[[earn]]
+line = "shop"
+from = "2025-01-01"
+points_per_unit = "2"
+minimum_amount = "1.00"
+
+[[earn]]
+line = "inn"
+from = "2025-01-01"
+to = "2025-06-30"
+points_per_unit = "1"
+
+[[earn]]
+line = "inn"
+from = "2025-07-01"
+points_per_unit = "1"
+multiplier = "1.5"
+sponsors = [{ to = "hq", share = "0.4" }, { to = "shop", share = "0.6" }]
+
+[[burn]]
+line = "inn"
+from = "2025-01-01"
+value = "0.01"
+minimum = 100
+step = 50
+max_bill_share = "0.3"
+
+[[prices]]
+redeemer = "inn"
+from = "2025-01-01"
+to = "2025-03-31"
+price = "0.009"
+
+[[prices]]
+redeemer = "inn"
+from = "2025-04-01"
+price = "0.008"
+
+[[prices]]
+redeemer = "inn"
+funder = "hq"
+from = "2025-01-01"
+price = "0.005"
+
+[[prices]]
+redeemer = "shop"
+from = "2025-01-01"
+price = "0.01"
+
+[[prices]]
+redeemer = "hq"
+from = "2025-01-01"
+price = "0.01"
+
+[[splits]]
+rule = "standard"
+from = "2025-01-01"
+shares = [{ to = "redeemer", share = "0.97" }, { to = "hq", share = "0.03" }]
+
+[[splits]]
+rule = "from-hq"
+payer = "hq"
+from = "2025-01-01"
+shares = [{ to = "redeemer", share = "1" }]
+
+[[expiry]]
+from = "2025-01-01"
+months = 12
+
+[[expiry]]
+funder = "hq"
+from = "2025-01-01"
+never = true
+
+[[liability]]
+from = "2024-01-01"
+face_value = "0.0099"
+"#;
+
+/// `VALID` with each text replaced; it must stand there exactly once.
+fn mutated(changes: &[(&str, &str)]) -> String {
+    let mut text = VALID.to_owned();
+    for (old, new) in changes {
+        assert_eq!(text.matches(old).count(), 1, "{old:?} in the rulebook");
+        text = text.replace(old, new);
+    }
+    text
+}
+
+fn errors(text: &str) -> RulebookErrors {
+    Rulebook::parse(text).err().unwrap_or_else(|| panic!("the rulebook must be refused"))
+}
+
+/// Line (zero: the file as a whole), field and a part of the rule.
+type Expected = (usize, &'static str, &'static str);
+
+fn refuses(says: &str, changes: &[(&str, &str)], expected: &[Expected]) {
+    let found = errors(&mutated(changes));
+    assert_eq!(found.0.len(), expected.len(), "{says}:\n{found}");
+    for (error, (line, field, rule)) in found.0.iter().zip(expected) {
+        let matches = error.line == *line && error.field == *field && error.rule.contains(rule);
+        assert!(matches, "{says}: expected line {line}: {field}: {rule}, found\n{error}");
+    }
+}
+
+#[test]
+fn the_sample_rulebook_holds_the_terms_of_the_sample_programme() {
+    let sample = rulebook(SAMPLE);
+    assert_eq!((sample.currency.as_str(), sample.platform.as_str()), ("CNY", "group"));
+    assert_eq!(sample.zone, chrono_tz::Asia::Shanghai);
+    assert_eq!(sample.first_period, period("2017-01"));
+    assert_eq!(sample.netting, Netting::Hub);
+    // Line, points per yuan, settlement price; a point buys 0.01 everywhere.
+    let terms = [
+        ("grocery", "1", "0.009"),
+        ("fresh", "1", "0.009"),
+        ("drugstore", "2", "0.0085"),
+        ("fuel", "0.5", "0.0095"),
+        ("dining", "3", "0.007"),
+        ("bakery", "2", "0.008"),
+        ("garden", "2", "0.0075"),
+        ("spirits", "1", "0.009"),
+        ("travel", "5", "0.006"),
+        ("services", "0", "0.009"),
+    ];
+    assert_eq!(sample.lines.len(), terms.len() + 1);
+    for line in &sample.lines {
+        assert!(!line.name.is_empty() && !line.name_zh.is_ascii() && !line.bank_account.is_empty(), "{line:?}");
+    }
+    for date in ["2017-01-01", "2017-02-28", "2030-12-31"].map(day) {
+        for (earner, points_per_unit, _) in terms {
+            let earn = sample.earn(&line(earner), date).unwrap();
+            assert_eq!(earn.points_per_unit.to_string(), points_per_unit, "{earner}");
+            assert_eq!((earn.minimum_amount, earn.sponsors.len()), (Money::ZERO, 0), "{earner}");
+            let burn = sample.burn(&line(earner), date).unwrap();
+            assert_eq!(
+                (burn.value.to_string().as_str(), burn.minimum, burn.step),
+                ("0.01", Points::new(1), Points::new(1))
+            );
+            assert_eq!(sample.expiry(&line(earner), day("2017-01-31")), Expiry::On(day("2018-01-31")));
+            for (redeemer, _, price) in terms {
+                let found = sample.price(&line(earner), &line(redeemer), date).unwrap();
+                assert_eq!(found.to_string(), price, "{earner} at {redeemer}");
+                let split = sample.split(&line(earner), &line(redeemer), date).unwrap();
+                assert_eq!(SplitTerms::from(split).to_string(), "standard redeemer=0.97 group=0.03");
+            }
+        }
+        assert_eq!(sample.earn(&line("group"), date), None);
+        assert_eq!(sample.burn(&line("group"), date), None);
+    }
+}
+
+#[test]
+fn terms_hold_from_their_first_to_their_last_day_and_the_particular_goes_before_the_general() {
+    let rulebook = rulebook(VALID);
+    let price =
+        |funder: &str, date: &str| rulebook.price(&line(funder), &line("inn"), day(date)).map(|p| p.to_string());
+    for (funder, date, expected) in [
+        ("shop", "2024-12-31", None),
+        ("shop", "2025-01-01", Some("0.009")),
+        ("shop", "2025-03-31", Some("0.009")),
+        ("shop", "2025-04-01", Some("0.008")),
+        ("shop", "2099-12-31", Some("0.008")),
+        ("hq", "2025-03-31", Some("0.005")),
+        ("hq", "2025-04-01", Some("0.005")),
+    ] {
+        assert_eq!(price(funder, date).as_deref(), expected, "{funder} {date}");
+    }
+    let multiplier = |date: &str| rulebook.earn(&line("inn"), day(date)).unwrap().multiplier.to_string();
+    assert_eq!((multiplier("2025-06-30").as_str(), multiplier("2025-07-01").as_str()), ("1", "1.5"));
+    let split = |payer: &str| rulebook.split(&line(payer), &line("inn"), day("2025-01-01")).unwrap().rule.as_str();
+    assert_eq!((split("shop"), split("hq")), ("standard", "from-hq"));
+    assert_eq!(rulebook.expiry(&line("shop"), day("2025-02-28")), Expiry::On(day("2026-02-28")));
+    assert_eq!(rulebook.expiry(&line("shop"), day("2027-02-01")), Expiry::On(day("2028-02-29")));
+    assert_eq!(rulebook.expiry(&line("hq"), day("2025-02-28")), Expiry::Never);
+}
+
+#[test]
+fn a_split_is_found_by_the_pair_then_by_the_payer_then_by_the_redeemer() {
+    let text = format!(
+        "{VALID}{}{}",
+        "[[splits]]\nrule = \"at-inn\"\nredeemer = \"inn\"\nfrom = \"2025-01-01\"\nshares = [{ to = \"redeemer\", share = \"1\" }]\n",
+        "[[splits]]\nrule = \"pair\"\npayer = \"hq\"\nredeemer = \"shop\"\nfrom = \"2025-02-01\"\nshares = [{ to = \"hq\", share = \"1\" }]\n",
+    );
+    let rulebook = rulebook(&text);
+    for (payer, redeemer, date, rule) in [
+        ("hq", "shop", "2025-02-01", "pair"),
+        ("hq", "shop", "2025-01-31", "from-hq"),
+        ("hq", "inn", "2025-02-01", "from-hq"),
+        ("shop", "inn", "2025-02-01", "at-inn"),
+        ("inn", "shop", "2025-02-01", "standard"),
+    ] {
+        assert_eq!(rulebook.split(&line(payer), &line(redeemer), day(date)).unwrap().rule, rule, "{payer} {redeemer}");
+    }
+    assert_eq!(rulebook.split(&line("inn"), &line("shop"), day("2024-12-31")), None);
+}
+
+#[test]
+fn the_order_in_which_shares_are_written_decides_nothing() {
+    let rulebook = rulebook(&mutated(&[
+        (
+            "{ to = \"redeemer\", share = \"0.97\" }, { to = \"hq\", share = \"0.03\" }",
+            "{ to = \"hq\", share = \"0.03\" }, { to = \"redeemer\", share = \"0.97\" }",
+        ),
+        (
+            "{ to = \"hq\", share = \"0.4\" }, { to = \"shop\", share = \"0.6\" }",
+            "{ to = \"shop\", share = \"0.6\" }, { to = \"hq\", share = \"0.4\" }",
+        ),
+    ]));
+    let split = rulebook.split(&line("shop"), &line("inn"), day("2025-01-01")).unwrap();
+    assert_eq!(SplitTerms::from(split).to_string(), "standard redeemer=0.97 hq=0.03");
+    let earn = rulebook.earn(&line("inn"), day("2025-07-01")).unwrap();
+    let sponsors: Vec<&str> = earn.sponsors.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(sponsors, ["hq", "shop"]);
+}
+
+#[test]
+fn a_period_is_sealed_no_earlier_than_the_rulebook_says() {
+    let rulebook = rulebook(VALID);
+    assert_eq!(rulebook.seal_not_before(period("2025-01")), at("2025-02-01T02:00:00+08:00"));
+}
+
+#[test]
+fn a_pseudonym_depends_on_the_member_and_on_the_salt() {
+    let one = rulebook(VALID);
+    let other = rulebook(&mutated(&[("eight or more", "nine or more")]));
+    let name = one.pseudonym("m1");
+    assert!(name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+    assert_eq!(one.pseudonym("m1"), name);
+    assert_ne!(one.pseudonym("m2"), name);
+    assert_ne!(other.pseudonym("m1"), name);
+}
+
+#[test]
+fn the_hash_is_of_the_text_to_the_byte() {
+    let hash = rulebook(VALID).hash;
+    assert_eq!(hash.len(), 64);
+    assert_eq!(rulebook(VALID).hash, hash);
+    assert_ne!(rulebook(&format!("{VALID}\n")).hash, hash);
+}
+
+#[test]
+fn what_is_not_the_format_is_refused_where_it_stands() {
+    for (says, old, new, line, rule) in [
+        ("an unknown field", "minimum = 100", "minium = 100", 46, "unknown field `minium`"),
+        ("an unknown table", "[[burn]]", "[[burns]]", 42, "unknown field `burns`"),
+        (
+            "a number instead of a string",
+            "unit = \"2\"",
+            "unit = 2",
+            26,
+            "invalid type: integer `2`, expected a string",
+        ),
+        ("a float instead of a string", "value = \"0.01\"", "value = 0.01", 45, "expected a string"),
+        ("a string instead of a number", "step = 50", "step = \"50\"", 47, "expected u32"),
+        ("a negative number of points", "minimum = 100", "minimum = -100", 46, "integer `-100`"),
+        ("a TOML date", "from = \"2025-07-01\"", "from = 2025-07-01", 37, "expected a string"),
+        ("an unknown way of netting", "netting = \"hub\"", "netting = \"gross\"", 7, "expected `hub` or `direct`"),
+        ("a missing field", "netting = \"hub\"\n", "", 1, "missing field `netting`"),
+        ("a field twice", "name = \"Small\"", "name = \"Small\"\nname = \"Small\"", 3, "duplicate key"),
+        (
+            "an unknown field of a share",
+            "{ to = \"redeemer\", share = \"1\" }",
+            "{ to = \"redeemer\", part = \"1\" }",
+            86,
+            "unknown field `part`",
+        ),
+        ("no TOML at all", "[programme]", "[programme", 1, ""),
+    ] {
+        refuses(says, &[(old, new)], &[(line, "rulebook", rule)]);
+    }
+    assert!(!errors("").0.is_empty());
+}
+
+#[test]
+fn a_broken_programme_is_refused() {
+    for (says, old, new, field, rule) in [
+        ("a zone that is none", "Asia/Shanghai", "Asia/Peking", "programme.time_zone", "IANA time zone"),
+        ("no fen", "\"CNY\"", "\"JPY\"", "programme.currency", "two decimals"),
+        ("three decimals", "\"CNY\"", "\"KWD\"", "programme.currency", "two decimals"),
+        ("no code", "\"CNY\"", "\"yuan\"", "programme.currency", "ISO 4217"),
+        ("lower case", "\"CNY\"", "\"cny\"", "programme.currency", "ISO 4217"),
+        ("sealed at once", "seal_after_hours = 2", "seal_after_hours = 0", "programme.seal_after_hours", "at least 1"),
+        (
+            "no month",
+            "first_period = \"2025-01\"",
+            "first_period = \"2025-1\"",
+            "programme.first_period",
+            "month such as",
+        ),
+        ("no such hub", "platform = \"hq\"", "platform = \"nobody\"", "programme.platform", "line nobody is not among"),
+        ("a short salt", "eight or more", "seven..", "programme.pseudonym_salt", "at least 8 characters"),
+    ] {
+        refuses(says, &[(old, new)], &[(1, field, rule)]);
+    }
+}
+
+#[test]
+fn a_broken_rule_is_refused_with_its_line_and_field() {
+    let no_price = "must be a decimal number";
+    let cases: &[(&str, &str, &str, &[Expected])] = &[
+        ("shares below one", "share = \"0.97\"", "share = \"0.96\"", &[(77, "splits[0].shares", "they sum to 0.99")]),
+        ("shares above one", "share = \"0.97\"", "share = \"0.98\"", &[(77, "splits[0].shares", "they sum to 1.01")]),
+        ("sponsors below one", "share = \"0.6\"", "share = \"0.5\"", &[(35, "earn[2].sponsors", "they sum to 0.9")]),
+        (
+            "a share twice",
+            "{ to = \"hq\", share = \"0.03\" }",
+            "{ to = \"redeemer\", share = \"0.03\" }",
+            &[(77, "splits[0].shares", "redeemer stands in it twice")],
+        ),
+        (
+            "a sponsor twice",
+            "{ to = \"hq\", share = \"0.4\" }",
+            "{ to = \"shop\", share = \"0.4\" }",
+            &[(35, "earn[2].sponsors", "shop stands in it twice")],
+        ),
+        (
+            "a negative share",
+            "share = \"0.97\"",
+            "share = \"-0.97\"",
+            &[(77, "splits[0].shares", "must be a decimal number")],
+        ),
+        (
+            "no share",
+            "shares = [{ to = \"redeemer\", share = \"1\" }]",
+            "shares = []",
+            &[(82, "splits[1].shares", "must have 1 to 8 parts"), (82, "splits[1].shares", "they sum to 0")],
+        ),
+        (
+            "a share of nobody",
+            "{ to = \"hq\", share = \"0.03\" }",
+            "{ to = \"nobody\", share = \"0.03\" }",
+            &[(77, "splits[0].shares", "line nobody is not among")],
+        ),
+        (
+            "a sponsor of nobody",
+            "{ to = \"hq\", share = \"0.4\" }",
+            "{ to = \"redeemer\", share = \"0.4\" }",
+            &[(35, "earn[2].sponsors", "line redeemer is not among")],
+        ),
+        (
+            "a split's name with a space",
+            "rule = \"standard\"",
+            "rule = \"the standard\"",
+            &[(77, "splits[0].rule", "may only contain")],
+        ),
+        (
+            "an overlap of one day",
+            "to = \"2025-06-30\"",
+            "to = \"2025-07-01\"",
+            &[(35, "earn[2].from", "overlaps the rule in force from 2025-01-01 to 2025-07-01")],
+        ),
+        (
+            "a rule after one without end",
+            "to = \"2025-06-30\"\n",
+            "",
+            &[(34, "earn[2].from", "overlaps the rule in force from 2025-01-01 on")],
+        ),
+        (
+            "an overlap of prices",
+            "to = \"2025-03-31\"",
+            "to = \"2025-04-01\"",
+            &[
+                (0, "prices", "inn redeemed at inn on 2025-04-02"),
+                (0, "prices", "shop redeemed at inn"),
+                (56, "prices[1].from", "overlaps the rule in force from 2025-01-01 to 2025-04-01"),
+            ],
+        ),
+        (
+            "two splits for one pair",
+            "payer = \"hq\"\n",
+            "",
+            &[(82, "splits[1].from", "overlaps the rule in force from 2025-01-01 on")],
+        ),
+        (
+            "an overlap of one day with a later rule",
+            "from = \"2025-07-01\"",
+            "from = \"2024-01-01\"\nto = \"2025-01-01\"",
+            &[(35, "earn[2].from", "overlaps the rule in force from 2025-01-01 to 2025-06-30")],
+        ),
+        ("`to` before `from`", "to = \"2025-06-30\"", "to = \"2024-12-31\"", &[(29, "earn[1].to", "is before `from`")]),
+        ("no date", "from = \"2025-07-01\"", "from = \"2025-7-1\"", &[(35, "earn[2].from", "must be a date")]),
+        (
+            "no day of the calendar",
+            "to = \"2025-06-30\"",
+            "to = \"2025-06-31\"",
+            &[(29, "earn[1].to", "must be a date")],
+        ),
+        (
+            "a line that is none",
+            "[[burn]]\nline = \"inn\"",
+            "[[burn]]\nline = \"spa\"",
+            &[(42, "burn[0].line", "line spa is not among")],
+        ),
+        (
+            "a wildcard where one line is meant",
+            "[[burn]]\nline = \"inn\"",
+            "[[burn]]\nline = \"*\"",
+            &[(42, "burn[0].line", "may only contain")],
+        ),
+        (
+            "a funder that is none",
+            "funder = \"hq\"\nfrom = \"2025-01-01\"\nprice",
+            "funder = \"spa\"\nfrom = \"2025-01-01\"\nprice",
+            &[(61, "prices[2].funder", "line spa is not among")],
+        ),
+        (
+            "nine decimals",
+            "unit = \"2\"",
+            "unit = \"2.000000001\"",
+            &[(23, "earn[0].points_per_unit", "not have more than 8 decimals")],
+        ),
+        (
+            "a negative rate",
+            "unit = \"2\"",
+            "unit = \"-2\"",
+            &[(23, "earn[0].points_per_unit", "must be a decimal number")],
+        ),
+        (
+            "an exponent",
+            "unit = \"2\"",
+            "unit = \"2e0\"",
+            &[(23, "earn[0].points_per_unit", "must be a decimal number")],
+        ),
+        (
+            "an empty rate",
+            "unit = \"2\"",
+            "unit = \"\"",
+            &[(23, "earn[0].points_per_unit", "must be a decimal number")],
+        ),
+        (
+            "a rate above the limit",
+            "price = \"0.005\"",
+            "price = \"10001\"",
+            &[(61, "prices[2].price", "larger than the limit of 10000")],
+        ),
+        (
+            "a tenth of a fen",
+            "\"1.00\"",
+            "\"1.001\"",
+            &[(23, "earn[0].minimum_amount", "not have more than 2 decimals")],
+        ),
+        (
+            "a multiplier below one",
+            "multiplier = \"1.5\"",
+            "multiplier = \"0.99\"",
+            &[(35, "earn[2].multiplier", "must be at least 1")],
+        ),
+        ("a worthless point", "value = \"0.01\"", "value = \"0.00\"", &[(42, "burn[0].value", "more than zero")]),
+        ("a step of zero", "step = 50", "step = 0", &[(42, "burn[0].step", "at least 1")]),
+        ("more than the whole bill", "\"0.3\"", "\"1.01\"", &[(42, "burn[0].max_bill_share", "at most 1")]),
+        (
+            "a broken price is no price",
+            "\"0.009\"",
+            "\"0.0.9\"",
+            &[
+                (0, "prices", "inn redeemed at inn on 2025-01-01"),
+                (0, "prices", "shop redeemed at inn on 2025-01-01"),
+                (50, "prices[0].price", no_price),
+            ],
+        ),
+        (
+            "no price for a pair",
+            "redeemer = \"shop\"",
+            "redeemer = \"shop\"\nfunder = \"inn\"",
+            &[
+                (0, "prices", "no price for points of hq redeemed at shop on 2025-01-01"),
+                (0, "prices", "no price for points of shop redeemed at shop on 2025-01-01"),
+            ],
+        ),
+        (
+            "a day without a price",
+            "from = \"2025-04-01\"",
+            "from = \"2025-04-02\"",
+            &[(0, "prices", "inn redeemed at inn on 2025-04-01"), (0, "prices", "shop redeemed at inn on 2025-04-01")],
+        ),
+        (
+            "a price that ends",
+            "from = \"2025-04-01\"",
+            "from = \"2025-04-01\"\nto = \"2025-12-31\"",
+            &[(0, "prices", "inn redeemed at inn on 2026-01-01"), (0, "prices", "shop redeemed at inn on 2026-01-01")],
+        ),
+        (
+            "prices that begin after the programme",
+            "first_period = \"2025-01\"",
+            "first_period = \"2024-12\"",
+            &[
+                (0, "prices", "hq redeemed at hq on 2024-12-01"),
+                (0, "prices", "inn redeemed at hq"),
+                (0, "prices", "shop redeemed at hq"),
+                (0, "prices", "hq redeemed at inn"),
+                (0, "prices", "inn redeemed at inn"),
+                (0, "prices", "shop redeemed at inn"),
+                (0, "prices", "hq redeemed at shop"),
+                (0, "prices", "inn redeemed at shop"),
+                (0, "prices", "shop redeemed at shop"),
+                (0, "expiry", "no rule for points issued by hq on 2024-12-01"),
+                (0, "expiry", "inn on 2024-12-01"),
+                (0, "expiry", "shop on 2024-12-01"),
+            ],
+        ),
+        (
+            "a yuan of points for a yuan",
+            "unit = \"2\"",
+            "unit = \"100\"",
+            &[(0, "earn", "at shop and spending them at inn for 0.01 each creates money")],
+        ),
+        (
+            "a multiplier that creates money",
+            "multiplier = \"1.5\"",
+            "multiplier = \"100\"",
+            &[(0, "earn", "at inn and spending them at inn for 0.01 each creates money")],
+        ),
+        (
+            "months and never",
+            "months = 12",
+            "months = 12\nnever = true",
+            &[
+                (0, "expiry", "issued by inn"),
+                (0, "expiry", "issued by shop"),
+                (88, "expiry[0].months", "either `months` or `never = true`"),
+            ],
+        ),
+        (
+            "neither months nor never",
+            "months = 12\n",
+            "",
+            &[
+                (0, "expiry", "issued by inn"),
+                (0, "expiry", "issued by shop"),
+                (88, "expiry[0].months", "either `months` or `never = true`"),
+            ],
+        ),
+        (
+            "no month",
+            "months = 12",
+            "months = 0",
+            &[
+                (0, "expiry", "issued by inn"),
+                (0, "expiry", "issued by shop"),
+                (88, "expiry[0].months", "must be 1 to 120"),
+            ],
+        ),
+        (
+            "a month too many",
+            "months = 12",
+            "months = 121",
+            &[
+                (0, "expiry", "issued by inn"),
+                (0, "expiry", "issued by shop"),
+                (88, "expiry[0].months", "must be 1 to 120"),
+            ],
+        ),
+        (
+            "no expiry for a funder",
+            "months = 12",
+            "months = 12\nfunder = \"shop\"",
+            &[(0, "expiry", "no rule for points issued by inn on 2025-01-01")],
+        ),
+        (
+            "a line twice",
+            "id = \"inn\"\nname = \"Inn\"",
+            "id = \"inn\"\nname = \"Inn\"\n\n[[lines]]\nid = \"inn\"\nname = \"Another\"",
+            &[(23, "lines[3].id", "line inn stands twice")],
+        ),
+        (
+            "a line with a space",
+            "id = \"inn\"\nname = \"Inn\"",
+            "id = \"inn\"\nname = \"Inn\"\n\n[[lines]]\nid = \"the spa\"\nname = \"Spa\"",
+            &[(23, "lines[3].id", "may only contain")],
+        ),
+        (
+            "a line's code too long",
+            "id = \"inn\"\nname = \"Inn\"",
+            "id = \"inn\"\nname = \"Inn\"\n\n[[lines]]\nid = \"seventeen-letters\"\nname = \"Spa\"",
+            &[(23, "lines[3].id", "longer than 16 characters")],
+        ),
+    ];
+    for (says, old, new, expected) in cases {
+        refuses(says, &[(old, new)], expected);
+    }
+    assert_eq!(EXPIRY_MONTHS_MAX, 120);
+}
+
+#[test]
+fn everything_that_is_wrong_is_reported_at_once_in_the_order_of_the_file() {
+    refuses(
+        "three errors in three tables",
+        &[
+            ("seal_after_hours = 2", "seal_after_hours = 0"),
+            ("share = \"0.97\"", "share = \"0.5\""),
+            ("step = 50", "step = 0"),
+        ],
+        &[
+            (1, "programme.seal_after_hours", "at least 1"),
+            (42, "burn[0].step", "at least 1"),
+            (77, "splits[0].shares", "they sum to 0.53"),
+        ],
+    );
+    let found = errors(&mutated(&[("step = 50", "step = 0"), ("unit = \"2\"", "unit = \"100\"")]));
+    assert_eq!(
+        found.to_string(),
+        "earn: earning 100 points per unit at shop and spending them at inn for 0.01 each creates money\n\
+         line 42: burn[0].step: must be at least 1"
+    );
+}
+
+#[test]
+fn an_unknown_zone_hides_nothing_else_that_is_wrong() {
+    refuses(
+        "a zone and a loop",
+        &[("Asia/Shanghai", "Asia/Peking"), ("unit = \"2\"", "unit = \"100\"")],
+        &[(0, "earn", "creates money"), (1, "programme.time_zone", "IANA time zone")],
+    );
+}
+
+#[test]
+fn every_currency_without_two_decimals_is_refused() {
+    // ISO 4217: minor unit 0, then 3, then 4.
+    let others = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF \
+                  BHD IQD JOD KWD LYD OMR TND CLF UYW";
+    let accepted: Vec<&str> = others
+        .split_whitespace()
+        .filter(|code| Rulebook::parse(&mutated(&[("\"CNY\"", &format!("{code:?}"))])).is_ok())
+        .collect();
+    assert_eq!(accepted, Vec::<&str>::new());
+}
+
+#[test]
+fn a_date_is_written_in_one_way_only() {
+    let others = [" 2025-07-1", "+2025-07-1", "2025- 7- 1", "2025-07-1 ", "20250701", "2025/07/01", "２０２５-07-01"];
+    let accepted: Vec<&str> = others
+        .into_iter()
+        .filter(|text| {
+            let changed = mutated(&[("from = \"2025-07-01\"", &format!("from = {text:?}"))]);
+            Rulebook::parse(&changed).err().is_none_or(|errors| errors.0[0].field != "earn[2].from")
+        })
+        .collect();
+    assert_eq!(accepted, Vec::<&str>::new());
+}
+
+#[test]
+fn no_line_is_called_like_the_redeeming_line_of_a_split() {
+    let another = "id = \"inn\"\nname = \"Inn\"\n\n[[lines]]\nid = \"redeemer\"\nname = \"Redeemer\"";
+    let result = Rulebook::parse(&mutated(&[("id = \"inn\"\nname = \"Inn\"", another)]));
+    assert!(result.is_err_and(|errors| errors.0[0].field == "lines[3].id"));
+}
+
+#[test]
+fn more_lines_rules_or_shares_than_the_limit_are_refused() {
+    let lines = |number: usize| -> String {
+        let more = (3..number).map(|at| format!("[[lines]]\nid = \"l{at}\"\nname = \"L\"\n"));
+        format!("{VALID}{}", more.collect::<String>())
+    };
+    assert!(Rulebook::parse(&lines(LINES_MAX)).is_ok());
+    let found = errors(&lines(LINES_MAX + 1));
+    assert!(found.0[0].field == "lines[64]" && found.0[0].rule.contains("at most 64 lines"), "{found}");
+
+    // One rule a day, after the fourteen that are there.
+    let rules = |number: usize| -> String {
+        let start = chrono::Utc.with_ymd_and_hms(2025, 1, 1, 0, 0, 0).unwrap().date_naive();
+        let more = (14..number).map(|at| {
+            let day = start + TimeDelta::days(i64::try_from(at).unwrap());
+            format!("[[burn]]\nline = \"shop\"\nfrom = \"{day}\"\nto = \"{day}\"\nvalue = \"0.01\"\n")
+        });
+        format!("{VALID}{}", more.collect::<String>())
+    };
+    assert!(Rulebook::parse(&rules(RULES_MAX)).is_ok());
+    let found = errors(&rules(RULES_MAX + 1));
+    assert_eq!(found.to_string(), "rulebook: has 4097 rules, the limit is 4096");
+
+    let shares = |number: usize| -> String {
+        let ids = (0..number).map(|at| format!("[[lines]]\nid = \"s{at}\"\nname = \"S\"\n"));
+        let parts =
+            (0..number).map(|at| format!("{{ to = \"s{at}\", share = \"{}\" }},", if at == 0 { "0.97" } else { "0" }));
+        let text = mutated(&[("{ to = \"redeemer\", share = \"0.97\" },", &parts.collect::<String>())]);
+        format!("{text}{}", ids.collect::<String>())
+    };
+    assert!(Rulebook::parse(&shares(SHARES_MAX - 1)).is_ok());
+    let found = errors(&shares(SHARES_MAX));
+    assert_eq!(found.to_string(), "line 77: splits[0].shares: must have 1 to 8 parts");
+}

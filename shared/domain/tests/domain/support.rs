@@ -1,0 +1,116 @@
+//! Short ways to say what a test is about.
+
+use chrono::{DateTime, FixedOffset, NaiveDate};
+use interline_domain::account::{Account, shard};
+use interline_domain::calendar::Period;
+use interline_domain::entry::{Action, Command, Entry};
+use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::lot::{Cohort, Slice};
+use interline_domain::money::{Money, Points};
+use interline_domain::netting::{Nets, nets};
+use interline_domain::plan::{Plan, Refusal, Target, plan};
+use interline_domain::rulebook::Rulebook;
+use interline_domain::tally::{Detail, Fold, Tally};
+use std::collections::BTreeMap;
+
+pub fn rulebook(text: &str) -> Rulebook {
+    Rulebook::parse(text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub fn line(text: &str) -> LineId {
+    LineId::parse(text).unwrap()
+}
+
+pub fn member(text: &str) -> MemberId {
+    MemberId::parse(text).unwrap()
+}
+
+pub fn reference(text: &str) -> Reference {
+    Reference::parse(text).unwrap()
+}
+
+pub fn points(points: i64) -> Points {
+    Points::new(points)
+}
+
+pub fn money(text: &str) -> Money {
+    Money::parse(text).unwrap()
+}
+
+pub fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+pub fn at(text: &str) -> DateTime<FixedOffset> {
+    DateTime::parse_from_rfc3339(text).unwrap()
+}
+
+pub fn period(text: &str) -> Period {
+    Period::parse(text).unwrap()
+}
+
+/// `funder|issued|expires`
+pub fn cohort(text: &str) -> Cohort {
+    Cohort::parse(text).unwrap()
+}
+
+pub fn slice(lot: &str, number: i64) -> Slice {
+    Slice { cohort: cohort(lot), points: points(number) }
+}
+
+pub fn account(lots: &[(&str, i64)]) -> Account {
+    Account { lots: lots.iter().map(|(lot, number)| (cohort(lot), points(*number))).collect(), ..Account::default() }
+}
+
+pub fn command(at_line: &str, name: &str, occurred_at: &str, action: Action) -> Command {
+    Command {
+        line: line(at_line),
+        reference: reference(name),
+        member: member("m1"),
+        occurred_at: at(occurred_at),
+        action,
+    }
+}
+
+/// Plans an event that comes in time.
+pub fn plan_in_time(
+    rulebook: &Rulebook,
+    account: &Account,
+    command: &Command,
+    target: Option<Target<'_>>,
+) -> Result<Plan, Refusal> {
+    plan(rulebook, account, command, rulebook.period(command.occurred()), target)
+}
+
+/// Every entry folded where it belongs, all periods and shards merged.
+pub fn fold<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry>) -> (Tally, Vec<Detail>) {
+    let mut folds: BTreeMap<(Period, u8), Fold<'_>> = BTreeMap::new();
+    let mut details = Vec::new();
+    for entry in entries {
+        let place = (entry.booked, shard(&entry.command.member));
+        let fold = folds.entry(place).or_insert_with(|| Fold::new(rulebook, place.0, place.1));
+        fold.add(entry, &mut details).unwrap();
+    }
+    let mut whole = Tally::default();
+    for fold in folds.into_values() {
+        whole.merge(&fold.finish()).unwrap();
+    }
+    (whole, details)
+}
+
+pub fn tally<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry>) -> Tally {
+    fold(rulebook, entries).0
+}
+
+pub fn nets_of(tally: &Tally) -> Nets {
+    nets(tally.obligations.iter().map(|(key, obligation)| (&key.payer, &key.redeemer, obligation.amount))).unwrap()
+}
+
+/// `payer>redeemer` and what is owed before any split, where it is not zero.
+pub fn obligations_of(tally: &Tally) -> BTreeMap<String, String> {
+    let mut pairs: BTreeMap<String, Money> = BTreeMap::new();
+    for (key, obligation) in &tally.obligations {
+        pairs.entry(format!("{}>{}", key.payer, key.redeemer)).or_default().add(obligation.amount).unwrap();
+    }
+    pairs.into_iter().filter(|(_, amount)| !amount.is_zero()).map(|(pair, amount)| (pair, amount.to_string())).collect()
+}

@@ -1,0 +1,298 @@
+//! What one tally holds, and what its digest notices.
+
+use crate::support::*;
+use chrono::{DateTime, TimeDelta, Utc};
+use interline_domain::account::{Account, Repayment, shard};
+use interline_domain::entry::{Action, Entry, EntryKind, Original, Outcome};
+use interline_domain::id::Reference;
+use interline_domain::lot::Slice;
+use interline_domain::money::{Money, Points};
+use interline_domain::plan::{Reversed, Target, plan};
+use interline_domain::rulebook::Rulebook;
+use interline_domain::tally::{ControlKind, Fold, SetDigest, TallyError};
+
+fn programme() -> Rulebook {
+    rulebook(include_str!("../golden/programme.toml"))
+}
+
+/// One entry of every outcome: a refunded sale that was spent, a gift that pays
+/// the debt, a redemption and its return.
+fn one_of_each() -> Vec<Entry> {
+    let rulebook = programme();
+    let mut account = Account::default();
+    let mut entries: Vec<Entry> = Vec::new();
+    let reverse = |kind, name: &str, amount: Option<&str>, number: Option<i64>| Action::Reverse {
+        kind,
+        reference: reference(name),
+        amount: amount.map(money),
+        points: number.map(points),
+    };
+    let steps = [
+        ("ML", "S1", Action::Accrue { amount: money("100.00") }, None),
+        ("HT", "R1", Action::Redeem { points: points(80), bill: None }, None),
+        ("HT", "R1-back", reverse(EntryKind::Redemption, "R1", None, Some(30)), Some(1)),
+        ("ML", "S1-refund", reverse(EntryKind::Accrual, "S1", Some("75.50"), None), Some(0)),
+        ("DN", "G1", Action::Grant { points: points(50) }, None),
+    ];
+    for (hour, (at_line, name, action, target)) in steps.into_iter().enumerate() {
+        let command = command(at_line, name, &format!("2025-03-01T{:02}:00:00+08:00", hour + 9), action);
+        let target = target.map(|index: usize| Target { entry: &entries[index], reversed: Reversed::default() });
+        let plan = plan_in_time(&rulebook, &account, &command, target).unwrap();
+        account = plan.account;
+        entries.push(plan.entry);
+    }
+    entries
+}
+
+fn digest(entries: &[Entry]) -> SetDigest {
+    let mut digest = SetDigest::default();
+    for entry in entries {
+        let mut text = String::new();
+        entry.write_canonical(&mut text);
+        digest.add_text(&text);
+    }
+    digest
+}
+
+#[test]
+fn one_of_each_covers_every_outcome_and_every_list_in_it() {
+    let entries = one_of_each();
+    assert!(matches!(&entries[0].outcome, Outcome::Issued { slices, .. } if slices.len() == 1));
+    assert!(matches!(&entries[1].outcome, Outcome::Redeemed { slices, .. } if slices.len() == 1));
+    assert!(matches!(&entries[2].outcome, Outcome::Returned { .. }));
+    assert!(
+        matches!(&entries[3].outcome, Outcome::Withdrawn { taken, owed, .. } if !taken.is_empty() && !owed.is_empty())
+    );
+    assert!(matches!(&entries[4].outcome, Outcome::Issued { repaid, .. } if repaid.len() == 1));
+}
+
+/// The parts of an outcome, for those who know which one it is.
+fn issued(entry: &mut Entry) -> (&mut Vec<Slice>, &mut Vec<Repayment>) {
+    let Outcome::Issued { slices, repaid } = &mut entry.outcome else { panic!("not issued") };
+    (slices, repaid)
+}
+
+fn redeemed(entry: &mut Entry) -> (&mut Money, &mut Vec<Slice>) {
+    let Outcome::Redeemed { value, slices } = &mut entry.outcome else { panic!("not redeemed") };
+    (value, slices)
+}
+
+fn returned(entry: &mut Entry) -> (&mut Original, [&mut Points; 2], &mut Money, &mut Vec<Repayment>) {
+    let Outcome::Returned { original, before, points, value, repaid } = &mut entry.outcome else {
+        panic!("not returned")
+    };
+    (original, [before, points], value, repaid)
+}
+
+fn withdrawn(entry: &mut Entry) -> (&mut DateTime<Utc>, &mut Money, &mut Vec<Slice>, &mut Vec<Slice>) {
+    let Outcome::Withdrawn { original_at, amount, taken, owed } = &mut entry.outcome else { panic!("not withdrawn") };
+    (original_at, amount, taken, owed)
+}
+
+fn taken_back(entry: &mut Entry) -> (&mut EntryKind, &mut Reference, &mut Option<Money>, &mut Option<Points>) {
+    let Action::Reverse { kind, reference, amount, points } = &mut entry.command.action else {
+        panic!("not a reversal")
+    };
+    (kind, reference, amount, points)
+}
+
+type Change = (&'static str, fn(&mut Entry));
+
+const OF_EVERY_ENTRY: &[Change] = &[
+    ("line", |entry| entry.command.line = line("TP")),
+    ("reference", |entry| entry.command.reference = reference("other")),
+    ("member", |entry| entry.command.member = member("m2")),
+    ("second", |entry| entry.command.occurred_at += TimeDelta::seconds(1)),
+    ("millisecond", |entry| entry.command.occurred_at += TimeDelta::milliseconds(1)),
+    ("booked", |entry| entry.booked = entry.booked.next()),
+];
+const OF_ACCRUALS: &[Change] = &[("amount", |entry| entry.command.action = Action::Accrue { amount: money("100.01") })];
+const OF_GRANTS: &[Change] = &[
+    ("points", |entry| entry.command.action = Action::Grant { points: points(51) }),
+    ("creditor", |entry| issued(entry).1[0].creditor = line("PM")),
+    ("repaid points", |entry| issued(entry).1[0].paid.points = points(1)),
+    ("repaying lot", |entry| issued(entry).1[0].paid.cohort = cohort("DN|2025-03|never")),
+    ("repayment left out", |entry| issued(entry).1.clear()),
+];
+const OF_ISSUES: &[Change] = &[
+    ("issued points", |entry| issued(entry).0[0].points = points(1)),
+    ("issued lot", |entry| issued(entry).0[0].cohort = cohort("TP|2025-03|2026-03-31")),
+    ("nothing issued", |entry| issued(entry).0.clear()),
+    ("one repayment more", |entry| issued(entry).1.push(repayment())),
+];
+const OF_REDEMPTIONS: &[Change] = &[
+    ("points", |entry| entry.command.action = Action::Redeem { points: points(81), bill: None }),
+    ("bill", |entry| entry.command.action = Action::Redeem { points: points(80), bill: Some(money("1.00")) }),
+    ("value", |entry| *redeemed(entry).0 = money("0.01")),
+    ("spent points", |entry| redeemed(entry).1[0].points = points(79)),
+    ("spent lot", |entry| redeemed(entry).1[0].cohort = cohort("ML|2025-02|2026-03-31")),
+];
+const OF_REVERSALS: &[Change] = &[
+    ("reversed kind", |entry| *taken_back(entry).0 = EntryKind::Adjustment),
+    ("reversed reference", |entry| *taken_back(entry).1 = reference("S2")),
+    ("reversed amount", |entry| *taken_back(entry).2 = Some(money("75.51"))),
+    ("reversed points", |entry| *taken_back(entry).3 = Some(points(31))),
+];
+const OF_RETURNS: &[Change] = &[
+    ("original moment", |entry| returned(entry).0.at += TimeDelta::seconds(1)),
+    ("original value", |entry| returned(entry).0.value = money("0.01")),
+    ("original lot", |entry| returned(entry).0.slices[0].cohort = cohort("ML|2025-03|never")),
+    ("points returned before", |entry| *returned(entry).1[0] = points(1)),
+    ("returned points", |entry| *returned(entry).1[1] = points(31)),
+    ("returned value", |entry| *returned(entry).2 = money("0.01")),
+    ("one repayment more", |entry| returned(entry).3.push(repayment())),
+];
+const OF_WITHDRAWALS: &[Change] = &[
+    ("moment of the sale", |entry| *withdrawn(entry).0 += TimeDelta::seconds(1)),
+    ("refund", |entry| *withdrawn(entry).1 = Money::ZERO),
+    ("owed instead of taken", |entry| {
+        let (_, _, taken, owed) = withdrawn(entry);
+        owed.append(taken);
+    }),
+    ("taken instead of owed", |entry| {
+        let (_, _, taken, owed) = withdrawn(entry);
+        taken.append(owed);
+    }),
+];
+
+fn repayment() -> Repayment {
+    Repayment { creditor: line("HQ"), paid: slice("ML|2025-03|2026-03-31", 1) }
+}
+
+#[test]
+fn the_digest_changes_with_any_fact_of_any_entry() {
+    let entries = one_of_each();
+    let whole = digest(&entries);
+    let tables = [
+        vec![OF_ISSUES, OF_ACCRUALS],
+        vec![OF_REDEMPTIONS],
+        vec![OF_REVERSALS, OF_RETURNS],
+        vec![OF_REVERSALS, OF_WITHDRAWALS],
+        vec![OF_ISSUES, OF_GRANTS],
+    ];
+    for (index, tables) in tables.into_iter().enumerate() {
+        let kind = entries[index].command.kind();
+        for (what, change) in tables.into_iter().chain([OF_EVERY_ENTRY]).flatten() {
+            let mut changed = entries.clone();
+            change(&mut changed[index]);
+            assert_ne!(changed, entries, "{kind} {index}: {what} is not a change");
+            assert_ne!(digest(&changed), whole, "{kind} {index}: {what}");
+        }
+        let mut without = entries.clone();
+        without.remove(index);
+        assert_ne!(digest(&without), whole, "{kind} {index}: left out");
+        let mut twice = entries.clone();
+        twice.push(entries[index].clone());
+        assert_ne!(digest(&twice), whole, "{kind} {index}: twice");
+    }
+}
+
+#[test]
+fn the_digest_ignores_order_and_the_offset_that_a_time_was_written_with() {
+    let mut entries = one_of_each();
+    let whole = digest(&entries);
+    entries.reverse();
+    assert_eq!(digest(&entries), whole);
+    for entry in &mut entries {
+        entry.command.occurred_at = entry.command.occurred_at.to_utc().fixed_offset();
+    }
+    assert_eq!(digest(&entries), whole);
+}
+
+#[test]
+fn a_digest_is_written_as_it_is_read_and_carries_over_its_limbs() {
+    let sum = digest(&one_of_each());
+    let json = serde_json::to_string(&sum).unwrap();
+    assert_eq!(json.len(), 66);
+    assert_eq!(serde_json::from_str::<SetDigest>(&json).unwrap(), sum);
+    let read = |hex: &str| serde_json::from_str::<SetDigest>(&format!("{hex:?}"));
+    // Little-endian: 2^64 - 1 and 1 carry into the second limb, 2^256 - 1 and 1 wrap to zero.
+    let one = read(&format!("01{}", "00".repeat(31))).unwrap();
+    let mut low = read(&format!("{}{}", "ff".repeat(8), "00".repeat(24))).unwrap();
+    low.add(&one);
+    assert_eq!(low.to_string(), format!("{}01{}", "00".repeat(8), "00".repeat(23)));
+    let mut all = read(&"ff".repeat(32)).unwrap();
+    all.add(&one);
+    assert_eq!(all, SetDigest::default());
+    for hex in ["", "00", &"zz".repeat(32), &"00".repeat(33)] {
+        assert!(read(hex).is_err(), "{hex}");
+    }
+}
+
+#[test]
+fn an_entry_of_another_period_or_shard_stops_the_fold() {
+    let rulebook = programme();
+    let entry = &one_of_each()[0];
+    let home = shard(&entry.command.member);
+    for (period, shard) in
+        [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, (home + 1) % 64)]
+    {
+        let result = Fold::new(&rulebook, period, shard).add(entry, &mut Vec::new());
+        assert!(matches!(result, Err(TallyError::Misplaced { .. })), "{period} {shard}");
+    }
+    assert!(Fold::new(&rulebook, entry.booked, home).add(entry, &mut Vec::new()).is_ok());
+}
+
+#[test]
+fn control_totals_count_each_kind_by_line() {
+    let rulebook = programme();
+    let tally = tally(&rulebook, &one_of_each());
+    let found: Vec<String> = tally
+        .controls
+        .iter()
+        .map(|((line, kind), control)| {
+            format!("{line} {kind:?} {} {} {}", control.events, control.points, control.amount)
+        })
+        .collect();
+    // The refund of 75.50 keeps 24 points of 24.50: 76 are withdrawn.
+    assert_eq!(
+        found,
+        [
+            "DN Adjustment 1 50 0.00",
+            "HT Redemption 1 80 32.00",
+            "HT Return 1 -30 -12.00",
+            "ML Accrual 1 100 100.00",
+            "ML Withdrawal 1 76 75.50",
+        ]
+    );
+    assert_eq!(tally.entries, 5);
+    assert!(tally.controls.keys().all(|(_, kind)| *kind <= ControlKind::Withdrawal));
+}
+
+#[test]
+fn a_late_event_is_labelled_with_its_origin_and_counted_as_prior_period() {
+    let rulebook = programme();
+    let account = account(&[("ML|2025-01|never", 100)]);
+    let command = command("HT", "R1", "2025-03-31T23:59:59+08:00", Action::Redeem { points: points(10), bill: None });
+    let late = plan(&rulebook, &account, &command, period("2025-04"), None).unwrap().entry;
+    assert!(late.is_late());
+    let (tally, details) = fold(&rulebook, [&late]);
+    assert_eq!(details[0].origin, Some(period("2025-03")));
+    let (_, obligation) = tally.obligations.first_key_value().unwrap();
+    assert_eq!((obligation.amount, obligation.prior_period), (money("4.00"), money("4.00")));
+    assert_eq!(tally.controls[&(line("HT"), ControlKind::Redemption)].late, 1);
+}
+
+#[test]
+fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_the_event() {
+    let split = |rule: &str, payer: &str, to: &str| {
+        format!(
+            "[[splits]]\nrule = \"{rule}\"\npayer = \"{payer}\"\nfrom = \"2025-01-01\"\nto = \"2025-03-01\"\n\
+             shares = [{{ to = \"redeemer\", share = \"0.9\" }}, {{ to = \"{to}\", share = \"0.1\" }}]\n"
+        )
+    };
+    let text = include_str!("../golden/programme.toml");
+    let rulebook = rulebook(&format!("{text}{}{}", split("of-malls", "ML", "HQ"), split("of-hotels", "HT", "TP")));
+    let spend = |at_line: &str, lot: &str, occurred_at: &str| {
+        let command = command(at_line, "R1", occurred_at, Action::Redeem { points: points(10), bill: None });
+        let entry = plan_in_time(&rulebook, &account(&[(lot, 10)]), &command, None).unwrap().entry;
+        let tally = tally(&rulebook, [&entry]);
+        let terms: Vec<String> = tally.obligations.keys().map(|key| key.terms.to_string()).collect();
+        terms.join(", ")
+    };
+    let (malls, hotels) = ("ML|2025-01|never", "HT|2025-01|never");
+    assert_eq!(spend("HT", malls, "2025-03-01T23:59:59+08:00"), "of-malls redeemer=0.9 HQ=0.1");
+    assert_eq!(spend("HT", malls, "2025-03-02T00:00:00+08:00"), "whole redeemer=1");
+    assert_eq!(spend("ML", hotels, "2025-03-01T12:00:00+08:00"), "of-hotels redeemer=0.9 TP=0.1");
+    assert_eq!(spend("ML", malls, "2025-03-01T12:00:00+08:00"), "", "own points owe nothing");
+}

@@ -1,0 +1,239 @@
+//! Requests in, replies out: what the HTTP functions share.
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Problem};
+use crate::routes::{Function, Route};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use interline_domain::calendar::Period;
+use interline_domain::id::{LineId, MemberId};
+use interline_reports::manifest::sha256;
+use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// The largest body that is read.
+pub const BODY_MAX_BYTES: usize = 16 * 1024;
+/// Entries of one page, unless fewer are asked for.
+pub const PAGE_DEFAULT: usize = 50;
+pub const PAGE_MAX: usize = 200;
+/// Characters of a cursor.
+const CURSOR_MAX: usize = 1_024;
+
+/// A request that was found a route and may be carried out.
+pub struct Call {
+    pub route: Route,
+    pub caller: Caller,
+    query: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// What a handler answers.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Option<Value>,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Reply {
+    pub fn ok(body: Value) -> Self {
+        Self::status(200, body)
+    }
+
+    pub fn status(status: u16, body: Value) -> Self {
+        Self { status, body: Some(body), headers: Vec::new() }
+    }
+
+    pub fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((header, value.into()));
+        self
+    }
+}
+
+/// Finds the route, checks the caller, runs the handler, and answers whatever
+/// comes of it. Writes one line of log per request.
+pub async fn respond<F>(
+    app: &App,
+    function: Function,
+    request: lambda_http::Request,
+    handler: impl FnOnce(Call) -> F,
+) -> Response<Body>
+where
+    F: Future<Output = Result<Reply, Problem>>,
+{
+    let started = Instant::now();
+    let method = request.method().as_str().to_owned();
+    let if_none_match = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+    let caller = caller(app, &request);
+    let route = Route::find(&method, request.uri().path());
+    let name = route.as_ref().map_or("none", Route::name);
+    let who = caller.as_ref().map_or_else(|| "nobody".to_owned(), Caller::to_string);
+    let outcome = match admitted(function, route, caller, request) {
+        Ok(call) => handler(call).await,
+        Err(problem) => Err(problem),
+    };
+    let internal = outcome.as_ref().err().and_then(|problem| problem.internal.clone());
+    let problem = outcome.as_ref().err().map(|problem| problem.kind.slug);
+    let response = match outcome {
+        Ok(reply) => reply_response(reply, method == "GET", if_none_match.as_deref()),
+        Err(problem) => problem_response(&problem),
+    };
+    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    if status >= 500 {
+        tracing::error!(request_id, route = name, caller = who, status, millis, problem, internal, "request");
+    } else {
+        tracing::info!(request_id, route = name, caller = who, status, millis, problem, "request");
+    }
+    response
+}
+
+/// The role that API Gateway's authorizer found; the account must be the API's own.
+fn caller(app: &App, request: &lambda_http::Request) -> Option<Caller> {
+    let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
+    let account = context.account_id.as_deref().filter(|account| !account.is_empty())?;
+    let arn = context.authorizer.as_ref()?.iam.as_ref()?.user_arn.as_deref()?;
+    Caller::from_arn(arn, account, app.role_prefix())
+}
+
+fn admitted(
+    function: Function,
+    route: Result<Route, Problem>,
+    caller: Option<Caller>,
+    request: lambda_http::Request,
+) -> Result<Call, Problem> {
+    // Who is not known learns nothing, not even which paths there are.
+    let caller = caller.ok_or_else(|| Problem::new(FORBIDDEN, "the caller has no role in the programme"))?;
+    let route = route?;
+    if !route.allows(&caller) {
+        return Err(Problem::new(FORBIDDEN, format!("the role {caller} may not call this path")));
+    }
+    if route.function() != function {
+        return Err(Problem::new(crate::problem::NO_SUCH_PATH, "this function does not serve the path"));
+    }
+    let query = request.query_string_parameters();
+    let query = query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let body = request.into_body().to_vec();
+    if body.len() > BODY_MAX_BYTES {
+        return Err(Problem::new(BODY_TOO_LARGE, format!("a body has at most {BODY_MAX_BYTES} bytes")));
+    }
+    Ok(Call { route, caller, query, body })
+}
+
+impl Call {
+    /// The body as JSON; unknown fields are refused.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
+        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let detail = error.inner().to_string();
+            if path == "." { Problem::new(INVALID_JSON, detail) } else { Problem::field(INVALID_JSON, path, detail) }
+        })?;
+        deserializer.end().map_err(|error| Problem::new(INVALID_JSON, error.to_string()))?;
+        Ok(value)
+    }
+
+    /// Refuses query parameters that the route does not know.
+    pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => Err(Problem::invalid(name.as_str(), "is not a parameter of this call")),
+            None => Ok(()),
+        }
+    }
+
+    pub fn parameter(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut values = self.query.iter().filter(|(of, _)| of == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            (_, Some(_)) => Err(Problem::invalid(name, "stands in the query twice")),
+        }
+    }
+
+    pub fn required(&self, name: &str) -> Result<&str, Problem> {
+        self.parameter(name)?.ok_or_else(|| Problem::invalid(name, "is required"))
+    }
+
+    pub fn period(&self) -> Result<Period, Problem> {
+        Period::parse(self.required("period")?).map_err(|error| Problem::invalid("period", error))
+    }
+
+    pub fn member(&self) -> Result<MemberId, Problem> {
+        MemberId::parse(self.required("member")?).map_err(|error| Problem::invalid("member", error))
+    }
+
+    pub fn line(&self) -> Result<Option<LineId>, Problem> {
+        let line = self.parameter("line")?.map(LineId::parse).transpose();
+        line.map_err(|error| Problem::invalid("line", error))
+    }
+
+    pub fn limit(&self) -> Result<usize, Problem> {
+        let Some(text) = self.parameter("limit")? else { return Ok(PAGE_DEFAULT) };
+        let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+        limit.ok_or_else(|| Problem::invalid("limit", format!("must be 1 to {PAGE_MAX}")))
+    }
+
+    /// The position behind the cursor, if one was sent with this very list.
+    pub fn cursor<T: DeserializeOwned>(&self, list: &str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.parameter("cursor")? else { return Ok(None) };
+        let invalid = || Problem::field(INVALID_CURSOR, "cursor", "take the next_cursor of the page before");
+        if text.len() > CURSOR_MAX {
+            return Err(invalid());
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+        let (of, position): (String, T) = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        if of == list { Ok(Some(position)) } else { Err(invalid()) }
+    }
+}
+
+/// Hides a position in a list from callers, who need not know what it is.
+pub fn cursor<T: Serialize>(list: &str, position: Option<T>) -> Value {
+    match position.map(|position| serde_json::to_vec(&(list, position))) {
+        Some(Ok(bytes)) => json!(URL_SAFE_NO_PAD.encode(bytes)),
+        Some(Err(_)) | None => Value::Null,
+    }
+}
+
+fn reply_response(reply: Reply, is_get: bool, if_none_match: Option<&str>) -> Response<Body> {
+    let mut response = Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        response = response.header(*name, value);
+    }
+    let Some(body) = reply.body else { return finish(response, Body::Empty) };
+    let text = format!("{body:#}\n");
+    if is_get && reply.status == 200 && !reply.headers.iter().any(|(name, _)| *name == CACHE_CONTROL.as_str()) {
+        let etag = format!("\"{}\"", &sha256(text.as_bytes())[..32]);
+        response = response.header(ETAG, &etag).header(CACHE_CONTROL, "private, no-cache");
+        let matches =
+            |given: &str| given.split(',').any(|one| one.trim().trim_start_matches("W/") == etag || one.trim() == "*");
+        if if_none_match.is_some_and(matches) {
+            return finish(response.status(304), Body::Empty);
+        }
+    }
+    finish(response.header(CONTENT_TYPE, "application/json"), Body::Text(text))
+}
+
+fn problem_response(problem: &Problem) -> Response<Body> {
+    let mut response = Response::builder()
+        .status(problem.kind.status)
+        .header(CONTENT_TYPE, "application/problem+json")
+        .header(CACHE_CONTROL, "no-store");
+    if problem.kind.status == 503 {
+        response = response.header(RETRY_AFTER, "1");
+    }
+    if problem.kind.status == 405 {
+        response = response.header(ALLOW, problem.detail.trim_start_matches("the path takes "));
+    }
+    finish(response, Body::Text(format!("{:#}\n", problem.json())))
+}
+
+fn finish(response: lambda_http::http::response::Builder, body: Body) -> Response<Body> {
+    // A builder fails only on a header that is not one; ours are.
+    response.body(body).unwrap_or_else(|_| Response::new(Body::Empty))
+}

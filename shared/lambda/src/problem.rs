@@ -1,0 +1,194 @@
+//! Errors as callers see them: RFC 9457 problems with a stable type.
+
+use crate::failure::{Class, Failure};
+use interline_domain::plan::Refusal;
+use interline_ledger::{LedgerError, Rejection};
+use interline_reports::bucket::StoreError;
+use serde_json::{Value, json};
+
+/// What every problem's `type` starts with.
+pub const TYPE_PREFIX: &str = "urn:interline:problem:";
+
+/// One row of the table of problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    pub slug: &'static str,
+    pub status: u16,
+    pub title: &'static str,
+}
+
+const fn kind(slug: &'static str, status: u16, title: &'static str) -> Kind {
+    Kind { slug, status, title }
+}
+
+pub const INVALID_JSON: Kind = kind("invalid-json", 400, "The body is not the JSON that this call takes");
+pub const INVALID_FIELD: Kind = kind("invalid-field", 400, "A field has a value that is not accepted");
+pub const INVALID_CURSOR: Kind = kind("invalid-cursor", 400, "The cursor is not one that this list gave out");
+pub const FORBIDDEN: Kind = kind("forbidden", 403, "The caller may not do this");
+pub const NO_SUCH_PATH: Kind = kind("no-such-path", 404, "There is nothing under this path");
+pub const NOT_FOUND: Kind = kind("not-found", 404, "What was asked for does not exist");
+pub const METHOD_NOT_ALLOWED: Kind = kind("method-not-allowed", 405, "The path does not take this method");
+pub const CONFLICT: Kind = kind("conflict", 409, "The reference is recorded with other content");
+pub const REFERENCE_CONFLICT: Kind =
+    kind("reference-conflict", 409, "The reference was recorded lately with another time");
+pub const PERIOD_FINAL: Kind = kind("period-final", 409, "The period has a final run, which is immutable");
+pub const PREDECESSOR_OPEN: Kind = kind("predecessor-open", 409, "The period before is not final yet");
+pub const TOO_EARLY: Kind = kind("too-early", 409, "The period may not be sealed yet");
+pub const CLOSE_UNDER_WAY: Kind = kind("close-under-way", 409, "A run of the period is under way");
+pub const BODY_TOO_LARGE: Kind = kind("body-too-large", 413, "The body is too large");
+pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side");
+pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
+
+/// Every problem that a caller can meet.
+pub const KINDS: [Kind; 36] = [
+    INVALID_JSON,
+    INVALID_FIELD,
+    INVALID_CURSOR,
+    FORBIDDEN,
+    NO_SUCH_PATH,
+    NOT_FOUND,
+    kind("unknown-line", 404, "The programme has no such line"),
+    METHOD_NOT_ALLOWED,
+    CONFLICT,
+    REFERENCE_CONFLICT,
+    PERIOD_FINAL,
+    PREDECESSOR_OPEN,
+    TOO_EARLY,
+    CLOSE_UNDER_WAY,
+    BODY_TOO_LARGE,
+    kind("in-the-future", 422, "The event lies in the future"),
+    kind("before-programme", 422, "The event lies before the programme began"),
+    kind("no-earn-rule", 422, "The line issues no points on that day"),
+    kind("no-burn-rule", 422, "The line redeems no points on that day"),
+    kind("insufficient-points", 422, "The member has not enough points"),
+    kind("below-minimum", 422, "Fewer points than the line's minimum"),
+    kind("off-step", 422, "Not a multiple of the line's step"),
+    kind("above-order-cap", 422, "More points than an order may take"),
+    kind("above-bill-cap", 422, "More points than may pay for this bill"),
+    kind("bill-missing", 422, "The line needs to know the bill"),
+    kind("above-day-cap", 422, "More points than the member may redeem in a day"),
+    kind("above-month-cap", 422, "More points than the member may redeem in a month"),
+    kind("target-not-found", 422, "There is no such event to reverse"),
+    kind("not-reversible", 422, "Events of this kind cannot be reversed"),
+    kind("before-target", 422, "The reversal lies before what it reverses"),
+    kind("already-reversed", 422, "The event is reversed in full already"),
+    kind("more-than-left", 422, "More than is left to reverse"),
+    kind("superfluous-field", 422, "The field has no place in this event"),
+    kind("out-of-range", 422, "A number becomes too large"),
+    INTERNAL,
+    UNAVAILABLE,
+];
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    pub kind: Kind,
+    pub detail: String,
+    pub field: Option<String>,
+    /// For the log only; never sent.
+    pub internal: Option<String>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), field: None, internal: None }
+    }
+
+    pub fn field(kind: Kind, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(kind, detail) }
+    }
+
+    pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
+        Self::field(INVALID_FIELD, field, rule.to_string())
+    }
+
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::new(NOT_FOUND, what)
+    }
+
+    pub fn json(&self) -> Value {
+        let Kind { slug, status, title } = self.kind;
+        let mut json = json!({
+            "type": format!("{TYPE_PREFIX}{slug}"), "title": title, "status": status, "detail": self.detail,
+        });
+        if let Some(field) = &self.field {
+            json["field"] = json!(field);
+        }
+        json
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        let detail = "the request was not carried out; it may be repeated, and we have been told";
+        Self { internal: Some(error.to_string()), ..Self::new(INTERNAL, detail) }
+    }
+}
+
+fn by_slug(slug: &str) -> Kind {
+    KINDS.into_iter().find(|kind| kind.slug == slug).unwrap_or(INTERNAL)
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        Self::field(by_slug(refusal.code()), refusal.field(), refusal.to_string())
+    }
+}
+
+impl From<&Rejection> for Problem {
+    fn from(rejection: &Rejection) -> Self {
+        Self::field(by_slug(rejection.code()), rejection.field(), rejection.to_string())
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        if failure.class() == Class::Retryable {
+            let detail = "too busy or out of reach for a moment; repeat the request as it is";
+            return Self { internal: Some(failure.to_string()), ..Self::new(UNAVAILABLE, detail) };
+        }
+        match &failure {
+            Failure::Ledger(error) => match error {
+                LedgerError::TooEarly(..) => Self::new(TOO_EARLY, error.to_string()),
+                LedgerError::PredecessorOpen { .. } => Self::new(PREDECESSOR_OPEN, error.to_string()),
+                LedgerError::BeforeProgramme(..) => Self::not_found(error.to_string()),
+                LedgerError::AlreadyFinal { .. } => Self::new(PERIOD_FINAL, error.to_string()),
+                LedgerError::Unavailable(_)
+                | LedgerError::Refused(_)
+                | LedgerError::Contention(_)
+                | LedgerError::Broken { .. }
+                | LedgerError::PeriodChanged(_)
+                | LedgerError::NoRulebook => Self::internal(error),
+            },
+            Failure::Store(StoreError::Missing(_)) => Self::not_found("the object does not exist"),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<interline_domain::money::OutOfRange> for Problem {
+    fn from(_: interline_domain::money::OutOfRange) -> Self {
+        Self::from(&Refusal::OutOfRange)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_has_its_own_type() {
+        for (at, kind) in KINDS.iter().enumerate() {
+            assert!(KINDS[..at].iter().all(|other| other.slug != kind.slug), "{}", kind.slug);
+        }
+    }
+}

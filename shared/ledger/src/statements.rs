@@ -1,0 +1,173 @@
+//! Reads for callers: one entry, a member's statement, a line's own events.
+
+use crate::Ledger;
+use crate::attributes::{MEMBER, OCCURRED, PK, SK};
+use crate::error::LedgerError;
+use crate::items::{self, Found, Item, Recorded};
+use crate::keys;
+use crate::table::STATEMENT_INDEX;
+use aws_sdk_dynamodb::types::AttributeValue;
+use interline_domain::account::shard;
+use interline_domain::calendar::Period;
+use interline_domain::entry::EntryKind;
+use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::limits::SHARDS;
+use serde::{Deserialize, Serialize};
+
+/// Pages of the index read for one answer when a filter passes few of them.
+const INDEX_PAGES_MAX: usize = 8;
+
+/// What a filtered statement shows.
+#[derive(Debug, Clone, Default)]
+pub struct StatementFilter {
+    pub line: Option<LineId>,
+    pub kind: Option<EntryKind>,
+}
+
+/// Where a member's statement goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatementPosition {
+    pk: String,
+    sk: String,
+    occurred: String,
+}
+
+/// Where a line's events of a period go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinePosition {
+    shard: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+}
+
+impl Ledger {
+    /// An event of a line by its name, wherever it is booked.
+    pub async fn entry(
+        &self,
+        line: &LineId,
+        kind: EntryKind,
+        reference: &Reference,
+        member: &MemberId,
+        home: Period,
+    ) -> Result<Option<Recorded>, LedgerError> {
+        let shard = shard(member);
+        let key = keys::event(home, shard, line, kind, reference);
+        let found = self.table.get(&key).await?.map(|item| items::found(&item)).transpose()?;
+        let recorded = match found {
+            None | Some(Found::Refusals(_)) => None,
+            Some(Found::Entry(recorded)) => Some(*recorded),
+            Some(Found::Stub { booked }) => {
+                let key = keys::Key { pk: keys::shard(booked, shard), sk: format!("{}#{home}", key.sk) };
+                Some(self.table.recorded(&key).await?)
+            }
+        };
+        // Another member of the shard may have an event of that name.
+        Ok(recorded.filter(|recorded| recorded.entry.command.member == *member))
+    }
+
+    /// A member's entries, newest first. From the index, which may lag behind a
+    /// moment: statements only.
+    pub async fn member_entries(
+        &self,
+        member: &MemberId,
+        filter: &StatementFilter,
+        after: Option<StatementPosition>,
+        limit: usize,
+    ) -> Result<(Vec<Recorded>, Option<StatementPosition>), LedgerError> {
+        let mut entries: Vec<Recorded> = Vec::new();
+        let mut position = after;
+        for _ in 0..INDEX_PAGES_MAX {
+            let start = position.as_ref().map(|position| {
+                Item::from([
+                    (PK.to_owned(), AttributeValue::S(position.pk.clone())),
+                    (SK.to_owned(), AttributeValue::S(position.sk.clone())),
+                    (MEMBER.to_owned(), AttributeValue::S(member.to_string())),
+                    (OCCURRED.to_owned(), AttributeValue::S(position.occurred.clone())),
+                ])
+            });
+            let (items, more) = self.table.statement_page(member.as_str(), start, limit).await?;
+            for item in items {
+                position = Some(StatementPosition::of(&item)?);
+                let recorded = items::recorded(&item)?;
+                let command = &recorded.entry.command;
+                let shown = filter.line.as_ref().is_none_or(|line| *line == command.line)
+                    && filter.kind.is_none_or(|kind| kind == command.kind());
+                if shown {
+                    entries.push(recorded);
+                }
+                if entries.len() == limit {
+                    return Ok((entries, position));
+                }
+            }
+            if !more {
+                return Ok((entries, None));
+            }
+        }
+        Ok((entries, position))
+    }
+
+    /// A line's own events booked in a period, shard by shard; strongly consistent.
+    pub async fn line_entries(
+        &self,
+        line: &LineId,
+        period: Period,
+        after: Option<LinePosition>,
+        limit: usize,
+    ) -> Result<(Vec<Recorded>, Option<LinePosition>), LedgerError> {
+        let LinePosition { mut shard, mut after } = after.unwrap_or(LinePosition { shard: 0, after: None });
+        let mut entries = Vec::new();
+        let prefix = format!("{line}#");
+        while shard < SHARDS {
+            let left = i32::try_from(limit.saturating_sub(entries.len())).unwrap_or(i32::MAX);
+            let pk = keys::shard(period, shard);
+            let (items, next) = self.table.page(&pk, Some(&prefix), after.take(), Some(left)).await?;
+            for item in &items {
+                if let Found::Entry(recorded) = items::found(item)? {
+                    entries.push(*recorded);
+                }
+            }
+            match next {
+                Some(_) => after = next,
+                None => shard += 1,
+            }
+            if entries.len() >= limit {
+                break;
+            }
+        }
+        let position = (shard < SHARDS).then_some(LinePosition { shard, after });
+        Ok((entries, position))
+    }
+}
+
+impl StatementPosition {
+    fn of(item: &Item) -> Result<Self, LedgerError> {
+        let reader = items::Reader::new(item);
+        let text = |attribute: &str| reader.text(attribute).map(str::to_owned);
+        Ok(Self { pk: text(PK)?, sk: text(SK)?, occurred: text(OCCURRED)? })
+    }
+}
+
+impl crate::table::Table {
+    async fn statement_page(
+        &self,
+        member: &str,
+        start: Option<Item>,
+        limit: usize,
+    ) -> Result<(Vec<Item>, bool), LedgerError> {
+        let answer = self
+            .query()
+            .index_name(STATEMENT_INDEX)
+            .key_condition_expression("#m = :m")
+            .expression_attribute_names("#m", MEMBER)
+            .expression_attribute_values(":m", AttributeValue::S(member.to_owned()))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        self.count_read(answer.consumed_capacity());
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.is_some()))
+    }
+}

@@ -1,0 +1,83 @@
+//! Vouchers as Kingdee KIS imports them: one workbook per legal entity, one row
+//! per voucher line.
+
+use super::{PREPARED_BY, VOUCHER_WORD};
+use crate::about::About;
+use crate::error::RenderError;
+use crate::workbook::{date, major, properties};
+use interline_domain::books::Voucher;
+use interline_domain::money::Money;
+use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Workbook, Worksheet, XlsxError};
+
+pub const COLUMNS: [&str; 16] = [
+    "日期",
+    "凭证字",
+    "凭证号",
+    "附单据数",
+    "摘要",
+    "科目代码",
+    "科目名称",
+    "借方金额",
+    "贷方金额",
+    "币别",
+    "汇率",
+    "数量",
+    "单价",
+    "制单人",
+    "审核人",
+    "过账人",
+];
+const WIDTHS: [f64; 16] = [12.0, 8.0, 8.0, 10.0, 44.0, 14.0, 32.0, 16.0, 16.0, 8.0, 8.0, 8.0, 8.0, 12.0, 10.0, 10.0];
+
+/// The vouchers of one entity. Of quantity and price there is nothing to say,
+/// and approval and posting are left to people.
+pub fn workbook(about: &About<'_>, vouchers: &[&Voucher]) -> Result<Vec<u8>, RenderError> {
+    let mut book = Workbook::new();
+    book.set_properties(&properties(about, "记账凭证")?);
+    let sheet = book.add_worksheet();
+    sheet.set_name("凭证")?;
+    header(sheet)?;
+    let day = Format::new().set_num_format("yyyy-mm-dd");
+    let amount = Format::new().set_num_format("#,##0.00");
+    let text = Format::new().set_num_format("@");
+    let currency = if about.rulebook.currency == "CNY" { "RMB" } else { &about.rulebook.currency };
+    let lines = vouchers.iter().flat_map(|voucher| voucher.lines.iter().map(move |line| (*voucher, line)));
+    let mut row = 0;
+    for (voucher, line) in lines {
+        row += 1;
+        sheet.write_with_format(row, 0, &date(voucher.date)?, &day)?;
+        sheet.write(row, 1, VOUCHER_WORD)?;
+        sheet.write(row, 2, voucher.number)?;
+        sheet.write(row, 3, 0)?;
+        sheet.write(row, 4, &line.summary)?;
+        sheet.write_with_format(row, 5, &line.account, &text)?;
+        sheet.write(row, 6, &line.account_name)?;
+        one_side(sheet, row, 7, line.debit, &amount)?;
+        one_side(sheet, row, 8, line.credit, &amount)?;
+        sheet.write(row, 9, currency)?;
+        sheet.write(row, 10, 1)?;
+        sheet.write(row, 13, PREPARED_BY)?;
+    }
+    if row > 0 {
+        sheet.ignore_error_range(1, 5, row, 5, IgnoreError::NumberStoredAsText)?;
+    }
+    Ok(book.save_to_buffer()?)
+}
+
+fn header(sheet: &mut Worksheet) -> Result<(), XlsxError> {
+    let bold = Format::new().set_bold().set_align(FormatAlign::Center);
+    for ((column, name), width) in (0..).zip(COLUMNS).zip(WIDTHS) {
+        sheet.write_with_format(0, column, name, &bold)?;
+        sheet.set_column_width(column, width)?;
+    }
+    sheet.set_freeze_panes(1, 0)?;
+    Ok(())
+}
+
+/// The empty side of a voucher line stays an empty cell.
+fn one_side(sheet: &mut Worksheet, row: u32, column: u16, amount: Money, format: &Format) -> Result<(), XlsxError> {
+    if !amount.is_zero() {
+        sheet.write_with_format(row, column, major(amount), format)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Builders of commands and of files.
+
+use chrono::DateTime;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use interline_domain::account::shard;
+use interline_domain::entry::{Action, Command, EntryKind};
+use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::money::{Money, Points};
+use std::io::{Read, Write};
+
+pub const HEADER: &str = "event,line,reference,occurred_at,member,amount,points,reverses";
+
+fn command(line: &str, reference: &str, at: &str, member: &str, action: Action) -> Command {
+    Command {
+        line: LineId::parse(line).unwrap(),
+        reference: Reference::parse(reference).unwrap(),
+        member: MemberId::parse(member).unwrap(),
+        occurred_at: DateTime::parse_from_rfc3339(at).unwrap(),
+        action,
+    }
+}
+
+pub fn sale(line: &str, reference: &str, at: &str, member: &str, amount: &str) -> Command {
+    command(line, reference, at, member, Action::Accrue { amount: Money::parse(amount).unwrap() })
+}
+
+pub fn redemption(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {
+    command(line, reference, at, member, Action::Redeem { points: Points::new(points), bill: None })
+}
+
+pub fn grant(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {
+    command(line, reference, at, member, Action::Grant { points: Points::new(points) })
+}
+
+/// Takes back `accrual:REF` or another event: an amount of a sale, a number of
+/// points of the others, or all that is left.
+pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, part: &str) -> Command {
+    let (kind, original) = of.split_once(':').unwrap();
+    let kind = EntryKind::from_word(kind).unwrap();
+    let (amount, points) = match part {
+        "" => (None, None),
+        part if kind == EntryKind::Accrual => (Some(Money::parse(part).unwrap()), None),
+        part => (None, Some(Points::parse(part).unwrap())),
+    };
+    let action = Action::Reverse { kind, reference: Reference::parse(original).unwrap(), amount, points };
+    command(line, reference, at, member, action)
+}
+
+/// The `nth` member of a shard.
+pub fn member_of_shard(number: u8, nth: usize) -> String {
+    let names = (0..).map(|at| format!("m{at}"));
+    names.filter(|name| shard(&MemberId::parse(name).unwrap()) == number).nth(nth).unwrap()
+}
+
+/// A file with the usual columns.
+pub fn csv<R: AsRef<str>>(rows: impl IntoIterator<Item = R>) -> Vec<u8> {
+    let mut text = format!("{HEADER}\n");
+    for row in rows {
+        text += row.as_ref();
+        text += "\n";
+    }
+    text.into_bytes()
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+/// The first rows of the sample's January, as a file.
+pub fn some_of_january(rows: usize) -> Vec<u8> {
+    let (_, january) = interline::sample::FILES[0];
+    let text = String::from_utf8(gunzip(january)).unwrap();
+    text.lines().take(rows + 1).flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+}

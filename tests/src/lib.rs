@@ -1,0 +1,15 @@
+//! What the tests share: a programme on the embedded stack with a clock of its
+//! own, builders of events, and readers of what a run leaves behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of tests fails the test")]
+
+pub mod events;
+pub mod faults;
+pub mod functions;
+pub mod pack;
+pub mod programme;
+pub mod programs;
+
+pub use events::{csv, grant, member_of_shard, redemption, reversal, sale};
+pub use pack::{Pack, Sheet};
+pub use programme::{Programme, RULEBOOK, edited};

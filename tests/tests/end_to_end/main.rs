@@ -1,0 +1,10 @@
+//! The programme from end to end, on the embedded DynamoDB and S3.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod clearing;
+mod crash;
+mod faults;
+mod import;
+mod protocol;
+mod runtime_api;
