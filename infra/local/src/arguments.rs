@@ -1,7 +1,8 @@
-use chrono::NaiveDate;
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use clap::{Parser, Subcommand};
 use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
+use interline_domain::moment::parse_occurred_at;
 use std::path::PathBuf;
 
 /// Clears and settles a multi-line loyalty programme, here on an embedded
@@ -68,6 +69,14 @@ pub enum Command {
         #[arg(long, value_name = "DATE")]
         on: Option<NaiveDate>,
     },
+    /// Serve the API on loopback
+    Serve {
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Let the programme's clock start here, to try a month that is over
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        now: Option<DateTime<FixedOffset>>,
+    },
     /// Work with rulebooks
     Rulebook {
         #[command(subcommand)]
@@ -90,4 +99,8 @@ fn period(text: &str) -> Result<Period, String> {
 
 fn member(text: &str) -> Result<MemberId, String> {
     MemberId::parse(text).map_err(|error| error.to_string())
+}
+
+fn moment(text: &str) -> Result<DateTime<FixedOffset>, String> {
+    parse_occurred_at(text).map_err(|error| error.to_string())
 }

@@ -6,6 +6,7 @@ mod import;
 mod member;
 mod reports;
 mod rulebook;
+mod serve;
 mod verify;
 
 pub use close::close;
@@ -14,4 +15,5 @@ pub use import::import;
 pub use member::member;
 pub use reports::reports;
 pub use rulebook::rulebook;
+pub use serve::serve;
 pub use verify::verify;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+pub mod gateway;
 pub mod month_end;
 mod output;
 pub mod sample;
@@ -75,6 +76,7 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Reports { period, out } => commands::reports(&world, *period, out.as_deref(), output).await,
         Command::Verify { period } => commands::verify(&world, *period, output).await,
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
+        Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
         Command::Rulebook { .. } => Ok(true),
     };
     world.close().await;

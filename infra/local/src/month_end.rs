@@ -2,9 +2,7 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_cutoff::{Close, Started};
-use interline_domain::calendar::Period;
 use interline_lambda::{App, Failure};
-use interline_reports::manifest::RunKind;
 use interline_settle::Done;
 
 /// Shards tallied at once.
@@ -12,14 +10,7 @@ const SHARDS_AT_ONCE: usize = 4;
 
 /// Runs cutoff, tally for every shard, and settle. Each step may be repeated, so
 /// a close that was broken off is simply run again.
-pub async fn close(
-    app: &App,
-    period: Period,
-    kind: RunKind,
-    rulebook: Option<String>,
-    progress: &(dyn Fn(u8) + Sync),
-) -> Result<Done, Failure> {
-    let close = Close { period: Some(period), kind, rulebook, run: None };
+pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u8) + Sync)) -> Result<Done, Failure> {
     let Started { period, kind, run, rulebook, shards } = interline_cutoff::handle(app, close).await?;
     stream::iter(shards)
         .map(|shard| {

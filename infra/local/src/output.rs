@@ -14,6 +14,10 @@ impl Output {
         Self { json }
     }
 
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A line of text; nothing when JSON was asked for.
     pub fn line(&self, text: impl AsRef<str>) {
         if !self.json {

@@ -1,7 +1,7 @@
 //! The ledger, buckets and clock that a command works on.
 
 use crate::CliError;
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command};
 use crate::sample;
 use interline_embedded::{Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
@@ -31,7 +31,7 @@ impl World {
             let app = bootstrap::app(&bootstrap::sdk_config().await, &settings);
             Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None }
         } else {
-            Self::embedded(Storage::Directory(arguments.data_dir.clone()), bootstrap::system_clock()).await?
+            Self::embedded(Storage::Directory(arguments.data_dir.clone()), clock(&arguments.command)).await?
         };
         world.data_dir = arguments.data_dir.clone();
         if let Some(path) = &arguments.rulebook {
@@ -66,6 +66,18 @@ impl World {
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+    }
+}
+
+/// The system's clock, or one that was set to another time.
+fn clock(command: &Command) -> Clock {
+    let system = bootstrap::system_clock();
+    match command {
+        Command::Serve { now: Some(now), .. } => {
+            let ahead = now.to_utc() - system();
+            Arc::new(move || system() + ahead)
+        }
+        _ => system,
     }
 }
 

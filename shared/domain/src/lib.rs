@@ -25,3 +25,4 @@ pub mod settle;
 pub mod split;
 pub mod tally;
 pub mod urr;
+pub mod vat;

@@ -1,22 +1,34 @@
 //! The settlement of one period: from the merged tally and the state of the
-//! previous final run to positions, payments and the points roll-forward.
+//! previous final run to positions, payments, the roll-forwards of points and
+//! contract liability, and the vouchers.
 
+mod checklist;
 mod liability;
+mod points;
+mod shares;
+mod vouchers;
 
 pub use liability::{CohortState, ExpiryForecast, LiabilityRow, RedemptionRateRow};
 
 use crate::books::Voucher;
 use crate::calendar::Period;
 use crate::id::LineId;
-use crate::lot::{Cohort, Expiry};
+use crate::liability::{LiabilityError, RollForward as LiabilityRollForward};
+use crate::lot::Cohort;
 use crate::money::{Money, OutOfRange, Points, Rate};
-use crate::netting::{Nets, Payment, nets, payments, residual, settled};
-use crate::rulebook::{Beneficiary, Rulebook};
+use crate::netting::{Payment, nets, payments, settled};
+use crate::rulebook::Rulebook;
 use crate::split::SplitTerms;
-use crate::tally::{ControlKind, FlowKind, Obligation, ObligationKey, SetDigest, Tally};
+use crate::tally::{FlowKind, SetDigest, Tally};
+use crate::urr::UrrError;
+use checklist::checklist;
+use liability::liability;
+use points::{debts, issuance, roll_forward};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use shares::{bilateral, owed, positions, shares};
+use std::collections::BTreeMap;
+use vouchers::vouchers;
 
 /// What one final run hands to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +198,21 @@ impl Settlement {
         self.checklist.iter().all(|check| check.pass)
     }
 
+    /// The roll-forward of every funder's contract liability.
+    pub fn liability_by_funder(&self) -> Result<BTreeMap<LineId, LiabilityRollForward>, OutOfRange> {
+        let mut funders: BTreeMap<LineId, LiabilityRollForward> = BTreeMap::new();
+        for row in &self.liability {
+            let sum = funders.entry(row.cohort.funder.clone()).or_default();
+            *sum = sum.plus(&row.row)?;
+        }
+        Ok(funders)
+    }
+
+    /// The roll-forward of the programme's contract liability.
+    pub fn liability_total(&self) -> Result<LiabilityRollForward, OutOfRange> {
+        self.liability.iter().try_fold(LiabilityRollForward::default(), |sum, row| sum.plus(&row.row))
+    }
+
     /// How much of the gross need not be paid, in percent with two decimals.
     pub fn netting_efficiency(&self) -> Decimal {
         let (gross, settled) = (Decimal::from(self.gross.minor()), Decimal::from(self.settled.minor()));
@@ -195,16 +222,38 @@ impl Settlement {
     }
 }
 
-pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, OutOfRange> {
+/// Why a period could not be settled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    #[error("the liability of cohort {cohort}: {source}")]
+    Liability { cohort: Cohort, source: LiabilityError },
+    #[error("the redemption rates: {0}")]
+    Rates(#[from] UrrError),
+    #[error("the rulebook has no liability terms for points of {funder} issued in {month}")]
+    NoTerms { funder: LineId, month: Period },
+    #[error("no redemption rate was estimated for cohort {cohort}")]
+    NoRate { cohort: Cohort },
+    #[error("cohort {cohort} is issued after {period}")]
+    FromTheFuture { cohort: Cohort, period: Period },
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+}
+
+/// Settles a period: obligations and their split, netting, points, contract
+/// liability, vouchers, and the checks over all of it.
+pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let tally = inputs.tally;
     let previous = inputs.previous.as_ref().map(|previous| previous.state);
     let (shares, bases) = shares(&tally.obligations, previous)?;
     let bilateral = bilateral(&shares)?;
+    let owed = owed(&shares)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
     let positions = positions(inputs.rulebook, &bilateral, &shares, &nets)?;
     let payments = payments(&nets, inputs.rulebook.netting, &inputs.rulebook.platform)?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
-    let state = State { period: inputs.period, cohorts, splits: bases, debts: debts(tally, previous)?, liability: Vec::new() };
+    let liability = liability(inputs, previous, &roll_forward, &owed)?;
+    let vouchers = vouchers(inputs, &liability.closed, &owed, &payments)?;
+    let debts = debts(tally, previous)?;
     let mut settlement = Settlement {
         gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
         settled: settled(&nets)?,
@@ -214,14 +263,13 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, OutOfRange> {
         payments,
         issuance: issuance(tally)?,
         roll_forward,
-        liability: Vec::new(),
-        redemption_rates: Vec::new(),
-        expiry_forecast: Vec::new(),
-        vouchers: Vec::new(),
+        liability: liability.rows,
+        redemption_rates: liability.rates,
+        expiry_forecast: liability.forecast,
+        vouchers,
         checklist: Vec::new(),
-        state,
+        state: State { period: inputs.period, cohorts, splits: bases, debts, liability: liability.states },
     };
     settlement.checklist = checklist(inputs, &settlement, &nets)?;
     Ok(settlement)
 }
-

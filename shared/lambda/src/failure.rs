@@ -1,5 +1,6 @@
 use interline_domain::money::OutOfRange;
 use interline_domain::rulebook::RulebookErrors;
+use interline_domain::settle::SettleError;
 use interline_domain::tally::TallyError;
 use interline_ledger::LedgerError;
 use interline_reports::bucket::StoreError;
@@ -16,6 +17,10 @@ pub enum Failure {
     Rulebook(#[from] RulebookErrors),
     #[error(transparent)]
     Tally(#[from] TallyError),
+    /// A state or tally that cannot be settled, such as a cohort with more
+    /// points redeemed than issued.
+    #[error("the close was stopped: {0}")]
+    Settle(#[from] SettleError),
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
     /// The event that called the function.
@@ -61,6 +66,7 @@ impl Failure {
             Failure::Ledger(_) | Failure::Rulebook(_) | Failure::BadEvent(_) | Failure::Unusable(_) => Class::Refused,
             Failure::Store(_)
             | Failure::Tally(_)
+            | Failure::Settle(_)
             | Failure::OutOfRange(_)
             | Failure::ChecksFailed(_)
             | Failure::Corrupt(_) => Class::Broken,

@@ -1,6 +1,7 @@
 //! Entries as callers see them.
 
 use crate::problem::Problem;
+use chrono::SecondsFormat;
 use interline_domain::account::Repayment;
 use interline_domain::entry::{Entry, Outcome};
 use interline_domain::lot::Slice;
@@ -21,7 +22,7 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
         "reference": command.reference,
         "member": command.member,
         "occurred_at": command.occurred_at.to_rfc3339(),
-        "recorded_at": recorded.recorded_at.to_rfc3339(),
+        "recorded_at": recorded.recorded_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         "period": entry.booked,
         "points": entry.points()?,
         "balance": recorded.balance,

@@ -1,9 +1,15 @@
 //! Reports of a run and where they lie. Rendering is a pure function of the
 //! settlement: no clock, no machine name, no order of a hash map.
 
+pub mod about;
 pub mod bucket;
 pub mod details;
+pub mod erp;
+pub mod error;
+mod html;
 pub mod manifest;
 pub mod pack;
 pub mod settlement;
 pub mod sheet;
+mod words;
+pub mod workbook;

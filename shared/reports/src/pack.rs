@@ -1,17 +1,30 @@
 //! The proof pack: the files of a run and their places.
 
-use crate::manifest::{FileEntry, sha256};
-use crate::settlement::sheets;
-use crate::sheet::Totals;
+use crate::about::About;
+use crate::erp::{kingdee, pain, yonyou};
+use crate::error::RenderError;
+use crate::manifest::{FileEntry, RunKind, RunName, sha256};
+use crate::html::line::OwnPart;
+use crate::html::statement::statement;
+use crate::settlement::{liability, payments, sheets};
+use crate::sheet::{Sheet, Totals};
+use crate::workbook::workbook;
+use interline_domain::books::Voucher;
 use interline_domain::calendar::Period;
+use interline_domain::id::LineId;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{Settlement, ShardDigest};
 use interline_domain::tally::Tally;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::iter;
 
 pub const MANIFEST: &str = "manifest.json";
 pub const STATE: &str = "state.json";
 pub const RULEBOOK: &str = "rulebook.toml";
+pub const WORKBOOK: &str = "settlement.xlsx";
+pub const STATEMENT: &str = "statement.html";
+pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
 
 /// Where a file of a run lies in the reports bucket.
 pub fn key(period: Period, run: &str, path: &str) -> String {
@@ -70,19 +83,86 @@ impl TallyFile {
     }
 }
 
-/// The files that settling adds: reports, carried state and the rulebook.
+/// The files that settling adds: reports, statements, files for accounting and
+/// the bank, carried state and the rulebook.
+///
+/// Only a final run has files under `erp/`: nobody should post or pay a trial.
+pub fn render(
+    run: &RunName,
+    rulebook: &Rulebook,
+    rulebook_text: &str,
+    settlement: &Settlement,
+) -> Result<Vec<PackFile>, RenderError> {
+    let about = About { rulebook, period: settlement.state.period, run };
+    let sheets = sheets(&about, settlement);
+    let mut files: Vec<PackFile> = sheets.iter().map(|sheet| csv("", sheet)).collect();
+    files.push(PackFile::new(WORKBOOK, workbook(&about, &sheets)?, None));
+    match run.kind {
+        RunKind::Final => files.extend(exports(&about, settlement)?),
+        RunKind::Trial => {}
+    }
+    files.extend(line_statements(&about, settlement)?);
+    files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
+    let mut state = serde_json::to_vec_pretty(&settlement.state)?;
+    state.push(b'\n');
+    files.push(PackFile::new(STATE, state, None));
+    let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
+    paths.push(MANIFEST.to_owned());
+    paths.sort();
+    files.push(PackFile::new(STATEMENT, statement(&about, settlement, &paths)?, None));
+    Ok(files)
+}
+
+/// For each line a folder of its own, which can be handed to it as it is.
+fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
+    let mut files = Vec::new();
+    for line in &about.rulebook.lines {
+        let own = OwnPart::of(&line.id, settlement);
+        let folder = format!("lines/{}/", line.id);
+        let more = [payments(about, own.payments.iter().copied()), liability(own.liability.iter().copied())];
+        let sheets: Vec<Sheet> =
+            iter::once(own.sheet()?).chain(more.into_iter().filter(|sheet| !sheet.rows.is_empty())).collect();
+        let names: Vec<String> = sheets.iter().map(|sheet| format!("{}.csv", sheet.name)).collect();
+        files.extend(sheets.iter().map(|sheet| csv(&folder, sheet)));
+        files.push(PackFile::new(format!("{folder}{STATEMENT}"), own.statement(about, &names)?, None));
+    }
+    Ok(files)
+}
+
+fn csv(folder: &str, sheet: &Sheet) -> PackFile {
+    PackFile::new(format!("{folder}{}.csv", sheet.name), sheet.csv(), Some(sheet.totals()))
+}
+
+fn exports(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
+    let mut files = Vec::new();
+    let mut by_entity: BTreeMap<&LineId, Vec<&Voucher>> = BTreeMap::new();
+    for voucher in &settlement.vouchers {
+        by_entity.entry(&voucher.entity).or_default().push(voucher);
+    }
+    for (entity, vouchers) in by_entity {
+        files.push(PackFile::new(kingdee_path(entity), kingdee::workbook(about, &vouchers)?, None));
+        files.push(PackFile::new(yonyou_path(entity), yonyou::text(&vouchers), None));
+    }
+    if let Some(message) = pain::message(about, &settlement.payments)? {
+        files.push(PackFile::new(PAYMENT_ORDERS, message, None));
+    }
+    Ok(files)
+}
+
+fn kingdee_path(entity: &LineId) -> String {
+    format!("erp/kingdee-{entity}.xlsx")
+}
+
+fn yonyou_path(entity: &LineId) -> String {
+    format!("erp/yonyou-u8-{entity}.txt")
+}
+
+/// Reports of a run whose name is not known here.
 pub fn files(
     rulebook: &Rulebook,
     rulebook_text: &str,
     settlement: &Settlement,
 ) -> Result<Vec<PackFile>, serde_json::Error> {
-    let mut files: Vec<PackFile> = sheets(rulebook, settlement)
-        .into_iter()
-        .map(|sheet| PackFile::new(format!("{}.csv", sheet.name), sheet.csv(), Some(sheet.totals())))
-        .collect();
-    let mut state = serde_json::to_vec_pretty(&settlement.state)?;
-    state.push(b'\n');
-    files.push(PackFile::new(STATE, state, None));
-    files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
-    Ok(files)
+    let run = RunName { kind: RunKind::Trial, id: String::new() };
+    render(&run, rulebook, rulebook_text, settlement).map_err(|error| serde::ser::Error::custom(error))
 }

@@ -321,7 +321,7 @@ fn vouchers(settlement: &Settlement) -> Sheet {
             "date",
             "voucher",
             "event",
-            "line",
+            "line_number",
             "summary",
             "account",
             "account_name",

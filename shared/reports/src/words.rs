@@ -1,5 +1,6 @@
 //! The reports' words in Chinese and English.
 
+use interline_domain::urr::Basis;
 use std::borrow::Cow;
 
 /// One text in both languages.
@@ -57,7 +58,25 @@ fn capitalised(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-const COLUMNS: [(&str, &str); 79] = [
+/// A check of the close, whose name is English in the domain.
+pub fn check_words(check: &str) -> Words {
+    let zh = CHECKS.iter().find(|(name, _)| *name == check).map_or_else(|| check.to_owned(), |(_, zh)| (*zh).to_owned());
+    Words { zh: Cow::Owned(zh), en: Cow::Owned(capitalised(check)) }
+}
+
+/// What a redemption rate rests on.
+pub fn basis_words(basis: &Basis) -> Words {
+    match basis {
+        Basis::NoExperience => words("无经验数据", "no experience"),
+        Basis::Expired => words("已到期", "expired"),
+        Basis::Additive => words("加法法", "additive"),
+        Basis::BornhuetterFerguson => words("BF 法", "Bornhuetter-Ferguson"),
+        Basis::Remote => words("极小可能法", "remote"),
+        Basis::Manual { .. } => words("人工设定", "manual"),
+    }
+}
+
+const COLUMNS: [(&str, &str); 80] = [
     ("account", "科目代码"),
     ("account_name", "科目名称"),
     ("actual", "实际"),
@@ -95,6 +114,7 @@ const COLUMNS: [(&str, &str); 79] = [
     ("kind", "类型"),
     ("liability", "合同负债"),
     ("line", "业务线"),
+    ("line_number", "分录号"),
     ("method", "确认方法"),
     ("month", "月份"),
     ("net", "净额"),
@@ -137,4 +157,23 @@ const COLUMNS: [(&str, &str); 79] = [
     ("urr", "最终兑换率"),
     ("value", "面值"),
     ("voucher", "凭证号"),
+];
+
+const CHECKS: [(&str, &str); 16] = [
+    ("all shards are read", "全部分片均已读取"),
+    ("all shards are sealed", "全部分片均已封存"),
+    ("the previous period is the one before", "上期为紧邻的前一期间"),
+    ("sealed shards of the previous period are unchanged", "上期已封存分片未变动"),
+    ("every entry is in a control total", "每笔分录均计入控制总数"),
+    ("details = obligations before the split", "明细 = 分成前债务"),
+    ("splits = obligations before the split", "分成 = 分成前债务"),
+    ("bilateral = splits between lines", "双边金额 = 业务线间分成"),
+    ("shares a whole minor unit off", "尾差达到一分的分成"),
+    ("net positions sum to zero", "净头寸合计为零"),
+    ("nets left after payment", "付款后未结净额"),
+    ("points issued = accruals and adjustments", "发行积分 = 累积与调整"),
+    ("points redeemed = redemptions, returns and repaid debts", "兑换积分 = 兑换、退回与偿还"),
+    ("points withdrawn = taken and owed", "收回积分 = 扣回与欠付"),
+    ("points opening + movements = closing", "积分期初 + 变动 = 期末"),
+    ("cohorts below zero", "余额为负的批次"),
 ];

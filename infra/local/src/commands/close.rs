@@ -3,6 +3,7 @@ use crate::arguments::Arguments;
 use crate::month_end;
 use crate::output::Output;
 use crate::world::World;
+use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_domain::money::Money;
@@ -37,8 +38,9 @@ pub async fn run(
     rulebook: Option<String>,
     output: &Output,
 ) -> Result<Done, Failure> {
+    let close = Close { period: Some(period), kind, rulebook, run: None };
     let bar = output.progress(&format!("close {period}"), u64::from(SHARDS));
-    let done = month_end::close(&world.app, period, kind, rulebook, &|_| bar.inc(1)).await;
+    let done = month_end::close(&world.app, close, &|_| bar.inc(1)).await;
     bar.finish_and_clear();
     done
 }

@@ -1,4 +1,14 @@
-fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
+//! Points: issuance, roll-forward and debts.
+
+use super::{CohortBalance, Debt, Inputs, Issuance, RollForward, State};
+use crate::calendar::Period;
+use crate::id::LineId;
+use crate::lot::{Cohort, Expiry};
+use crate::money::{Money, OutOfRange, Points};
+use crate::tally::{FlowKind, Tally};
+use std::collections::BTreeMap;
+
+pub(super) fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
     let mut rows: BTreeMap<(LineId, Period, LineId, FlowKind), Issuance> = BTreeMap::new();
     for (key, flow) in &tally.flows {
         if !matches!(key.kind, FlowKind::Issued | FlowKind::Granted) {
@@ -21,7 +31,7 @@ fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
     Ok(rows.into_values().collect())
 }
 
-fn roll_forward(
+pub(super) fn roll_forward(
     inputs: &Inputs<'_>,
     previous: Option<&State>,
 ) -> Result<(Vec<RollForward>, Vec<CohortBalance>), OutOfRange> {
@@ -50,7 +60,7 @@ fn roll_forward(
                     row.redeemed_other.add(flow.points)?;
                 }
             }
-            FlowKind::Taken => row.reversed.add(flow.points)?,
+            FlowKind::Taken | FlowKind::Revoked => row.reversed.add(flow.points)?,
             FlowKind::Owed => {}
         }
     }
@@ -73,7 +83,7 @@ fn roll_forward(
     Ok((rows, balances))
 }
 
-fn debts(tally: &Tally, previous: Option<&State>) -> Result<Vec<Debt>, OutOfRange> {
+pub(super) fn debts(tally: &Tally, previous: Option<&State>) -> Result<Vec<Debt>, OutOfRange> {
     let mut debts: BTreeMap<LineId, Points> = BTreeMap::new();
     for debt in previous.into_iter().flat_map(|state| &state.debts) {
         debts.entry(debt.creditor.clone()).or_default().add(debt.points)?;
@@ -82,10 +92,14 @@ fn debts(tally: &Tally, previous: Option<&State>) -> Result<Vec<Debt>, OutOfRang
         match key.kind {
             FlowKind::Owed => debts.entry(key.cohort.funder.clone()).or_default().add(flow.points)?,
             FlowKind::Repaid => debts.entry(key.counterparty.clone()).or_default().add(flow.points.negated()?)?,
-            FlowKind::Issued | FlowKind::Granted | FlowKind::Redeemed | FlowKind::Returned | FlowKind::Taken => {}
+            FlowKind::Issued
+            | FlowKind::Granted
+            | FlowKind::Redeemed
+            | FlowKind::Returned
+            | FlowKind::Taken
+            | FlowKind::Revoked => {}
         }
     }
     let open = debts.into_iter().filter(|(_, points)| !points.is_zero());
     Ok(open.map(|(creditor, points)| Debt { creditor, points }).collect())
 }
-

@@ -1,13 +1,24 @@
+//! The split of the obligations, and what lines owe each other by it.
+
+use super::{Bilateral, Position, SplitBase, SplitRow, State};
+use crate::id::LineId;
+use crate::money::{Money, OutOfRange, Points, Rate};
+use crate::netting::Nets;
+use crate::rulebook::{Beneficiary, Product, Rulebook};
+use crate::tally::{Obligation, ObligationKey};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
 /// A row of the split report with what the bilateral matrix needs of it.
-struct Share {
-    row: SplitRow,
+pub(super) struct Share {
+    pub(super) row: SplitRow,
     prior_period: Money,
     /// Slices and points, on the redeeming line's own share.
     events: u64,
     points: Points,
 }
 
-fn shares(
+pub(super) fn shares(
     obligations: &BTreeMap<ObligationKey, Obligation>,
     previous: Option<&State>,
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
@@ -64,7 +75,7 @@ fn shares(
     Ok((shares, carried))
 }
 
-fn bilateral(shares: &[Share]) -> Result<Vec<Bilateral>, OutOfRange> {
+pub(super) fn bilateral(shares: &[Share]) -> Result<Vec<Bilateral>, OutOfRange> {
     let mut pairs: BTreeMap<(&LineId, &LineId), Bilateral> = BTreeMap::new();
     // A line that has a share of what it pays itself owes itself nothing.
     for share in shares.iter().filter(|share| share.row.payer != share.row.beneficiary) {
@@ -92,7 +103,7 @@ fn bilateral(shares: &[Share]) -> Result<Vec<Bilateral>, OutOfRange> {
     Ok(rows)
 }
 
-fn positions(
+pub(super) fn positions(
     rulebook: &Rulebook,
     bilateral: &[Bilateral],
     shares: &[Share],
@@ -122,3 +133,28 @@ fn positions(
     Ok(positions)
 }
 
+/// What a payer owes a payee for the period, for one product.
+pub(super) struct Owed {
+    pub(super) payer: LineId,
+    pub(super) payee: LineId,
+    pub(super) product: Product,
+    /// Negative when returns exceed redemptions.
+    pub(super) amount: Money,
+}
+
+/// The bilateral amounts by product: the redeeming line's own share, and shares
+/// of redemptions at other lines. By payer, payee and product.
+pub(super) fn owed(shares: &[Share]) -> Result<Vec<Owed>, OutOfRange> {
+    let mut sums: BTreeMap<(&LineId, &LineId, Product), Money> = BTreeMap::new();
+    for row in shares.iter().map(|share| &share.row).filter(|row| row.payer != row.beneficiary) {
+        let product = if row.beneficiary == row.redeemer { Product::Redemption } else { Product::PlatformFee };
+        sums.entry((&row.payer, &row.beneficiary, product)).or_default().add(row.amount)?;
+    }
+    let owed = sums.into_iter().map(|((payer, payee, product), amount)| Owed {
+        payer: payer.clone(),
+        payee: payee.clone(),
+        product,
+        amount,
+    });
+    Ok(owed.collect())
+}

@@ -229,17 +229,28 @@ impl CohortRate {
         if self.basis == Basis::Expired {
             return Ok(self.clone());
         }
-        let exact = i128::from(self.issued.get()).checked_mul(manual.rate.scaled()).ok_or(OutOfRange)?;
+        let basis = Basis::Manual { reason: manual.reason.clone() };
+        Ok(Self { basis, ..self.at(manual.rate)? })
+    }
+
+    /// The same cohort at another rate, within cap and floor, with the same
+    /// timing. Where neither binds, the rate stays as it was given.
+    pub fn at(&self, urr: Rate) -> Result<Self, OutOfRange> {
+        let exact = i128::from(self.issued.get()).checked_mul(urr.scaled()).ok_or(OutOfRange)?;
         let expected = i64::try_from(divide_half_up(exact, Rate::SCALE)?).map_err(|_| OutOfRange)?;
-        let expected = Points::new(expected).clamp(self.redeemed, self.issued);
+        let asked = Points::new(expected);
+        let expected = asked.clamp(self.redeemed, self.issued);
+        let rate = match rate(expected, self.issued)? {
+            Some(_) if expected == asked => Some(urr),
+            rate => rate,
+        };
         let before = decimal(self.expected.minus(self.redeemed)?);
         let now = decimal(expected.minus(self.redeemed)?);
         let next = match (self.next, ratio(now, before)?) {
             (Some(next), Some(change)) => Some(next.times(change)?.round_dp(6)),
             (Some(_), None) | (None, _) => None,
         };
-        let basis = Basis::Manual { reason: manual.reason.clone() };
-        Ok(Self { basis, expected, rate: rate(expected, self.issued)?, next, ..self.clone() })
+        Ok(Self { expected, rate, next, ..self.clone() })
     }
 }
 

@@ -1,0 +1,208 @@
+//! A gateway on loopback in place of API Gateway: makes HTTP API v2 events of
+//! requests, fills in the caller, and hands them to the functions' handlers.
+
+use crate::month_end;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use interline_cutoff::Close;
+use interline_domain::rulebook::Rulebook;
+use interline_lambda::routes::{Function, Route};
+use interline_lambda::{App, Caller};
+use interline_periods::Starter;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// The account that local callers belong to.
+const ACCOUNT: &str = "000000000000";
+/// API Gateway takes no larger body.
+const BODY_MAX_BYTES: usize = 10 * 1024 * 1024;
+
+pub struct Gateway {
+    app: Arc<App>,
+    tokens: BTreeMap<String, Caller>,
+    starter: Starter,
+    closes: Arc<Mutex<JoinSet<()>>>,
+    requests: AtomicU64,
+    log: bool,
+}
+
+/// One token per role. They are no secret: the gateway listens on loopback only.
+pub fn tokens(rulebook: &Rulebook) -> BTreeMap<String, Caller> {
+    let lines = rulebook.lines.iter().map(|line| (format!("local-{}", line.id), Caller::Line(line.id.clone())));
+    let others = [("local-finance".to_owned(), Caller::Finance), ("local-members".to_owned(), Caller::Members)];
+    lines.chain(others).collect()
+}
+
+impl Gateway {
+    pub fn new(app: Arc<App>, rulebook: &Rulebook, log: bool) -> Self {
+        let closes: Arc<Mutex<JoinSet<()>>> = Arc::default();
+        let starter = starter(app.clone(), closes.clone());
+        Self { tokens: tokens(rulebook), app, starter, closes, requests: AtomicU64::new(1), log }
+    }
+
+    /// Serves until `stop`, then lets requests and closes under way finish.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let gateway = Arc::new(self);
+        let router = Router::new().fallback(handle).with_state(gateway.clone());
+        axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+        let closes = gateway.closes.lock().map(|mut closes| std::mem::take(&mut *closes));
+        closes.unwrap_or_default().join_all().await;
+        Ok(())
+    }
+
+    fn caller(&self, headers: &HeaderMap) -> Option<&Caller> {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        self.tokens.get(value.strip_prefix("Bearer ")?)
+    }
+}
+
+/// Runs the steps of a close in the background and notes a failure.
+fn starter(app: Arc<App>, closes: Arc<Mutex<JoinSet<()>>>) -> Starter {
+    Box::new(move |close: Close| {
+        let app = app.clone();
+        let task = async move {
+            let (period, run) = (close.period, close.run.clone());
+            if let Err(failure) = month_end::close(&app, close, &|_| {}).await {
+                eprintln!("the close failed: {failure}");
+                if let (Some(period), Some(run)) = (period, run) {
+                    let noted = app.ledger.fail_run(period, &run, &failure.to_string()).await;
+                    noted.unwrap_or_else(|error| eprintln!("and could not be noted: {error}"));
+                }
+            }
+        };
+        if let Ok(mut closes) = closes.lock() {
+            while closes.try_join_next().is_some() {}
+            closes.spawn(task);
+        }
+        Box::pin(async { Ok(()) })
+    })
+}
+
+async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let method = parts.method.as_str().to_owned();
+    let path = parts.uri.path().to_owned();
+    let caller = gateway.caller(&parts.headers).cloned();
+    let response = match axum::body::to_bytes(body, BODY_MAX_BYTES).await {
+        Err(_) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long"),
+        Ok(body) => match &caller {
+            // The answer of API Gateway to a request without a valid signature.
+            None => message(StatusCode::FORBIDDEN, "Forbidden"),
+            Some(caller) => {
+                let query = parts.uri.query().unwrap_or_default();
+                let event = gateway.event(caller, &method, &path, query, &parts.headers, &body);
+                gateway.dispatch(&method, &path, event).await
+            }
+        },
+    };
+    if gateway.log {
+        let now = gateway.app.now().format("%H:%M:%S");
+        let who = caller.map_or_else(|| "nobody".to_owned(), |caller| caller.to_string());
+        let millis = started.elapsed().as_millis();
+        println!("{now}  {}  {method} {path}  {who}  {millis} ms", response.status().as_u16());
+    }
+    response
+}
+
+fn message(status: StatusCode, text: &str) -> Response {
+    let body = format!("{}\n", json!({ "message": text }));
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+impl Gateway {
+    /// An event as API Gateway makes it (HTTP API, payload format 2.0).
+    fn event(
+        &self,
+        caller: &Caller,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Value {
+        let now = self.app.now();
+        // The token stays at the gateway, as a signature would.
+        let headers: Map<String, Value> = headers
+            .iter()
+            .filter(|(name, _)| *name != header::AUTHORIZATION)
+            .filter_map(|(name, value)| Some((name.to_string(), json!(value.to_str().ok()?))))
+            .collect();
+        let parameters: Map<String, Value> = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(name, value)| (decoded(name), json!(decoded(value))))
+            .collect();
+        let arn = caller.arn(ACCOUNT, self.app.role_prefix());
+        let request_id = self.requests.fetch_add(1, Ordering::Relaxed);
+        let (body, base64) = match std::str::from_utf8(body) {
+            Ok(text) => (text.to_owned(), false),
+            Err(_) => (base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body), true),
+        };
+        json!({
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": headers,
+            "queryStringParameters": parameters,
+            "requestContext": {
+                "accountId": ACCOUNT,
+                "apiId": "local",
+                "authorizer": { "iam": { "accountId": ACCOUNT, "userArn": arn, "callerId": "local", "userId": "local" } },
+                "domainName": "localhost",
+                "domainPrefix": "localhost",
+                "http": {
+                    "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "",
+                },
+                "requestId": format!("local-{request_id}"),
+                "routeKey": "$default",
+                "stage": "$default",
+                "time": now.format("%d/%b/%Y:%H:%M:%S %z").to_string(),
+                "timeEpoch": now.timestamp_millis(),
+            },
+            "body": if body.is_empty() { Value::Null } else { json!(body) },
+            "isBase64Encoded": base64,
+        })
+    }
+
+    async fn dispatch(&self, method: &str, path: &str, event: Value) -> Response {
+        let request = match lambda_http::request::from_str(&event.to_string()) {
+            Ok(request) => request,
+            Err(error) => {
+                eprintln!("the request could not be made an event: {error}");
+                return message(StatusCode::BAD_REQUEST, "Bad Request");
+            }
+        };
+        // Whatever has no route is answered by the function that gets most requests.
+        let function = Route::find(method, path).map_or(Function::Record, |route| route.function());
+        let response = match function {
+            Function::Record => interline_record::handle(&self.app, request).await,
+            Function::Account => interline_account::handle(&self.app, request).await,
+            Function::Periods => interline_periods::handle(&self.app, &self.starter, request).await,
+        };
+        let (parts, body) = response.into_parts();
+        let bytes = match body {
+            lambda_http::Body::Empty => Bytes::new(),
+            lambda_http::Body::Text(text) => text.into(),
+            lambda_http::Body::Binary(bytes) => bytes.into(),
+            _ => Bytes::new(),
+        };
+        (parts.status, parts.headers, bytes).into_response()
+    }
+}
+
+/// A query value without its percent-encoding.
+fn decoded(text: &str) -> String {
+    let text = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+}

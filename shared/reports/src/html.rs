@@ -1,0 +1,7 @@
+//! Statements as pages: of the whole settlement, and of one line.
+
+mod chart;
+pub mod line;
+mod page;
+mod parts;
+pub mod statement;

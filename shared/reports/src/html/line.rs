@@ -1,0 +1,259 @@
+//! The statement of one line: what it owes and is owed, and its own liability.
+//! Nothing of what others owe each other is in it.
+
+use super::page::{amount, number, page, say, scroll, section};
+use super::parts::{
+    LiabilityLine, facts, figure, liability_table, line_name, mark, payments_table, rate_of, total, trial_notice,
+    waterfall,
+};
+use super::statement::direction;
+use crate::about::About;
+use crate::sheet::{Cell, Sheet, columns};
+use crate::words::words;
+use interline_domain::id::LineId;
+use interline_domain::money::{Money, OutOfRange, Points};
+use interline_domain::netting::Payment;
+use interline_domain::settle::{Bilateral, LiabilityRow, Settlement};
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// What concerns one line, and nothing else of the settlement.
+pub struct OwnPart<'a> {
+    pub line: &'a LineId,
+    pub pairs: Vec<Pair<'a>>,
+    /// With their places in the period's list, which number them.
+    pub payments: Vec<(usize, &'a Payment)>,
+    pub liability: Vec<&'a LiabilityRow>,
+}
+
+/// A line and one counterparty.
+pub struct Pair<'a> {
+    pub counterparty: &'a LineId,
+    pub payable: Side,
+    pub receivable: Side,
+}
+
+/// Amounts are in minor units; negative where returns exceed redemptions.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Side {
+    pub events: u64,
+    pub points: Points,
+    pub amount: Money,
+    pub prior_period: Money,
+}
+
+impl Side {
+    fn of(row: &Bilateral) -> Self {
+        Self { events: row.events, points: row.points, amount: row.amount, prior_period: row.prior_period }
+    }
+}
+
+impl<'a> OwnPart<'a> {
+    pub fn of(line: &'a LineId, settlement: &'a Settlement) -> Self {
+        let mut pairs: BTreeMap<&LineId, (Side, Side)> = BTreeMap::new();
+        for row in &settlement.bilateral {
+            if row.payer == *line {
+                pairs.entry(&row.payee).or_default().0 = Side::of(row);
+            } else if row.payee == *line {
+                pairs.entry(&row.payer).or_default().1 = Side::of(row);
+            }
+        }
+        let pairs = pairs.into_iter().map(|(counterparty, (payable, receivable))| Pair { counterparty, payable, receivable });
+        let payments = settlement.payments.iter().enumerate();
+        Self {
+            line,
+            pairs: pairs.collect(),
+            payments: payments.filter(|(_, payment)| payment.payer == *line || payment.payee == *line).collect(),
+            liability: settlement.liability.iter().filter(|row| row.cohort.funder == *line).collect(),
+        }
+    }
+
+    fn payable(&self) -> Result<Money, OutOfRange> {
+        Money::sum(self.pairs.iter().map(|pair| pair.payable.amount))
+    }
+
+    fn receivable(&self) -> Result<Money, OutOfRange> {
+        Money::sum(self.pairs.iter().map(|pair| pair.receivable.amount))
+    }
+
+    /// The pairs as a table; the net column sums to the line's net position.
+    pub fn sheet(&self) -> Result<Sheet, OutOfRange> {
+        let mut rows = Vec::new();
+        for Pair { counterparty, payable, receivable } in &self.pairs {
+            rows.push(vec![
+                Cell::text(counterparty),
+                Cell::Count(payable.events),
+                Cell::Points(payable.points),
+                Cell::Money(payable.amount),
+                Cell::Count(receivable.events),
+                Cell::Points(receivable.points),
+                Cell::Money(receivable.amount),
+                Cell::Money(receivable.prior_period.minus(payable.prior_period)?),
+                Cell::Money(receivable.amount.minus(payable.amount)?),
+            ]);
+        }
+        let columns = columns([
+            "counterparty",
+            "payable_events",
+            "payable_points",
+            "payable_amount",
+            "receivable_events",
+            "receivable_points",
+            "receivable_amount",
+            "prior_period",
+            "net",
+        ]);
+        Ok(Sheet { name: "statement", columns, rows })
+    }
+
+    /// `files`: the paths of the line's other files, relative to this one.
+    pub fn statement(&self, about: &About<'_>, files: &[String]) -> Result<Vec<u8>, OutOfRange> {
+        let (zh, en) = (about.name_zh(self.line), about.name_en(self.line));
+        let title = format!("{zh} {en} {} · 往来对账单 Statement", about.period);
+        let content = html! {
+            header {
+                p.eyebrow { (about.rulebook.name) " · " (say("往来对账单", "Statement of account")) }
+                h1 { (line_name(about, self.line)) " " (about.period) " " (mark(about)) }
+                (trial_notice(about))
+                (facts(about))
+                (self.figures()?)
+            }
+            main {
+                (self.pairs_section(about)?)
+                (self.payments_section(about, files))
+                (self.liability_section(files)?)
+            }
+            footer {
+                (say("仅列示本业务线自身的往来。", "Shows this line’s own pairs only."))
+                " " (say("规则书", "Rulebook")) " " (about.rulebook.hash)
+            }
+        };
+        Ok(page(&title, &content))
+    }
+
+    fn figures(&self) -> Result<Markup, OutOfRange> {
+        let (payable, receivable) = (self.payable()?, self.receivable()?);
+        let net = receivable.minus(payable)?;
+        let liability = total(self.liability.iter().copied())?;
+        let file = "statement.csv";
+        Ok(html! {
+            dl.figures {
+                (figure(&words("应付总额", "Owes"), file, &amount(payable), &html! {}))
+                (figure(&words("应收总额", "Is owed"), file, &amount(receivable), &html! {}))
+                (figure(&words("净额", "Net"), file, &amount(net), &direction(net)))
+                @if !self.liability.is_empty() {
+                    (figure(
+                        &words("期末合同负债", "Contract liability"),
+                        "liability-roll-forward.csv",
+                        &amount(liability.closing),
+                        &html! { (say("其中流动 ", "of which current ")) (amount(liability.current)) },
+                    ))
+                }
+            }
+        })
+    }
+
+    fn pairs_section(&self, about: &About<'_>) -> Result<Markup, OutOfRange> {
+        let side = |side: &Side| {
+            html! { td.n { (side.events) } td.n { (number(side.points)) } td.n { (amount(side.amount)) } }
+        };
+        let mut rows = Vec::new();
+        for pair in &self.pairs {
+            let net = pair.receivable.amount.minus(pair.payable.amount)?;
+            rows.push(html! {
+                tr {
+                    th scope="row" { (line_name(about, pair.counterparty)) }
+                    (side(&pair.payable))
+                    (side(&pair.receivable))
+                    td.n { strong { (amount(net)) } }
+                }
+            });
+        }
+        let sum = |of: &dyn Fn(&Pair<'_>) -> Side| -> Result<Side, OutOfRange> {
+            let sides: Vec<Side> = self.pairs.iter().map(of).collect();
+            Ok(Side {
+                events: sides.iter().map(|side| side.events).sum(),
+                points: Points::sum(sides.iter().map(|side| side.points))?,
+                amount: Money::sum(sides.iter().map(|side| side.amount))?,
+                prior_period: Money::ZERO,
+            })
+        };
+        let (payable, receivable) = (sum(&|pair| pair.payable)?, sum(&|pair| pair.receivable)?);
+        let heads = html! {
+            th.n scope="col" { (say("笔数", "Events")) }
+            th.n scope="col" { (say("积分", "Points")) }
+            th.n scope="col" { (say("金额", "Amount")) }
+        };
+        let table = html! {
+            table.matrix {
+                thead {
+                    tr {
+                        th rowspan="2" scope="col" { (say("往来业务线", "Counterparty")) }
+                        th.n colspan="3" scope="colgroup" { (say("应付", "Owes")) }
+                        th.n colspan="3" scope="colgroup" { (say("应收", "Is owed")) }
+                        th.n rowspan="2" scope="col" { (say("净额", "Net")) }
+                    }
+                    tr { (heads) (heads) }
+                }
+                tbody { @for row in &rows { (row) } }
+                tfoot {
+                    tr {
+                        th scope="row" { (say("合计", "Total")) }
+                        (side(&payable))
+                        (side(&receivable))
+                        td.n { (amount(receivable.amount.minus(payable.amount)?)) }
+                    }
+                }
+            }
+        };
+        let content = html! {
+            @if self.pairs.is_empty() {
+                p.note { (say("本期与其他业务线没有往来。", "Nothing was owed to or by other lines.")) }
+            } @else {
+                (scroll("pairs", &table))
+            }
+        };
+        Ok(section("pairs", &words("双边往来", "By counterparty"), &["statement.csv"], &content))
+    }
+
+    fn payments_section(&self, about: &About<'_>, files: &[String]) -> Markup {
+        let content = html! {
+            @if self.payments.is_empty() {
+                p.note { (say("本期无需收付款。", "Nothing is to be paid or received.")) }
+            } @else {
+                (payments_table(about, self.payments.iter().copied()))
+            }
+        };
+        section("payments", &words("资金划拨", "Payments"), &present("payments.csv", files), &content)
+    }
+
+    fn liability_section(&self, files: &[String]) -> Result<Markup, OutOfRange> {
+        let lines: Vec<LiabilityLine> = self
+            .liability
+            .iter()
+            .map(|row| LiabilityLine {
+                name: html! { (row.cohort.issued) span.quiet { " → " (row.cohort.expires) } },
+                row: row.row,
+                outstanding: row.outstanding,
+                rate: Some(rate_of(row)),
+            })
+            .collect();
+        let sum = total(self.liability.iter().copied())?;
+        let content = html! {
+            @if lines.is_empty() {
+                p.note { (say("本业务线没有积分合同负债。", "This line has no contract liability for points.")) }
+            } @else {
+                p.note { (say("不含增值税；减少负债的项目以负数列示。", "Net of VAT; what lowers the liability is negative.")) }
+                (waterfall(&sum, "liability")?)
+                h3 #cohorts { (say("按批次（发行月 → 到期日）", "By cohort (issue month → expiry)")) }
+                (liability_table("cohorts", &words("批次", "Cohort"), &lines)?)
+            }
+        };
+        let title = words("合同负债变动", "Contract liability roll-forward");
+        Ok(section("liability", &title, &present("liability-roll-forward.csv", files), &content))
+    }
+}
+
+fn present<'a>(file: &'a str, files: &[String]) -> Vec<&'a str> {
+    if files.iter().any(|present| present == file) { vec![file] } else { Vec::new() }
+}

@@ -1,0 +1,435 @@
+//! The statement of a settlement: `statement.html`.
+
+use super::chart::{Scale, heat};
+use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section};
+use super::parts::{
+    LiabilityLine, facts, figure, liability_table, line_name, mark, payments_table, total, trial_notice, waterfall,
+};
+use crate::about::About;
+use crate::words::{check_words, words};
+use interline_domain::books::Voucher;
+use interline_domain::calendar::Period;
+use interline_domain::id::LineId;
+use interline_domain::money::{Money, OutOfRange, Points};
+use interline_domain::settle::{Bilateral, LiabilityRow, Settlement};
+use maud::{Markup, html};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `files`: the paths of the pack's other files, relative to this one.
+pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Vec<u8>, OutOfRange> {
+    let title = format!("{} {} · 积分结算报表 Points settlement", about.rulebook.name, about.period);
+    let content = html! {
+        header {
+            p.eyebrow { (about.rulebook.name) }
+            h1 { (about.period) " " (say("积分结算报表", "points settlement")) " " (mark(about)) }
+            (trial_notice(about))
+            (facts(about))
+            (figures(settlement)?)
+        }
+        main {
+            (positions(about, settlement))
+            (flows(about, settlement)?)
+            (payments(about, settlement, files)?)
+            (liability(about, settlement)?)
+            (triangle(settlement)?)
+            (forecast(settlement)?)
+            (books(about, settlement, files)?)
+            (checklist(settlement))
+            (all_files(files))
+        }
+        footer {
+            (say("由结算数据直接生成；相同的结算得到完全相同的文件。", "Rendered from the settlement alone: the same settlement gives the same bytes."))
+            " " (say("规则书", "Rulebook")) " " (about.rulebook.hash)
+        }
+    };
+    Ok(page(&title, &content))
+}
+
+fn figures(settlement: &Settlement) -> Result<Markup, OutOfRange> {
+    let liability = total(&settlement.liability)?;
+    let outstanding = Points::sum(settlement.roll_forward.iter().map(|row| row.closing))?;
+    let passed = settlement.checklist.iter().filter(|check| check.pass).count();
+    let all = settlement.checklist.len();
+    let payments = settlement.payments.len();
+    Ok(html! {
+        dl.figures {
+            (figure(&words("业务线间应付总额", "Owed between lines"), "bilateral.csv", &amount(settlement.gross), &html! {}))
+            (figure(
+                &words("轧差后结算额", "Settled net"),
+                "payments.csv",
+                &amount(settlement.settled),
+                &pair(
+                    &format!("{payments} 笔付款，轧差率 {} %", settlement.netting_efficiency()),
+                    &format!("{payments} payments, netting efficiency {} %", settlement.netting_efficiency()),
+                ),
+            ))
+            (figure(
+                &words("期末合同负债", "Contract liability"),
+                "liability-roll-forward.csv",
+                &amount(liability.closing),
+                &html! { (say("其中流动 ", "of which current ")) (amount(liability.current)) },
+            ))
+            (figure(&words("未兑积分", "Points outstanding"), "points-roll-forward.csv", &number(outstanding), &html! {}))
+            (figure(
+                &words("关账检查", "Close checks"),
+                "close-checklist.csv",
+                &html! { (passed) " / " (all) },
+                &if passed == all { say("✓ 全部通过", "✓ all passed") } else { html! { span.fail { (say("✗ 有未通过项", "✗ not all passed")) } } },
+            ))
+        }
+    })
+}
+
+fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
+    let rows = &settlement.positions;
+    let scale = Scale::of(rows.iter().map(|row| row.net.minor()));
+    let table = html! {
+        table.chart {
+            thead {
+                tr {
+                    th scope="col" { (say("业务线", "Line")) }
+                    th.n.wide scope="col" { (say("应付", "Payable")) }
+                    th.n.wide scope="col" { (say("应收", "Receivable")) }
+                    th scope="col" { span.hidden { (say("图示", "Chart")) } }
+                    th.n scope="col" { (say("净额", "Net")) }
+                    th scope="col" { (say("方向", "Direction")) }
+                }
+            }
+            tbody {
+                @for row in rows {
+                    tr {
+                        th scope="row" { a href=(line_statement(&row.line)) { (line_name(about, &row.line)) } }
+                        td.n.wide { (amount(row.gross_payable)) }
+                        td.n.wide { (amount(row.gross_receivable)) }
+                        td.bar { (scale.bar(row.net.minor())) }
+                        td.n { strong { (amount(row.net)) } }
+                        td { (direction(row.net)) }
+                    }
+                }
+            }
+        }
+    };
+    let note = say(
+        "应收减应付；各业务线净额合计为零。点击业务线查看其对账单。",
+        "Receivables less payables; the nets of all lines sum to zero. A line’s name leads to its own statement.",
+    );
+    section("positions", &words("净头寸", "Net positions"), &["positions.csv"], &html! { p.note { (note) } (table) })
+}
+
+fn line_statement(line: &LineId) -> String {
+    format!("lines/{line}/statement.html")
+}
+
+pub fn direction(net: Money) -> Markup {
+    match net.minor() {
+        0 => html! { span.quiet { "–" } },
+        net if net < 0 => say("付款", "pays"),
+        _ => say("收款", "receives"),
+    }
+}
+
+/// Payers by payees; lines without any flow are left out.
+fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
+    let cells: BTreeMap<(&LineId, &LineId), &Bilateral> =
+        settlement.bilateral.iter().map(|row| ((&row.payer, &row.payee), row)).collect();
+    let payers: BTreeSet<&LineId> = cells.keys().map(|(payer, _)| *payer).collect();
+    let payees: BTreeSet<&LineId> = cells.keys().map(|(_, payee)| *payee).collect();
+    let most = settlement.bilateral.iter().map(|row| row.amount.minor().saturating_abs()).max().unwrap_or_default();
+    let sum = |keep: &dyn Fn(&Bilateral) -> bool| {
+        Money::sum(settlement.bilateral.iter().filter(|row| keep(row)).map(|row| row.amount))
+    };
+    let mut rows = Vec::new();
+    for payer in &payers {
+        let total = sum(&|row| row.payer == **payer)?;
+        rows.push(html! {
+            tr {
+                th scope="row" { (line_name(about, payer)) }
+                @for payee in &payees {
+                    @match cells.get(&(*payer, *payee)) {
+                        Some(row) => td class={ "n " (heat(row.amount.minor(), most)) } { (amount(row.amount)) },
+                        None => td.n {},
+                    }
+                }
+                td.n.sum { (amount(total)) }
+            }
+        });
+    }
+    let mut totals = Vec::new();
+    for payee in &payees {
+        totals.push(amount(sum(&|row| row.payee == **payee)?));
+    }
+    let table = html! {
+        table.matrix {
+            thead {
+                tr {
+                    th scope="col" { (say("付款方 \\ 收款方", "Payer \\ payee")) }
+                    @for payee in &payees { th.n scope="col" { (line_name(about, payee)) } }
+                    th.n scope="col" { (say("合计", "Total")) }
+                }
+            }
+            tbody { @for row in &rows { (row) } }
+            tfoot {
+                tr {
+                    th scope="row" { (say("合计", "Total")) }
+                    @for total in &totals { td.n { (total) } }
+                    td.n { (amount(sum(&|_| true)?)) }
+                }
+            }
+        }
+    };
+    let note = say(
+        "横行的业务线应付纵列的业务线；颜色越深金额越大，每级相差一倍。",
+        "The line of a row owes the line of a column. The darker a cell, the larger its amount; each shade is twice the one before.",
+    );
+    let content = html! { p.note { (note) } (scroll("flows", &table)) };
+    Ok(section("flows", &words("往来矩阵", "Flows between lines"), &["bilateral.csv"], &content))
+}
+
+fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Markup, OutOfRange> {
+    let total = Money::sum(settlement.payments.iter().map(|payment| payment.amount))?;
+    let orders = files.iter().find(|file| file.starts_with("erp/pain")).map(String::as_str);
+    let sources: Vec<&str> = ["payments.csv"].into_iter().chain(orders).collect();
+    let content = html! {
+        @if settlement.payments.is_empty() {
+            p.note { (say("本期无需付款。", "Nothing is to be paid.")) }
+        } @else {
+            p.note {
+                (pair(
+                    &format!("{} 笔，合计 ", settlement.payments.len()),
+                    &format!("{} payments of ", settlement.payments.len()),
+                ))
+                (amount(total)) " " (about.rulebook.currency) (say("。", " in all."))
+            }
+            (payments_table(about, settlement.payments.iter().enumerate()))
+        }
+    };
+    Ok(section("payments", &words("资金划拨", "Payments"), &sources, &content))
+}
+
+fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
+    let mut funders: BTreeMap<&LineId, Vec<&LiabilityRow>> = BTreeMap::new();
+    for row in &settlement.liability {
+        funders.entry(&row.cohort.funder).or_default().push(row);
+    }
+    let mut lines = Vec::new();
+    for (funder, rows) in funders {
+        lines.push(LiabilityLine {
+            name: line_name(about, funder),
+            row: total(rows.iter().copied())?,
+            outstanding: Points::sum(rows.iter().map(|row| row.outstanding))?,
+            rate: None,
+        });
+    }
+    let sum = total(&settlement.liability)?;
+    let note = say(
+        "不含增值税。减少负债的项目以负数列示；CSV 文件中为正数，由余额减去。",
+        "Net of VAT. What lowers the liability is negative here; in the CSV file it is positive and subtracted.",
+    );
+    let content = html! {
+        @if lines.is_empty() {
+            p.note { (say("没有合同负债。", "There is no contract liability.")) }
+        } @else {
+            p.note { (note) }
+            (waterfall(&sum, "liability")?)
+            h3 #liability-by-funder { (say("按承担方", "By funder")) }
+            (liability_table("liability-by-funder", &words("承担方", "Funder"), &lines)?)
+        }
+    };
+    let title = words("合同负债变动", "Contract liability roll-forward");
+    Ok(section("liability", &title, &["liability-roll-forward.csv"], &content))
+}
+
+/// The cohorts of one issue month, all funders together.
+#[derive(Default)]
+struct Month {
+    issued: Points,
+    ultimate: Points,
+    /// Cumulative; as long as the shortest of its cohorts.
+    redeemed: Option<Vec<Points>>,
+}
+
+fn triangle(settlement: &Settlement) -> Result<Markup, OutOfRange> {
+    let mut months: BTreeMap<Period, Month> = BTreeMap::new();
+    for row in &settlement.redemption_rates {
+        let month = months.entry(row.cohort.issued).or_default();
+        month.issued.add(row.issued)?;
+        month.ultimate.add(row.expected)?;
+        match &mut month.redeemed {
+            None => month.redeemed = Some(row.redeemed_by_age.clone()),
+            Some(sum) => {
+                sum.truncate(row.redeemed_by_age.len());
+                sum.iter_mut().zip(&row.redeemed_by_age).try_for_each(|(sum, points)| sum.add(*points))?;
+            }
+        }
+    }
+    let redeemed = |month: &Month| month.redeemed.clone().unwrap_or_default();
+    let ages = months.values().map(|month| redeemed(month).len()).max().unwrap_or_default();
+    let table = html! {
+        table.matrix {
+            thead {
+                tr {
+                    th scope="col" { (say("发行月 \\ 账龄(月)", "Issued \\ age in months")) }
+                    th.n scope="col" { (say("发行积分", "Points issued")) }
+                    @for age in 0..ages { th.n scope="col" { (age) } }
+                    th.n scope="col" { (say("预计最终", "Expected in the end")) }
+                }
+            }
+            tbody {
+                @for (period, month) in &months {
+                    @let redeemed = redeemed(month);
+                    tr {
+                        th scope="row" { (period) }
+                        td.n { (number(month.issued)) }
+                        @for age in 0..ages {
+                            @match redeemed.get(age) {
+                                Some(points) => td class={ "n " (heat(points.get(), month.issued.get())) } {
+                                    (percent(points.get(), month.issued.get()))
+                                },
+                                None => td.n {},
+                            }
+                        }
+                        td.n.sum { (percent(month.ultimate.get(), month.issued.get())) }
+                    }
+                }
+            }
+        }
+    };
+    let note = say(
+        "各发行月积分截至各账龄月末的累计兑换率，全部承担方合计；最右列为预计最终兑换率 (URR)。",
+        "Points redeemed by the end of each age, as a part of those issued; all funders together. On the right, the ultimate redemption rate (URR) expected now.",
+    );
+    let content = html! {
+        @if months.is_empty() {
+            p.note { (say("没有积分批次。", "There are no cohorts.")) }
+        } @else {
+            p.note { (note) }
+            (scroll("redemption", &table))
+        }
+    };
+    Ok(section("redemption", &words("兑换三角", "Redemption triangle"), &["redemption-rates.csv"], &content))
+}
+
+fn forecast(settlement: &Settlement) -> Result<Markup, OutOfRange> {
+    let mut months: BTreeMap<Period, (Points, Money)> = BTreeMap::new();
+    for row in &settlement.expiry_forecast {
+        let (points, value) = months.entry(row.month).or_default();
+        points.add(row.points)?;
+        value.add(row.value)?;
+    }
+    let scale = Scale::of(months.values().map(|(points, _)| points.get()));
+    let content = html! {
+        @if months.is_empty() {
+            p.note { (say("未来十二个月内没有积分过期。", "No points expire within the next twelve months.")) }
+        } @else {
+            p.note { (say("如无进一步兑换，未来十二个月各月末过期的积分。", "Points that expire at each month’s end within twelve months if no more of them are redeemed.")) }
+            table.chart.keep {
+                thead {
+                    tr {
+                        th scope="col" { (say("月份", "Month")) }
+                        th scope="col" { span.hidden { (say("图示", "Chart")) } }
+                        th.n scope="col" { (say("积分", "Points")) }
+                        th.n scope="col" { (say("面值", "Face value")) }
+                    }
+                }
+                tbody {
+                    @for (month, (points, value)) in &months {
+                        tr {
+                            th scope="row" { (month) }
+                            td.bar { (scale.bar(points.get())) }
+                            td.n { (number(*points)) }
+                            td.n { (amount(*value)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(section("expiry", &words("过期预告", "Expiry forecast"), &["expiry-forecast.csv"], &content))
+}
+
+/// Vouchers by legal entity, with the files for its accounting program.
+fn books(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Markup, OutOfRange> {
+    let mut entities: BTreeMap<&LineId, Vec<&Voucher>> = BTreeMap::new();
+    for voucher in &settlement.vouchers {
+        entities.entry(&voucher.entity).or_default().push(voucher);
+    }
+    let mut rows = Vec::new();
+    for (entity, vouchers) in entities {
+        let lines = || vouchers.iter().flat_map(|voucher| &voucher.lines);
+        let (debit, credit) = (Money::sum(lines().map(|line| line.debit))?, Money::sum(lines().map(|line| line.credit))?);
+        let name = about.rulebook.line(entity).map_or(entity.as_str(), |line| &line.entity);
+        let file = |program: &str| {
+            let start = format!("erp/{program}-{entity}.");
+            files.iter().find(|file| file.starts_with(&start))
+        };
+        rows.push(html! {
+            tr {
+                th scope="row" { (name) }
+                td.n { (grouped(vouchers.len() as u64)) }
+                td.n { (amount(debit)) }
+                td.n { (amount(credit)) }
+                td.wide {
+                    @if let Some(file) = file("kingdee") { a href=(file) { (say("金蝶 KIS", "Kingdee KIS")) } }
+                    @if let Some(file) = file("yonyou-u8") { " · " a href=(file) { (say("用友 U8", "Yonyou U8")) } }
+                }
+            }
+        });
+    }
+    let content = html! {
+        @if rows.is_empty() {
+            p.note { (say("没有凭证。", "There are no vouchers.")) }
+        } @else {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { (say("记账主体", "Legal entity")) }
+                        th.n scope="col" { (say("凭证数", "Vouchers")) }
+                        th.n scope="col" { (say("借方合计", "Debit")) }
+                        th.n scope="col" { (say("贷方合计", "Credit")) }
+                        th.wide scope="col" { (say("导入文件", "For import")) }
+                    }
+                }
+                tbody { @for row in &rows { (row) } }
+            }
+        }
+    };
+    Ok(section("books", &words("会计凭证", "Vouchers"), &["vouchers.csv"], &content))
+}
+
+fn checklist(settlement: &Settlement) -> Markup {
+    let table = html! {
+        table {
+            thead {
+                tr {
+                    th scope="col" { (say("检查项", "Check")) }
+                    th.n.wide scope="col" { (say("预期", "Expected")) }
+                    th.n.wide scope="col" { (say("实际", "Actual")) }
+                    th scope="col" { (say("结果", "Result")) }
+                }
+            }
+            tbody {
+                @for check in &settlement.checklist {
+                    tr {
+                        th scope="row" { (both(&check_words(&check.check))) }
+                        td.n.wide { (check.expected) }
+                        td.n.wide { (check.actual) }
+                        td {
+                            @if check.pass { span.pass { "✓ " (say("通过", "pass")) } }
+                            @else { span.fail { "✗ " (say("未通过", "FAIL")) } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    section("checks", &words("关账检查表", "Close checklist"), &["close-checklist.csv"], &table)
+}
+
+fn all_files(files: &[String]) -> Markup {
+    let list = html! {
+        ul.files {
+            @for file in files { li { (links(&[file])) } }
+        }
+    };
+    section("files", &words("全部文件", "All files"), &[], &list)
+}

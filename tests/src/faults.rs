@@ -1,0 +1,127 @@
+//! A DynamoDB that fails in the ways of the real one: transactions in each
+//! other's way, throttling, errors of the service, and replies that get lost.
+
+use crate::programme::Programme;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, RuntimeComponents};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use interline::world::TABLE;
+use interline_embedded::Embedded;
+use interline_ledger::Ledger;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What happens to a request instead of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The whole transaction is cancelled: another one has its first item.
+    Conflict,
+    /// The whole transaction is cancelled: a partition is too busy.
+    Throttled,
+    /// The request is refused before it is looked at.
+    Refused(&'static str),
+    /// The request is carried out and the answer never comes.
+    LostReply,
+}
+
+/// Faults for the next transactions, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Mutex<VecDeque<Fault>>>);
+
+impl Faults {
+    pub fn next(&self, faults: &[Fault]) {
+        self.0.lock().unwrap().extend(faults);
+    }
+
+    pub fn left(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+/// The programme's ledger over such a DynamoDB. The SDK tries each request
+/// three times, as elsewhere.
+pub fn ledger(programme: &Programme) -> (Ledger, Faults) {
+    let faults = Faults::default();
+    let good = aws_smithy_http_client::Builder::new().build_http();
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(Faulty { good, faults: faults.clone() })
+        .endpoint_url(programme.embedded().dynamodb_endpoint())
+        .region(Region::new("local"))
+        .credentials_provider(Embedded::sdk_credentials())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(3)
+                .with_initial_backoff(Duration::from_millis(1))
+                .with_max_backoff(Duration::from_millis(1)),
+        )
+        .build();
+    (Ledger::new(Client::from_conf(config), TABLE), faults)
+}
+
+#[derive(Debug)]
+struct Faulty {
+    good: SharedHttpClient,
+    faults: Faults,
+}
+
+impl HttpClient for Faulty {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let good = self.good.http_connector(settings, components);
+        SharedHttpConnector::new(FaultyConnector { good, faults: self.faults.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct FaultyConnector {
+    good: SharedHttpConnector,
+    faults: Faults,
+}
+
+impl HttpConnector for FaultyConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_transaction =
+            request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"));
+        let fault = if is_transaction { self.faults.0.lock().unwrap().pop_front() } else { None };
+        let body: Value = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let writes = body["TransactItems"].as_array().map_or(0, Vec::len);
+        match fault {
+            None => self.good.call(request),
+            Some(Fault::Conflict) => cancelled(writes, "TransactionConflict"),
+            Some(Fault::Throttled) => cancelled(writes, "ThrottlingError"),
+            Some(Fault::Refused(code)) => answer(json!({ "__type": code, "message": "injected" })),
+            Some(Fault::LostReply) => {
+                let carried_out = self.good.call(request);
+                HttpConnectorFuture::new(async move {
+                    carried_out.await?;
+                    Err(ConnectorError::io("the connection was closed".into()))
+                })
+            }
+        }
+    }
+}
+
+/// One write is the reason; the others were fine.
+fn cancelled(writes: usize, code: &str) -> HttpConnectorFuture {
+    let reasons: Vec<Value> =
+        (0..writes).map(|at| json!({ "Code": if at == 0 { code } else { "None" } })).collect();
+    answer(json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled",
+        "CancellationReasons": reasons,
+    }))
+}
+
+fn answer(body: Value) -> HttpConnectorFuture {
+    let status = StatusCode::try_from(400).unwrap();
+    let response = HttpResponse::new(status, body.to_string().into());
+    HttpConnectorFuture::ready(Ok(response))
+}
