@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use interline::month_end;
 use interline::world::{INBOX_BUCKET, TABLE, World};
+use interline_cutoff::Close;
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Command;
@@ -120,7 +121,8 @@ impl Programme {
 
     pub async fn close_as(&self, period: &str, kind: RunKind, rulebook: Option<String>) -> Result<Done, Failure> {
         let period = Period::parse(period).unwrap();
-        month_end::close(self.app(), period, kind, rulebook, &|_| {}).await
+        let close = Close { period: Some(period), kind, rulebook, run: None };
+        month_end::close(self.app(), close, &|_| {}).await
     }
 
     /// Closes a period and reads what the run left.

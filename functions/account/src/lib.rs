@@ -5,6 +5,7 @@ use interline_domain::entry::EntryKind;
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::lot::Expiry;
 use interline_domain::money::{Money, Points};
+use interline_domain::plan::Refusal;
 use interline_domain::quote::{Wish, quote};
 use interline_lambda::http::{Call, Reply, cursor, respond};
 use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};
@@ -93,7 +94,9 @@ async fn statement(app: &App, call: &Call, member: &MemberId) -> Result<Reply, P
         }
     };
     let filter = StatementFilter { line: call.line()?, kind };
-    let list = format!("members/{member}");
+    let word = |name: Option<&str>| name.unwrap_or_default().to_owned();
+    let (line, kind) = (word(filter.line.as_ref().map(LineId::as_str)), word(kind.map(EntryKind::word)));
+    let list = format!("members/{member}/{line}/{kind}");
     let after: Option<StatementPosition> = call.cursor(&list)?;
     let (entries, next) = app.ledger.member_entries(member, &filter, after, call.limit()?).await?;
     page(app, &entries, cursor(&list, next)).await
@@ -153,7 +156,7 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
     let rulebook = &published.rulebook;
     let day = rulebook.day(app.now());
     let account = app.ledger.account(&member).await?;
-    let quote = quote(rulebook, &account, &line, bill, wish, day).map_err(|refusal| Problem::from(&refusal))?;
+    let quote = quote(rulebook, &account, &line, bill, wish, day).map_err(|refusal| refused(&refusal))?;
     let reason = quote
         .reason
         .map(|reason| json!({ "code": reason.code(), "field": reason.field(), "detail": reason.to_string() }));
@@ -162,4 +165,12 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
         "points": quote.points, "value": money(quote.value), "most": quote.most, "minimum": quote.minimum,
         "step": quote.step, "cap": quote.cap, "value_per_point": quote.rate, "reason": reason,
     })))
+}
+
+/// The ledger calls the bill of a redemption its amount, as files do.
+fn refused(refusal: &Refusal) -> Problem {
+    match refusal {
+        Refusal::BillMissing(_) => Problem { field: Some("bill".to_owned()), ..Problem::from(refusal) },
+        other => Problem::from(other),
+    }
 }

@@ -21,6 +21,8 @@ use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 /// How long a link to a report works.
@@ -56,7 +58,14 @@ async fn answer(app: &App, starter: &Starter, call: &Call) -> Result<Reply, Prob
 /// current: one a month, so the list is short for decades.
 async fn periods(app: &App, call: &Call) -> Result<Reply, Problem> {
     call.only(&[])?;
-    let periods: Vec<Value> = app.ledger.periods().await?.iter().map(summary).collect();
+    let published = app.rulebook().await?;
+    let (first, current) = (published.rulebook.first_period, published.rulebook.period(app.now()));
+    let mut states: BTreeMap<Period, PeriodState> =
+        app.ledger.periods().await?.into_iter().map(|state| (state.period, state)).collect();
+    for period in iter::successors(Some(first), |period| Some(period.next())).take_while(|period| *period <= current) {
+        states.entry(period).or_insert_with(|| PeriodState::open(period));
+    }
+    let periods: Vec<Value> = states.values().map(summary).collect();
     Ok(Reply::ok(json!({ "periods": periods })))
 }
 
@@ -148,8 +157,16 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         Some(run) => run.rulebook.clone(),
         None => rulebook.hash.clone(),
     };
-    app.ledger.start_run(period, &run, now).await?;
-    starter(Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()) }).await?;
+    app.ledger.start_run(period, &run, now).await.map_err(|error| match error {
+        LedgerError::PeriodChanged(_) => Problem::new(CLOSE_UNDER_WAY, "another run was started at the same time"),
+        other => other.into(),
+    })?;
+    let close = Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()) };
+    if let Err(failure) = starter(close).await {
+        // Otherwise the period would seem busy until the attempt is stale.
+        app.ledger.fail_run(period, &run, "the run could not be started").await?;
+        return Err(failure.into());
+    }
     let location = format!("/v1/periods/{period}");
     Ok(Reply::status(202, json!({ "period": period, "kind": kind, "run": run })).with("location", location))
 }

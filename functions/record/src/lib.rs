@@ -10,7 +10,7 @@ use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::moment::parse_occurred_at;
 use interline_domain::money::{Money, Points};
 use interline_domain::plan::Refusal;
-use interline_lambda::http::{Call, Reply, respond};
+use interline_lambda::http::{Call, Object, Reply, respond};
 use interline_lambda::problem::Problem;
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, wire};
@@ -42,7 +42,7 @@ struct RedemptionBody {
 struct ReversalBody {
     member: String,
     occurred_at: String,
-    reverses: Reverses,
+    reverses: Object<Reverses>,
     /// Of an accrual; without it all that is left.
     amount: Option<String>,
     /// Of a redemption; without it all that is left.
@@ -73,7 +73,7 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
     let (recorded, replayed) = match answers.into_iter().next() {
         Some(Answer::Accepted(recorded)) => (recorded, false),
         Some(Answer::Replayed(recorded)) => (recorded, true),
-        Some(Answer::Rejected(rejection)) => return Err(Problem::from(&rejection)),
+        Some(Answer::Rejected(rejection)) => return Err(as_sent(*kind, Problem::from(&rejection))),
         None => return Err(Problem::from(&Refusal::OutOfRange)),
     };
     let body = wire::entry(rulebook, &recorded)?;
@@ -81,6 +81,15 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
         false => Reply::status(201, body),
         true => Reply::ok(body).with("idempotent-replayed", "true"),
     })
+}
+
+/// The ledger calls the bill of a redemption its amount, as files do.
+fn as_sent(kind: EntryKind, mut problem: Problem) -> Problem {
+    if kind == EntryKind::Redemption && problem.field.as_deref() == Some("amount") {
+        problem.field = Some("bill".to_owned());
+        problem.detail = problem.detail.replace("another amount", "another bill");
+    }
+    problem
 }
 
 fn command(call: &Call, line: &LineId, kind: EntryKind, reference: &Reference) -> Result<Command, Problem> {
@@ -96,10 +105,11 @@ fn command(call: &Call, line: &LineId, kind: EntryKind, reference: &Reference) -
         }
         EntryKind::Reversal => {
             let body: ReversalBody = call.json()?;
-            let unknown = || Problem::invalid("reverses.kind", "must be accrual or redemption");
+            let Object(reverses) = body.reverses;
+            let unknown = || Problem::invalid("reverses.kind", "must be accrual, redemption or adjustment");
             let action = Action::Reverse {
-                kind: EntryKind::from_word(&body.reverses.kind).ok_or_else(unknown)?,
-                reference: Reference::parse(&body.reverses.reference)
+                kind: EntryKind::from_word(&reverses.kind).ok_or_else(unknown)?,
+                reference: Reference::parse(&reverses.reference)
                     .map_err(|error| Problem::invalid("reverses.reference", error))?,
                 amount: body.amount.map(|amount| money("amount", &amount)).transpose()?,
                 points: body.points.map(points).transpose()?,

@@ -55,6 +55,14 @@ pub enum Command {
         /// Copy the files into this folder
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        /// Open the statement in a browser
+        #[arg(long)]
+        open: bool,
+    },
+    /// Show the contract liability of a month's newest run
+    Liability {
+        #[arg(value_parser = period)]
+        period: Period,
     },
     /// Recompute a closed month from the ledger and compare every byte
     Verify {

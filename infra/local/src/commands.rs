@@ -3,6 +3,7 @@
 mod close;
 mod demo;
 mod import;
+mod liability;
 mod member;
 mod reports;
 mod rulebook;
@@ -12,6 +13,7 @@ mod verify;
 pub use close::close;
 pub use demo::demo;
 pub use import::import;
+pub use liability::liability;
 pub use member::member;
 pub use reports::reports;
 pub use rulebook::rulebook;

@@ -49,7 +49,11 @@ impl Gateway {
     }
 
     /// Serves until `stop`, then lets requests and closes under way finish.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
         let gateway = Arc::new(self);
         let router = Router::new().fallback(handle).with_state(gateway.clone());
         axum::serve(listener, router).with_graceful_shutdown(stop).await?;
@@ -130,11 +134,15 @@ impl Gateway {
         body: &Bytes,
     ) -> Value {
         let now = self.app.now();
-        // The token stays at the gateway, as a signature would.
+        // The token stays at the gateway, as a signature would. The host is the
+        // API's own, whatever the caller wrote.
         let headers: Map<String, Value> = headers
-            .iter()
-            .filter(|(name, _)| *name != header::AUTHORIZATION)
-            .filter_map(|(name, value)| Some((name.to_string(), json!(value.to_str().ok()?))))
+            .keys()
+            .filter(|name| !matches!(**name, header::AUTHORIZATION | header::HOST))
+            .map(|name| {
+                let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+                (name.to_string(), json!(values.join(",")))
+            })
             .collect();
         let parameters: Map<String, Value> = query
             .split('&')

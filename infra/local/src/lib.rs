@@ -73,7 +73,10 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Demo => commands::demo(&world, output).await,
         Command::Import { files, strict } => commands::import(&world, arguments, files, *strict, output).await,
         Command::Close { period, trial } => commands::close(&world, arguments, *period, *trial, output).await,
-        Command::Reports { period, out } => commands::reports(&world, *period, out.as_deref(), output).await,
+        Command::Reports { period, out, open } => {
+            commands::reports(&world, *period, out.as_deref(), *open, output).await
+        }
+        Command::Liability { period } => commands::liability(&world, *period, output).await,
         Command::Verify { period } => commands::verify(&world, *period, output).await,
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,

@@ -7,11 +7,17 @@ use std::error::Error;
 
 pub struct Output {
     json: bool,
+    document: bool,
 }
 
 impl Output {
     pub fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, document: json }
+    }
+
+    /// Prints what this one does, but no document of its own.
+    pub fn text_only(&self) -> Self {
+        Self { json: self.json, document: false }
     }
 
     pub fn is_json(&self) -> bool {
@@ -27,7 +33,7 @@ impl Output {
 
     /// The document; nothing when text was asked for.
     pub fn document(&self, value: &Value) {
-        if self.json {
+        if self.document {
             println!("{value:#}");
         }
     }

@@ -53,32 +53,29 @@ pub fn quote(
     let balance = account.balance(day)?;
     let cap = redemption_cap(rule, account, line, bill, day)?;
     let stepped = |points: Points| points.minus(Points::new(points.get() % rule.step.get()));
-    let limit = cap.as_ref().map_or(balance, |(cap, _)| balance.min(*cap));
-    let most = stepped(limit)?;
-    let most = if most < rule.minimum { Points::ZERO } else { most };
+    // The fewest points that a redemption may have.
+    let least = rule.minimum.max(Points::new(1));
+    let least = least.plus(rule.step)?.minus(Points::new(1))?;
+    let least = stepped(least)?;
+    let most = stepped(cap.as_ref().map_or(balance, |(cap, _)| balance.min(*cap)))?;
+    let most = if most < least { Points::ZERO } else { most };
     let wished = match wish {
         Wish::Points(points) => points,
         Wish::Value(value) => stepped(points_for(value, rule.value)?)?,
         Wish::Most => most,
     };
-    let reason = if wished > limit {
-        match &cap {
-            Some((cap, refusal)) if wished > *cap => Some(refusal.clone()),
-            _ => Some(Refusal::InsufficientPoints { available: balance, requested: wished }),
+    // In the order in which a redemption is checked.
+    let reason = match &cap {
+        Some((cap, refusal)) if wished > *cap => Some(refusal.clone()),
+        _ if wished.get() % rule.step.get() != 0 => Some(Refusal::OffStep(rule.step)),
+        // Nothing at all is possible: say which limit stands in the way.
+        Some((cap, refusal)) if wish == Wish::Most && *cap < least => Some(refusal.clone()),
+        _ if wish == Wish::Most && most < least => {
+            Some(Refusal::InsufficientPoints { available: balance, requested: least })
         }
-    } else if wished.get() % rule.step.get() != 0 {
-        Some(Refusal::OffStep(rule.step))
-    } else if wished < rule.minimum {
-        // Nothing at all was possible: say which limit stood in the way.
-        match &cap {
-            Some((cap, refusal)) if wish == Wish::Most && *cap < rule.minimum => Some(refusal.clone()),
-            _ if wish == Wish::Most => {
-                Some(Refusal::InsufficientPoints { available: balance, requested: rule.minimum })
-            }
-            _ => Some(Refusal::BelowMinimum(rule.minimum)),
-        }
-    } else {
-        None
+        _ if wished < least => Some(Refusal::BelowMinimum(least)),
+        _ if wished > balance => Some(Refusal::InsufficientPoints { available: balance, requested: wished }),
+        _ => None,
     };
     let points = if reason.is_none() { wished } else { Points::ZERO };
     Ok(Quote {

@@ -12,9 +12,12 @@ use interline_reports::manifest::sha256;
 use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt, Response};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Instant;
 
 /// The largest body that is read.
@@ -24,6 +27,9 @@ pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
 /// Characters of a cursor.
 const CURSOR_MAX: usize = 1_024;
+/// Hex digits at the end of a cursor by which a damaged one is told. They keep
+/// no secret: a position opens nothing but the list that it is sent with.
+const CURSOR_CHECK: usize = 16;
 
 /// A request that was found a route and may be carried out.
 pub struct Call {
@@ -72,7 +78,8 @@ where
     let if_none_match = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let caller = caller(app, &request);
-    let route = Route::find(&method, request.uri().path());
+    // The path as it was sent: the one of the URI has its dot segments resolved.
+    let route = Route::find(&method, request.raw_http_path());
     let name = route.as_ref().map_or("none", Route::name);
     let who = caller.as_ref().map_or_else(|| "nobody".to_owned(), Caller::to_string);
     let outcome = match admitted(function, route, caller, request) {
@@ -128,13 +135,20 @@ fn admitted(
 }
 
 impl Call {
-    /// The body as JSON; unknown fields are refused.
+    /// The body as a JSON object; unknown fields are refused.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
             let detail = error.inner().to_string();
-            if path == "." { Problem::new(INVALID_JSON, detail) } else { Problem::field(INVALID_JSON, path, detail) }
+            // A missing field has no path of its own.
+            let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            match (path.as_str(), missing) {
+                (".", None) => Problem::new(INVALID_JSON, detail),
+                (".", Some(field)) => Problem::field(INVALID_JSON, field, detail.clone()),
+                (path, Some(field)) => Problem::field(INVALID_JSON, format!("{path}.{field}"), detail.clone()),
+                (path, None) => Problem::field(INVALID_JSON, path, detail),
+            }
         })?;
         deserializer.end().map_err(|error| Problem::new(INVALID_JSON, error.to_string()))?;
         Ok(value)
@@ -187,15 +201,48 @@ impl Call {
             return Err(invalid());
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-        let (of, position): (String, T) = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        let (json, check) = bytes.split_last_chunk::<CURSOR_CHECK>().ok_or_else(invalid)?;
+        if sha256(json)[..CURSOR_CHECK].as_bytes() != check {
+            return Err(invalid());
+        }
+        let (of, position): (String, T) = serde_json::from_slice(json).map_err(|_| invalid())?;
         if of == list { Ok(Some(position)) } else { Err(invalid()) }
+    }
+}
+
+/// A value that is written as a JSON object. Serde alone would also take an
+/// array of a struct's fields in their order.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Object)
     }
 }
 
 /// Hides a position in a list from callers, who need not know what it is.
 pub fn cursor<T: Serialize>(list: &str, position: Option<T>) -> Value {
     match position.map(|position| serde_json::to_vec(&(list, position))) {
-        Some(Ok(bytes)) => json!(URL_SAFE_NO_PAD.encode(bytes)),
+        Some(Ok(mut bytes)) => {
+            let check = sha256(&bytes);
+            bytes.extend_from_slice(&check.as_bytes()[..CURSOR_CHECK]);
+            json!(URL_SAFE_NO_PAD.encode(bytes))
+        }
         Some(Err(_)) | None => Value::Null,
     }
 }

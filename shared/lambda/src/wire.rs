@@ -3,9 +3,10 @@
 use crate::problem::Problem;
 use chrono::SecondsFormat;
 use interline_domain::account::Repayment;
-use interline_domain::entry::{Entry, Outcome};
+use interline_domain::entry::{Action, Entry, Outcome};
 use interline_domain::lot::Slice;
 use interline_domain::money::Money;
+use interline_domain::plan::from_the_end;
 use interline_domain::rate::{RatedSlice, rate};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::Recorded;
@@ -30,18 +31,19 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
     if entry.is_late() {
         json["origin_period"] = json!(entry.home);
     }
-    if let Some(amount) = command.amount() {
-        json["amount"] = money(amount);
+    // Under the names by which they were sent.
+    match &command.action {
+        Action::Accrue { amount } => json["amount"] = money(*amount),
+        Action::Redeem { bill: Some(bill), .. } => json["bill"] = money(*bill),
+        Action::Reverse { kind, reference, .. } => json["reverses"] = json!({ "kind": kind, "reference": reference }),
+        Action::Redeem { bill: None, .. } | Action::Grant { .. } => {}
     }
-    if let Some(reverses) = command.reverses() {
-        json["reverses"] = json!(reverses);
-    }
-    details(&mut json, entry);
+    details(&mut json, entry)?;
     json["indicative_settlement"] = settlement(rulebook, entry)?;
     Ok(json)
 }
 
-fn details(json: &mut Value, entry: &Entry) {
+fn details(json: &mut Value, entry: &Entry) -> Result<(), Problem> {
     match &entry.outcome {
         Outcome::Issued { slices: issued, repaid } => {
             json["slices"] = slices(issued);
@@ -51,7 +53,8 @@ fn details(json: &mut Value, entry: &Entry) {
             json["slices"] = slices(spent);
             json["value"] = money(*value);
         }
-        Outcome::Returned { value, repaid, .. } => {
+        Outcome::Returned { original, before, points, value, repaid } => {
+            json["slices"] = slices(&from_the_end(&original.slices, *before, *points)?);
             json["value"] = money(*value);
             json["debts_repaid"] = repayments(repaid);
         }
@@ -61,6 +64,7 @@ fn details(json: &mut Value, entry: &Entry) {
             json["debts_incurred"] = slices(owed);
         }
     }
+    Ok(())
 }
 
 fn settlement(rulebook: &Rulebook, entry: &Entry) -> Result<Value, Problem> {

@@ -75,7 +75,8 @@ pub struct Run {
 }
 
 impl PeriodState {
-    fn open(period: Period) -> Self {
+    /// A period that nothing was done with yet.
+    pub fn open(period: Period) -> Self {
         Self { period, status: Status::Open, sealed_at: None, attempt: None, trial: None, final_run: None }
     }
 

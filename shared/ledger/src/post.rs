@@ -156,6 +156,8 @@ struct Draft {
     account: Account,
     changed: bool,
     planned: BTreeMap<String, Recorded>,
+    /// Refusals to be remembered: the file's answer to that reference from here on.
+    refused: BTreeMap<String, RememberedRefusal>,
     reversed: BTreeMap<Key, Reversed>,
     writes: Vec<Write>,
     /// For each write, the sort key in the home that it claims.
@@ -172,12 +174,12 @@ impl Batch<'_> {
             }
             match self.table.transact(&draft.writes).await {
                 Ok(()) => return Ok(draft.answers),
-                Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => self.pause(attempt).await,
+                Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => self.pause(attempt, &commands[0]).await,
                 Err(TransactError::Ledger(error)) => return Err(error),
                 Err(TransactError::Cancelled(outcomes)) => {
                     let contended = self.learn(&draft, outcomes).await?;
                     if contended {
-                        self.pause(attempt).await;
+                        self.pause(attempt, &commands[0]).await;
                     }
                 }
             }
@@ -186,11 +188,12 @@ impl Batch<'_> {
     }
 
     /// Spreads writers of one account: longer with every attempt, and different
-    /// from member to member and call to call.
-    async fn pause(&self, attempt: u32) {
+    /// from event to event and call to call.
+    async fn pause(&self, attempt: u32, first: &Command) {
         let longest = (4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS);
-        let spread = u64::from(self.now.timestamp_subsec_nanos()).rotate_left(attempt) ^ std::process::id() as u64;
-        let spread = spread.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let call = u64::from(self.now.timestamp_subsec_nanos()) ^ u64::from(std::process::id());
+        let event = reference_hash(&first.line, first.kind(), &first.reference);
+        let spread = (call ^ event).rotate_left(attempt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         tokio::time::sleep(Duration::from_millis(longest / 2 + spread % (longest / 2 + 1))).await;
     }
 
@@ -246,6 +249,7 @@ impl Batch<'_> {
             account,
             changed: false,
             planned: BTreeMap::new(),
+            refused: BTreeMap::new(),
             reversed: BTreeMap::new(),
             writes: Vec::new(),
             claims: Vec::new(),
@@ -284,31 +288,39 @@ impl Batch<'_> {
         if let Some(recorded) = draft.planned.get(&home.sk) {
             return Ok(repeated(command, recorded));
         }
+        if let Some(before) = draft.refused.get(&home.sk) {
+            return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
+        }
         let hash = reference_hash(&command.line, command.kind(), &command.reference);
         let remembered = draft.account.remembers(hash);
         if remembered && !self.known.contains_key(&home.sk) {
             self.look_up(&home.sk).await?;
         }
-        let refusals = match self.known.get(&home.sk) {
-            Some(Some(Found::Entry(recorded))) => return Ok(repeated(command, recorded)),
-            Some(Some(Found::Stub { booked })) => {
-                let key = keys::late(*booked, self.shard, command, self.home);
-                return Ok(repeated(command, &self.table.recorded(&key).await?));
+        let (refusals, planned, tracker) = loop {
+            let refusals = match self.known.get(&home.sk) {
+                Some(Some(Found::Entry(recorded))) => return Ok(repeated(command, recorded)),
+                Some(Some(Found::Stub { booked })) => {
+                    let key = keys::late(*booked, self.shard, command, self.home);
+                    return Ok(repeated(command, &self.table.recorded(&key).await?));
+                }
+                Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
+                Some(None) | None => None,
+            };
+            if let (Some(refusals), Source::File { digest }) = (&refusals, self.source)
+                && let Some(before) = refusals.get(digest)
+            {
+                return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
             }
-            Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
-            Some(None) | None => None,
-        };
-        if let (Some(refusals), Source::File { digest }) = (&refusals, self.source)
-            && let Some(before) = refusals.get(digest)
-        {
-            return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
-        }
-        let (planned, tracker) = match remembered {
-            true => (Err(Rejection::ReferenceConflict), None),
-            false => {
-                let (planned, tracker) = self.plan(draft, command).await?;
-                (planned.map_err(Rejection::Refused), tracker)
+            if remembered {
+                break (refusals, Err(Rejection::ReferenceConflict), None);
             }
+            let (planned, tracker) = self.plan(draft, command).await?;
+            // What was accepted long ago is not refused for what happened since.
+            if planned.is_err() && !self.known.contains_key(&home.sk) {
+                self.look_up(&home.sk).await?;
+                continue;
+            }
+            break (refusals, planned.map_err(Rejection::Refused), tracker);
         };
         // What is put under the event's key must replace just what was found there.
         let condition = match &refusals {
@@ -343,6 +355,7 @@ impl Batch<'_> {
                     let mut refusals = refusals.unwrap_or_default();
                     refusals.insert(digest.to_owned(), rejection.remembered());
                     let item = items::refusal_item(&home, &refusals);
+                    draft.refused.insert(home.sk.clone(), rejection.remembered());
                     draft.write(Write::Put { item, condition }, Some(home.sk));
                 }
                 Ok(Answer::Rejected(rejection))

@@ -88,9 +88,9 @@ impl Ledger {
                 ])
             });
             let (items, more) = self.table.statement_page(member.as_str(), start, limit).await?;
-            for item in items {
-                position = Some(StatementPosition::of(&item)?);
-                let recorded = items::recorded(&item)?;
+            for (at, item) in items.iter().enumerate() {
+                position = Some(StatementPosition::of(item)?);
+                let recorded = items::recorded(item)?;
                 let command = &recorded.entry.command;
                 let shown = filter.line.as_ref().is_none_or(|line| *line == command.line)
                     && filter.kind.is_none_or(|kind| kind == command.kind());
@@ -98,7 +98,8 @@ impl Ledger {
                     entries.push(recorded);
                 }
                 if entries.len() == limit {
-                    return Ok((entries, position));
+                    let is_last = !more && at + 1 == items.len();
+                    return Ok((entries, position.filter(|_| !is_last)));
                 }
             }
             if !more {

@@ -9,6 +9,7 @@ pub mod error;
 mod html;
 pub mod manifest;
 pub mod pack;
+pub mod rows;
 pub mod settlement;
 pub mod sheet;
 mod words;

@@ -9,7 +9,13 @@ use interline_reports::pack::{MANIFEST, key};
 use serde_json::json;
 use std::path::Path;
 
-pub async fn reports(world: &World, period: Period, out: Option<&Path>, output: &Output) -> Result<bool, CliError> {
+pub async fn reports(
+    world: &World,
+    period: Period,
+    out: Option<&Path>,
+    open: bool,
+    output: &Output,
+) -> Result<bool, CliError> {
     let (kind, run) = newest(world, period).await?;
     let (manifest, bytes) = manifest(world, period, &run).await?;
     output.line(format!(
@@ -41,6 +47,9 @@ pub async fn reports(world: &World, period: Period, out: Option<&Path>, output: 
         let others = manifest.files.len() - rows.len();
         output.line(format!("  and {others} detail parts and tallies; copy all with --out DIR"));
     }
+    if open {
+        show(world, period, &run)?;
+    }
     output.document(&json!({
         "period": period, "kind": kind, "run": run.id, "manifest": run.manifest, "files": manifest.files,
         "out": out.map(|out| out.display().to_string()),
@@ -48,8 +57,22 @@ pub async fn reports(world: &World, period: Period, out: Option<&Path>, output: 
     Ok(true)
 }
 
+/// Opens the statement in the desktop's browser.
+fn show(world: &World, period: Period, run: &Run) -> Result<(), CliError> {
+    let Some(folder) = &world.folder else {
+        return Err(CliError::Usage("only local reports can be opened; copy them with --out DIR".to_owned()));
+    };
+    let path = folder.join(world.app.reports.name()).join(key(period, &run.id, "statement.html"));
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opened = std::process::Command::new(opener).arg(&path).status();
+    match opened {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err(CliError::Usage(format!("{opener} could not open {}", path.display()))),
+    }
+}
+
 /// The final run if there is one, else the latest trial.
-async fn newest(world: &World, period: Period) -> Result<(&'static str, Run), CliError> {
+pub async fn newest(world: &World, period: Period) -> Result<(&'static str, Run), CliError> {
     let state = world.app.ledger.period(period).await?;
     match (state.final_run, state.trial) {
         (Some(run), _) => Ok(("final", run)),

@@ -8,18 +8,14 @@ use tokio::net::TcpListener;
 
 /// Serves the API on loopback until it is told to stop.
 pub async fn serve(world: &World, port: u16, output: &Output) -> Result<bool, CliError> {
-    let listen = |source| CliError::File {
-        action: "cannot listen on",
-        path: format!("127.0.0.1:{port}").into(),
-        source,
-    };
+    let listen =
+        |source| CliError::File { action: "cannot listen on", path: format!("127.0.0.1:{port}").into(), source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let published = world.app.rulebook().await?;
     let tokens = tokens(&published.rulebook);
     output.line(format!("{} on http://{address}, with one token per role:", published.rulebook.name));
-    let rows: Vec<Vec<String>> =
-        tokens.iter().map(|(token, caller)| vec![caller.to_string(), token.clone()]).collect();
+    let rows: Vec<Vec<String>> = tokens.iter().map(|(token, caller)| vec![caller.to_string(), token.clone()]).collect();
     output.table(&["role", "token (Authorization: Bearer ...)"], &rows);
     output.line("Ctrl-C stops it.");
     let roles: Vec<_> =

@@ -13,7 +13,7 @@ use crate::lot::{Cohort, Expiry};
 use crate::money::{Money, OutOfRange, Points, Rate};
 use crate::rulebook::{LiabilityTerms, Method, Product, Rulebook};
 use crate::tally::{FlowKind, Tally};
-use crate::urr::{Basis, CohortRate, Estimate, Experience, Policy, Triangle, actual_to_expected};
+use crate::urr::{Basis, CohortRate, Estimate, Experience, ManualRate, Policy, Triangle, actual_to_expected};
 use crate::vat::{Amount, contained};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub struct LiabilityRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedemptionRateRow {
     pub cohort: Cohort,
-    /// Whole months since the issue, at this close.
+    /// Whole months since the issue at this close, at most the age of expiry.
     pub age: usize,
     /// Less what was taken back with refunded sales.
     pub issued: Points,
@@ -151,10 +151,10 @@ pub(super) fn liability(
         let terms = terms(inputs.rulebook, &cohort)?;
         let (estimate, factors) = estimated(&estimates, &cohort, row.expiry_age())?;
         let rate = effective(inputs.rulebook, terms, estimate)?;
-        let used = used(terms, &rate)?;
+        let used = used(inputs.rulebook, terms, &rate)?;
         let moved = moved.get(&cohort).unwrap_or(&nothing);
         let failed = |source: LiabilityError| SettleError::Liability { cohort: cohort.clone(), source };
-        let movement = moved.valued(terms, used.rate).map_err(failed)?;
+        let movement = moved.valued(terms, used.at_issue).map_err(failed)?;
         let state = before.get(&cohort).map_or_else(CohortLiability::default, |state| state.liability);
         let closing = state.close(&movement, used.rate, used.current_share).map_err(failed)?;
         let outstanding = closing.state.outstanding()?;
@@ -221,11 +221,7 @@ struct Moved {
 
 /// The movements of every cohort. What another line is owed is known by pair
 /// only, after the split and its VAT; it is shared out over the pair's cohorts.
-fn movements(
-    inputs: &Inputs<'_>,
-    points: &[PointsRow],
-    owed: &[Owed],
-) -> Result<BTreeMap<Cohort, Moved>, SettleError> {
+fn movements(inputs: &Inputs<'_>, points: &[PointsRow], owed: &[Owed]) -> Result<BTreeMap<Cohort, Moved>, SettleError> {
     let mut moved = flows(inputs.tally)?;
     for row in points.iter().filter(|row| !row.expired.is_zero()) {
         moved.entry(row.cohort.clone()).or_default().expired = row.expired;
@@ -354,10 +350,8 @@ fn observed(
         issued,
         redeemed: before.map(|state| state.redeemed.clone()).unwrap_or_default(),
     };
-    let age = usize::try_from(period.months_since(cohort.issued)).map_err(|_| SettleError::FromTheFuture {
-        cohort: cohort.clone(),
-        period,
-    })?;
+    let age = usize::try_from(period.months_since(cohort.issued))
+        .map_err(|_| SettleError::FromTheFuture { cohort: cohort.clone(), period })?;
     let last = row.expiry_age().map_or(age, |expiry| age.min(expiry));
     let redeemed = row.latest();
     row.redeemed.resize((last + 1).max(row.redeemed.len()), redeemed);
@@ -400,28 +394,37 @@ fn effective(rulebook: &Rulebook, terms: &LiabilityTerms, estimate: &CohortRate)
 /// What the liability is closed with.
 struct Used {
     rate: Rate,
+    /// For the stand-alone selling price of new points: the estimate before what
+    /// became of them in the same month raised or capped it.
+    at_issue: Rate,
     current_share: Rate,
     basis: Basis,
 }
 
 /// The remote method has its own rate; facts and a person's rate go before it.
-fn used(terms: &LiabilityTerms, rate: &CohortRate) -> Result<Used, OutOfRange> {
-    let estimated = |rate: &CohortRate| Used {
-        // Nothing issued: nothing is released by any rate.
-        rate: rate.rate.unwrap_or(Rate::ONE),
-        current_share: rate.current_share,
-        basis: rate.basis.clone(),
-    };
-    Ok(match (terms.method, &rate.basis) {
-        (Method::CatchUp, _) | (Method::Remote { .. }, Basis::Expired | Basis::Manual { .. }) => estimated(rate),
-        (
-            Method::Remote { after_months },
-            Basis::NoExperience | Basis::Additive | Basis::BornhuetterFerguson | Basis::Remote,
-        ) => {
+fn used(rulebook: &Rulebook, terms: &LiabilityTerms, rate: &CohortRate) -> Result<Used, OutOfRange> {
+    // Nothing issued: nothing is released by any rate.
+    let estimate = rate.rate.unwrap_or(Rate::ONE);
+    let estimated =
+        |at_issue| Used { rate: estimate, at_issue, current_share: rate.current_share, basis: rate.basis.clone() };
+    Ok(match (&rate.basis, terms.method) {
+        (Basis::Expired, _) => estimated(estimate),
+        (Basis::Manual { .. }, _) => {
+            let manual = rulebook.urr_override(&rate.cohort.funder, rate.cohort.issued);
+            estimated(manual.map_or(estimate, ManualRate::rate))
+        }
+        (_, Method::Remote { after_months }) => {
             let age = u32::try_from(rate.age).map_err(|_| OutOfRange)?;
             let remote = after_months.is_some_and(|months| age >= months);
-            Used { rate: remote_rate(remote), current_share: Rate::ONE, basis: Basis::Remote }
+            Used {
+                rate: remote_rate(remote),
+                at_issue: remote_rate(false),
+                current_share: Rate::ONE,
+                basis: Basis::Remote,
+            }
         }
+        (Basis::NoExperience, Method::CatchUp) => estimated(terms.initial_urr),
+        (Basis::Additive | Basis::BornhuetterFerguson | Basis::Remote, Method::CatchUp) => estimated(estimate),
     })
 }
 

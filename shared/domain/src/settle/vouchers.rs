@@ -149,11 +149,9 @@ impl Books<'_> {
             let at = Place::new(funder, BooksEvent::Grant);
             self.debit(at, Account::MarketingExpense, None, granted)?;
             self.credit(at, Account::ContractLiability, None, granted)?;
-            for (event, amount) in [
-                (BooksEvent::OwnRedemption, own),
-                (BooksEvent::Expiry, expired),
-                (BooksEvent::ReEstimate, re_estimate),
-            ] {
+            for (event, amount) in
+                [(BooksEvent::OwnRedemption, own), (BooksEvent::Expiry, expired), (BooksEvent::ReEstimate, re_estimate)]
+            {
                 let at = Place::new(funder, event);
                 self.debit(at, Account::ContractLiability, None, amount)?;
                 self.credit(at, Account::Revenue, None, amount)?;

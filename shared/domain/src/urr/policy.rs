@@ -81,11 +81,7 @@ impl Basis {
     pub fn reason(&self) -> &str {
         match self {
             Basis::Manual { reason } => reason,
-            Basis::NoExperience
-            | Basis::Expired
-            | Basis::Additive
-            | Basis::BornhuetterFerguson
-            | Basis::Remote => "",
+            Basis::NoExperience | Basis::Expired | Basis::Additive | Basis::BornhuetterFerguson | Basis::Remote => "",
         }
     }
 }

@@ -1,7 +1,10 @@
-//! Liability and redemption rates against published and hand-worked figures.
+//! Liability, redemption rates and books: published and hand-worked figures, and
+//! what must hold for every history.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper may fail its test")]
 
+mod closes;
 mod liability;
+mod programme;
 mod urr;
 
 use interline_domain::money::Money;

@@ -125,9 +125,11 @@ fn party(xml: &mut Xml, name: &str, about: &About<'_>, line: &LineId) -> io::Res
     element(xml, name, |xml| text(xml, "Nm", &restricted(about.name_en(line), TEXT_MAX, &fallback)))
 }
 
+/// An account stands as it is or not at all: altered, it could be someone else's.
 fn account(xml: &mut Xml, name: &str, about: &About<'_>, line: &LineId) -> io::Result<()> {
-    let id = restricted(about.bank_account(line), ACCOUNT_MAX, NOT_PROVIDED);
-    element(xml, name, |xml| element(xml, "Id", |xml| other_id(xml, &id)))
+    let account = about.bank_account(line);
+    let id = if restricted(account, ACCOUNT_MAX, "") == account && !account.is_empty() { account } else { NOT_PROVIDED };
+    element(xml, name, |xml| element(xml, "Id", |xml| other_id(xml, id)))
 }
 
 fn other_id(xml: &mut Xml, id: &str) -> io::Result<()> {

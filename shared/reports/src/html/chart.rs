@@ -61,11 +61,12 @@ impl Scale {
         };
         let (left, width) = self.span(from, to);
         let change = matches!(step, Step::Change { .. });
+        let rises = change && to > from;
         html! {
             svg aria-hidden="true" focusable="false" {
                 (self.axis())
                 @if !first { (link(self.place(enters), "0%", "18%")) }
-                rect .fill[!change] .fill-pale[change] x=(text(left)) y="18%" width=(text(width)) height="64%" {}
+                rect .fill[!change] .fill-up[rises] .fill-pale[change && !rises] x=(text(left)) y="18%" width=(text(width)) height="64%" {}
                 @if !last { (link(self.place(to), "82%", "100%")) }
             }
         }

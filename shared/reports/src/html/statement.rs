@@ -92,7 +92,7 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
                     th.n.wide scope="col" { (say("应收", "Receivable")) }
                     th scope="col" { span.hidden { (say("图示", "Chart")) } }
                     th.n scope="col" { (say("净额", "Net")) }
-                    th scope="col" { (say("方向", "Direction")) }
+                    th.wide scope="col" { (say("方向", "Direction")) }
                 }
             }
             tbody {
@@ -103,7 +103,7 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
                         td.n.wide { (amount(row.gross_receivable)) }
                         td.bar { (scale.bar(row.net.minor())) }
                         td.n { strong { (amount(row.net)) } }
-                        td { (direction(row.net)) }
+                        td.wide { (direction(row.net)) }
                     }
                 }
             }
@@ -159,7 +159,7 @@ fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRang
         totals.push(amount(sum(&|row| row.payee == **payee)?));
     }
     let table = html! {
-        table.matrix {
+        table.matrix.heat {
             thead {
                 tr {
                     th scope="col" { (say("付款方 \\ 收款方", "Payer \\ payee")) }
@@ -265,7 +265,7 @@ fn triangle(settlement: &Settlement) -> Result<Markup, OutOfRange> {
     let redeemed = |month: &Month| month.redeemed.clone().unwrap_or_default();
     let ages = months.values().map(|month| redeemed(month).len()).max().unwrap_or_default();
     let table = html! {
-        table.matrix {
+        table.matrix.heat {
             thead {
                 tr {
                     th scope="col" { (say("发行月 \\ 账龄(月)", "Issued \\ age in months")) }
@@ -334,7 +334,7 @@ fn forecast(settlement: &Settlement) -> Result<Markup, OutOfRange> {
                 tbody {
                     @for (month, (points, value)) in &months {
                         tr {
-                            th scope="row" { (month) }
+                            th.keep-line scope="row" { (month) }
                             td.bar { (scale.bar(points.get())) }
                             td.n { (number(*points)) }
                             td.n { (amount(*value)) }
@@ -425,10 +425,11 @@ fn checklist(settlement: &Settlement) -> Markup {
     section("checks", &words("关账检查表", "Close checklist"), &["close-checklist.csv"], &table)
 }
 
+/// The lines' own files are reached through their statements.
 fn all_files(files: &[String]) -> Markup {
     let list = html! {
         ul.files {
-            @for file in files { li { (links(&[file])) } }
+            @for file in files.iter().filter(|file| !file.starts_with("lines/")) { li { (links(&[file])) } }
         }
     };
     section("files", &words("全部文件", "All files"), &[], &list)

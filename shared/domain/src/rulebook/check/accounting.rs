@@ -125,7 +125,11 @@ impl Check {
             let wire::AccountName { code, name } = spanned.into_inner();
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
             if code.is_empty() || code.len() > ACCOUNT_CODE_MAX || !code.bytes().all(allowed) {
-                self.refuse(&place, "code", format!("must be 1 to {ACCOUNT_CODE_MAX} letters, digits, dots or hyphens"));
+                self.refuse(
+                    &place,
+                    "code",
+                    format!("must be 1 to {ACCOUNT_CODE_MAX} letters, digits, dots or hyphens"),
+                );
             }
             let printable = name.trim() == name && !name.chars().any(char::is_control);
             if name.is_empty() || name.chars().count() > ACCOUNT_NAME_MAX || !printable {

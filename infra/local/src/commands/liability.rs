@@ -1,0 +1,90 @@
+use crate::CliError;
+use crate::commands::reports::{manifest, newest};
+use crate::output::Output;
+use crate::world::World;
+use interline_domain::calendar::Period;
+use interline_domain::money::Money;
+use interline_lambda::Failure;
+use interline_reports::pack::key;
+use interline_reports::rows::Rows;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const FILE: &str = "liability-roll-forward.csv";
+const COLUMNS: [&str; 9] = [
+    "opening",
+    "added",
+    "own_line_revenue",
+    "to_payable",
+    "agent_revenue",
+    "expired",
+    "re_estimate",
+    "reversed",
+    "closing",
+];
+
+/// Prints the contract liability of a month's newest run, by funder and in total.
+pub async fn liability(world: &World, period: Period, output: &Output) -> Result<bool, CliError> {
+    let (kind, run) = newest(world, period).await?;
+    // The manifest's hash is checked on the way, and the file's against it.
+    let (manifest, _) = manifest(world, period, &run).await?;
+    let bytes = world.app.reports.get(&key(period, &run.id, FILE)).await?;
+    let corrupt = |reason: String| CliError::from(Failure::Corrupt(format!("{FILE}: {reason}")));
+    let recorded = manifest.files.iter().find(|file| file.path == FILE);
+    if recorded.is_none_or(|file| file.sha256 != interline_reports::manifest::sha256(&bytes)) {
+        return Err(corrupt("is not what the manifest says".to_owned()));
+    }
+    let file = Rows::parse(&bytes).map_err(|error| corrupt(error.to_string()))?;
+    let mut funders: BTreeMap<String, [Money; 9]> = BTreeMap::new();
+    let mut total = [Money::ZERO; 9];
+    for row in 0..file.len() {
+        let sums = funders.entry(file.text(row, "funder").to_owned()).or_default();
+        for (at, column) in COLUMNS.iter().enumerate() {
+            let text = file.text(row, column);
+            let amount = money(text).ok_or_else(|| corrupt(format!("{column} {text:?} is no amount")))?;
+            sums[at].add(amount).map_err(Failure::from)?;
+            total[at].add(amount).map_err(Failure::from)?;
+        }
+    }
+    let row = |name: &str, sums: &[Money; 9]| -> Vec<String> {
+        std::iter::once(name.to_owned()).chain(sums.iter().map(Money::to_string)).collect()
+    };
+    let mut rows: Vec<Vec<String>> = funders.iter().map(|(funder, sums)| row(funder, sums)).collect();
+    rows.push(row("total", &total));
+    output.line(format!("{period} {kind} run {}: contract liability in {}", run.id, manifest.currency));
+    output.table(
+        &[
+            "funder",
+            ">opening",
+            ">added",
+            ">own line",
+            ">payable",
+            ">agent",
+            ">expired",
+            ">re-estimate",
+            ">reversed",
+            ">closing",
+        ],
+        &rows,
+    );
+    let object = |sums: &[Money; 9]| -> Value {
+        COLUMNS.iter().zip(sums).map(|(column, sum)| ((*column).to_owned(), json!(sum.to_string()))).collect()
+    };
+    let funders: Value = funders.iter().map(|(funder, sums)| (funder.clone(), object(sums))).collect();
+    output.document(&json!({
+        "period": period, "kind": kind, "run": run.id, "currency": manifest.currency, "funders": funders,
+        "total": object(&total),
+    }));
+    Ok(true)
+}
+
+/// A signed amount with two decimals, as reports write it.
+fn money(text: &str) -> Option<Money> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let (whole, fraction) = digits.split_once('.')?;
+    let minor: i64 = format!("{whole}{fraction}").parse().ok().filter(|_| fraction.len() == 2)?;
+    Some(Money::from_minor(sign * minor))
+}

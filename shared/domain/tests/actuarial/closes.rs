@@ -1,0 +1,750 @@
+//! The liability and the books of whole programmes, closed month by month.
+
+use crate::programme::{Programme, books, closing, digests, merged};
+use crate::{assert_printed, decimal, money};
+use interline_domain::books::BooksEvent;
+use interline_domain::entry::{Action, EntryKind};
+use interline_domain::id::{LineId, Reference};
+use interline_domain::liability::LiabilityError;
+use interline_domain::limits::SUMMARY_MAX;
+use interline_domain::lot::Cohort;
+use interline_domain::money::{Money, Points, Rate};
+use interline_domain::rulebook::{Account, Method};
+use interline_domain::settle::{SettleError, Settlement};
+use interline_domain::urr::{Basis, UrrError};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// Shop and inn sell and redeem, the group runs the programme. A point is worth
+/// a yuan, and ten yuan earn one: the figures of IFRS 15 Example 52.
+const SMALL: &str = r#"
+programme = { name = "Small", currency = "CNY", time_zone = "Asia/Shanghai", first_period = "2025-01", platform = "hq", netting = "hub", pseudonym_salt = "small programme" }
+lines = [{ id = "hq", name = "Group" }, { id = "shop", name = "Shop" }, { id = "inn", name = "Inn", name_zh = "酒店" }]
+earn = [{ line = "shop", from = "2025-01-01", points_per_unit = "0.1" }, { line = "inn", from = "2025-01-01", points_per_unit = "0.1" }]
+burn = [{ line = "shop", from = "2025-01-01", value = "1" }, { line = "inn", from = "2025-01-01", value = "1" }]
+prices = [{ redeemer = "shop", from = "2025-01-01", price = "0.9" }, { redeemer = "inn", from = "2025-01-01", price = "0.8" }]
+splits = [{ rule = "standard", from = "2025-01-01", shares = [{ to = "redeemer", share = "0.97" }, { to = "hq", share = "0.03" }] }]
+expiry = [{ from = "2025-01-01", never = true }]
+liability = [{ from = "2025-01-01", face_value = "1", initial_urr = "0.95" }]
+"#;
+
+/// A rulebook with texts replaced, each of which stands in it once.
+fn with(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(SMALL.to_owned(), |text, (old, new)| {
+        assert_eq!(text.matches(old).count(), 1, "{old:?}");
+        text.replace(old, new)
+    })
+}
+
+const SHOP: &str = "shop|2025-01|never";
+const LIABILITY: &str = r#"initial_urr = "0.95" }]"#;
+const NEVER: (&str, &str) = ("never = true", "months = 1");
+
+#[test]
+fn example_52_runs_through_tally_settlement_and_vouchers() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "100000");
+    programme.spend("shop", 4_500);
+    let first = programme.close();
+    assert_eq!(
+        books(&first),
+        [
+            "shop issue: bank 100000.00, revenue -91324.20, contract_liability -8675.80",
+            "shop own-redemption: contract_liability 4109.59, revenue -4109.59",
+        ]
+    );
+    assert_eq!(closing(&first, SHOP), money("4566.21"));
+    let row = &first.liability[0];
+    assert_eq!((&row.basis, row.rate, row.previous_rate), (&Basis::NoExperience, Rate::parse("0.95").unwrap(), None));
+
+    programme.change(&with(&[(
+        LIABILITY,
+        "initial_urr = \"0.95\" }]\nurr_override = [{ funder = \"shop\", issued = \"2025-01\", urr = \"0.97\", reason = \"the second year\" }]",
+    )]));
+    programme.spend("shop", 4_000);
+    let second = programme.close();
+    let row = &second.liability[0];
+    assert_printed(decimal(row.row.released().unwrap()), "3493", "the second year's revenue");
+    assert_printed(decimal(row.row.closing), "1073", "the liability left");
+    assert_eq!((row.basis.word(), row.basis.reason()), ("manual", "the second year"));
+    assert_eq!((row.rate, row.previous_rate), (Rate::parse("0.97").unwrap(), Some(Rate::parse("0.95").unwrap())));
+    assert_eq!(second.redemption_rates[0].basis.reason(), "the second year");
+    assert_eq!(
+        books(&second),
+        [
+            "shop own-redemption: contract_liability 3577.65, revenue -3577.65",
+            "shop re-estimate: contract_liability -84.73, revenue 84.73",
+        ]
+    );
+    assert_eq!(second.state.liability[0].liability.cl0, first.state.liability[0].liability.cl0);
+}
+
+#[test]
+fn points_redeemed_elsewhere_are_in_three_books_and_cancel_in_the_groups() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "100000");
+    programme.spend("inn", 1_000);
+    let settlement = programme.close();
+    assert_eq!(
+        books(&settlement),
+        [
+            "hq platform-fee: receivable 24.00 (shop), other_revenue -24.00 (shop)",
+            "hq netting: receivable -24.00 (shop), clearing 800.00 (shop), clearing -776.00 (inn)",
+            "hq payment: bank 800.00 (shop), clearing -800.00 (shop)",
+            "hq payment: clearing 776.00 (inn), bank -776.00 (inn)",
+            "inn receivable-from-funder: receivable 776.00 (shop), revenue -776.00 (shop)",
+            "inn netting: receivable -776.00 (shop), clearing 776.00 (hq)",
+            "inn payment: bank 776.00 (hq), clearing -776.00 (hq)",
+            "shop issue: bank 100000.00, revenue -91324.20, contract_liability -8675.80",
+            "shop other-redemption: contract_liability 913.24 (inn), payable -776.00 (inn), agent_revenue -137.24 (inn)",
+            "shop platform-fee: selling_expense 24.00 (hq), payable -24.00 (hq)",
+            "shop netting: payable 24.00 (hq), payable 776.00 (inn), clearing -800.00 (hq)",
+            "shop payment: clearing 800.00 (hq), bank -800.00 (hq)",
+        ]
+    );
+    let row = &settlement.liability[0].row;
+    assert_eq!((row.to_payable, row.agent_revenue), (money("776"), money("137.24")));
+    let numbers: Vec<u32> = settlement.vouchers.iter().map(|voucher| voucher.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 4, 5]);
+    let voucher = &settlement.vouchers[8];
+    assert_eq!(voucher.date.to_string(), "2025-01-31");
+    let payable = &voucher.lines[1];
+    assert_eq!((payable.summary.as_str(), payable.account.as_str()), ("2025-01 他线积分兑换 酒店", "2202"));
+    assert_eq!((payable.account_name.as_str(), payable.debit, payable.credit), ("应付账款", Money::ZERO, money("776")));
+}
+
+#[test]
+fn direct_payments_clear_the_positions_between_the_two_lines() {
+    let mut programme = Programme::new(&with(&[("netting = \"hub\"", "netting = \"direct\"")]));
+    programme.sale("shop", "100000");
+    programme.spend("inn", 1_000);
+    let books = books(&programme.close());
+    for line in [
+        "shop netting: payable 24.00 (hq), payable 776.00 (inn), clearing -776.00 (inn), clearing -24.00 (hq)",
+        "inn netting: receivable -776.00 (shop), clearing 776.00 (shop)",
+        "hq netting: receivable -24.00 (shop), clearing 24.00 (shop)",
+    ] {
+        assert!(books.iter().any(|voucher| voucher == line), "{line}\n{books:#?}");
+    }
+}
+
+#[test]
+fn vat_is_a_part_of_every_amount_as_the_rulebook_says() {
+    let vat = r#"initial_urr = "0.95", vat_rate = "0.13" }]
+vat = [
+  { product = "redemption", from = "2025-01-01", treatment = "third-party-consideration", rate = "0.13" },
+  { funder = "shop", redeemer = "inn", product = "redemption", from = "2025-02-01", treatment = "marketing-service", rate = "0.06" },
+  { product = "platform-fee", from = "2025-01-01", treatment = "marketing-service", rate = "0.06" },
+]"#;
+    let mut programme = Programme::new(&with(&[(LIABILITY, vat)]));
+    programme.sale("shop", "113000");
+    programme.spend("inn", 1_000);
+    let first = programme.close();
+    let found = books(&first);
+    for line in [
+        // 113,000 holds 13,000 of VAT; 11,300 points are 10,735 of 110,735.
+        "shop issue: bank 113000.00, revenue -90305.68, contract_liability -9694.32, output_vat -13000.00",
+        "shop other-redemption: contract_liability 903.06 (inn), payable -776.00 (inn), agent_revenue -127.06 (inn)",
+        "inn receivable-from-funder: receivable 776.00 (shop), revenue -686.73 (shop), output_vat -89.27 (shop)",
+        "shop platform-fee: selling_expense 22.64 (hq), input_vat 1.36 (hq), payable -24.00 (hq)",
+        "hq platform-fee: receivable 24.00 (shop), other_revenue -22.64 (shop), output_vat -1.36 (shop)",
+    ] {
+        assert!(found.iter().any(|voucher| voucher == line), "{line}\n{found:#?}");
+    }
+    programme.spend("inn", 1_000);
+    let second = programme.close();
+    let found = books(&second);
+    for line in [
+        "shop other-redemption: contract_liability 903.05 (inn), input_vat 43.92 (inn), payable -776.00 (inn), agent_revenue -170.97 (inn)",
+        "inn receivable-from-funder: receivable 776.00 (shop), revenue -732.08 (shop), output_vat -43.92 (shop)",
+    ] {
+        assert!(found.iter().any(|voucher| voucher == line), "{line}\n{found:#?}");
+    }
+    assert_eq!(second.liability[0].row.to_payable, money("732.08"), "what is deducted is no cost");
+}
+
+#[test]
+fn sales_without_their_vat_get_it_on_top() {
+    let exclusive = r#"initial_urr = "0.95", vat_rate = "0.13", tax_inclusive = false }]"#;
+    let mut programme = Programme::new(&with(&[(LIABILITY, exclusive)]));
+    programme.sale("shop", "100000");
+    let line = "shop issue: bank 113000.00, revenue -91324.20, contract_liability -8675.80, output_vat -13000.00";
+    assert_eq!(books(&programme.close()), [line]);
+}
+
+#[test]
+fn points_without_a_sale_are_a_marketing_expense_of_their_funder() {
+    let sponsored = r#"{ line = "inn", from = "2025-01-01", points_per_unit = "0.1", multiplier = "2", sponsors = [{ to = "shop", share = "1" }] }"#;
+    let mut programme =
+        Programme::new(&with(&[(r#"{ line = "inn", from = "2025-01-01", points_per_unit = "0.1" }"#, sponsored)]));
+    programme.grant("shop", 200);
+    programme.sale("inn", "1000");
+    let first = programme.close();
+    assert_eq!(
+        books(&first),
+        [
+            // 95 of 1,095 of the sale; the shop's hundred points are no part of it.
+            "inn issue: bank 1000.00, revenue -913.24, contract_liability -86.76",
+            "shop grant: marketing_expense 285.00, contract_liability -285.00",
+        ]
+    );
+    assert_eq!(first.liability[1].row.granted, money("285"));
+
+    // Taking both back gives the expense back, and the sale's part its revenue.
+    programme.take_back("shop", EntryKind::Adjustment, 0);
+    programme.take_back("inn", EntryKind::Accrual, 1);
+    let second = programme.close();
+    assert_eq!(
+        books(&second),
+        [
+            "inn reversal: revenue 913.24, contract_liability 86.76, bank -1000.00",
+            "shop reversal: contract_liability 285.00, marketing_expense -285.00",
+        ]
+    );
+    assert_eq!(second.liability_total().unwrap().closing, Money::ZERO);
+}
+
+#[test]
+fn a_sale_refunded_after_its_points_are_spent_leaves_the_spent_part_released_and_a_debt() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "1000");
+    programme.spend("inn", 80);
+    programme.take_back("shop", EntryKind::Accrual, 0);
+    let first = programme.close();
+    let shop: Vec<String> = books(&first).into_iter().filter(|voucher| voucher.starts_with("shop")).collect();
+    assert_eq!(
+        shop[..3],
+        [
+            "shop issue: bank 1000.00, revenue -913.24, contract_liability -86.76",
+            // A fifth of the liability goes back; the other points stay redeemed.
+            "shop other-redemption: contract_liability 69.41 (inn), payable -62.08 (inn), agent_revenue -7.33 (inn)",
+            "shop reversal: revenue 982.65, contract_liability 17.35, bank -1000.00",
+        ]
+    );
+    assert_eq!(first.liability[0].row.closing, Money::ZERO);
+    assert_eq!(first.state.debts[0].points, Points::new(80));
+
+    // The inn's next points pay the debt: a redemption at the shop.
+    programme.sale("inn", "500");
+    let second = programme.close();
+    let line =
+        "inn other-redemption: contract_liability 43.38 (shop), payable -45.00 (shop), agent_revenue 1.62 (shop)";
+    assert!(books(&second).iter().any(|voucher| voucher == line), "{:#?}", books(&second));
+}
+
+#[test]
+fn expired_points_are_revenue_and_a_late_redemption_takes_from_it() {
+    let mut programme = Programme::new(&with(&[NEVER]));
+    programme.sale("shop", "1000");
+    programme.spend("shop", 40);
+    let first = programme.close();
+    let row = &first.expiry_forecast[0];
+    assert_eq!((row.funder.as_str(), row.month.to_string().as_str()), ("shop", "2025-02"));
+    assert_eq!((row.points, row.value, row.liability), (Points::new(60), money("60"), first.liability[0].row.closing));
+    let second = programme.close();
+    let row = &second.liability[0];
+    assert_eq!((&row.basis, row.row.closing, row.row.expired), (&Basis::Expired, Money::ZERO, row.row.opening));
+    assert!(second.expiry_forecast.is_empty());
+    assert_eq!(row.rate, Rate::parse("0.4").unwrap(), "a fact now");
+
+    assert!(programme.record("inn", "m1", 20, 1, Action::Redeem { points: Points::new(20), bill: None }));
+    let third = programme.close();
+    let row = &third.liability[0].row;
+    assert_eq!((row.released().unwrap(), row.closing), (Money::ZERO, Money::ZERO));
+    assert_eq!((row.to_payable, row.expired), (money("15.52"), money("-28.92")));
+    assert_eq!(third.redemption_rates[0].redeemed_by_age, [40, 60].map(Points::new));
+
+    let quiet = programme.close();
+    assert!(quiet.liability.is_empty() && quiet.vouchers.is_empty());
+    assert_eq!(quiet.redemption_rates.len(), 1, "experience stays");
+}
+
+#[test]
+fn the_remote_method_releases_breakage_only_once_redemption_is_remote() {
+    let remote = r#"method = "remote", remote_after_months = 2 }]"#;
+    let mut programme = Programme::new(&with(&[(LIABILITY, remote)]));
+    programme.sale("shop", "1000");
+    programme.spend("shop", 40);
+    let first = programme.close();
+    let row = &first.liability[0];
+    assert_eq!((row.method, &row.basis), (Method::Remote { after_months: Some(2) }, &Basis::Remote));
+    // All hundred points count: 100 of 1,100, and 40 % of it is earned.
+    assert_eq!(
+        (row.row.added, row.row.own_line_revenue, row.row.closing),
+        (money("90.91"), money("36.36"), money("54.55"))
+    );
+    let second = programme.close();
+    assert_eq!((second.liability[0].row.released().unwrap(), second.liability[0].rate), (Money::ZERO, Rate::ONE));
+    let third = programme.close();
+    let row = &third.liability[0];
+    assert_eq!((row.row.re_estimate, row.row.closing, row.rate), (money("54.55"), Money::ZERO, Rate::ZERO));
+    assert_eq!(books(&third), ["shop re-estimate: contract_liability 54.55, revenue -54.55"]);
+}
+
+#[test]
+fn late_sales_add_to_their_own_cohort_and_leave_what_was_allocated() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "1000");
+    let first = programme.close();
+    assert!(programme.record("shop", "m1", 31, 1, Action::Accrue { amount: money("500") }));
+    programme.sale("shop", "200");
+    let second = programme.close();
+    let old = &second.liability[0];
+    assert_eq!((old.cohort.to_string().as_str(), old.row.opening), (SHOP, money("86.76")));
+    assert_eq!((old.row.added, old.row.closing), (money("43.38"), money("130.14")));
+    assert_eq!(old.row.opening, first.liability[0].row.closing);
+    assert_eq!(second.redemption_rates[0].redeemed_by_age, [Points::ZERO; 2]);
+    assert_eq!(second.liability[1].cohort.issued.to_string(), "2025-02");
+}
+
+#[test]
+fn what_comes_is_compared_with_what_the_previous_close_expected() {
+    let mut programme = Programme::new(&with(&[NEVER]));
+    // Every month's member spends some of 100,000 points at once and some in the next month.
+    for (month, (now, next)) in [(30, 20), (32, 20), (34, 10), (30, 20), (30, 20)].into_iter().enumerate() {
+        let redeem = |thousands: i64| Action::Redeem { points: Points::new(thousands * 1_000), bill: None };
+        let member = |month: usize| format!("m{month}");
+        let record = |programme: &mut Programme, of: usize, action| {
+            assert!(programme.record("shop", &member(of), 5, 0, action));
+        };
+        record(&mut programme, month, Action::Accrue { amount: money("1000000") });
+        record(&mut programme, month, redeem(now));
+        if month > 0 {
+            record(&mut programme, month - 1, redeem(next));
+        }
+        let settlement = programme.close();
+        let rows = &settlement.redemption_rates;
+        let last = rows.last().unwrap();
+        let Some(before) = rows.iter().rev().nth(1) else {
+            assert_eq!((&last.basis, last.rate), (&Basis::NoExperience, Rate::parse("0.95").unwrap()));
+            continue;
+        };
+        assert_eq!((&before.basis, &last.basis), (&Basis::Expired, &Basis::BornhuetterFerguson));
+        assert!(last.rate < Rate::ONE && last.factors.len() == 1 && last.factors[0].is_some());
+        let compared = before.actual.zip(before.expected_of_previous_close);
+        assert_eq!(compared.is_some(), month > 1, "the first month had no experience: {before:?}");
+        if month == 3 {
+            // 92 of 200 thousand were redeemed by the two expired cohorts, 62 of them at
+            // age zero: 46 thousand expected, 46 x 30 / 92 of it at age one.
+            assert_eq!(before.actual, Some(Points::new(20_000)));
+            assert_printed(before.expected_of_previous_close.unwrap(), "15000.000000", "expected of the third month");
+        }
+        assert_eq!(last.standard_error.is_some(), month > 1, "two cohorts must share an age");
+    }
+}
+
+#[test]
+fn legacy_data_that_cannot_be_stop_the_close_and_name_the_cohort() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "1000");
+    programme.spend("shop", 40);
+    programme.close();
+    let cohort = Cohort::parse(SHOP).unwrap();
+    programme.spend("shop", 60);
+
+    // A state that knows fewer points than are redeemed now.
+    let mut state = programme.state.clone().unwrap();
+    state.liability[0].liability.issued = Points::new(70);
+    programme.state = Some(state);
+    let error = programme.settlement().unwrap_err();
+    let expected = UrrError::RedeemedAboveIssue { cohort, issued: Points::new(70), redeemed: Points::new(100) };
+    assert_eq!(error, SettleError::Rates(expected));
+    assert_eq!(
+        error.to_string(),
+        "the redemption rates: cohort shop|2025-01|never redeemed 100 points, more than the 70 it issued"
+    );
+
+    // Points without any liability.
+    let mut state = programme.state.clone().unwrap();
+    state.liability.clear();
+    programme.state = Some(state);
+    let error = programme.settlement().unwrap_err().to_string();
+    assert!(error.contains("shop|2025-01|never redeemed 60 points, more than the 0 it issued"), "{error}");
+}
+
+#[test]
+fn a_state_that_was_tampered_with_stops_the_close_or_fails_a_check() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "1000");
+    programme.spend("shop", 40);
+    programme.close();
+    let state = programme.state.clone().unwrap();
+
+    let mut recognised = state.clone();
+    recognised.liability[0].liability.recognised = money("1");
+    programme.state = Some(recognised);
+    let error = programme.settlement().unwrap_err();
+    assert!(matches!(&error, SettleError::Liability { source: LiabilityError::State { .. }, .. }), "{error}");
+    assert!(error.to_string().starts_with("the liability of cohort shop|2025-01|never: "), "{error}");
+
+    let mut balance = state;
+    balance.cohorts[0].points = Points::new(61);
+    programme.state = Some(balance);
+    let (settlement, _) = programme.settlement().unwrap();
+    let failed: Vec<&str> =
+        settlement.checklist.iter().filter(|check| !check.pass).map(|check| check.check.as_str()).collect();
+    assert_eq!(failed, ["cohorts whose liability moves other points than the points roll-forward"]);
+}
+
+/// Sponsors, splits, both VAT treatments, short and endless terms, a third
+/// party's share.
+const LARGE: &str = r#"
+programme = { name = "Large", currency = "CNY", time_zone = "Asia/Shanghai", first_period = "2025-01", platform = "hq", netting = "hub", pseudonym_salt = "large programme" }
+lines = [{ id = "hq", name = "Group" }, { id = "mall", name = "Mall" }, { id = "hotel", name = "Hotel" }, { id = "dining", name = "Dining" }]
+earn = [
+  { line = "hq", from = "2025-01-01", points_per_unit = "0" },
+  { line = "mall", from = "2025-01-01", points_per_unit = "1" },
+  { line = "hotel", from = "2025-01-01", points_per_unit = "0.7", multiplier = "1.9", sponsors = [{ to = "hq", share = "0.55" }, { to = "dining", share = "0.45" }] },
+  { line = "dining", from = "2025-01-01", points_per_unit = "2", minimum_amount = "20" },
+]
+burn = [
+  { line = "mall", from = "2025-01-01", value = "0.0055" },
+  { line = "hotel", from = "2025-01-01", value = "0.225" },
+  { line = "dining", from = "2025-01-01", value = "0.333" },
+]
+prices = [
+  { redeemer = "hq", from = "2025-01-01", price = "0.1" },
+  { redeemer = "mall", from = "2025-01-01", to = "2025-02-28", price = "0.0045" },
+  { redeemer = "mall", from = "2025-03-01", price = "0.0035" },
+  { redeemer = "hotel", from = "2025-01-01", price = "0.225" },
+  { redeemer = "hotel", funder = "mall", from = "2025-01-01", price = "0.2125" },
+  { redeemer = "dining", from = "2025-01-01", price = "0.333" },
+]
+splits = [
+  { rule = "standard", from = "2025-01-01", shares = [{ to = "redeemer", share = "0.9" }, { to = "hq", share = "0.07" }, { to = "dining", share = "0.03" }] },
+  { rule = "hotel-share", payer = "mall", redeemer = "hotel", from = "2025-01-01", to = "2025-02-28", shares = [{ to = "redeemer", share = "1" }] },
+]
+expiry = [{ from = "2025-01-01", months = 3 }, { funder = "dining", from = "2025-01-01", months = 1 }, { funder = "hq", from = "2025-01-01", never = true }]
+liability = [
+  { from = "2025-01-01", face_value = "0.3", vat_rate = "0.06" },
+  { funder = "mall", from = "2025-01-01", to = "2025-02-28", face_value = "0.21", initial_urr = "0.87", vat_rate = "0.13" },
+  { funder = "mall", from = "2025-03-01", face_value = "0.22", vat_rate = "0.13", tax_inclusive = false },
+  { funder = "hq", from = "2025-01-01", face_value = "0.1", method = "remote", remote_after_months = 4 },
+]
+urr_override = [{ funder = "hotel", issued = "2025-03", urr = "0.6", reason = "the hotel closed for the winter" }]
+vat = [
+  { from = "2025-01-01", treatment = "marketing-service", rate = "0.06" },
+  { redeemer = "hotel", from = "2025-01-01", treatment = "third-party-consideration", rate = "0.13" },
+  { funder = "dining", redeemer = "mall", product = "redemption", from = "2025-02-01", treatment = "none" },
+]
+"#;
+
+const LINES: [&str; 4] = ["mall", "hotel", "dining", "hq"];
+const MEMBERS: [&str; 3] = ["m1", "m2", "m3"];
+
+#[derive(Debug, Clone)]
+struct Step {
+    member: usize,
+    line: usize,
+    day: u32,
+    months_late: u32,
+    deed: Deed,
+}
+
+#[derive(Debug, Clone)]
+enum Deed {
+    Sale(i64),
+    Spend(i64),
+    Gift(i64),
+    TakeBack(Index, Option<i64>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let deed = prop_oneof![
+        4 => (1_i64..5_000_000).prop_map(Deed::Sale),
+        5 => (1_i64..20_000).prop_map(Deed::Spend),
+        1 => (1_i64..20_000).prop_map(Deed::Gift),
+        3 => (any::<Index>(), prop::option::of(1_i64..10_000)).prop_map(|(which, part)| Deed::TakeBack(which, part)),
+    ];
+    let late = prop_oneof![5 => Just(0_u32), 1 => Just(1), 1 => Just(2)];
+    (0..MEMBERS.len(), 0..LINES.len(), 1_u32..=28, late, deed).prop_map(|(member, line, day, months_late, deed)| Step {
+        member,
+        line,
+        day,
+        months_late,
+        deed,
+    })
+}
+
+fn history() -> impl Strategy<Value = Vec<Vec<Step>>> {
+    prop::collection::vec(prop::collection::vec(step(), 0..12), 1..8)
+}
+
+fn play(programme: &mut Programme, step: &Step) {
+    let (line, member) = (LINES[step.line], MEMBERS[step.member]);
+    let mut record = |action| {
+        programme.record(line, member, step.day, step.months_late, action);
+    };
+    match &step.deed {
+        Deed::Sale(minor) => record(Action::Accrue { amount: Money::from_minor(*minor) }),
+        Deed::Spend(points) => record(Action::Redeem { points: Points::new(*points), bill: None }),
+        Deed::Gift(points) => record(Action::Grant { points: Points::new(*points) }),
+        Deed::TakeBack(which, part) => {
+            if programme.entries() == 0 {
+                return;
+            }
+            let number = which.index(programme.entries());
+            let reference = Reference::parse(&number.to_string()).unwrap();
+            for (kind, amount, points) in [
+                (EntryKind::Accrual, part.map(Money::from_minor), None),
+                (EntryKind::Redemption, None, part.map(Points::new)),
+                (EntryKind::Adjustment, None, part.map(Points::new)),
+            ] {
+                if programme.kind(number) == kind {
+                    let action = Action::Reverse { kind, reference: reference.clone(), amount, points };
+                    let (line, member) = programme.home(number);
+                    programme.record(&line, &member, step.day, step.months_late, action);
+                }
+            }
+        }
+    }
+}
+
+/// What must hold of every close beside its own checklist.
+fn sound(before: Option<&Settlement>, now: &Settlement) -> Result<(), TestCaseError> {
+    for voucher in &now.vouchers {
+        let debit = Money::sum(voucher.lines.iter().map(|line| line.debit)).unwrap();
+        let credit = Money::sum(voucher.lines.iter().map(|line| line.credit)).unwrap();
+        prop_assert_eq!(debit, credit, "{:?}", voucher);
+        prop_assert!(voucher.lines.len() >= 2);
+        for line in &voucher.lines {
+            prop_assert!(!line.debit.is_negative() && !line.credit.is_negative());
+            prop_assert!(line.debit.is_zero() != line.credit.is_zero());
+            prop_assert!(line.summary.chars().count() <= SUMMARY_MAX && !line.account.is_empty());
+        }
+    }
+    let between = [Account::Receivable, Account::Payable, Account::Clearing];
+    for event in BooksEvent::ALL {
+        let lines = now.vouchers.iter().filter(|voucher| voucher.event == event).flat_map(|voucher| &voucher.lines);
+        let lines = lines.filter(|line| between.contains(&line.role));
+        let sum = Money::sum(lines.map(|line| line.debit.minus(line.credit).unwrap())).unwrap();
+        match event {
+            // The two sides of a redemption are two events.
+            BooksEvent::OtherRedemption | BooksEvent::ReceivableFromFunder => {}
+            _ => prop_assert_eq!(sum, Money::ZERO, "{:?}", event),
+        }
+    }
+    for row in &now.liability {
+        prop_assert_eq!(row.row.check(), Ok(()));
+        prop_assert!(row.rate <= Rate::ONE);
+        if row.outstanding.is_zero() {
+            prop_assert_eq!(row.row.closing, Money::ZERO, "{}", row.cohort);
+        }
+        let state = now.state.liability.iter().find(|state| state.cohort == row.cohort).unwrap();
+        let old = before.and_then(|before| before.state.liability.iter().find(|state| state.cohort == row.cohort));
+        let cl0 = old.map(|state| state.liability.cl0).unwrap_or_default();
+        let moved = cl0.plus(row.row.added).unwrap().minus(row.row.reversed).unwrap();
+        prop_assert_eq!(state.liability.cl0, moved, "an estimate never changes CL0");
+    }
+    let expected: Money = Money::sum(now.expiry_forecast.iter().map(|row| row.liability)).unwrap();
+    prop_assert!(expected <= now.liability_total().unwrap().closing);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_history_closes_with_all_checks_and_ends_with_nothing(months in history(), direct: bool) {
+        let text = if direct { LARGE.replace("\"hub\"", "\"direct\"") } else { LARGE.to_owned() };
+        let mut programme = Programme::new(&text);
+        let mut before: Option<Settlement> = None;
+        for steps in &months {
+            steps.iter().for_each(|step| play(&mut programme, step));
+
+            let tallies = programme.tallies();
+            let shards = digests(&tallies);
+            let one = programme.settle_tally(&merged(&tallies), &shards).unwrap();
+            let other = programme.settle_tally(&merged(tallies.iter().rev()), &shards).unwrap();
+            prop_assert_eq!(&one, &other, "shards in any order");
+
+            let now = programme.close();
+            prop_assert_eq!(&one, &now);
+            sound(before.as_ref(), &now)?;
+            before = Some(now);
+        }
+        // Quiet months until all that expires has expired and the rest is remote.
+        for _ in 0..5 {
+            let now = programme.close();
+            sound(before.as_ref(), &now)?;
+            before = Some(now);
+        }
+        prop_assert_eq!(before.unwrap().liability_total().unwrap().closing, Money::ZERO);
+    }
+}
+
+/// What is refused in the sections on liability, VAT and accounts.
+#[test]
+fn terms_that_cannot_be_are_refused_where_they_stand() {
+    let base = with(&[(LIABILITY, "}]")]);
+    let base = base.split("liability = ").next().unwrap();
+    let good = r#"liability = [{ from = "2025-01-01", face_value = "1" }]"#;
+    for (says, sections, field, rule) in [
+        ("no liability at all", "", "liability", "no rule for points issued by inn on 2025-01-01"),
+        (
+            "a line without terms",
+            r#"liability = [{ funder = "shop", from = "2025-01-01", face_value = "1" }]"#,
+            "liability",
+            "no rule for points issued by inn on 2025-01-01",
+        ),
+        (
+            "terms that end",
+            r#"liability = [{ from = "2025-01-01", to = "2025-03-31", face_value = "1" }]"#,
+            "liability",
+            "on 2025-04-01",
+        ),
+        (
+            "a face value of zero",
+            r#"liability = [{ from = "2025-01-01", face_value = "0" }]"#,
+            "liability[0].face_value",
+            "more than zero",
+        ),
+        (
+            "a rate above one",
+            r#"liability = [{ from = "2025-01-01", face_value = "1", initial_urr = "1.01" }]"#,
+            "liability[0].initial_urr",
+            "at most 1",
+        ),
+        (
+            "a rate below zero",
+            r#"liability = [{ from = "2025-01-01", face_value = "1", initial_urr = "-0.1" }]"#,
+            "liability[0].initial_urr",
+            "without sign",
+        ),
+        (
+            "no redemption at all",
+            r#"liability = [{ from = "2025-01-01", face_value = "1", initial_urr = "0" }]"#,
+            "liability[0].initial_urr",
+            "more than zero",
+        ),
+        (
+            "terms from the middle of a month",
+            r#"liability = [{ from = "2024-12-15", face_value = "1" }]"#,
+            "liability[0].from",
+            "first day of a month",
+        ),
+        (
+            "terms to the middle of a month",
+            r#"liability = [{ from = "2025-01-01", to = "2025-06-29", face_value = "1" }, { from = "2025-06-30", face_value = "1" }]"#,
+            "liability[0].to",
+            "last day of a month",
+        ),
+        (
+            "a remote age with the other method",
+            r#"liability = [{ from = "2025-01-01", face_value = "1", remote_after_months = 6 }]"#,
+            "liability[0].remote_after_months",
+            "only for the method",
+        ),
+        (
+            "remote at once",
+            r#"liability = [{ from = "2025-01-01", face_value = "1", method = "remote", remote_after_months = 0 }]"#,
+            "liability[0].remote_after_months",
+            "1 to 120",
+        ),
+        (
+            "an unknown method",
+            r#"liability = [{ from = "2025-01-01", face_value = "1", method = "prospective" }]"#,
+            "rulebook",
+            "unknown variant `prospective`",
+        ),
+        (
+            "an override without a reason",
+            r#"urr_override = [{ funder = "shop", issued = "2025-01", urr = "0.9" }]"#,
+            "urr_override[0].reason",
+            "needs a reason",
+        ),
+        (
+            "an override with an empty reason",
+            r#"urr_override = [{ funder = "shop", issued = "2025-01", urr = "0.9", reason = " " }]"#,
+            "urr_override[0].reason",
+            "needs a reason",
+        ),
+        (
+            "an override above one",
+            r#"urr_override = [{ funder = "shop", issued = "2025-01", urr = "1.2", reason = "hope" }]"#,
+            "urr_override[0].urr",
+            "more than 100 %",
+        ),
+        (
+            "two overrides of one cohort",
+            r#"urr_override = [{ funder = "shop", issued = "2025-01", urr = "1", reason = "a" }, { funder = "shop", issued = "2025-01", urr = "1", reason = "b" }]"#,
+            "urr_override[1].issued",
+            "has a rate already",
+        ),
+        (
+            "an override of every line",
+            r#"urr_override = [{ funder = "*", issued = "2025-01", urr = "1", reason = "a" }]"#,
+            "urr_override[0].funder",
+            "may only contain",
+        ),
+        (
+            "VAT for some pairs only",
+            r#"vat = [{ funder = "shop", from = "2025-01-01", treatment = "none" }]"#,
+            "vat",
+            "no rule for redemption from inn to shop on 2025-01-01",
+        ),
+        ("VAT that begins late", r#"vat = [{ from = "2025-02-01", treatment = "none" }]"#, "vat", "on 2025-01-01"),
+        (
+            "a rate without a treatment",
+            r#"vat = [{ from = "2025-01-01", treatment = "none", rate = "0.06" }]"#,
+            "vat[0].rate",
+            "must be 0",
+        ),
+        (
+            "VAT in percent",
+            r#"vat = [{ from = "2025-01-01", treatment = "marketing-service", rate = "6" }]"#,
+            "vat[0].rate",
+            "at most 1",
+        ),
+        (
+            "a product that no entry names",
+            r#"vat = [{ from = "2025-01-01", product = "rooms", treatment = "none" }]"#,
+            "vat[0].product",
+            "must be \"redemption\"",
+        ),
+        (
+            "an account that is none",
+            r#"accounts = { cash = { code = "1001", name = "库存现金" } }"#,
+            "rulebook",
+            "unknown variant `cash`",
+        ),
+        (
+            "a code that is too long",
+            r#"accounts = { bank = { code = "1234567890123456", name = "银行" } }"#,
+            "accounts.bank.code",
+            "1 to 15",
+        ),
+        (
+            "an account without a name",
+            r#"accounts = { bank = { code = "1002", name = "" } }"#,
+            "accounts.bank.name",
+            "1 to 60",
+        ),
+    ] {
+        let sections = if sections.is_empty() || sections.starts_with("liability") {
+            sections.to_owned()
+        } else {
+            format!("{good}\n{sections}")
+        };
+        let errors = interline_domain::rulebook::Rulebook::parse(&format!("{base}{sections}\n"));
+        let errors = errors.err().unwrap_or_else(|| panic!("{says}: must be refused"));
+        let found = errors.0.iter().any(|error| error.field == field && error.rule.contains(rule));
+        assert!(found, "{says}: expected {field}: {rule}, found\n{errors}");
+    }
+}
+
+#[test]
+fn accounts_are_the_rulebooks_and_the_defaults_otherwise() {
+    let text = with(&[(
+        LIABILITY,
+        "initial_urr = \"0.95\" }]\naccounts = { bank = { code = \"100201\", name = \"工商银行\" } }",
+    )]);
+    let mut programme = Programme::new(&text);
+    programme.sale("shop", "1000");
+    let settlement = programme.close();
+    let named: Vec<(&str, &str)> =
+        settlement.vouchers[0].lines.iter().map(|line| (line.account.as_str(), line.account_name.as_str())).collect();
+    assert_eq!(named, [("100201", "工商银行"), ("6001", "主营业务收入"), ("2205", "合同负债")]);
+    let entity = programme.rulebook.line(&LineId::parse("inn").unwrap()).map(|line| line.entity.clone());
+    assert_eq!(entity.as_deref(), Some("酒店"));
+}

@@ -1,0 +1,177 @@
+//! A programme that is run month by month in memory: plan, fold, settle.
+
+use interline_domain::account::{Account, shard};
+use interline_domain::calendar::Period;
+use interline_domain::entry::{Action, Command, Entry, EntryKind};
+use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::limits::SHARDS;
+use interline_domain::lot::Cohort;
+use interline_domain::money::{Money, Points};
+use interline_domain::plan::{Reversed, Target, plan};
+use interline_domain::rulebook::Rulebook;
+use interline_domain::settle::{Inputs, Previous, SettleError, Settlement, ShardDigest, State, settle};
+use interline_domain::tally::{Fold, Tally};
+use std::collections::BTreeMap;
+
+pub struct Programme {
+    pub rulebook: Rulebook,
+    pub month: Period,
+    accounts: BTreeMap<MemberId, Account>,
+    entries: Vec<(Entry, Reversed)>,
+    /// Of the last close.
+    pub state: Option<State>,
+    shards: Vec<ShardDigest>,
+}
+
+impl Programme {
+    pub fn new(rulebook: &str) -> Self {
+        let rulebook = Rulebook::parse(rulebook).unwrap_or_else(|errors| panic!("{errors}"));
+        let month = rulebook.first_period;
+        Self { rulebook, month, accounts: BTreeMap::new(), entries: Vec::new(), state: None, shards: Vec::new() }
+    }
+
+    /// Another rulebook from now on.
+    pub fn change(&mut self, rulebook: &str) {
+        self.rulebook = Rulebook::parse(rulebook).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn kind(&self, number: usize) -> EntryKind {
+        self.entries[number].0.command.kind()
+    }
+
+    /// Line and member of an event.
+    pub fn home(&self, number: usize) -> (String, String) {
+        let command = &self.entries[number].0.command;
+        (command.line.to_string(), command.member.to_string())
+    }
+
+    /// Records an event at noon of a day of the month, or `months_late` months
+    /// before; a refused one changes nothing.
+    pub fn record(&mut self, line: &str, member: &str, day: u32, months_late: u32, action: Action) -> bool {
+        let home = self.month.minus_months(months_late);
+        let target = match &action {
+            Action::Reverse { reference, .. } => reference.as_str().parse::<usize>().ok(),
+            Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => None,
+        };
+        let command = Command {
+            line: LineId::parse(line).unwrap(),
+            reference: Reference::parse(&self.entries.len().to_string()).unwrap(),
+            member: MemberId::parse(member).unwrap(),
+            occurred_at: format!("{home}-{day:02}T12:00:00+08:00").parse().unwrap(),
+            action,
+        };
+        if home < self.rulebook.first_period {
+            return false;
+        }
+        let account = self.accounts.entry(command.member.clone()).or_default();
+        let found = target.and_then(|index| self.entries.get(index));
+        let found = found.map(|(entry, reversed)| Target { entry, reversed: *reversed });
+        let Ok(plan) = plan(&self.rulebook, account, &command, self.month, found) else { return false };
+        *account = plan.account;
+        if let (Some(index), Some(reversed)) = (target, plan.reversed) {
+            self.entries[index].1 = reversed;
+        }
+        self.entries.push((plan.entry, Reversed::default()));
+        true
+    }
+
+    pub fn sale(&mut self, line: &str, amount: &str) {
+        assert!(self.record(line, "m1", 10, 0, Action::Accrue { amount: crate::money(amount) }));
+    }
+
+    pub fn grant(&mut self, line: &str, points: i64) {
+        assert!(self.record(line, "m1", 10, 0, Action::Grant { points: Points::new(points) }));
+    }
+
+    pub fn spend(&mut self, line: &str, points: i64) {
+        assert!(self.record(line, "m1", 20, 0, Action::Redeem { points: Points::new(points), bill: None }));
+    }
+
+    /// Takes back an event by its number, all that is left of it.
+    pub fn take_back(&mut self, line: &str, kind: EntryKind, number: usize) {
+        let reference = Reference::parse(&number.to_string()).unwrap();
+        let action = Action::Reverse { kind, reference, amount: None, points: None };
+        assert!(self.record(line, "m1", 25, 0, action));
+    }
+
+    /// One tally per shard.
+    pub fn tallies(&self) -> Vec<Tally> {
+        let mut folds: Vec<Fold<'_>> = (0..SHARDS).map(|of| Fold::new(&self.rulebook, self.month, of)).collect();
+        for (entry, _) in self.entries.iter().filter(|(entry, _)| entry.booked == self.month) {
+            let fold = &mut folds[usize::from(shard(&entry.command.member))];
+            fold.add(entry, &mut Vec::new()).unwrap();
+        }
+        folds.into_iter().map(Fold::finish).collect()
+    }
+
+    pub fn settle_tally(&self, tally: &Tally, shards: &[ShardDigest]) -> Result<Settlement, SettleError> {
+        settle(&Inputs {
+            rulebook: &self.rulebook,
+            period: self.month,
+            tally,
+            shards,
+            sealed: Some(usize::from(SHARDS)),
+            previous: self.state.as_ref().map(|state| Previous { state, recorded: &self.shards, found: &self.shards }),
+        })
+    }
+
+    /// Settles the month without leaving it.
+    pub fn settlement(&self) -> Result<(Settlement, Vec<ShardDigest>), SettleError> {
+        let tallies = self.tallies();
+        let shards = digests(&tallies);
+        let settlement = self.settle_tally(&merged(&tallies), &shards)?;
+        Ok((settlement, shards))
+    }
+
+    /// Closes the month: every check passes, and the state goes through JSON.
+    #[track_caller]
+    pub fn close(&mut self) -> Settlement {
+        let (settlement, shards) = self.settlement().unwrap_or_else(|error| panic!("{}: {error}", self.month));
+        let failed: Vec<_> = settlement.checklist.iter().filter(|check| !check.pass).collect();
+        assert!(failed.is_empty(), "{}: {failed:#?}", self.month);
+        let json = serde_json::to_string(&settlement.state).unwrap();
+        self.state = Some(serde_json::from_str(&json).unwrap());
+        self.shards = shards;
+        self.month = self.month.next();
+        settlement
+    }
+}
+
+pub fn merged<'t>(tallies: impl IntoIterator<Item = &'t Tally>) -> Tally {
+    let mut sum = Tally::default();
+    tallies.into_iter().for_each(|tally| sum.merge(tally).unwrap());
+    sum
+}
+
+pub fn digests(tallies: &[Tally]) -> Vec<ShardDigest> {
+    let digest = |(shard, tally): (u8, &Tally)| ShardDigest { shard, entries: tally.entries, digest: tally.digest };
+    (0..SHARDS).zip(tallies).map(digest).collect()
+}
+
+/// Every voucher as `entity event: account amount (counterparty), ...`, debits
+/// positive and credits negative.
+pub fn books(settlement: &Settlement) -> Vec<String> {
+    let voucher = |voucher: &interline_domain::books::Voucher| {
+        let lines: Vec<String> = voucher
+            .lines
+            .iter()
+            .map(|line| {
+                let with = line.counterparty.as_ref().map(|with| format!(" ({with})")).unwrap_or_default();
+                format!("{} {}{with}", line.role.word(), line.debit.minus(line.credit).unwrap())
+            })
+            .collect();
+        format!("{} {}: {}", voucher.entity, voucher.event.word(), lines.join(", "))
+    };
+    settlement.vouchers.iter().map(voucher).collect()
+}
+
+/// The liability of a cohort (`funder|issued|expires`) at a close.
+pub fn closing(settlement: &Settlement, cohort: &str) -> Money {
+    let cohort = Cohort::parse(cohort).unwrap();
+    let row = settlement.liability.iter().find(|row| row.cohort == cohort);
+    row.map(|row| row.row.closing).unwrap_or_default()
+}

@@ -1,0 +1,126 @@
+//! The files of a run, read the way their readers read them.
+
+#[path = "reports/erp.rs"]
+mod erp;
+#[path = "reports/fixture.rs"]
+mod fixture;
+#[path = "reports/pages.rs"]
+mod pages;
+#[path = "reports/workbooks.rs"]
+mod workbooks;
+
+use fixture::{RULEBOOK, rulebook, run, settlement};
+use interline_reports::manifest::RunKind;
+use interline_reports::pack::{PackFile, render};
+use std::collections::BTreeMap;
+
+/// The pack of the fixture by path.
+fn pack(kind: RunKind) -> BTreeMap<String, Vec<u8>> {
+    files(kind).into_iter().map(|file| (file.entry.path, file.bytes)).collect()
+}
+
+fn files(kind: RunKind) -> Vec<PackFile> {
+    render(&run(kind), &rulebook(), RULEBOOK, &settlement()).unwrap()
+}
+
+#[test]
+fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
+    let of_line = |line: &str, more: &[&str]| {
+        let always = ["statement.csv", "statement.html"];
+        always.iter().chain(more).map(|file| format!("lines/{line}/{file}")).collect::<Vec<_>>()
+    };
+    let root = [
+        "bilateral.csv",
+        "close-checklist.csv",
+        "expiry-forecast.csv",
+        "issuance.csv",
+        "liability-roll-forward.csv",
+        "payments.csv",
+        "points-roll-forward.csv",
+        "positions.csv",
+        "redemption-rates.csv",
+        "rulebook.toml",
+        "settlement.xlsx",
+        "splits.csv",
+        "state.json",
+        "statement.html",
+        "vouchers.csv",
+    ];
+    let mut trial: Vec<String> = root.map(str::to_owned).into();
+    trial.extend(of_line("dining", &["liability-roll-forward.csv", "payments.csv"]));
+    trial.extend(of_line("group", &["payments.csv"]));
+    trial.extend(of_line("hotel_1", &["payments.csv"]));
+    trial.extend(of_line("mall", &["liability-roll-forward.csv", "payments.csv"]));
+    let mut last = trial.clone();
+    last.extend(
+        ["kingdee-dining.xlsx", "kingdee-hotel_1.xlsx", "pain.001.xml", "yonyou-u8-dining.txt", "yonyou-u8-hotel_1.txt"]
+            .map(|file| format!("erp/{file}")),
+    );
+    for (kind, mut expected) in [(RunKind::Trial, trial), (RunKind::Final, last)] {
+        let mut found: Vec<String> = files(kind).into_iter().map(|file| file.entry.path).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn the_same_settlement_gives_the_same_bytes() {
+    for (one, other) in files(RunKind::Final).into_iter().zip(files(RunKind::Final)) {
+        assert_eq!(one.entry.path, other.entry.path);
+        assert!(one.bytes == other.bytes, "{}", one.entry.path);
+    }
+}
+
+/// Reads a CSV file and adds up the named column, in minor units.
+fn column_sum(csv: &[u8], column: &str) -> i128 {
+    let text = csv.strip_prefix(b"\xEF\xBB\xBF").unwrap();
+    let mut reader = csv::Reader::from_reader(text);
+    let at = reader.headers().unwrap().iter().position(|name| name == column).unwrap();
+    let minor = |text: &str| text.replace('.', "").parse::<i128>().unwrap();
+    reader.records().map(|record| minor(record.unwrap().get(at).unwrap())).sum()
+}
+
+#[test]
+fn csv_totals_of_the_manifest_are_the_sums_of_the_columns() {
+    let mut sums = 0;
+    for file in files(RunKind::Final).iter().filter(|file| file.entry.path.ends_with(".csv")) {
+        for (column, total) in file.entry.totals.iter().filter(|(_, total)| total.contains('.')) {
+            let total: i128 = total.replace('.', "").parse().unwrap();
+            assert_eq!(column_sum(&file.bytes, column), total, "{}: {column}", file.entry.path);
+            sums += 1;
+        }
+    }
+    assert!(sums > 40);
+}
+
+#[test]
+fn the_triangle_has_a_column_for_each_age_of_the_oldest_cohort() {
+    let csv = String::from_utf8(pack(RunKind::Final).remove("redemption-rates.csv").unwrap()).unwrap();
+    let mut lines = csv.trim_start_matches('\u{feff}').lines();
+    assert_eq!(
+        lines.next().unwrap(),
+        "funder,issue_month,expires,age,issued,redeemed_age_0,redeemed_age_1,factor_age_0,\
+         basis,reason,ultimate,urr,standard_error,actual,expected,actual_to_expected"
+    );
+    assert_eq!(
+        lines.next().unwrap(),
+        "dining,2017-01,2018-01-31,1,500000,11000,27308,2.482545,additive,,480000,0.96,,16308,15000.12,1.087191"
+    );
+    assert_eq!(
+        lines.next().unwrap(),
+        "dining,2017-02,2018-02-28,0,400000,9000,,2.482545,additive,,400000,1,,16308,15000.12,1.087191"
+    );
+}
+
+#[test]
+fn the_liability_sheet_ties_and_splits_current_from_non_current() {
+    let csv = pack(RunKind::Final).remove("liability-roll-forward.csv").unwrap();
+    let sum = |column| column_sum(&csv, column);
+    let out = ["own_line_revenue", "to_payable", "agent_revenue", "expired", "re_estimate", "reversed"];
+    assert_eq!(sum("opening") + sum("added") - out.map(sum).iter().sum::<i128>(), sum("closing"));
+    assert_eq!(sum("current_part") + sum("non_current_part"), sum("closing"));
+    let text = String::from_utf8(csv).unwrap();
+    assert!(text.contains(",0.96,1,manual,catch-up,'=agreed with the auditor\r\n"), "{text}");
+    assert!(text.contains(",0.96,,manual,"), "a new cohort has no previous rate: {text}");
+}

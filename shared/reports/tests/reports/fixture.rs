@@ -1,0 +1,303 @@
+//! A small settlement by hand: four lines, with names that need escaping and a
+//! line without a bank account.
+
+use chrono::NaiveDate;
+use interline_domain::books::{BooksEvent, Voucher, VoucherLine};
+use interline_domain::calendar::Period;
+use interline_domain::id::LineId;
+use interline_domain::liability::RollForward as LiabilityRoll;
+use interline_domain::lot::{Cohort, Expiry};
+use interline_domain::money::{Money, Points, Rate};
+use interline_domain::netting::Payment;
+use interline_domain::rulebook::{Account, Method, Rulebook};
+use interline_domain::settle::{
+    Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RedemptionRateRow, RollForward, Settlement,
+    SplitRow, State,
+};
+use interline_domain::tally::FlowKind;
+use interline_domain::urr::Basis;
+use interline_reports::manifest::{RunKind, RunName};
+use rust_decimal::Decimal;
+
+pub const RULEBOOK: &str = r#"
+[programme]
+name = "Points & \"Perks\" <Group>"
+currency = "CNY"
+time_zone = "Asia/Shanghai"
+first_period = "2017-01"
+platform = "group"
+netting = "direct"
+pseudonym_salt = "fixture-of-reports"
+
+[[lines]]
+id = "group"
+name = "Headquarters"
+name_zh = "集团总部"
+bank_account = "6217-0000-0000-0001"
+
+[[lines]]
+id = "mall"
+name = "Malls <& more>"
+name_zh = "商场"
+entity = "示例商场有限公司"
+bank_account = "6217-0000-0000-0002"
+
+[[lines]]
+id = "hotel_1"
+name = "酒店"
+name_zh = "酒店"
+
+[[lines]]
+id = "dining"
+name = "Dining"
+name_zh = "餐饮"
+bank_account = "=6217//0000#0004"
+"#;
+
+pub fn line(id: &str) -> LineId {
+    LineId::parse(id).unwrap()
+}
+
+pub fn period() -> Period {
+    Period::parse("2017-02").unwrap()
+}
+
+pub fn run(kind: RunKind) -> RunName {
+    RunName { kind, id: "v1-c95dcb77".to_owned() }
+}
+
+pub fn rulebook() -> Rulebook {
+    Rulebook::parse(RULEBOOK).unwrap()
+}
+
+fn money(minor: i64) -> Money {
+    Money::from_minor(minor)
+}
+
+fn rate(text: &str) -> Rate {
+    Rate::parse(text).unwrap()
+}
+
+fn cohort(funder: &str, issued: &str, expires: (i32, u32, u32)) -> Cohort {
+    let (year, month, day) = expires;
+    Cohort {
+        funder: line(funder),
+        issued: Period::parse(issued).unwrap(),
+        expires: Expiry::On(NaiveDate::from_ymd_opt(year, month, day).unwrap()),
+    }
+}
+
+/// Payer, payee, events, points and amount.
+const FLOWS: [(&str, &str, u64, i64, i64); 6] = [
+    ("dining", "hotel_1", 12, 4_321, 1_234_567),
+    ("dining", "mall", 7, 987, 98_765),
+    ("group", "hotel_1", 1, 55, 577),
+    ("hotel_1", "dining", 3, 120, 3_141),
+    ("mall", "dining", 2, -60, -2_718),
+    ("mall", "group", 0, 0, 1_618),
+];
+
+pub fn settlement() -> Settlement {
+    let amount = |payer: &str, payee: &str| {
+        FLOWS.iter().find(|flow| flow.0 == payer && flow.1 == payee).map_or(0, |flow| flow.4)
+    };
+    let bilateral = FLOWS.iter().map(|&(payer, payee, events, points, minor)| Bilateral {
+        payer: line(payer),
+        payee: line(payee),
+        events,
+        points: Points::new(points),
+        amount: money(minor),
+        prior_period: money(minor / 10),
+        net: money(minor - amount(payee, payer)),
+    });
+    let position = |id: &str| {
+        let payable: i64 = FLOWS.iter().filter(|flow| flow.0 == id).map(|flow| flow.4).sum();
+        let receivable: i64 = FLOWS.iter().filter(|flow| flow.1 == id).map(|flow| flow.4).sum();
+        Position {
+            line: line(id),
+            gross_payable: money(payable),
+            gross_receivable: money(receivable),
+            platform_fee: money(if id == "mall" { 1_618 } else { 0 }),
+            prior_period: Money::ZERO,
+            net: money(receivable - payable),
+        }
+    };
+    let positions: Vec<Position> = ["dining", "group", "hotel_1", "mall"].map(position).into();
+    let net = |id: &str| positions.iter().find(|row| row.line == line(id)).unwrap().net;
+    let payments = ["hotel_1", "mall", "group"].map(|payee| Payment {
+        payer: line("dining"),
+        payee: line(payee),
+        amount: net(payee),
+    });
+    let liability = vec![
+        liability_row(
+            cohort("dining", "2017-01", (2018, 1, 31)),
+            [5_000_000, 0, 120_000, 1_234_567, -34_500, 0, 20_000, 5_000],
+        ),
+        liability_row(cohort("dining", "2017-02", (2018, 2, 28)), [0, 4_000_000, 60_000, 98_765, 1_200, 0, 0, 0]),
+        liability_row(cohort("mall", "2017-01", (2017, 2, 28)), [777_700, 0, 100, 0, 0, 777_600, 0, 0]),
+    ];
+    Settlement {
+        splits: vec![SplitRow {
+            payer: line("mall"),
+            redeemer: line("dining"),
+            beneficiary: line("group"),
+            rule: "standard".to_owned(),
+            share: rate("0.03"),
+            base: money(53_933),
+            amount: money(1_618),
+            cumulative_base: money(53_933),
+            cumulative_amount: money(1_618),
+            rounding: Decimal::new(1, 4),
+        }],
+        issuance: vec![Issuance {
+            funder: line("dining"),
+            issue_month: period(),
+            line: line("dining"),
+            kind: FlowKind::Issued,
+            events: 321,
+            sales: money(123_456_789),
+            points: Points::new(400_000),
+        }],
+        roll_forward: vec![RollForward {
+            cohort: cohort("dining", "2017-01", (2018, 1, 31)),
+            opening: Points::new(500_000),
+            issued: Points::new(400_000),
+            redeemed_own: Points::new(12_000),
+            redeemed_other: Points::new(5_308),
+            expired: Points::ZERO,
+            reversed: Points::new(200),
+            closing: Points::new(882_492),
+        }],
+        redemption_rates: vec![
+            rates(cohort("dining", "2017-01", (2018, 1, 31)), 500_000, &[11_000, 27_308], 480_000),
+            rates(cohort("dining", "2017-02", (2018, 2, 28)), 400_000, &[9_000], 400_000),
+            rates(cohort("mall", "2017-01", (2017, 2, 28)), 77_777, &[10, 20], 20),
+        ],
+        expiry_forecast: vec![
+            ExpiryForecast {
+                funder: line("dining"),
+                month: Period::parse("2018-01").unwrap(),
+                points: Points::new(472_692),
+                value: money(4_726_920),
+                liability: money(3_654_933),
+            },
+            ExpiryForecast {
+                funder: line("mall"),
+                month: Period::parse("2018-01").unwrap(),
+                points: Points::new(7_308),
+                value: money(73_080),
+                liability: money(70_000),
+            },
+        ],
+        vouchers: vouchers(),
+        checklist: vec![
+            check("net positions sum to zero", "0.00", "0.00", true),
+            check("cohorts <below> zero", "0", "1", false),
+        ],
+        state: State { period: period(), cohorts: vec![], splits: vec![], debts: vec![], liability: vec![] },
+        gross: money(1_340_809),
+        settled: money(1_332_909),
+        bilateral: bilateral.collect(),
+        positions,
+        payments: payments.into(),
+        liability,
+    }
+}
+
+fn check(name: &str, expected: &str, actual: &str, pass: bool) -> Check {
+    Check { check: name.to_owned(), expected: expected.to_owned(), actual: actual.to_owned(), pass }
+}
+
+/// Opening, added, own line, to payable, agent, expired, re-estimate, reversed.
+fn liability_row(cohort: Cohort, amounts: [i64; 8]) -> LiabilityRow {
+    let [opening, added, own, payable, agent, expired, re_estimate, reversed] = amounts;
+    let closing = opening + added - own - payable - agent - expired - re_estimate - reversed;
+    LiabilityRow {
+        row: LiabilityRoll {
+            opening: money(opening),
+            added: money(added),
+            granted: Money::ZERO,
+            own_line_revenue: money(own),
+            to_payable: money(payable),
+            agent_revenue: money(agent),
+            expired: money(expired),
+            re_estimate: money(re_estimate),
+            reversed: money(reversed),
+            closing: money(closing),
+            current: money(closing * 9 / 10),
+        },
+        rate: rate("0.96"),
+        previous_rate: (opening > 0).then(|| rate("1")),
+        basis: Basis::Manual { reason: "=agreed with the auditor".to_owned() },
+        method: Method::CatchUp,
+        outstanding: Points::new(cohort.issued.months_since(period()).abs().into()),
+        cohort,
+    }
+}
+
+fn rates(cohort: Cohort, issued: i64, redeemed: &[i64], expected: i64) -> RedemptionRateRow {
+    RedemptionRateRow {
+        cohort,
+        age: redeemed.len() - 1,
+        issued: Points::new(issued),
+        redeemed_by_age: redeemed.iter().map(|points| Points::new(*points)).collect(),
+        factors: vec![Some(Decimal::new(2_482_545_454_545, 12))],
+        basis: Basis::Additive,
+        expected: Points::new(expected),
+        rate: rate(&Decimal::new(expected, 0).checked_div(Decimal::new(issued, 0)).unwrap().round_dp(8).to_string()),
+        standard_error: None,
+        actual: Some(Points::new(16_308)),
+        expected_of_previous_close: Some(Decimal::new(15_000_123_456, 6)),
+    }
+}
+
+fn vouchers() -> Vec<Voucher> {
+    let posted = |role: Account, account: &str, name: &str, debit: i64, credit: i64| VoucherLine {
+        summary: "2017-02 他线积分兑换, \"酒店\" 及其他往来单位的积分兑换结算款项确认及结转说明".to_owned(),
+        role,
+        account: account.to_owned(),
+        account_name: name.to_owned(),
+        debit: money(debit),
+        credit: money(credit),
+        counterparty: Some(line("hotel_1")),
+    };
+    let voucher = |entity: &str, number, event, lines| Voucher {
+        entity: line(entity),
+        number,
+        date: period().last_day(),
+        event,
+        lines,
+    };
+    vec![
+        voucher(
+            "dining",
+            1,
+            BooksEvent::OtherRedemption,
+            vec![
+                posted(Account::ContractLiability, "2205", "合同负债", 1_300_032, 0),
+                posted(Account::Payable, "2202", "应付账款", 0, 1_333_332),
+                posted(Account::AgentRevenue, "600102", "主营业务收入-代理净额", 33_300, 0),
+            ],
+        ),
+        voucher(
+            "dining",
+            2,
+            BooksEvent::Payment,
+            vec![
+                posted(Account::Clearing, "3001", "清算资金往来", 100, 0),
+                posted(Account::Bank, "1002", "银行存款", 0, 100),
+            ],
+        ),
+        voucher(
+            "hotel_1",
+            1,
+            BooksEvent::ReceivableFromFunder,
+            vec![
+                posted(Account::Receivable, "1122", "应收账款", 1_234_567, 0),
+                posted(Account::Revenue, "6001", "主营业务收入", 0, 1_164_686),
+                posted(Account::OutputVat, "22210107", "应交税费-应交增值税-销项税额", 0, 69_881),
+            ],
+        ),
+    ]
+}

@@ -1,0 +1,15 @@
+//! The HTTP functions behind the local gateway, as callers meet them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod identity;
+mod lists;
+mod periods;
+mod problems;
+mod quotes;
+mod refusals;
+mod retries;
+mod routes;
+mod served;
+mod times;
+mod tour;
