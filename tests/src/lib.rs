@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of tests fails the test")]
 
+pub mod calls;
 pub mod events;
 pub mod faults;
 pub mod functions;

@@ -67,8 +67,9 @@ impl Sheet {
         Self { rows: reader.deserialize().collect::<Result<_, _>>().unwrap() }
     }
 
+    /// The sum of a column, in which a cell may be empty.
     pub fn total(&self, column: &str) -> i64 {
-        self.rows.iter().map(|row| minor_or_whole(&row[column])).sum()
+        self.rows.iter().filter(|row| !row[column].is_empty()).map(|row| minor_or_whole(&row[column])).sum()
     }
 
     /// The only row whose columns have these values.

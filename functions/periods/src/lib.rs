@@ -124,12 +124,17 @@ async fn known(app: &App, period: Period) -> Result<PeriodState, Problem> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CloseBody {
-    kind: RunKind,
+    kind: String,
 }
 
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
     let CloseBody { kind } = call.json()?;
+    let kind = match kind.as_str() {
+        "trial" => RunKind::Trial,
+        "final" => RunKind::Final,
+        _ => return Err(Problem::invalid("kind", "must be trial or final")),
+    };
     let state = known(app, period).await?;
     let published = app.rulebook().await?;
     let (rulebook, now) = (&published.rulebook, app.now());

@@ -16,6 +16,8 @@ pub enum StoreError {
     Missing(String),
     #[error("object {0} exists with other content, and it may be written only once")]
     Differs(String),
+    #[error("object {0} is damaged: its bytes are not those that were stored")]
+    Damaged(String),
     #[error("object {key} is larger than {limit} bytes")]
     TooLarge { key: String, limit: u64 },
 }
@@ -87,9 +89,18 @@ impl Bucket {
         if length.is_some_and(|length| length > limit) {
             return Err(StoreError::TooLarge { key: key.to_owned(), limit });
         }
-        let unavailable = |reason: String| StoreError::Unavailable { key: key.to_owned(), reason };
-        let bytes = answer.body.collect().await.map_err(|error| unavailable(error.to_string()))?;
-        Ok(bytes.to_vec())
+        match answer.body.collect().await {
+            Ok(bytes) => Ok(bytes.to_vec()),
+            Err(error) => {
+                let reason = DisplayErrorContext(&error).to_string();
+                // The SDK compares the bytes with the checksum they were stored
+                // with, and tells it by these words only.
+                Err(match reason.contains("checksum mismatch") {
+                    true => StoreError::Damaged(key.to_owned()),
+                    false => StoreError::Unavailable { key: key.to_owned(), reason },
+                })
+            }
+        }
     }
 
     pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {

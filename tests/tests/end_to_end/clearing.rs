@@ -153,6 +153,7 @@ fn totals_agree(pack: &Pack) {
 
 /// A sale and a cross-line redemption of one member of every fourth shard.
 async fn small_month(programme: &Programme, month: &str) {
+    programme.set_now(&format!("{month}-20T12:00:00+08:00"));
     for shard in (0..SHARDS).step_by(4) {
         let member = member_of_shard(shard, 0);
         programme

@@ -28,7 +28,7 @@ async fn conflicts_throttling_and_lost_replies_are_overcome_and_the_events_are_r
         vec![Fault::LostReply, Fault::LostReply],
         // All tries of the SDK: the ledger looks again and finds the events.
         vec![Fault::LostReply; 3],
-        vec![Fault::LostReply, Fault::Conflict, Fault::Throttled, Fault::LostReply],
+        vec![Fault::Conflict, Fault::Throttled, Fault::LostReply, Fault::LostReply],
     ] {
         let programme = Programme::sample(NOW).await;
         let (ledger, next) = ledger(&programme);
@@ -55,9 +55,9 @@ async fn a_request_that_cannot_succeed_is_not_tried_again() {
     let (ledger, next) = ledger(&programme);
     next.next(&[Fault::Refused("AccessDeniedException"), Fault::Refused("ValidationException")]);
     let rulebook = programme.rulebook().await;
+    let (events, now) = (events(), programme.app().now());
     for left in [1, 0] {
-        let post = ledger.post(&rulebook, &events()[0].member, &events(), Source::Api, programme.app().now());
-        let error = post.await.unwrap_err();
+        let error = ledger.post(&rulebook, &events[0].member, &events, Source::Api, now).await.unwrap_err();
         assert!(matches!(error, LedgerError::Refused(_)) && !error.is_retryable(), "{error}");
         assert_eq!(next.left(), left);
     }

@@ -40,7 +40,7 @@ pub async fn verify(world: &World, period: Period, output: &Output) -> Result<bo
     for (path, bytes) in &computed {
         match app.reports.get(&key(period, &run.id, path)).await {
             Ok(stored) if stored == *bytes => {}
-            Ok(_) => differences.push(format!("{path}: differs")),
+            Ok(_) | Err(StoreError::Damaged(_)) => differences.push(format!("{path}: differs")),
             Err(StoreError::Missing(_)) => differences.push(format!("{path}: missing")),
             Err(error) => return Err(error.into()),
         }

@@ -113,7 +113,7 @@ pub(super) struct Liability {
 
 /// Closes every cohort. Its steps: what moved, by cohort ([`movements`]); the
 /// triangle with the new age and the rates by the policy, a person's, or the
-/// rulebook's initial one ([`rates`]); the allocation of the month's sales at
+/// rulebook's initial one ([`effective`]); the allocation of the month's sales at
 /// that rate, and the cumulative catch-up ([`CohortLiability::close`]).
 pub(super) fn liability(
     inputs: &Inputs<'_>,

@@ -110,7 +110,8 @@ impl Books<'_> {
         Ok(terms.ok_or_else(missing)?.sales(control.amount)?)
     }
 
-    /// All sales and refunds that a line reported, whether they earned points or not.
+    /// All sales and refunds that a line reported, whether they earned points or
+    /// not, with the VAT of the period that books them.
     fn sales(&mut self, closed: &[Closed]) -> Result<(), SettleError> {
         for line in &self.inputs.rulebook.lines {
             let line = &line.id;
