@@ -91,7 +91,8 @@ impl HttpConnector for FaultyConnector {
         let is_transaction =
             request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"));
         let fault = if is_transaction { self.faults.0.lock().unwrap().pop_front() } else { None };
-        let body: Value = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let body: Value =
+            request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
         let writes = body["TransactItems"].as_array().map_or(0, Vec::len);
         match fault {
             None => self.good.call(request),
@@ -111,8 +112,7 @@ impl HttpConnector for FaultyConnector {
 
 /// One write is the reason; the others were fine.
 fn cancelled(writes: usize, code: &str) -> HttpConnectorFuture {
-    let reasons: Vec<Value> =
-        (0..writes).map(|at| json!({ "Code": if at == 0 { code } else { "None" } })).collect();
+    let reasons: Vec<Value> = (0..writes).map(|at| json!({ "Code": if at == 0 { code } else { "None" } })).collect();
     answer(json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "Transaction cancelled",

@@ -9,13 +9,14 @@ use files::rows;
 use futures::future::BoxFuture;
 use interline_cutoff::{Close, final_id, trial_id};
 use interline_domain::calendar::Period;
+use interline_domain::entry::rfc3339_utc;
 use interline_domain::id::LineId;
 use interline_domain::limits::SHARDS;
 use interline_lambda::http::{Call, Reply, respond};
 use interline_lambda::problem::{CLOSE_UNDER_WAY, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, Failure};
-use interline_ledger::{LedgerError, PeriodState, Run, Status};
+use interline_ledger::{Attempt, LedgerError, PeriodState, Run, Status};
 use interline_reports::manifest::{Manifest, RunKind, sha256};
 use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
@@ -139,14 +140,6 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
     let published = app.rulebook().await?;
     let (rulebook, now) = (&published.rulebook, app.now());
     app.ledger.check_order(rulebook, period).await?;
-    let under_way =
-        state.attempt.as_ref().filter(|attempt| attempt.failed.is_none() && now - attempt.started_at < ATTEMPT_STALE);
-    if let Some(attempt) = under_way {
-        return Err(Problem::new(
-            CLOSE_UNDER_WAY,
-            format!("run {} was started at {}", attempt.run, attempt.started_at),
-        ));
-    }
     let run = match (kind, &state.final_run) {
         (RunKind::Final, Some(run)) => return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into()),
         (RunKind::Final, None) => {
@@ -162,10 +155,16 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         Some(run) => run.rulebook.clone(),
         None => rulebook.hash.clone(),
     };
-    app.ledger.start_run(period, &run, now).await.map_err(|error| match error {
-        LedgerError::PeriodChanged(_) => Problem::new(CLOSE_UNDER_WAY, "another run was started at the same time"),
-        other => other.into(),
-    })?;
+    match app.ledger.claim_run(period, &run, now, now - ATTEMPT_STALE).await {
+        Ok(None) => {}
+        Ok(Some(Attempt { run, started_at, .. })) => {
+            return Err(Problem::new(CLOSE_UNDER_WAY, format!("run {run} was started at {}", rfc3339_utc(started_at))));
+        }
+        Err(LedgerError::PeriodChanged(_)) => {
+            return Err(Problem::new(CLOSE_UNDER_WAY, "another run was started at the same time"));
+        }
+        Err(error) => return Err(error.into()),
+    }
     let close = Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()) };
     if let Err(failure) = starter(close).await {
         // Otherwise the period would seem busy until the attempt is stale.

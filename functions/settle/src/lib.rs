@@ -11,7 +11,7 @@ use interline_domain::tally::Tally;
 use interline_lambda::{App, Failure};
 use interline_ledger::{LedgerError, Run};
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, RunKind, RunName, SCHEMA, sha256};
-use interline_reports::pack::{MANIFEST, PackFile, STATE, TallyFile, files, key, tally_path};
+use interline_reports::pack::{MANIFEST, PackFile, STATE, TallyFile, key, render, tally_path};
 use serde::{Deserialize, Serialize};
 
 /// Objects read or written at once.
@@ -139,7 +139,9 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
             found: &found,
         }),
     })?;
-    let files = files(rulebook, &published.text, &settlement)?;
+    let run = RunName { kind: task.kind, id: task.run.clone() };
+    let files = render(&run, rulebook, &published.text, &settlement)
+        .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     let manifest = Manifest {
@@ -147,7 +149,7 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
         programme: rulebook.name.clone(),
         currency: rulebook.currency.clone(),
         period: task.period,
-        run: RunName { kind: task.kind, id: task.run.clone() },
+        run,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
         rulebook: task.rulebook.clone(),
         previous: previous.map(|previous| PreviousRun {

@@ -77,7 +77,7 @@ pub enum Refusal {
     MorePointsThanLeft(Points),
     #[error("is more than the {0} left to reverse")]
     MoreAmountThanLeft(Money),
-    #[error("must be empty: {0}")]
+    #[error("must be empty: {1}")]
     Superfluous(&'static str, &'static str),
     #[error("makes a number that is out of range")]
     OutOfRange,

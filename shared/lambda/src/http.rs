@@ -141,14 +141,13 @@ impl Call {
         let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
             let detail = error.inner().to_string();
-            // A missing field has no path of its own.
-            let missing = detail.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-            match (path.as_str(), missing) {
-                (".", None) => Problem::new(INVALID_JSON, detail),
-                (".", Some(field)) => Problem::field(INVALID_JSON, field, detail.clone()),
-                (path, Some(field)) => Problem::field(INVALID_JSON, format!("{path}.{field}"), detail.clone()),
-                (path, None) => Problem::field(INVALID_JSON, path, detail),
-            }
+            // A field that is missing, or there twice, has no path of its own, and a
+            // broken name is shown as `?`.
+            let named = ["missing field `", "duplicate field `"].iter().find_map(|text| detail.strip_prefix(text));
+            let named = named.and_then(|rest| rest.split('`').next());
+            let names = path.split('.').filter(|name| !matches!(*name, "" | "?")).chain(named);
+            let field = names.collect::<Vec<_>>().join(".");
+            Problem { field: Some(field).filter(|field| !field.is_empty()), ..Problem::new(INVALID_JSON, detail) }
         })?;
         deserializer.end().map_err(|error| Problem::new(INVALID_JSON, error.to_string()))?;
         Ok(value)

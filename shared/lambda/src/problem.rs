@@ -117,7 +117,7 @@ impl Problem {
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {
-        let detail = "the request was not carried out; it may be repeated, and we have been told";
+        let detail = "something went wrong, and we have been told; the request may be repeated as it is";
         Self { internal: Some(error.to_string()), ..Self::new(INTERNAL, detail) }
     }
 }

@@ -22,7 +22,7 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
         "kind": command.kind(),
         "reference": command.reference,
         "member": command.member,
-        "occurred_at": command.occurred_at.to_rfc3339(),
+        "occurred_at": command.occurred_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         "recorded_at": recorded.recorded_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         "period": entry.booked,
         "points": entry.points()?,

@@ -20,7 +20,7 @@ pub const REDEEMED: &str = "u";
 // partition key, the origin of a late entry at the end of the sort key.
 /// Member; also the partition key of the statement index.
 pub const MEMBER: &str = "m";
-/// When it happened, in UTC; also the sort key of the statement index.
+/// When it happened, in UTC without the `Z`; also the sort key of the statement index.
 pub const OCCURRED: &str = "o";
 /// The offset that the caller wrote, in seconds.
 pub const OFFSET: &str = "z";

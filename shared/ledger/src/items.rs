@@ -124,6 +124,11 @@ impl<'a> Reader<'a> {
         Ok(moment.map_err(|_| self.broken(attribute))?.to_utc())
     }
 
+    fn sortable_moment(&self, attribute: &str) -> Result<DateTime<Utc>, LedgerError> {
+        let moment = DateTime::parse_from_rfc3339(&format!("{}Z", self.text(attribute)?));
+        Ok(moment.map_err(|_| self.broken(attribute))?.to_utc())
+    }
+
     fn slices(&self, attribute: &str) -> Result<Vec<Slice>, LedgerError> {
         let text = self.optional_text(attribute)?.unwrap_or_default();
         let slices = text.split_terminator(';').map(|slice| {
@@ -200,6 +205,11 @@ fn slices_text(slices: &[Slice]) -> AttributeValue {
     AttributeValue::S(text)
 }
 
+/// In UTC without its `Z`, before which a fraction of a second would sort.
+fn sortable(moment: DateTime<Utc>) -> String {
+    rfc3339_utc(moment).trim_end_matches('Z').to_owned()
+}
+
 /// Where an entry lies: in its home, or late in the period that clears it.
 pub fn entry_key(entry: &Entry) -> Key {
     let shard = shard(&entry.command.member);
@@ -218,7 +228,7 @@ pub fn entry_item(recorded: &Recorded) -> Item {
         item.insert(name.to_owned(), value);
     };
     put(MEMBER, string(&command.member));
-    put(OCCURRED, string(rfc3339_utc(command.occurred())));
+    put(OCCURRED, string(sortable(command.occurred())));
     put(OFFSET, number(command.occurred_at.offset().local_minus_utc()));
     put(RECORDED, string(rfc3339_utc(*recorded_at)));
     put(BALANCE, number(balance));
@@ -347,7 +357,7 @@ fn entry(reader: &Reader<'_>) -> Result<Entry, LedgerError> {
         Some(origin) => Period::parse(origin).map_err(|_| broken(SK))?,
     };
     let offset = i32::try_from(reader.number(OFFSET)?).ok().and_then(FixedOffset::east_opt);
-    let occurred_at = reader.moment(OCCURRED)?.with_timezone(&offset.ok_or_else(|| broken(OFFSET))?);
+    let occurred_at = reader.sortable_moment(OCCURRED)?.with_timezone(&offset.ok_or_else(|| broken(OFFSET))?);
     let member = MemberId::parse(reader.text(MEMBER)?).map_err(|_| broken(MEMBER))?;
     let amount = reader.optional_number(AMOUNT)?.map(Money::from_minor);
     let points = reader.optional_number(POINTS)?.map(Points::new);

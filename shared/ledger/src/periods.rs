@@ -111,9 +111,7 @@ impl Ledger {
     async fn read_period(&self, period: Period) -> Result<(PeriodState, Option<i64>), LedgerError> {
         match self.table.get(&keys::period(period)).await? {
             Some(item) => Ok((state(&item)?, Some(Reader::new(&item).number(REVISION)?))),
-            None => {
-                Ok((PeriodState::open(period), None))
-            }
+            None => Ok((PeriodState::open(period), None)),
         }
     }
 
@@ -186,6 +184,24 @@ impl Ledger {
         let (mut state, revision) = self.read_period(period).await?;
         state.attempt = Some(Attempt { run: run.to_owned(), started_at: now, failed: None });
         self.write_period(&state, revision).await
+    }
+
+    /// As [`start_run`](Self::start_run), unless a run is under way that was
+    /// started after `stale`: then nothing is changed and that one is given.
+    pub async fn claim_run(
+        &self,
+        period: Period,
+        run: &str,
+        now: DateTime<Utc>,
+        stale: DateTime<Utc>,
+    ) -> Result<Option<Attempt>, LedgerError> {
+        let (mut state, revision) = self.read_period(period).await?;
+        let under_way = state.attempt.take().filter(|attempt| attempt.failed.is_none() && attempt.started_at > stale);
+        if under_way.is_some() {
+            return Ok(under_way);
+        }
+        state.attempt = Some(Attempt { run: run.to_owned(), started_at: now, failed: None });
+        self.write_period(&state, revision).await.map(|()| None)
     }
 
     /// Notes why a run ended without a result, unless another was started since.

@@ -174,7 +174,9 @@ impl Batch<'_> {
             }
             match self.table.transact(&draft.writes).await {
                 Ok(()) => return Ok(draft.answers),
-                Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => self.pause(attempt, &commands[0]).await,
+                Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => {
+                    self.pause(attempt, &commands[0]).await
+                }
                 Err(TransactError::Ledger(error)) => return Err(error),
                 Err(TransactError::Cancelled(outcomes)) => {
                     let contended = self.learn(&draft, outcomes).await?;

@@ -87,7 +87,8 @@ impl Ledger {
                     (OCCURRED.to_owned(), AttributeValue::S(position.occurred.clone())),
                 ])
             });
-            let (items, more) = self.table.statement_page(member.as_str(), start, limit).await?;
+            // One more than is shown tells whether there is another page.
+            let (items, more) = self.table.statement_page(member.as_str(), start, limit.saturating_add(1)).await?;
             for (at, item) in items.iter().enumerate() {
                 position = Some(StatementPosition::of(item)?);
                 let recorded = items::recorded(item)?;

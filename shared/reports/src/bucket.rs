@@ -148,6 +148,8 @@ fn content_type(key: &str) -> &'static str {
         Some("gz") => "application/gzip",
         Some("html") => "text/html; charset=utf-8",
         Some("xml") => "application/xml",
+        // The only plain text is what Yonyou U8 imports.
+        Some("txt") => "text/plain; charset=gb18030",
         Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         _ => "text/plain; charset=utf-8",
     }

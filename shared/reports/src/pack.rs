@@ -3,9 +3,9 @@
 use crate::about::About;
 use crate::erp::{kingdee, pain, yonyou};
 use crate::error::RenderError;
-use crate::manifest::{FileEntry, RunKind, RunName, sha256};
 use crate::html::line::OwnPart;
 use crate::html::statement::statement;
+use crate::manifest::{FileEntry, RunKind, RunName, sha256};
 use crate::settlement::{liability, payments, sheets};
 use crate::sheet::{Sheet, Totals};
 use crate::workbook::workbook;
@@ -102,10 +102,7 @@ pub fn render(
         RunKind::Trial => {}
     }
     files.extend(line_statements(&about, settlement)?);
-    files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
-    let mut state = serde_json::to_vec_pretty(&settlement.state)?;
-    state.push(b'\n');
-    files.push(PackFile::new(STATE, state, None));
+    files.extend(carried(rulebook_text, settlement)?);
     let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
     paths.push(MANIFEST.to_owned());
     paths.sort();
@@ -157,12 +154,21 @@ fn yonyou_path(entity: &LineId) -> String {
     format!("erp/yonyou-u8-{entity}.txt")
 }
 
-/// Reports of a run whose name is not known here.
+/// The files without those that say which run they are of.
 pub fn files(
     rulebook: &Rulebook,
     rulebook_text: &str,
     settlement: &Settlement,
 ) -> Result<Vec<PackFile>, serde_json::Error> {
     let run = RunName { kind: RunKind::Trial, id: String::new() };
-    render(&run, rulebook, rulebook_text, settlement).map_err(|error| serde::ser::Error::custom(error))
+    let about = About { rulebook, period: settlement.state.period, run: &run };
+    let mut files: Vec<PackFile> = sheets(&about, settlement).iter().map(|sheet| csv("", sheet)).collect();
+    files.extend(carried(rulebook_text, settlement)?);
+    Ok(files)
+}
+
+fn carried(rulebook_text: &str, settlement: &Settlement) -> Result<[PackFile; 2], serde_json::Error> {
+    let mut state = serde_json::to_vec_pretty(&settlement.state)?;
+    state.push(b'\n');
+    Ok([PackFile::new(STATE, state, None), PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None)])
 }

@@ -46,7 +46,15 @@ fn positions(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "positions",
-        columns: columns(["line", "gross_payable", "gross_receivable", "platform_fee", "prior_period", "net", "direction"]),
+        columns: columns([
+            "line",
+            "gross_payable",
+            "gross_receivable",
+            "platform_fee",
+            "prior_period",
+            "net",
+            "direction",
+        ]),
         rows: rows.collect(),
     }
 }
@@ -247,8 +255,10 @@ const FACTOR_SCALE: u32 = 6;
 fn redemption_rates(settlement: &Settlement) -> Sheet {
     let cohorts = &settlement.redemption_rates;
     let ages = cohorts.iter().map(|row| row.redeemed_by_age.len()).max().unwrap_or_default();
-    let factors = cohorts.iter().map(|row| row.factors.len()).max().unwrap_or_default();
-    let rounded = |number: Option<Decimal>, scale| number.map_or(Cell::Empty, |number| Cell::Rate(round(number, scale)));
+    let known = |row: &RedemptionRateRow| row.factors.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let factors = cohorts.iter().map(known).max().unwrap_or_default();
+    let rounded =
+        |number: Option<Decimal>, scale| number.map_or(Cell::Empty, |number| Cell::Rate(round(number, scale)));
     let rows = cohorts.iter().map(|row| {
         let mut cells = vec![
             Cell::text(&row.cohort.funder),

@@ -60,7 +60,8 @@ fn capitalised(text: &str) -> String {
 
 /// A check of the close, whose name is English in the domain.
 pub fn check_words(check: &str) -> Words {
-    let zh = CHECKS.iter().find(|(name, _)| *name == check).map_or_else(|| capitalised(check), |(_, zh)| (*zh).to_owned());
+    let zh =
+        CHECKS.iter().find(|(name, _)| *name == check).map_or_else(|| capitalised(check), |(_, zh)| (*zh).to_owned());
     Words { zh: Cow::Owned(zh), en: Cow::Owned(capitalised(check)) }
 }
 

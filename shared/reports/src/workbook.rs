@@ -17,7 +17,7 @@ use rust_xlsxwriter::{
     Worksheet, XlsxError,
 };
 
-const A4: u8 = 9;
+pub const A4: u8 = 9;
 const ACCENT: Color = Color::RGB(0x0B_4F_6C);
 const WIDTH_MIN: usize = 9;
 const WIDTH_MAX: usize = 46;
@@ -76,7 +76,8 @@ struct Formats {
 
 impl Formats {
     fn new() -> Self {
-        let total = || Format::new().set_bold().set_border_top(FormatBorder::Thin);
+        let total =
+            || Format::new().set_bold().set_border_top(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
         let (money, whole) = ("#,##0.00", "#,##0");
         Self {
             heading: Format::new()
@@ -86,7 +87,7 @@ impl Formats {
                 .set_align(FormatAlign::Center)
                 .set_align(FormatAlign::VerticalCenter)
                 .set_text_wrap(),
-            text: Format::new().set_num_format("@"),
+            text: Format::new().set_num_format("@").set_indent(1),
             money: Format::new().set_num_format(money),
             whole: Format::new().set_num_format(whole),
             rate: Format::new().set_align(FormatAlign::Right),
@@ -108,6 +109,8 @@ fn tab_name(sheet: &'static str) -> String {
 fn cover(sheet: &mut Worksheet, about: &About<'_>, contents: &[(String, &Sheet)]) -> Result<(), XlsxError> {
     sheet.set_name(both(&words("概览", "Overview"), " "))?;
     sheet.set_screen_gridlines(false);
+    sheet.set_paper_size(A4).set_print_fit_to_pages(1, 0);
+    sheet.set_row_height(0, 30)?;
     sheet.set_column_width(0, 30)?.set_column_width(1, 44)?;
     let title = Format::new().set_bold().set_font_size(18).set_font_color(ACCENT);
     let label = Format::new().set_font_color(Color::Gray);
@@ -169,6 +172,7 @@ fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) 
             cell(sheet, row, column, value, formats)?;
         }
     }
+    sheet.set_row_height(rows + 1, 20)?;
     let last = u16::try_from(report.columns.len().saturating_sub(1)).map_err(|_| XlsxError::RowColumnLimitError)?;
     if rows > 0 {
         sheet.autofilter(0, 0, rows, last)?;

@@ -1,4 +1,5 @@
 //! The files of a run, read the way their readers read them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper may fail its test")]
 
 #[path = "reports/erp.rs"]
 mod erp;
@@ -53,8 +54,14 @@ fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
     trial.extend(of_line("mall", &["liability-roll-forward.csv", "payments.csv"]));
     let mut last = trial.clone();
     last.extend(
-        ["kingdee-dining.xlsx", "kingdee-hotel_1.xlsx", "pain.001.xml", "yonyou-u8-dining.txt", "yonyou-u8-hotel_1.txt"]
-            .map(|file| format!("erp/{file}")),
+        [
+            "kingdee-dining.xlsx",
+            "kingdee-hotel_1.xlsx",
+            "pain.001.xml",
+            "yonyou-u8-dining.txt",
+            "yonyou-u8-hotel_1.txt",
+        ]
+        .map(|file| format!("erp/{file}")),
     );
     for (kind, mut expected) in [(RunKind::Trial, trial), (RunKind::Final, last)] {
         let mut found: Vec<String> = files(kind).into_iter().map(|file| file.entry.path).collect();

@@ -2,8 +2,8 @@
 
 use futures::future::BoxFuture;
 use interline::world::{INBOX_BUCKET, REPORTS_BUCKET, TABLE};
-use interline_lambda::routes::Function;
 use interline_lambda::App;
+use interline_lambda::routes::Function;
 use interline_ledger::Ledger;
 use interline_periods::Starter;
 use interline_reports::bucket::Bucket;
@@ -153,7 +153,8 @@ async fn a_path_with_dots_is_read_as_it_was_sent() {
     // A policy on `/v1/lines/dining/*` lets this through.
     for path in ["/v1/lines/dining/../grocery/accruals/S-1", "/v1/lines/dining/%2e%2e/grocery/accruals/S-1"] {
         for role in ["line-dining", "line-grocery"] {
-            let (status, body) = handle(programme.app(), Function::Record, &event(&arn(role), "PUT", path, &body)).await;
+            let (status, body) =
+                handle(programme.app(), Function::Record, &event(&arn(role), "PUT", path, &body)).await;
             assert_eq!((status, slug(&body)), (404, "no-such-path"), "{path} {role}");
         }
     }

@@ -20,8 +20,9 @@ fn every_problem_is_met_by_a_row() {
 #[test]
 fn the_documentation_lists_every_problem_and_no_other_with_an_example_of_each() {
     let rows = PAGE.lines().filter(|line| line.starts_with("| `"));
-    let rows: Vec<Vec<&str>> =
-        rows.map(|line| line.trim_matches('|').splitn(4, '|').map(|cell| cell.trim().trim_matches('`')).collect()).collect();
+    let rows: Vec<Vec<&str>> = rows
+        .map(|line| line.trim_matches('|').splitn(4, '|').map(|cell| cell.trim().trim_matches('`').trim()).collect())
+        .collect();
     let listed: Vec<(String, u16, &str)> =
         rows.iter().map(|row| (row[0].to_owned(), row[1].parse().unwrap(), row[2])).collect();
     let kinds: Vec<(String, u16, &str)> =

@@ -89,7 +89,9 @@ async fn a_retry_with_a_fresh_time_is_refused_within_the_month_and_across_its_en
         ("2017-02-01T00:00:00+08:00", "reference-conflict"),
         ("2017-02-01T00:00:30+08:00", "reference-conflict"),
     ] {
-        for (event, body) in [("accruals/S-1", sale("m1", at, "100.00")), ("redemptions/R-1", redemption("m1", at, 100))] {
+        for (event, body) in
+            [("accruals/S-1", sale("m1", at, "100.00")), ("redemptions/R-1", redemption("m1", at, 100))]
+        {
             let answer = served.put("grocery", &format!("/v1/lines/grocery/{event}"), body).await;
             assert_eq!(answer.problem(), (slug.to_owned(), Some("occurred_at".to_owned())), "{event} {at}");
         }
@@ -169,8 +171,11 @@ async fn concurrent_redemptions_of_one_member_end_in_what_the_balance_allows() {
         assert_eq!(answer.problem(), ("insufficient-points".to_owned(), Some("points".to_owned())));
     }
     // Each saw the balance that the one before left.
-    let mut balances: Vec<i64> =
-        answers.iter().filter(|answer| answer.status == 201).map(|answer| answer.json()["balance"].as_i64().unwrap()).collect();
+    let mut balances: Vec<i64> = answers
+        .iter()
+        .filter(|answer| answer.status == 201)
+        .map(|answer| answer.json()["balance"].as_i64().unwrap())
+        .collect();
     balances.sort_unstable();
     assert_eq!(balances, (0..40).map(|number| 10 + 25 * number).collect::<Vec<i64>>());
     assert_eq!(served.get("members", "/v1/members/m1").await.ok()["balance"], 10);

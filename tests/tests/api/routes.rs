@@ -101,7 +101,13 @@ fn a_route_admits_the_roles_of_its_row_and_no_other() {
         for line in lines {
             let caller = Caller::Line(LineId::parse(line).unwrap());
             // Whose the quote is stands in its body.
-            let expected = if route == Route::Quote { true } else if line == "grocery" { own } else { other };
+            let expected = if route == Route::Quote {
+                true
+            } else if line == "grocery" {
+                own
+            } else {
+                other
+            };
             assert_eq!(route.allows(&caller), expected, "{} {} by {caller}", row.method, row.path);
         }
         assert_eq!(route.allows(&Caller::Finance), finance, "{} {} by finance", row.method, row.path);
@@ -168,7 +174,10 @@ async fn a_path_that_is_none_is_404_and_another_method_is_405_with_those_allowed
         "/v1/periods/2017-01/runs",
     ] {
         for method in ["GET", "PUT", "POST", "DELETE"] {
-            assert_eq!(served.call("finance", method, path, &[], "").await.problem(), ("no-such-path".to_owned(), None));
+            assert_eq!(
+                served.call("finance", method, path, &[], "").await.problem(),
+                ("no-such-path".to_owned(), None)
+            );
         }
     }
     for row in &TABLE {
@@ -289,7 +298,8 @@ async fn what_does_not_exist_is_404() {
 #[tokio::test]
 async fn the_answers_have_the_shapes_that_callers_were_promised() {
     let served = Served::sample("2017-01-28T12:00:00+08:00").await;
-    let lot = |points: i64| json!({ "funder": "grocery", "issued": "2017-01", "expires": "2018-01-31", "points": points });
+    let lot =
+        |points: i64| json!({ "funder": "grocery", "issued": "2017-01", "expires": "2018-01-31", "points": points });
     let nothing = json!({ "currency": "CNY", "amount": "0.00", "obligations": [] });
     let owed = |points: i64, amount: &str| {
         json!({ "currency": "CNY", "amount": amount, "obligations": [{
@@ -318,47 +328,62 @@ async fn the_answers_have_the_shapes_that_callers_were_promised() {
             "grocery",
             "accruals/S-1",
             sale("m1", "2017-01-20T10:00:00+08:00", "250.00"),
-            with(common("grocery", "accrual", "S-1", 20), json!({
-                "amount": "250.00", "points": 250, "balance": 250, "slices": [lot(250)], "debts_repaid": [],
-                "indicative_settlement": nothing,
-            })),
+            with(
+                common("grocery", "accrual", "S-1", 20),
+                json!({
+                    "amount": "250.00", "points": 250, "balance": 250, "slices": [lot(250)], "debts_repaid": [],
+                    "indicative_settlement": nothing,
+                }),
+            ),
         ),
         (
             "dining",
             "redemptions/R-1",
             bill,
-            with(common("dining", "redemption", "R-1", 21), json!({
-                "bill": "30.00", "points": 200, "value": "2.00", "balance": 50, "slices": [lot(200)],
-                "indicative_settlement": owed(200, "1.40"),
-            })),
+            with(
+                common("dining", "redemption", "R-1", 21),
+                json!({
+                    "bill": "30.00", "points": 200, "value": "2.00", "balance": 50, "slices": [lot(200)],
+                    "indicative_settlement": owed(200, "1.40"),
+                }),
+            ),
         ),
         (
             "dining",
             "reversals/V-1",
             part,
-            with(common("dining", "reversal", "V-1", 22), json!({
-                "reverses": { "kind": "redemption", "reference": "R-1" }, "points": 50, "value": "0.50", "balance": 100,
-                "slices": [lot(50)], "debts_repaid": [], "indicative_settlement": owed(-50, "-0.35"),
-            })),
+            with(
+                common("dining", "reversal", "V-1", 22),
+                json!({
+                    "reverses": { "kind": "redemption", "reference": "R-1" }, "points": 50, "value": "0.50", "balance": 100,
+                    "slices": [lot(50)], "debts_repaid": [], "indicative_settlement": owed(-50, "-0.35"),
+                }),
+            ),
         ),
         (
             "grocery",
             "reversals/V-1",
             refund,
-            with(common("grocery", "reversal", "V-1", 23), json!({
-                "reverses": { "kind": "accrual", "reference": "S-1" }, "amount": "170.00", "points": 170, "balance": 0,
-                "slices": [lot(100)], "debts_incurred": [lot(70)], "indicative_settlement": nothing,
-            })),
+            with(
+                common("grocery", "reversal", "V-1", 23),
+                json!({
+                    "reverses": { "kind": "accrual", "reference": "S-1" }, "amount": "170.00", "points": 170, "balance": 0,
+                    "slices": [lot(100)], "debts_incurred": [lot(70)], "indicative_settlement": nothing,
+                }),
+            ),
         ),
         (
             "dining",
             "accruals/S-1",
             sale("m1", "2017-01-24T10:00:00+08:00", "40.00"),
-            with(common("dining", "accrual", "S-1", 24), json!({
-                "amount": "40.00", "points": 120, "balance": 50, "debts_repaid": [{ "creditor": "grocery", "points": 70 }],
-                "slices": [{ "funder": "dining", "issued": "2017-01", "expires": "2018-01-31", "points": 120 }],
-                "indicative_settlement": { "currency": "CNY", "amount": "…", "obligations": ["…"] },
-            })),
+            with(
+                common("dining", "accrual", "S-1", 24),
+                json!({
+                    "amount": "40.00", "points": 120, "balance": 50, "debts_repaid": [{ "creditor": "grocery", "points": 70 }],
+                    "slices": [{ "funder": "dining", "issued": "2017-01", "expires": "2018-01-31", "points": 120 }],
+                    "indicative_settlement": { "currency": "CNY", "amount": "…", "obligations": ["…"] },
+                }),
+            ),
         ),
     ] {
         let recorded = served.record(line, event, body).await;

@@ -42,6 +42,11 @@ impl Served {
         Self { programme, address, client: client(), _stop: stop }
     }
 
+    /// The same programme by another server.
+    pub fn at(address: SocketAddr, served: Self) -> Self {
+        Self { address, ..served }
+    }
+
     pub fn set_now(&self, now: &str) {
         self.programme.set_now(now);
     }
@@ -100,7 +105,10 @@ impl Served {
     }
 }
 
-pub async fn serve(app: Arc<App>, rulebook: &interline_domain::rulebook::Rulebook) -> (SocketAddr, oneshot::Sender<()>) {
+pub async fn serve(
+    app: Arc<App>,
+    rulebook: &interline_domain::rulebook::Rulebook,
+) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -170,7 +178,10 @@ impl Answer {
         assert_eq!(body["title"], kind.title, "{body}");
         assert!(!text("detail").is_empty(), "{body}");
         let names: Vec<&String> = body.as_object().unwrap().keys().collect();
-        assert!(names.iter().all(|name| ["type", "title", "status", "detail", "field"].contains(&name.as_str())), "{body}");
+        assert!(
+            names.iter().all(|name| ["type", "title", "status", "detail", "field"].contains(&name.as_str())),
+            "{body}"
+        );
         (slug.to_owned(), body["field"].as_str().map(str::to_owned))
     }
 }

@@ -48,7 +48,8 @@ async fn an_event_before_the_programme_or_in_the_future_is_refused_to_the_second
         ("2199-12-31T23:59:59Z", Some("in-the-future")),
     ] {
         let reference = at.replace([':', '+'], "-");
-        let answer = served.put("grocery", &format!("/v1/lines/grocery/accruals/{reference}"), sale("m1", at, "1.00")).await;
+        let answer =
+            served.put("grocery", &format!("/v1/lines/grocery/accruals/{reference}"), sale("m1", at, "1.00")).await;
         match refused {
             None => assert_eq!(answer.status, 201, "{at}: {}", answer.text()),
             Some(slug) => assert_eq!(answer.problem(), (slug.to_owned(), Some("occurred_at".to_owned())), "{at}"),

@@ -83,8 +83,11 @@ fn clearing(pack: &Pack) -> Value {
     // One row for each beneficiary of a pair's amount: count the pair once.
     let pairs: BTreeMap<String, i64> = column("splits", "payer", "redeemer", "base").into_iter().collect();
     let nets = pack.sheet("positions").rows;
-    let nets: BTreeMap<String, i64> =
-        nets.iter().map(|row| (row["line"].clone(), minor_or_whole(&row["net"]))).filter(|(_, net)| *net != 0).collect();
+    let nets: BTreeMap<String, i64> = nets
+        .iter()
+        .map(|row| (row["line"].clone(), minor_or_whole(&row["net"])))
+        .filter(|(_, net)| *net != 0)
+        .collect();
     json!({
         "accruals": controls(ControlKind::Accrual).map(|(_, control)| control.events).sum::<u64>(),
         "accruals_without_points":
@@ -119,7 +122,11 @@ fn totals_agree(pack: &Pack) {
     let paid = pack.sheet("payments");
     for row in &positions.rows {
         let moved = |side: &str| -> i64 {
-            paid.rows.iter().filter(|payment| payment[side] == row["line"]).map(|row| minor_or_whole(&row["amount"])).sum()
+            paid.rows
+                .iter()
+                .filter(|payment| payment[side] == row["line"])
+                .map(|row| minor_or_whole(&row["amount"]))
+                .sum()
         };
         assert_eq!(minor_or_whole(&row["net"]), moved("payee") - moved("payer"), "{}", row["line"]);
     }
@@ -159,7 +166,13 @@ async fn small_month(programme: &Programme, month: &str) {
         programme
             .accept(&[
                 sale("dining", &format!("S-{month}-{shard}"), &format!("{month}-10T12:00:00+08:00"), &member, "83.40"),
-                redemption("grocery", &format!("R-{month}-{shard}"), &format!("{month}-11T12:00:00+08:00"), &member, 117),
+                redemption(
+                    "grocery",
+                    &format!("R-{month}-{shard}"),
+                    &format!("{month}-11T12:00:00+08:00"),
+                    &member,
+                    117,
+                ),
             ])
             .await;
     }

@@ -126,7 +126,11 @@ async fn a_file_that_cannot_be_read_as_a_whole_writes_nothing_and_says_why() {
         ("utf16.csv", utf16, "the file is UTF-16"),
         ("missing.csv", csv([SALE])[HEADER.len()..].to_vec(), "column"),
         ("column.csv", b"event,line,reference,occurred_at,member,points\n".to_vec(), "column amount is missing"),
-        ("unknown.csv", b"event,line,reference,occurred_at,member,amount,points,note\n".to_vec(), "column \"note\" is unknown"),
+        (
+            "unknown.csv",
+            b"event,line,reference,occurred_at,member,amount,points,note\n".to_vec(),
+            "column \"note\" is unknown",
+        ),
         ("plain.csv", compressed.clone(), "the file is compressed with gzip"),
         ("cut.csv.gz", compressed[..compressed.len() - 9].to_vec(), "the gzip file ends early"),
         ("half.csv.gz", compressed[..compressed.len() / 2].to_vec(), "the gzip file ends early"),
@@ -156,7 +160,8 @@ async fn a_mark_line_breaks_of_windows_quotes_and_another_order_of_columns_are_r
         ("blank.csv", csv(["", SALE, "", ""])),
         (
             "order.csv",
-            b"member,points,amount,occurred_at,reference,line,event\nm1,,100,2017-01-05T04:00:00Z,S-1,dining,accrual\n".to_vec(),
+            b"member,points,amount,occurred_at,reference,line,event\nm1,,100,2017-01-05T04:00:00Z,S-1,dining,accrual\n"
+                .to_vec(),
         ),
     ];
     for (at, (name, bytes)) in files.iter().enumerate() {
@@ -188,7 +193,10 @@ async fn one_bad_row_spoils_no_other() {
     let imported = programme.deliver("inbox/dining/bad.csv", &csv(&rows)).await;
     assert_eq!((imported.rows, imported.accepted, imported.rejected), (12, 6, 6));
     let rejected = rejects(&programme, &imported.rejects.unwrap()).await;
-    assert_eq!(rejected.iter().map(|[number, ..]| number.as_str()).collect::<Vec<_>>(), ["3", "5", "7", "9", "11", "13"]);
+    assert_eq!(
+        rejected.iter().map(|[number, ..]| number.as_str()).collect::<Vec<_>>(),
+        ["3", "5", "7", "9", "11", "13"]
+    );
     assert!(rejected[0][4].len() <= 1024, "a line of ten megabytes is not sent back");
     // Cut off inside its last row, whose number would look like one.
     let mut cut = csv([SALE.replace("S-1", "C-1"), SALE.replace("S-1", "C-2")]);

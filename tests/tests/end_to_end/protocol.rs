@@ -60,9 +60,8 @@ async fn a_retry_is_recognised_however_much_happened_since() {
     ];
     let first = programme.accept(&events).await;
     // More than an account remembers; none of them earns a point.
-    let sales: Vec<Command> = (0..40)
-        .map(|at| sale("services", &format!("N-{at}"), "2017-01-10T12:00:00+08:00", "m1", "1.00"))
-        .collect();
+    let sales: Vec<Command> =
+        (0..40).map(|at| sale("services", &format!("N-{at}"), "2017-01-10T12:00:00+08:00", "m1", "1.00")).collect();
     programme.accept(&sales).await;
     let items = programme.items().await;
     for source in [Source::Api, FILE] {
@@ -115,9 +114,7 @@ async fn the_same_identity_with_other_content_is_refused_and_the_field_is_named(
     }
     assert_eq!(programme.items().await, items);
     // Another kind or line is another identity.
-    programme
-        .accept(&[redemption("grocery", "S-1", at, &one, 1), sale("grocery", "S-1", at, &one, "1.00")])
-        .await;
+    programme.accept(&[redemption("grocery", "S-1", at, &one, 1), sale("grocery", "S-1", at, &one, "1.00")]).await;
 }
 
 #[tokio::test]
@@ -387,7 +384,14 @@ async fn every_item_of_a_member_with_twenty_lots_is_smaller_than_a_kilobyte() {
     programme
         .accept(&[
             redemption("drugstore", "ORDER-2017-000001", "2017-02-10T11:59:00+08:00", member, all),
-            reversal("drugstore", "RETURN-2017-000001", "2017-02-10T11:59:30+08:00", member, "redemption:ORDER-2017-000001", ""),
+            reversal(
+                "drugstore",
+                "RETURN-2017-000001",
+                "2017-02-10T11:59:30+08:00",
+                member,
+                "redemption:ORDER-2017-000001",
+                "",
+            ),
         ])
         .await;
     assert_eq!(programme.balance(member, FEBRUARY).await, all);
@@ -635,9 +639,12 @@ async fn points_that_are_spent_and_taken_back_become_a_debt_that_the_next_points
     // Dining pays grocery 200 x 0.0090; for its points fuel pays it 150 x 0.0070
     // and bakery 50 x 0.0070, which nobody else has a share of.
     let bilateral = january.sheet("bilateral");
-    for (payer, payee, amount) in
-        [("dining", "grocery", "1.75"), ("dining", "group", "0.05"), ("fuel", "dining", "1.05"), ("bakery", "dining", "0.35")]
-    {
+    for (payer, payee, amount) in [
+        ("dining", "grocery", "1.75"),
+        ("dining", "group", "0.05"),
+        ("fuel", "dining", "1.05"),
+        ("bakery", "dining", "0.35"),
+    ] {
         assert_eq!(bilateral.row(&[("payer", payer), ("payee", payee)])["amount"], amount, "{payer} {payee}");
     }
     let roll_forward = january.sheet("points-roll-forward");
@@ -650,8 +657,10 @@ async fn points_that_are_spent_and_taken_back_become_a_debt_that_the_next_points
 async fn points_past_their_date_cannot_be_spent_and_those_that_expire_first_are_spent_first() {
     let rulebook = edited(
         RULEBOOK,
-        &[("[[expiry]]\nfrom = \"2017-01-01\"\nmonths = 12", 
-           "[[expiry]]\nfrom = \"2017-01-01\"\nmonths = 12\n\n[[expiry]]\nfunder = \"fuel\"\nfrom = \"2017-01-01\"\nmonths = 1")],
+        &[(
+            "[[expiry]]\nfrom = \"2017-01-01\"\nmonths = 12",
+            "[[expiry]]\nfrom = \"2017-01-01\"\nmonths = 12\n\n[[expiry]]\nfunder = \"fuel\"\nfrom = \"2017-01-01\"\nmonths = 1",
+        )],
     );
     let programme = Programme::with_rulebook(&rulebook, JANUARY).await;
     programme
@@ -693,7 +702,8 @@ async fn points_past_their_date_cannot_be_spent_and_those_that_expire_first_are_
 #[tokio::test]
 async fn caps_minimum_and_step_hold_and_a_return_gives_the_day_back() {
     let burn = "[[burn]]\nline = \"grocery\"\nfrom = \"2017-01-01\"\nvalue = \"0.01\"";
-    let capped = format!("{burn}\nminimum = 20\nstep = 10\nmax_per_order = 300\nmax_per_day = 500\nmax_per_month = 800");
+    let capped =
+        format!("{burn}\nminimum = 20\nstep = 10\nmax_per_order = 300\nmax_per_day = 500\nmax_per_month = 800");
     let programme = Programme::with_rulebook(&edited(RULEBOOK, &[(burn, &capped)]), FEBRUARY).await;
     programme.accept(&[sale("travel", "S-1", "2017-01-02T12:00:00+08:00", "m1", "1000.00")]).await;
     let at = |day: &str, hour: u32| format!("{day}T{hour:02}:00:00+08:00");

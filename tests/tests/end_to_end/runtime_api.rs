@@ -27,9 +27,7 @@ async fn a_month_through_the_functions_programs_gives_the_same_files_as_in_this_
     assert_eq!(started["run"], done_here.run);
     assert_eq!(started["shards"].as_array().unwrap().len(), usize::from(SHARDS));
 
-    let task = |shard: &serde_json::Value| {
-        json!({ "period": "2017-01", "run": started["run"], "rulebook": started["rulebook"], "shard": shard })
-    };
+    let task = |shard: &serde_json::Value| json!({ "period": "2017-01", "run": started["run"], "rulebook": started["rulebook"], "shard": shard });
     // Every shard on the same warm process.
     let mut tally = Function::start("tally", &there).await;
     let mut entries = 0;
@@ -81,7 +79,11 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
             ],
             json!({ "period": "2017-01", "run": "r", "rulebook": hash, "shard": 63 }),
         ),
-        ("settle", vec![(json!(null), refused, "the event is not what"), (task, broken, "object periods/2017-01")], json!({})),
+        (
+            "settle",
+            vec![(json!(null), refused, "the event is not what"), (task, broken, "object periods/2017-01")],
+            json!({}),
+        ),
         (
             "import",
             vec![

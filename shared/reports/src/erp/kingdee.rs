@@ -4,7 +4,7 @@
 use super::{PREPARED_BY, VOUCHER_WORD};
 use crate::about::About;
 use crate::error::RenderError;
-use crate::workbook::{date, major, properties};
+use crate::workbook::{A4, date, major, properties};
 use interline_domain::books::Voucher;
 use interline_domain::money::Money;
 use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Workbook, Worksheet, XlsxError};
@@ -39,24 +39,24 @@ pub fn workbook(about: &About<'_>, vouchers: &[&Voucher]) -> Result<Vec<u8>, Ren
     header(sheet)?;
     let day = Format::new().set_num_format("yyyy-mm-dd");
     let amount = Format::new().set_num_format("#,##0.00");
-    let text = Format::new().set_num_format("@");
+    let text = Format::new().set_num_format("@").set_indent(1);
     let currency = if about.rulebook.currency == "CNY" { "RMB" } else { &about.rulebook.currency };
     let lines = vouchers.iter().flat_map(|voucher| voucher.lines.iter().map(move |line| (*voucher, line)));
     let mut row = 0;
     for (voucher, line) in lines {
         row += 1;
         sheet.write_with_format(row, 0, &date(voucher.date)?, &day)?;
-        sheet.write(row, 1, VOUCHER_WORD)?;
+        sheet.write_with_format(row, 1, VOUCHER_WORD, &text)?;
         sheet.write(row, 2, voucher.number)?;
         sheet.write(row, 3, 0)?;
-        sheet.write(row, 4, &line.summary)?;
+        sheet.write_with_format(row, 4, &line.summary, &text)?;
         sheet.write_with_format(row, 5, &line.account, &text)?;
-        sheet.write(row, 6, &line.account_name)?;
+        sheet.write_with_format(row, 6, &line.account_name, &text)?;
         one_side(sheet, row, 7, line.debit, &amount)?;
         one_side(sheet, row, 8, line.credit, &amount)?;
-        sheet.write(row, 9, currency)?;
+        sheet.write_with_format(row, 9, currency, &text)?;
         sheet.write(row, 10, 1)?;
-        sheet.write(row, 13, PREPARED_BY)?;
+        sheet.write_with_format(row, 13, PREPARED_BY, &text)?;
     }
     if row > 0 {
         sheet.ignore_error_range(1, 5, row, 5, IgnoreError::NumberStoredAsText)?;
@@ -71,6 +71,7 @@ fn header(sheet: &mut Worksheet) -> Result<(), XlsxError> {
         sheet.set_column_width(column, width)?;
     }
     sheet.set_freeze_panes(1, 0)?;
+    sheet.set_paper_size(A4).set_landscape().set_print_fit_to_pages(1, 0).set_repeat_rows(0, 0)?;
     Ok(())
 }
 

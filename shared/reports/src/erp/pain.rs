@@ -115,7 +115,8 @@ fn transfer(xml: &mut Xml, about: &About<'_>, order: &Order<'_>) -> io::Result<(
         })?;
         party(xml, "Cdtr", about, &order.payment.payee)?;
         account(xml, "CdtrAcct", about, &order.payment.payee)?;
-        let remittance = format!("Points settlement {} {} to {}", about.period, order.payment.payer, order.payment.payee);
+        let remittance =
+            format!("Points settlement {} {} to {}", about.period, order.payment.payer, order.payment.payee);
         element(xml, "RmtInf", |xml| text(xml, "Ustrd", &restricted(&remittance, TEXT_MAX, "Points settlement")))
     })
 }
@@ -128,7 +129,8 @@ fn party(xml: &mut Xml, name: &str, about: &About<'_>, line: &LineId) -> io::Res
 /// An account stands as it is or not at all: altered, it could be someone else's.
 fn account(xml: &mut Xml, name: &str, about: &About<'_>, line: &LineId) -> io::Result<()> {
     let account = about.bank_account(line);
-    let id = if restricted(account, ACCOUNT_MAX, "") == account && !account.is_empty() { account } else { NOT_PROVIDED };
+    let id =
+        if restricted(account, ACCOUNT_MAX, "") == account && !account.is_empty() { account } else { NOT_PROVIDED };
     element(xml, name, |xml| element(xml, "Id", |xml| other_id(xml, id)))
 }
 

@@ -18,9 +18,9 @@ const THIN: Place = 40;
 
 impl Scale {
     pub fn of(values: impl IntoIterator<Item = i64>) -> Self {
-        let (low, high) = values.into_iter().fold((0, 0), |(low, high): (i128, i128), value| {
-            (low.min(i128::from(value)), high.max(i128::from(value)))
-        });
+        let (low, high) = values
+            .into_iter()
+            .fold((0, 0), |(low, high): (i128, i128), value| (low.min(i128::from(value)), high.max(i128::from(value))));
         Self { low, high }
     }
 
@@ -65,9 +65,15 @@ impl Scale {
         html! {
             svg aria-hidden="true" focusable="false" {
                 (self.axis())
-                @if !first { (link(self.place(enters), "0%", "18%")) }
-                rect .fill[!change] .fill-up[rises] .fill-pale[change && !rises] x=(text(left)) y="18%" width=(text(width)) height="64%" {}
-                @if !last { (link(self.place(to), "82%", "100%")) }
+                @if width == 0 {
+                    (link(left, "0%", "100%"))
+                } @else {
+                    @if !first { (link(self.place(enters), "0%", "18%")) }
+                    rect
+                        .fill[!change] .fill-up[rises] .fill-pale[change && !rises]
+                        x=(text(left)) y="18%" width=(text(width)) height="64%" {}
+                    @if !last { (link(self.place(to), "82%", "100%")) }
+                }
             }
         }
     }

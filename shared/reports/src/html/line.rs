@@ -58,7 +58,8 @@ impl<'a> OwnPart<'a> {
                 pairs.entry(&row.payer).or_default().1 = Side::of(row);
             }
         }
-        let pairs = pairs.into_iter().map(|(counterparty, (payable, receivable))| Pair { counterparty, payable, receivable });
+        let pairs =
+            pairs.into_iter().map(|(counterparty, (payable, receivable))| Pair { counterparty, payable, receivable });
         let payments = settlement.payments.iter().enumerate();
         Self {
             line,

@@ -114,6 +114,17 @@ fn signed(negative: bool, digits: &str) -> Markup {
     html! { @if negative { span.neg { "−" (digits) } } @else { (digits) } }
 }
 
+/// A check's number or date as it is written, digits grouped if it is a number.
+pub fn written(text: &str) -> Markup {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let (whole, decimals) =
+        digits.split_once('.').map_or((digits, String::new()), |(whole, rest)| (whole, format!(".{rest}")));
+    match whole.parse() {
+        Ok(whole) => signed(negative, &format!("{}{decimals}", grouped(whole))),
+        Err(_) => html! { (text) },
+    }
+}
+
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -181,7 +181,7 @@ pub fn liability_table(label: &str, of: &Words, lines: &[LiabilityLine]) -> Resu
                 th scope="row" { (line.name) }
                 (cells(&line.row)?)
                 td.n { (number(line.outstanding)) }
-                @if rated { td { @if let Some(rate) = &line.rate { (rate) } } }
+                @if rated { td.keep-line { @if let Some(rate) = &line.rate { (rate) } } }
             }
         });
     }

@@ -1,7 +1,7 @@
 //! The statement of a settlement: `statement.html`.
 
 use super::chart::{Scale, heat};
-use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section};
+use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section, written};
 use super::parts::{
     LiabilityLine, facts, figure, liability_table, line_name, mark, payments_table, total, trial_notice, waterfall,
 };
@@ -11,6 +11,7 @@ use interline_domain::books::Voucher;
 use interline_domain::calendar::Period;
 use interline_domain::id::LineId;
 use interline_domain::money::{Money, OutOfRange, Points};
+use interline_domain::rulebook::Netting;
 use interline_domain::settle::{Bilateral, LiabilityRow, Settlement};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,10 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
             (all_files(files))
         }
         footer {
-            (say("由结算数据直接生成；相同的结算得到完全相同的文件。", "Rendered from the settlement alone: the same settlement gives the same bytes."))
+            (say(
+                "由结算数据直接生成；相同的结算得到完全相同的文件。",
+                "Rendered from the settlement alone: the same settlement gives the same bytes.",
+            ))
             " " (say("规则书", "Rulebook")) " " (about.rulebook.hash)
         }
     };
@@ -51,6 +55,10 @@ fn figures(settlement: &Settlement) -> Result<Markup, OutOfRange> {
     let passed = settlement.checklist.iter().filter(|check| check.pass).count();
     let all = settlement.checklist.len();
     let payments = settlement.payments.len();
+    let verdict = html! {
+        @if passed == all { (say("✓ 全部通过", "✓ all passed")) }
+        @else { span.fail { (say("✗ 有未通过项", "✗ not all passed")) } }
+    };
     Ok(html! {
         dl.figures {
             (figure(&words("业务线间应付总额", "Owed between lines"), "bilateral.csv", &amount(settlement.gross), &html! {}))
@@ -74,7 +82,7 @@ fn figures(settlement: &Settlement) -> Result<Markup, OutOfRange> {
                 &words("关账检查", "Close checks"),
                 "close-checklist.csv",
                 &html! { (passed) " / " (all) },
-                &if passed == all { say("✓ 全部通过", "✓ all passed") } else { html! { span.fail { (say("✗ 有未通过项", "✗ not all passed")) } } },
+                &verdict,
             ))
         }
     })
@@ -179,7 +187,7 @@ fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRang
     };
     let note = say(
         "横行的业务线应付纵列的业务线；颜色越深金额越大，每级相差一倍。",
-        "The line of a row owes the line of a column. The darker a cell, the larger its amount; each shade is twice the one before.",
+        "The line of a row owes the line of a column. The darker, the larger the amount: each shade is twice the one before.",
     );
     let content = html! { p.note { (note) } (scroll("flows", &table)) };
     Ok(section("flows", &words("往来矩阵", "Flows between lines"), &["bilateral.csv"], &content))
@@ -199,6 +207,10 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
                     &format!("{} payments of ", settlement.payments.len()),
                 ))
                 (amount(total)) " " (about.rulebook.currency) (say("。", " in all."))
+                @if about.rulebook.netting == Netting::Hub {
+                    " "
+                    (say("经清算中心收付：付入多少即付出多少。", "They go through the hub: what is paid in is paid out again."))
+                }
             }
             (payments_table(about, settlement.payments.iter().enumerate()))
         }
@@ -296,7 +308,8 @@ fn triangle(settlement: &Settlement) -> Result<Markup, OutOfRange> {
     };
     let note = say(
         "各发行月积分截至各账龄月末的累计兑换率，全部承担方合计；最右列为预计最终兑换率 (URR)。",
-        "Points redeemed by the end of each age, as a part of those issued; all funders together. On the right, the ultimate redemption rate (URR) expected now.",
+        "Points redeemed by the end of each age as a part of those issued, all funders together; on the right what is \
+         expected in the end (URR).",
     );
     let content = html! {
         @if months.is_empty() {
@@ -321,7 +334,12 @@ fn forecast(settlement: &Settlement) -> Result<Markup, OutOfRange> {
         @if months.is_empty() {
             p.note { (say("未来十二个月内没有积分过期。", "No points expire within the next twelve months.")) }
         } @else {
-            p.note { (say("如无进一步兑换，未来十二个月各月末过期的积分。", "Points that expire at each month’s end within twelve months if no more of them are redeemed.")) }
+            p.note {
+                (say(
+                    "如无进一步兑换，未来十二个月各月末过期的积分。",
+                    "Points that expire at each month’s end within twelve months if no more of them are redeemed.",
+                ))
+            }
             table.chart.keep {
                 thead {
                     tr {
@@ -356,7 +374,8 @@ fn books(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result
     let mut rows = Vec::new();
     for (entity, vouchers) in entities {
         let lines = || vouchers.iter().flat_map(|voucher| &voucher.lines);
-        let (debit, credit) = (Money::sum(lines().map(|line| line.debit))?, Money::sum(lines().map(|line| line.credit))?);
+        let (debit, credit) =
+            (Money::sum(lines().map(|line| line.debit))?, Money::sum(lines().map(|line| line.credit))?);
         let name = about.rulebook.line(entity).map_or(entity.as_str(), |line| &line.entity);
         let file = |program: &str| {
             let start = format!("erp/{program}-{entity}.");
@@ -411,8 +430,8 @@ fn checklist(settlement: &Settlement) -> Markup {
                 @for check in &settlement.checklist {
                     tr {
                         th scope="row" { (both(&check_words(&check.check))) }
-                        td.n.wide { (check.expected) }
-                        td.n.wide { (check.actual) }
+                        td.n.wide { (written(&check.expected)) }
+                        td.n.wide { (written(&check.actual)) }
                         td {
                             @if check.pass { span.pass { "✓ " (say("通过", "pass")) } }
                             @else { span.fail { "✗ " (say("未通过", "FAIL")) } }

@@ -180,7 +180,11 @@ fn the_payment_message_keeps_the_rules_of_its_schema() {
     assert_eq!(header.at(&["CreDtTm"]).text, "2017-03-01T00:00:00+08:00", "the period's end, no clock");
     let batch = initiation.at(&["PmtInf"]);
     assert_eq!(batch.at(&["ReqdExctnDt", "Dt"]).text, "2017-03-14", "the tenth weekday");
-    assert_eq!(batch.at(&["DbtrAcct", "Id", "Othr", "Id"]).text, "NOTPROVIDED", "an account that would have to be altered is none");
+    assert_eq!(
+        batch.at(&["DbtrAcct", "Id", "Othr", "Id"]).text,
+        "NOTPROVIDED",
+        "an account that would have to be altered is none"
+    );
     let creditors: Vec<(&str, &str)> = batch
         .all("CdtTrfTxInf")
         .map(|transfer| {

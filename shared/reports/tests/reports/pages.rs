@@ -48,9 +48,9 @@ fn links_lead_to_files_of_the_pack() {
             let target = if folder.is_empty() { (*link).to_owned() } else { format!("{folder}/{link}") };
             assert!(pack.contains_key(&target), "{path} links to {target}");
         }
-        let reports = pack.keys().filter(|file| {
-            file.ends_with(".csv") && file.rsplit_once('/').map_or("", |(folder, _)| folder) == folder
-        });
+        let reports = pack
+            .keys()
+            .filter(|file| file.ends_with(".csv") && file.rsplit_once('/').map_or("", |(folder, _)| folder) == folder);
         for file in reports {
             let name = file.rsplit('/').next().unwrap();
             assert!(links.contains(name), "{path} does not link to {name}");
@@ -125,7 +125,8 @@ fn a_lines_statement_shows_its_own_pairs_and_no_others() {
             assert_eq!(page.contains(closing), funder == line, "{line}: {closing}");
         }
         // Nor whom it has nothing to do with.
-        for (other, name) in [("dining", "餐饮"), ("group", "集团总部"), ("hotel_1", "酒店"), ("mall", "商场")] {
+        for (other, name) in [("dining", "餐饮"), ("group", "集团总部"), ("hotel_1", "酒店"), ("mall", "商场")]
+        {
             let pair = |payer: &str, payee: &str| payer == line && payee == other || payer == other && payee == line;
             let paid = own.iter().any(|(path, text)| path.ends_with("payments.csv") && text.contains(other));
             if other != line && !paid && !pairs.iter().any(|(payer, payee, _)| pair(payer, payee)) {

@@ -38,9 +38,7 @@ fn cells(workbook: &[u8], sheet: usize) -> Vec<Vec<Cell>> {
         match reader.read_event().unwrap() {
             Event::Start(start) | Event::Empty(start) => match start.name().as_ref() {
                 b"row" => rows.push(Vec::new()),
-                b"c" => {
-                    cell = Cell { place: attribute(&start, "r"), kind: attribute(&start, "t"), ..Cell::default() }
-                }
+                b"c" => cell = Cell { place: attribute(&start, "r"), kind: attribute(&start, "t"), ..Cell::default() },
                 b"f" => within = "f",
                 b"v" => within = "v",
                 _ => within = "",

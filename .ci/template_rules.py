@@ -1,0 +1,563 @@
+"""Rules for template.yaml, the state machines and the API's contract that no general linter knows.
+
+Every rule is a function that yields complaints. To know that the rules can fail at all, the template is also broken on
+purpose, once for each of the ways listed at the end, and the rules must object each time.
+"""
+
+import copy
+import fnmatch
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+from openapi_schema_validator import OAS31Validator
+
+ROOT = Path(__file__).resolve().parent.parent
+METHODS = ("get", "put", "post", "delete", "patch")
+LEDGER_ACTIONS = {
+    "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem",
+}
+
+
+# --- Reading ---
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms, and without dates."""
+
+
+def short_form(loader, suffix, node):
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+        return {name: value.split(".", 1) if suffix == "GetAtt" else value}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+Loader.add_multi_constructor("!", short_form)
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(path):
+    return yaml.load((ROOT / path).read_text(encoding="utf-8"), Loader)
+
+
+def expanded(template):
+    """The template with its loops written out, the default lines included."""
+    resources = {}
+    for name, resource in template["Resources"].items():
+        if not name.startswith("Fn::ForEach::"):
+            resources[name] = resource
+            continue
+        identifier, collection, fragment = resource
+        if isinstance(collection, dict):
+            collection = template["Parameters"][collection["Ref"]]["Default"].split(",")
+        for item in collection:
+            text = json.dumps(fragment).replace(f"${{{identifier}}}", item)
+            text = text.replace(f"&{{{identifier}}}", re.sub(r"[^A-Za-z0-9]", "", item))
+            resources.update(json.loads(text))
+    return resources
+
+
+class World:
+    def __init__(self):
+        self.template = read("template.yaml")
+        self.contract = read("infra/openapi.yaml")
+        self.machines = {path.name: read(path) for path in sorted((ROOT / "infra").glob("*.asl.yaml"))}
+        self.refresh()
+
+    def refresh(self):
+        self.resources = expanded(self.template)
+
+    def of_type(self, kind):
+        return {name: r for name, r in self.resources.items() if r["Type"] == kind}
+
+
+def named(value):
+    """The logical name that a reference or attribute points to."""
+    if isinstance(value, dict):
+        if "Ref" in value:
+            return value["Ref"]
+        if "Fn::GetAtt" in value:
+            return value["Fn::GetAtt"][0]
+        if "Fn::Sub" in value and isinstance(value["Fn::Sub"], str):
+            found = re.fullmatch(r"integrations/\$\{(\w+)\}", value["Fn::Sub"])
+            return found and found[1]
+    return None
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+# --- Functions ---
+
+
+def every_binary_exists(world):
+    binaries = []
+    for name, function in world.of_type("AWS::Serverless::Function").items():
+        metadata, properties = function.get("Metadata", {}), function["Properties"]
+        binary = metadata.get("BuildProperties", {}).get("Binary")
+        manifest = ROOT / properties["CodeUri"] / "Cargo.toml"
+        if metadata.get("BuildMethod") != "rust-cargolambda":
+            yield f"{name} is not built with rust-cargolambda"
+        if not manifest.exists():
+            yield f"{name}: there is no {manifest}"
+            continue
+        cargo = tomllib.loads(manifest.read_text(encoding="utf-8"))
+        built = [bin["name"] for bin in cargo.get("bin", [])] or [cargo["package"]["name"]]
+        if binary not in built:
+            yield f"{name}: {properties['CodeUri']} builds {built}, not {binary}"
+        binaries.append(binary)
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/Cargo.toml")}
+    deployed = {binary.removeprefix("interline-") for binary in binaries if binary}
+    if deployed != folders or len(set(binaries)) != len(binaries):
+        yield f"the functions are {sorted(folders)}, deployed are {binaries}"
+
+
+def every_function_is_watched(world):
+    for name, function in world.of_type("AWS::Serverless::Function").items():
+        properties = function["Properties"]
+        called = properties["FunctionName"]
+        for metric in ("Errors", "Throttles"):
+            watching = [
+                alarm for alarm in world.of_type("AWS::CloudWatch::Alarm").values()
+                if alarm["Properties"].get("MetricName") == metric
+                and any(d["Name"] == "FunctionName" and d["Value"] == called for d in alarm["Properties"]["Dimensions"])
+            ]
+            if not watching:
+                yield f"{name} has no alarm for {metric}"
+        logging = properties.get("LoggingConfig", {})
+        groups = [group["Properties"]["LogGroupName"] for group in world.of_type("AWS::Logs::LogGroup").values()]
+        if logging.get("LogFormat") != "JSON" or logging.get("LogGroup") not in groups:
+            yield f"{name} does not log JSON to a log group of the stack"
+    for name, alarm in world.of_type("AWS::CloudWatch::Alarm").items():
+        if [named(action) for action in alarm["Properties"].get("AlarmActions", [])] != ["Alarms"]:
+            yield f"{name} tells nobody"
+
+
+def every_setting_is_read(world):
+    """The environment variables of the code are those of the template, both ways."""
+    code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*/*/src/**/*.rs"))
+    wanted = set(re.findall(r'(?:setting|env::var)\(\s*"(INTERLINE_[A-Z_]+)"', code))
+    given = set(world.template["Globals"]["Function"]["Environment"]["Variables"])
+    for function in world.of_type("AWS::Serverless::Function").values():
+        given |= set(function["Properties"].get("Environment", {}).get("Variables", {}))
+    if wanted != given:
+        yield f"the code reads {sorted(wanted)}, the template gives {sorted(given)}"
+
+
+def every_parameter_counts(world):
+    body = {key: value for key, value in world.template.items() if key not in ("Parameters", "Metadata")}
+    text = "\n".join(strings(body))
+    used = set(re.findall(r"\$\{(\w+)", text)) | set(re.findall(r"^(\w+)$", text, re.M))
+    for name, parameter in world.template["Parameters"].items():
+        if name not in used:
+            yield f"parameter {name} is not used"
+        if not parameter.get("Description"):
+            yield f"parameter {name} is not explained"
+
+
+# --- What is delivered later ---
+
+
+def every_asynchronous_source_has_a_dead_letter_queue(world):
+    queues = set(world.of_type("AWS::SQS::Queue"))
+    called = set()
+    for name, bucket in world.of_type("AWS::S3::Bucket").items():
+        for one in bucket["Properties"].get("NotificationConfiguration", {}).get("LambdaConfigurations", []):
+            called.add(named(one["Function"]))
+    for name, function in world.of_type("AWS::Serverless::Function").items():
+        invoke = function["Properties"].get("EventInvokeConfig")
+        if name not in called:
+            continue
+        queue = named((invoke or {}).get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"))
+        if queue not in queues:
+            yield f"{name} is called asynchronously and has no queue for what it gives up"
+        elif queue not in sends_to(world, named(function["Properties"]["Role"])):
+            yield f"{name} may not send to {queue}"
+    if not called:
+        yield "no bucket calls a function"
+    for name, schedule in world.of_type("AWS::Scheduler::Schedule").items():
+        target = schedule["Properties"]["Target"]
+        queue = named(target.get("DeadLetterConfig", {}).get("Arn"))
+        if queue not in queues:
+            yield f"{name} has no queue for what it gives up"
+        elif queue not in sends_to(world, named(target["RoleArn"])):
+            yield f"{name} may not send to {queue}"
+        if not target.get("RetryPolicy", {}).get("MaximumRetryAttempts"):
+            yield f"{name} does not try again"
+        if schedule["Properties"].get("ScheduleExpressionTimezone") != {"Ref": "TimeZone"}:
+            yield f"{name} has no time zone"
+    for queue in queues:
+        alarms = world.of_type("AWS::CloudWatch::Alarm").values()
+        depth = [a for a in alarms if a["Properties"].get("MetricName") == "ApproximateNumberOfMessagesVisible"]
+        if not any(named(d["Value"]) == queue for a in depth for d in a["Properties"]["Dimensions"]):
+            yield f"nobody is told of messages in {queue}"
+
+
+def sends_to(world, role):
+    return {
+        named(resource)
+        for _, statement in statements(world, role)
+        if "sqs:SendMessage" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+# --- Permissions ---
+
+
+def statements(world, only=None):
+    """Every statement that allows something to a role or a caller."""
+    for name, resource in world.resources.items():
+        if only not in (None, name):
+            continue
+        properties = resource.get("Properties", {})
+        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":
+            documents.append(properties["PolicyDocument"])
+        for document in documents:
+            for statement in document["Statement"]:
+                if statement["Effect"] == "Allow":
+                    yield name, statement
+
+
+def every_statement_is_narrow(world):
+    for name, statement in statements(world):
+        where = f"{name}, {statement.get('Sid', 'no Sid')}"
+        actions, resources = listed(statement.get("Action", [])), listed(statement.get("Resource", []))
+        if not actions or not resources or "NotAction" in statement or "NotResource" in statement:
+            yield f"{where}: actions and resources must be named"
+        for action in actions:
+            if "*" in action:
+                yield f"{where}: {action} is a wildcard"
+            if re.search(r":(Delete|BatchWrite|Update|Scan|PartiQL)", action):
+                yield f"{where}: {action} is nothing that the programme does"
+            if action.startswith("dynamodb:") and action not in LEDGER_ACTIONS:
+                yield f"{where}: the ledger does not use {action}"
+        if "*" in resources:
+            space = statement.get("Condition", {}).get("StringEquals", {}).get("cloudwatch:namespace")
+            if actions != ["cloudwatch:PutMetricData"] or space != "Interline":
+                yield f"{where}: every resource is too many"
+        is_index = any("/index/" in text for text in strings(resources))
+        if actions[0].startswith("dynamodb:") and not is_index and not leading_keys(statement):
+            yield f"{where}: says nothing of which items"
+        if "s3:ListBucket" in actions and "s3:prefix" not in strings(statement.get("Condition", {})):
+            yield f"{where}: lists a bucket as a whole"
+    for name, role in world.of_type("AWS::IAM::Role").items():
+        if role["Properties"].get("ManagedPolicyArns"):
+            yield f"{name} has a policy that was not written here"
+    roles = [named(f["Properties"].get("Role")) for f in world.of_type("AWS::Serverless::Function").values()]
+    if len(set(roles)) != len(roles) or None in roles:
+        yield "every function has a role of its own"
+
+
+def leading_keys(statement):
+    return statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+
+
+def only_cutoff_seals(world):
+    for name, statement in statements(world):
+        if "dynamodb:PutItem" not in listed(statement["Action"]):
+            continue
+        keys = set(leading_keys(statement))
+        if "G#*" in keys and name != "CutoffRole":
+            yield f"{name} may seal"
+        if keys & {"M#*", "E#*", "V#*"} and name not in ("RecordRole", "ImportRole"):
+            yield f"{name} may write events"
+        if "R" in keys and name != "RulebookPolicy":
+            yield f"{name} may bring a rulebook into force"
+
+
+def works_in_every_partition(world):
+    text = [s for s in strings(world.template)] + [s for m in world.machines.values() for s in strings(m)]
+    for string in text:
+        if re.search(r"arn:aws[:-]", string) or re.search(r"(?<!\$\{AWS::)\b[a-z]{2}-[a-z]+-\d\b", string):
+            yield f"names a partition or region: {string[:80]}"
+        if "amazonaws.com" in string and not re.fullmatch(r"[a-z0-9]+\.amazonaws\.com", string):
+            yield f"names an endpoint: {string[:80]}"
+
+
+def data_is_kept(world):
+    for kind in ("AWS::DynamoDB::Table", "AWS::S3::Bucket"):
+        for name, resource in world.of_type(kind).items():
+            if {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} != {"Retain"}:
+                yield f"{name} goes with the stack"
+            if kind == "AWS::S3::Bucket":
+                properties = resource["Properties"]
+                if properties.get("VersioningConfiguration", {}).get("Status") != "Enabled":
+                    yield f"{name} keeps no versions"
+                if set(properties.get("PublicAccessBlockConfiguration", {0: False}).values()) != {True}:
+                    yield f"{name} could be made public"
+                policies = world.of_type("AWS::S3::BucketPolicy").values()
+                own = [p for p in policies if named(p["Properties"]["Bucket"]) == name]
+                if "aws:SecureTransport" not in strings(own):
+                    yield f"{name} takes connections without TLS"
+    for name, table in world.of_type("AWS::DynamoDB::Table").items():
+        properties = table["Properties"]
+        if not (
+            properties.get("DeletionProtectionEnabled")
+            and properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled")
+            and properties.get("BillingMode") == "PAY_PER_REQUEST"
+        ):
+            yield f"{name} is not on demand, protected and backed up"
+
+
+# --- The API ---
+
+
+def operations(world):
+    for path, item in world.contract["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield f"{method.upper()} {path}", item[method]
+
+
+def routes_are_the_contract(world):
+    routes = {}
+    for name, route in world.of_type("AWS::ApiGatewayV2::Route").items():
+        properties = route["Properties"]
+        if properties.get("AuthorizationType") != "AWS_IAM":
+            yield f"{name} is open to everybody"
+        integration = world.resources[named(properties["Target"])]
+        function = world.resources[named(integration["Properties"]["IntegrationUri"])]
+        routes[properties["RouteKey"].replace("+}", "}")] = function["Properties"]["CodeUri"].rpartition("/")[2]
+    if routes.pop("$default", None) is None:
+        yield "other paths have no route"
+    contract = {key: operation.get("x-interline-function") for key, operation in operations(world)}
+    for key in sorted(set(routes) | set(contract)):
+        if routes.get(key) != contract.get(key):
+            yield f"{key}: the template has {routes.get(key)}, the contract {contract.get(key)}"
+
+
+def policies_are_the_contract(world):
+    """Each operation may be called with the policies of the callers that the contract names, and with no other."""
+    holders = {"line": "LinePolicygrocery", "finance": "FinancePolicy", "members": "MembersPolicy"}
+    for caller, policy in holders.items():
+        allowed = [
+            resource["Fn::Sub"].split("${Api}/", 1)[1]
+            for _, statement in statements(world, policy)
+            if listed(statement["Action"]) == ["execute-api:Invoke"]
+            for resource in listed(statement["Resource"])
+        ]
+        may = lambda path: any(fnmatch.fnmatchcase(path, pattern) for pattern in allowed)
+        for key, operation in operations(world):
+            method, path = key.split(" ")
+            own = re.sub(r"\{\w+\}", "x", path.replace("{line}", "grocery"))
+            if may(f"$default/{method}{own}") != (caller in operation["x-interline-callers"]):
+                yield f"{key} by {caller}: policy and contract differ"
+            if caller == "line" and "{line}" in path:
+                for other in ("fuel", "grocery2", "grocer"):
+                    if may(f"$default/{method}{path.replace('{line}', other)}"):
+                        yield f"{key}: a line may call the path of another"
+
+
+def problems_are_those_of_the_code(world):
+    source = (ROOT / "shared/lambda/src/problem.rs").read_text(encoding="utf-8")
+    code = dict(re.findall(r'\bkind\(\s*"([a-z-]+)",\s*(\d{3})', source))
+    schema = world.contract["components"]["schemas"]["ProblemType"]
+    listed_types = [urn.rpartition(":")[2] for urn in schema["enum"]]
+    table = dict(re.findall(r"^\| ([a-z-]+) \| (\d{3}) \|", schema["description"], re.M))
+    if sorted(code) != sorted(listed_types):
+        yield f"problem types differ: {sorted(set(code) ^ set(listed_types))}"
+    if code != table:
+        yield f"the table of problems differs: {sorted(set(code.items()) ^ set(table.items()))}"
+    for name, response in world.contract["components"]["responses"].items():
+        for part in response.get("content", {}).get("application/problem+json", {}).get("schema", {}).get("allOf", []):
+            properties = part.get("properties", {})
+            types = properties.get("type", {})
+            for urn in types.get("enum", [types["const"]] if "const" in types else []):
+                if code.get(urn.rpartition(":")[2]) != str(properties["status"]["const"]):
+                    yield f"{name}: {urn} has another status"
+
+
+def examples_are_valid(world):
+    found = 0
+    for where, media in media_types(world.contract, "contract"):
+        schema = {"components": world.contract["components"], **media["schema"]}
+        for name, example in media.get("examples", {}).items():
+            found += 1
+            for error in OAS31Validator(schema).iter_errors(example["value"]):
+                yield f"{where}, example {name}: {error.json_path} {error.message[:200]}"
+    if found < 20:
+        yield f"only {found} examples"
+
+
+def media_types(value, where):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "content":
+                for kind, media in inner.items():
+                    yield f"{where} {kind}", media
+            else:
+                yield from media_types(inner, f"{where}/{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from media_types(inner, where)
+
+
+# --- State machines ---
+
+
+def state_machines_hold_together(world):
+    errors = (ROOT / "shared/lambda/src/failure.rs").read_text(encoding="utf-8")
+    known = set(re.findall(r'"(Interline\.\w+)"', errors))
+    for name, machine in world.of_type("AWS::Serverless::StateMachine").items():
+        properties = machine["Properties"]
+        definition = world.machines[Path(properties["DefinitionUri"]).name]
+        wanted = {hit for text in strings(definition) for hit in re.findall(r"\$\{(\w+)\}", text)}
+        if wanted != set(properties["DefinitionSubstitutions"]):
+            yield f"{name}: placeholders {sorted(wanted ^ set(properties['DefinitionSubstitutions']))}"
+        for scope, states in scopes(definition, name):
+            targets = {scope["StartAt"]}
+            for state_name, state in states.items():
+                where = f"{name}, {state_name}"
+                nexts = [state[key] for key in ("Next", "Default") if key in state]
+                nexts += [rule["Next"] for key in ("Choices", "Catch") for rule in state.get(key, [])]
+                targets |= set(nexts)
+                for target in nexts:
+                    if target not in states:
+                        yield f"{where}: there is no state {target}"
+                if not nexts and not state.get("End") and state["Type"] not in ("Succeed", "Fail"):
+                    yield f"{where}: leads nowhere"
+                if state["Type"] == "Task":
+                    if not state.get("Retry"):
+                        yield f"{where}: is not tried again"
+                    if not state["Resource"].startswith("arn:${Partition}:states:::"):
+                        yield f"{where}: {state['Resource']}"
+                    if "lambda:invoke" in state["Resource"]:
+                        retried = {error for rule in state.get("Retry", []) for error in rule["ErrorEquals"]}
+                        ours = {error for error in retried if error.startswith("Interline.")}
+                        if ours != {"Interline.Retryable"} or not ours <= known:
+                            yield f"{where}: retries {sorted(ours)}"
+                        if not {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= retried:
+                            yield f"{where}: does not retry what Lambda means to be retried"
+                        if not state.get("TimeoutSeconds"):
+                            yield f"{where}: may take for ever"
+                        if not state.get("ResultSelector"):
+                            yield f"{where}: keeps the whole answer"
+                if state["Type"] == "Map" and {"ToleratedFailurePercentage", "ToleratedFailureCount"} & set(state):
+                    yield f"{where}: tolerates failures"
+            for orphan in set(states) - targets:
+                yield f"{name}: {orphan} is never reached"
+
+
+def scopes(machine, name):
+    yield machine, machine["States"]
+    for state in machine["States"].values():
+        if "ItemProcessor" in state:
+            yield from scopes(state["ItemProcessor"], name)
+
+
+RULES = [
+    every_binary_exists,
+    every_function_is_watched,
+    every_setting_is_read,
+    every_parameter_counts,
+    every_asynchronous_source_has_a_dead_letter_queue,
+    every_statement_is_narrow,
+    only_cutoff_seals,
+    works_in_every_partition,
+    data_is_kept,
+    routes_are_the_contract,
+    policies_are_the_contract,
+    problems_are_those_of_the_code,
+    examples_are_valid,
+    state_machines_hold_together,
+]
+
+
+# --- Ways to break it ---
+
+
+def breakages():
+    def resource(name):
+        return lambda world: world.template["Resources"][name]
+
+    def properties(name):
+        return lambda world: world.template["Resources"][name]["Properties"]
+
+    def first_statement(name):
+        return lambda world: properties(name)(world)["Policies"][0]["PolicyDocument"]["Statement"][1]
+
+    yield "a binary of another name", every_binary_exists, lambda w: resource("TallyFunction")(w)["Metadata"][
+        "BuildProperties"].update(Binary="interline-tallies")
+    yield "a function without alarms", every_function_is_watched, lambda w: w.template["Resources"][
+        "Fn::ForEach::ErrorAlarms"][1].remove("settle")
+    yield "a setting that is not given", every_setting_is_read, lambda w: properties("PeriodsFunction")(w)[
+        "Environment"]["Variables"].clear()
+    yield "an import without a queue", every_asynchronous_source_has_a_dead_letter_queue, lambda w: properties(
+        "ImportFunction")(w).pop("EventInvokeConfig")
+    yield "a schedule without a queue", every_asynchronous_source_has_a_dead_letter_queue, lambda w: properties(
+        "FinalSchedule")(w)["Target"].pop("DeadLetterConfig")
+    yield "a queue without an alarm", every_asynchronous_source_has_a_dead_letter_queue, lambda w: w.template[
+        "Resources"].pop("ScheduleFailuresAlarm")
+    yield "a wildcard action", every_statement_is_narrow, lambda w: first_statement("TallyRole")(w).update(
+        Action="dynamodb:*")
+    yield "a delete", every_statement_is_narrow, lambda w: first_statement("RecordRole")(w).update(
+        Action="dynamodb:DeleteItem")
+    yield "all items", every_statement_is_narrow, lambda w: first_statement("SettleRole")(w).pop("Condition")
+    yield "all resources", every_statement_is_narrow, lambda w: first_statement("ScheduleRole")(w).update(Resource="*")
+    yield "a second sealer", only_cutoff_seals, lambda w: properties("PeriodsRole")(w)["Policies"][0][
+        "PolicyDocument"]["Statement"].append(
+            {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "x",
+             "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["G#*"]}}})
+    yield "a partition", works_in_every_partition, lambda w: properties("ApiMayCallRecord")(w).update(
+        SourceArn="arn:aws:execute-api:eu-west-1:1:x/*")
+    yield "a table without backups", data_is_kept, lambda w: properties("Table")(w).pop(
+        "PointInTimeRecoverySpecification")
+    yield "an open route", routes_are_the_contract, lambda w: properties("CloseRoute")(w).pop("AuthorizationType")
+    yield "a route too few", routes_are_the_contract, lambda w: w.template["Resources"].pop("QuotesRoute")
+    yield "a policy too wide", policies_are_the_contract, lambda w: properties("MembersPolicy")(w)["PolicyDocument"][
+        "Statement"][0]["Resource"].append({"Fn::Sub": "x:${Api}/$default/GET/v1/periods/*"})
+    yield "a problem too few", problems_are_those_of_the_code, lambda w: w.contract["components"]["schemas"][
+        "ProblemType"]["enum"].pop()
+    yield "an example of another shape", examples_are_valid, lambda w: w.contract["components"]["schemas"]["Started"][
+        "required"].append("more")
+    yield "a state that is not there", state_machines_hold_together, lambda w: w.machines["month-end.asl.yaml"][
+        "States"]["Settle"].update(Next="Nowhere")
+
+
+def main():
+    world = World()
+    complaints = 0
+    for rule in RULES:
+        for complaint in rule(world):
+            complaints += 1
+            print(f"{rule.__name__}: {complaint}")
+    blind = 0
+    for name, rule, change in breakages():
+        broken = copy.deepcopy(world)
+        change(broken)
+        broken.refresh()
+        if not list(rule(broken)):
+            blind += 1
+            print(f"{rule.__name__} does not see: {name}")
+    tried = len(list(breakages()))
+    print(f"{len(RULES)} rules, {complaints} complaints; {tried - blind} of {tried} breakages seen")
+    return 1 if complaints or blind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
