@@ -2,6 +2,8 @@
 
 Every rule is a function that yields complaints. To know that the rules can fail at all, the template is also broken on
 purpose, once for each of the ways listed at the end, and the rules must object each time.
+
+With an argument, the template is also written there with its loops written out.
 """
 
 import copy
@@ -539,8 +541,12 @@ def breakages():
         "States"]["Settle"].update(Next="Nowhere")
 
 
-def main():
+def main(arguments):
     world = World()
+    if arguments:
+        # For tools that do not know loops.
+        written_out = {**world.template, "Resources": world.resources, "Transform": "AWS::Serverless-2016-10-31"}
+        Path(arguments[0]).write_text(json.dumps(written_out, indent=1), encoding="utf-8")
     complaints = 0
     for rule in RULES:
         for complaint in rule(world):
@@ -560,4 +566,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

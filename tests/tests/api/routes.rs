@@ -74,7 +74,7 @@ fn route(row: &Row) -> Route {
     Route::find(row.method, row.path.split('?').next().unwrap()).unwrap()
 }
 
-/// A grocery sale, a redemption there, part of it taken back, and a trial run.
+/// A grocery sale, a redemption there, and part of it taken back.
 async fn january() -> Served {
     let served = Served::sample(NOW).await;
     served.record("grocery", "accruals/S-1", sale("m1", "2017-01-20T10:00:00+08:00", "250.00")).await;
@@ -82,7 +82,6 @@ async fn january() -> Served {
     let mut part = reversal("m1", "2017-01-22T10:00:00+08:00", "redemption:R-1");
     part["points"] = json!(5);
     served.record("grocery", "reversals/V-1", part).await;
-    served.close("2017-01", "trial").await;
     served
 }
 
@@ -118,6 +117,7 @@ fn a_route_admits_the_roles_of_its_row_and_no_other() {
 #[tokio::test]
 async fn who_may_call_is_answered_and_everybody_else_is_refused_and_changes_nothing() {
     let served = january().await;
+    served.close("2017-01", "trial").await;
     let items = served.programme.items().await;
     for row in &TABLE {
         for role in ["", "nobody", "line-grocery", "Grocery"] {

@@ -7,7 +7,7 @@ use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_domain::tally::{ControlKind, FlowKind, Tally};
 use interline_embedded::Storage;
-use interline_lambda::Failure;
+use interline_lambda::{Class, Failure};
 use interline_ledger::Status;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
@@ -194,6 +194,21 @@ async fn closing_a_period_again_gives_the_same_manifest_and_changes_nothing() {
     let state = programme.app().ledger.period(period("2017-01")).await.unwrap();
     assert_eq!(state.status, Status::Final);
     assert_eq!(state.final_run.unwrap().manifest, sha256(&files.files[MANIFEST]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_closes_of_a_period_at_once_end_in_one_run() {
+    let programme = Programme::sample("2017-01-31T12:00:00+08:00").await;
+    small_month(&programme, "2017-01").await;
+    programme.set_now(AFTER_JANUARY);
+    let closes = futures::join!(programme.close("2017-01"), programme.close("2017-01"), programme.close("2017-01"));
+    let done = programme.close("2017-01").await.unwrap();
+    for close in [closes.0, closes.1, closes.2] {
+        match close {
+            Ok(other) => assert_eq!(other, done),
+            Err(failure) => assert_eq!(failure.class(), Class::Retryable, "{failure}"),
+        }
+    }
 }
 
 /// Everything but the note of who closed a period when.

@@ -94,6 +94,22 @@ async fn a_repeated_file_changes_nothing_and_rejects_the_same_rows() {
     assert_eq!(other.replayed, first.accepted);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_delivered_twice_at_once_leaves_what_one_delivery_leaves() {
+    let file = some_of_january(1_000);
+    let once = Programme::sample(NOW).await;
+    let alone = once.deliver("inbox/group/january.csv", &file).await;
+    let twice = Programme::sample(NOW).await;
+    let deliver = || twice.deliver("inbox/group/january.csv", &file);
+    let (one, other) = futures::join!(deliver(), deliver());
+    for imported in [&one, &other] {
+        assert_eq!(imported.accepted + imported.replayed, alone.accepted);
+        assert_eq!(imported.rejected_by_rule, alone.rejected_by_rule);
+    }
+    assert_eq!(one.accepted + other.accepted, alone.accepted);
+    assert!(twice.items().await == once.items().await);
+}
+
 #[tokio::test]
 async fn a_line_may_send_its_own_rows_only_and_the_platform_all() {
     let programme = Programme::sample(NOW).await;

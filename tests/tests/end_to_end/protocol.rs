@@ -224,6 +224,35 @@ async fn an_event_after_the_cut_off_is_cleared_once_in_the_next_period_and_its_r
     assert_eq!(replayed(programme.post_one(&late[1]).await), first[1]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_race_with_the_cut_off_are_cleared_in_one_period_each() {
+    let programme = Arc::new(Programme::sample(AFTER_JANUARY).await);
+    let mut tasks = Vec::new();
+    for at in 0..4 * u32::from(SHARDS) {
+        let programme = programme.clone();
+        tasks.push(tokio::spawn(async move {
+            // The close begins with the first of them and seals shard by shard.
+            if at == SHARDS.into() {
+                programme.close("2017-01").await.unwrap();
+            }
+            let member = format!("m{at}");
+            let time = format!("2017-01-31T23:{:02}:00+08:00", at % 60);
+            programme.accept(&[sale("dining", "S-1", &time, &member, "10.00")]).await.remove(0).entry
+        }));
+    }
+    let mut late = 0;
+    for task in tasks {
+        late += u64::from(task.await.unwrap().is_late());
+    }
+    let total = 4 * u64::from(SHARDS);
+    let january = programme.close("2017-01").await.unwrap();
+    assert_eq!(january.entries, total - late);
+    programme.set_now(AFTER_FEBRUARY);
+    // Stops if a sealed shard of January is not what its close has read.
+    let february = programme.close("2017-02").await.unwrap();
+    assert_eq!(february.entries, late);
+}
+
 #[tokio::test]
 async fn the_programmes_clock_decides_the_period_whatever_the_offset() {
     let programme = Programme::sample("2017-02-01T00:40:00+08:00").await;
