@@ -304,7 +304,8 @@ def works_in_every_partition(world):
 def data_is_kept(world):
     for kind in ("AWS::DynamoDB::Table", "AWS::S3::Bucket"):
         for name, resource in world.of_type(kind).items():
-            if {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} != {"Retain"}:
+            kept = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+            if kept != ("RetainExceptOnCreate", "Retain"):
                 yield f"{name} goes with the stack"
             if kind == "AWS::S3::Bucket":
                 properties = resource["Properties"]

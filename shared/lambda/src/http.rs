@@ -201,7 +201,7 @@ impl Call {
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
         let (json, check) = bytes.split_last_chunk::<CURSOR_CHECK>().ok_or_else(invalid)?;
-        if sha256(json)[..CURSOR_CHECK].as_bytes() != check {
+        if sha256(json).as_bytes()[..CURSOR_CHECK] != *check {
             return Err(invalid());
         }
         let (of, position): (String, T) = serde_json::from_slice(json).map_err(|_| invalid())?;

@@ -169,3 +169,19 @@ async fn a_body_in_base64_is_the_body() {
     event["isBase64Encoded"] = json!(true);
     assert_eq!(handle(programme.app(), Function::Record, &event).await.0, 201);
 }
+
+#[tokio::test]
+async fn a_role_of_a_line_that_the_rulebook_does_not_know_records_nothing() {
+    let programme = Programme::sample(NOW).await;
+    let items = programme.items().await;
+    for (collection, body) in [
+        ("accruals", json!({ "member": "m1", "occurred_at": NOW, "amount": "1.00" })),
+        ("redemptions", json!({ "member": "m1", "occurred_at": NOW, "points": 1 })),
+    ] {
+        let path = format!("/v1/lines/ghost/{collection}/X-1");
+        let event = event(&arn("line-ghost"), "PUT", &path, &body.to_string());
+        let (status, body) = handle(programme.app(), Function::Record, &event).await;
+        assert_eq!((status, slug(&body), &body["field"]), (404, "unknown-line", &json!("line")));
+    }
+    assert_eq!(programme.items().await, items);
+}

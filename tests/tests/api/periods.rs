@@ -190,7 +190,7 @@ async fn the_server_lets_a_close_under_way_end() {
 }
 
 #[tokio::test]
-async fn every_report_can_be_downloaded_by_its_link_and_is_what_the_manifest_says() {
+async fn every_report_can_be_downloaded_by_its_link_for_a_while_and_nothing_else_can() {
     let served = january().await;
     let state = served.close("2017-01", "final").await;
     let run = state["final"]["run"].as_str().unwrap();
@@ -226,13 +226,11 @@ async fn every_report_can_be_downloaded_by_its_link_and_is_what_the_manifest_say
         let file = files.iter().find(|file| file["path"] == path).unwrap();
         assert_eq!((downloaded.status, sha256(&downloaded.bytes)), (200, file["sha256"].as_str().unwrap().to_owned()));
     }
+    only_what_the_manifest_names_is_ever_linked(&served, state["final"]["rulebook"].as_str().unwrap()).await;
+    a_link_opens_its_own_file_only_and_not_for_ever(&served, run).await;
 }
 
-#[tokio::test]
-async fn a_link_opens_its_own_file_only_and_not_for_ever() {
-    let served = january().await;
-    let state = served.close("2017-01", "final").await;
-    let run = state["final"]["run"].as_str().unwrap();
+async fn a_link_opens_its_own_file_only_and_not_for_ever(served: &Served, run: &str) {
     let positions = key(period(), run, "positions.csv");
     let reports = &served.programme.app().reports;
     let link = reports.presigned(&positions, Duration::from_secs(300)).await.unwrap();
@@ -258,11 +256,7 @@ async fn a_link_opens_its_own_file_only_and_not_for_ever() {
     assert_eq!(plain_get(&link).await.status, 200);
 }
 
-#[tokio::test]
-async fn only_what_the_manifest_names_is_ever_linked() {
-    let served = january().await;
-    let state = served.close("2017-01", "final").await;
-    let hash = state["final"]["rulebook"].as_str().unwrap();
+async fn only_what_the_manifest_names_is_ever_linked(served: &Served, hash: &str) {
     served.programme.app().inbox.put("secret.csv", b"x".to_vec()).await.unwrap();
     for path in [
         "",
