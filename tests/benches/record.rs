@@ -31,7 +31,9 @@ type Item = HashMap<String, AttributeValue>;
 async fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let calls_a_round = if quick { 96 } else { 1_600 };
-    println!("redemptions in memory, {ROUNDS} rounds of {calls_a_round} each, in turns; median of rounds");
+    println!(
+        "redemptions in memory, {ROUNDS} rounds of {calls_a_round} each, in turns; median of rounds; ratio of calls/s"
+    );
     println!("{:>7}  {:^31}  {:^31}  {:>6}", "", "record handler", "bare read and transaction", "");
     let columns = format!("{:>9} {:>9} {:>11}", "p50 us", "p99 us", "calls/s");
     println!("{:>7}  {columns}  {columns}  {:>6}", "callers", "ratio");
@@ -71,10 +73,10 @@ async fn measure(callers: usize, calls: usize) {
 async fn prepare(programme: &Programme, member: &str) {
     for number in 0..EARLIER {
         let body = json!({ "member": member, "occurred_at": AT, "amount": "9000000.00" });
-        assert_eq!(record(programme, "accruals", &format!("S-{number}"), &body.to_string()).await, 201);
+        assert_eq!(record(programme, "accruals", &format!("{member}-{number}"), &body.to_string()).await, 201);
     }
     let body = json!({ "member": member, "occurred_at": AT, "points": 1 });
-    assert_eq!(record(programme, "redemptions", "W-0000000", &body.to_string()).await, 201);
+    assert_eq!(record(programme, "redemptions", &format!("{member}-99-00000"), &body.to_string()).await, 201);
 }
 
 async fn record(programme: &Programme, collection: &str, reference: &str, body: &str) -> u16 {
@@ -123,9 +125,8 @@ impl Floor {
     async fn of(programme: &Programme, member: &str) -> Self {
         let items = programme.items().await;
         let account = items[&(format!("M#{member}"), "A".to_owned())].clone();
-        let is_last = |item: &&Item| item["sk"].as_s().unwrap() == "grocery#r#W-0000000";
-        let of_member = |item: &&Item| item.values().any(|value| value.as_s().is_ok_and(|text| text == member));
-        let entry = items.values().filter(is_last).find(of_member).unwrap().clone();
+        let last = format!("grocery#r#{member}-99-00000");
+        let entry = items.values().find(|item| *item["sk"].as_s().unwrap() == last).unwrap().clone();
         let own = member.replace('h', "f");
         let rename = |item: Item| -> Item {
             let rename = |value: AttributeValue| match value {

@@ -7,13 +7,14 @@ use interline_domain::entry::{Action, Entry, Outcome};
 use interline_domain::lot::Slice;
 use interline_domain::money::Money;
 use interline_domain::plan::from_the_end;
-use interline_domain::rate::{RatedSlice, rate};
+use interline_domain::rate::{RatedSlice, RatingError, rate};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::Recorded;
 use serde_json::{Value, json};
 
 /// An entry with what it means by the rulebook in force when it happened. The
-/// settlement is indicative: what counts is computed at the close.
+/// settlement is indicative: what counts is computed at the close. It is null
+/// where the rulebook in force has no price for it any more.
 pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem> {
     let entry = &recorded.entry;
     let command = &entry.command;
@@ -39,7 +40,11 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
         Action::Redeem { bill: None, .. } | Action::Grant { .. } => {}
     }
     details(&mut json, entry)?;
-    json["indicative_settlement"] = settlement(rulebook, entry)?;
+    json["indicative_settlement"] = settlement(rulebook, entry).unwrap_or_else(|error| {
+        // The event stands all the same.
+        tracing::error!(%error, line = %command.line, reference = %command.reference, "no indicative settlement");
+        Value::Null
+    });
     Ok(json)
 }
 
@@ -67,12 +72,8 @@ fn details(json: &mut Value, entry: &Entry) -> Result<(), Problem> {
     Ok(())
 }
 
-fn settlement(rulebook: &Rulebook, entry: &Entry) -> Result<Value, Problem> {
-    let failed = |error: interline_domain::rate::RatingError| Problem {
-        internal: Some(error.to_string()),
-        ..Problem::new(crate::problem::INTERNAL, "the settlement could not be computed")
-    };
-    let rated = rate(rulebook, entry).map_err(failed)?;
+fn settlement(rulebook: &Rulebook, entry: &Entry) -> Result<Value, RatingError> {
+    let rated = rate(rulebook, entry)?;
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
     let obligations: Vec<Value> = rated
         .iter()

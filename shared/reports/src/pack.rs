@@ -154,19 +154,6 @@ fn yonyou_path(entity: &LineId) -> String {
     format!("erp/yonyou-u8-{entity}.txt")
 }
 
-/// The files without those that say which run they are of.
-pub fn files(
-    rulebook: &Rulebook,
-    rulebook_text: &str,
-    settlement: &Settlement,
-) -> Result<Vec<PackFile>, serde_json::Error> {
-    let run = RunName { kind: RunKind::Trial, id: String::new() };
-    let about = About { rulebook, period: settlement.state.period, run: &run };
-    let mut files: Vec<PackFile> = sheets(&about, settlement).iter().map(|sheet| csv("", sheet)).collect();
-    files.extend(carried(rulebook_text, settlement)?);
-    Ok(files)
-}
-
 fn carried(rulebook_text: &str, settlement: &Settlement) -> Result<[PackFile; 2], serde_json::Error> {
     let mut state = serde_json::to_vec_pretty(&settlement.state)?;
     state.push(b'\n');

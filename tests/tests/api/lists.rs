@@ -4,7 +4,7 @@ use crate::served::{Served, redemption, reversal, sale};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use interline_tests::events::csv;
-use interline_tests::programme::moment;
+use interline_tests::programme::{RULEBOOK, moment};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -254,4 +254,19 @@ async fn links_and_answers_to_commands_have_no_etag() {
     let put =
         served.put("dining", "/v1/lines/dining/accruals/N-1", sale("m1", "2017-02-05T12:00:00+08:00", "1.00")).await;
     assert_eq!((put.status, put.header("etag")), (201, None));
+}
+
+#[tokio::test]
+async fn an_entry_is_shown_even_if_the_rulebook_in_force_has_no_price_for_it_any_more() {
+    let served = Served::sample(NOW).await;
+    served.record("grocery", "accruals/S-1", sale("m1", "2017-02-01T12:00:00+08:00", "100.00")).await;
+    let recorded = served.record("travel", "redemptions/R-1", redemption("m1", "2017-02-02T12:00:00+08:00", 50)).await;
+    assert_eq!(recorded["indicative_settlement"]["amount"], "0.30");
+    served.programme.app().publish(&RULEBOOK.replace("travel", "trips")).await.unwrap();
+    let statement = served.get("members", "/v1/members/m1/entries").await.ok();
+    let [redeemed, earned] = &statement["entries"].as_array().unwrap()[..] else { panic!("{statement:#}") };
+    let mut expected = recorded;
+    expected["indicative_settlement"] = Value::Null;
+    assert_eq!(*redeemed, expected);
+    assert_eq!(earned["indicative_settlement"]["amount"], "0.00");
 }

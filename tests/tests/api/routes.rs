@@ -416,3 +416,12 @@ async fn the_answers_have_the_shapes_that_callers_were_promised() {
     let next = with(open.clone(), json!({ "period": "2017-02" }));
     assert_eq!(served.get("finance", "/v1/periods").await.ok(), json!({ "periods": [open, next] }));
 }
+
+#[tokio::test]
+async fn a_request_is_answered_whatever_host_it_names() {
+    let served = Served::sample(NOW).await;
+    for host in ["localhost", "127.0.0.1:1", "[", "a b", "@:/?#", "interline.example.com:443"] {
+        let answer = served.call("finance", "GET", "/v1/periods", &[("host", host)], "").await;
+        assert_eq!(answer.status, 200, "{host}: {}", answer.text());
+    }
+}

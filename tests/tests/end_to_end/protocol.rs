@@ -232,12 +232,12 @@ async fn events_that_race_with_the_cut_off_are_cleared_in_one_period_each() {
         let programme = programme.clone();
         tasks.push(tokio::spawn(async move {
             // The close begins with the first of them and seals shard by shard.
-            if at == SHARDS.into() {
+            if at == u32::from(SHARDS) {
                 programme.close("2017-01").await.unwrap();
             }
             let member = format!("m{at}");
             let time = format!("2017-01-31T23:{:02}:00+08:00", at % 60);
-            programme.accept(&[sale("dining", "S-1", &time, &member, "10.00")]).await.remove(0).entry
+            programme.accept(&[sale("dining", &format!("S-{at}"), &time, &member, "10.00")]).await.remove(0).entry
         }));
     }
     let mut late = 0;

@@ -26,7 +26,8 @@ pub async fn import(
     let rejected: u64 = results.iter().map(|result| result.rejected).sum();
     let refused = results.iter().any(|result| result.refused.is_some());
     output.document(&json!({ "files": results }));
-    Ok(!refused && !(strict && rejected > 0))
+    let strictly_rejected = strict && rejected > 0;
+    Ok(!refused && !strictly_rejected)
 }
 
 /// Imports one file on behalf of the platform, which may send for every line.

@@ -211,6 +211,10 @@ impl Check {
             if id.as_str() == "redeemer" {
                 self.refuse(&place, "id", "`redeemer` stands for the redeeming line of a split");
             }
+            if !id.as_str().starts_with(|first: char| first.is_ascii_alphanumeric()) {
+                // It names folders of reports, where `..` is another.
+                self.refuse(&place, "id", "must begin with a letter or a digit");
+            }
             if !self.known.insert(id.clone()) {
                 self.refuse(&place, "id", format!("line {id} stands twice"));
                 continue;
