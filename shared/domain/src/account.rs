@@ -22,6 +22,9 @@ pub struct Account {
     pub recent: VecDeque<u64>,
     /// Points redeemed per line and day, kept only where the rulebook caps them.
     pub redeemed: BTreeMap<(LineId, NaiveDate), Points>,
+    /// The latest period that booked points given back. No event is booked in an
+    /// earlier one any more: it could spend there what comes back only later.
+    pub returned_in: Option<Period>,
 }
 
 /// A debt paid with points that were just credited.

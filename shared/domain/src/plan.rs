@@ -232,6 +232,9 @@ pub fn plan(
                 return Err(Refusal::BeforeTarget(target.entry.command.occurred()));
             }
             let (outcome, reversed) = reverse(rulebook, &mut account, target, *amount, *points, day)?;
+            if matches!(outcome, Outcome::Returned { .. }) {
+                account.returned_in = account.returned_in.max(Some(booked));
+            }
             (outcome, Some(reversed))
         }
     };

@@ -15,6 +15,8 @@ pub const DEBTS: &str = "d";
 pub const RECENT: &str = "h";
 /// Capped redemptions: a map `line|day` -> points.
 pub const REDEEMED: &str = "u";
+/// The latest period that booked points given back.
+pub const RETURNED_IN: &str = "i";
 
 // Entry. Line, kind and reference are in the sort key, the booked period in the
 // partition key, the origin of a late entry at the end of the sort key.

@@ -165,6 +165,9 @@ pub fn account_item(member: &MemberId, account: &Account) -> Item {
         let bytes: Vec<u8> = account.recent.iter().flat_map(|hash| hash.to_be_bytes()).collect();
         item.insert(RECENT.to_owned(), AttributeValue::B(Blob::new(bytes)));
     }
+    if let Some(period) = account.returned_in {
+        item.insert(RETURNED_IN.to_owned(), string(period));
+    }
     if !account.redeemed.is_empty() {
         let redeemed = account.redeemed.iter().map(|((line, day), points)| (format!("{line}|{day}"), number(points)));
         item.insert(REDEEMED.to_owned(), AttributeValue::M(redeemed.collect()));
@@ -188,6 +191,10 @@ pub fn account(item: &Item) -> Result<Account, LedgerError> {
         lots: reader.points_map(LOTS, Cohort::parse)?,
         debts: reader.points_map(DEBTS, |text| LineId::parse(text).ok())?,
         recent,
+        returned_in: match reader.optional_text(RETURNED_IN)? {
+            None => None,
+            Some(text) => Some(Period::parse(text).map_err(|_| reader.broken(RETURNED_IN))?),
+        },
         redeemed: reader.points_map(REDEEMED, |text| {
             let (line, day) = text.split_once('|')?;
             Some((LineId::parse(line).ok()?, NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?))

@@ -246,6 +246,9 @@ impl Batch<'_> {
     async fn draft(&mut self, commands: &[Command]) -> Result<Draft, LedgerError> {
         let item = self.table.get(&keys::account(self.member)).await?;
         let account = item.as_ref().map(items::account).transpose()?.unwrap_or_default();
+        if let Some(period) = account.returned_in {
+            self.booked = self.booked.max(period);
+        }
         let version = account.version;
         let mut draft = Draft {
             account,

@@ -224,6 +224,26 @@ async fn an_event_after_the_cut_off_is_cleared_once_in_the_next_period_and_its_r
     assert_eq!(replayed(programme.post_one(&late[1]).await), first[1]);
 }
 
+#[tokio::test]
+async fn points_given_back_in_a_month_are_not_redeemed_in_the_books_of_the_month_before() {
+    let programme = Programme::sample(JANUARY).await;
+    let spent = [
+        sale("dining", "S-1", "2017-01-05T12:00:00+08:00", "m1", "100.00"),
+        redemption("grocery", "R-1", "2017-01-06T12:00:00+08:00", "m1", 300),
+    ];
+    programme.accept(&spent).await;
+    // January is over and not sealed yet.
+    programme.set_now("2017-02-01T00:30:00+08:00");
+    programme.accept(&[reversal("grocery", "V-1", "2017-02-01T00:10:00+08:00", "m1", "redemption:R-1", "")]).await;
+    let again = redemption("grocery", "R-2", "2017-01-31T23:00:00+08:00", "m1", 300);
+    let recorded = programme.accept(std::slice::from_ref(&again)).await.remove(0);
+    assert_eq!((recorded.entry.home, recorded.entry.booked), (period("2017-01"), period("2017-02")));
+    assert_eq!(replayed(programme.post_one(&again).await), recorded);
+    programme.set_now(AFTER_FEBRUARY);
+    let (january, february) = (programme.closed("2017-01").await, programme.closed("2017-02").await);
+    assert_eq!((january.manifest().entries, february.manifest().entries), (2, 2));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_that_race_with_the_cut_off_are_cleared_in_one_period_each() {
     let programme = Arc::new(Programme::sample(AFTER_JANUARY).await);
