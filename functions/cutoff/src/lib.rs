@@ -13,6 +13,9 @@ use sha2::{Digest, Sha256};
 /// The version of the program, part of every run's name.
 pub const ENGINE: &str = env!("CARGO_PKG_VERSION");
 
+/// What the names of trial runs begin with.
+const TRIAL: &str = "trial-";
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Close {
@@ -43,23 +46,27 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let now = app.now();
     let current = app.rulebook().await?;
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
-    let closed_with = app.ledger.period(period).await?.final_run.map(|run| run.rulebook);
-    let rulebook = match close.rulebook.or_else(|| closed_with.clone()) {
+    let closed = app.ledger.period(period).await?.final_run;
+    let closed_with = closed.as_ref().map(|run| run.rulebook.clone());
+    let rulebook = match close.rulebook.or(closed_with) {
         Some(hash) => app.rulebook_by_hash(&hash).await?,
         None => current,
     };
     let rulebook = &rulebook.rulebook;
     app.ledger.check_order(rulebook, period).await?;
     let run = match close.kind {
-        RunKind::Trial => close.run.unwrap_or_else(|| trial_id(now)),
+        RunKind::Trial => match close.run {
+            None => trial_id(now),
+            Some(run) if run.starts_with(TRIAL) => run,
+            Some(run) => return Err(Failure::BadEvent(format!("run {run} is no name of a trial: {TRIAL}..."))),
+        },
         RunKind::Final => {
-            // A final run is immutable: it is repeated with its own terms or not at all.
-            if closed_with.is_some_and(|hash| hash != rulebook.hash) {
-                let run = app.ledger.period(period).await?.final_run.map(|run| run.id).unwrap_or_default();
-                return Err(LedgerError::AlreadyFinal { period, run }.into());
+            // A final run is immutable: it is repeated with its own terms, in its own folder, or not at all.
+            if let Some(run) = closed.as_ref().filter(|run| run.rulebook != rulebook.hash) {
+                return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into());
             }
             app.ledger.seal(rulebook, period, now).await?;
-            final_id(&rulebook.hash)
+            closed.map_or_else(|| final_id(&rulebook.hash), |run| run.id)
         }
     };
     app.ledger.start_run(period, &run, now).await?;
@@ -76,5 +83,5 @@ pub fn final_id(rulebook: &str) -> String {
 
 /// The folder of a trial run.
 pub fn trial_id(now: DateTime<Utc>) -> String {
-    format!("trial-{}", now.format("%Y%m%dT%H%M%S%3fZ"))
+    format!("{TRIAL}{}", now.format("%Y%m%dT%H%M%S%3fZ"))
 }
