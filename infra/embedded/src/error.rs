@@ -40,6 +40,14 @@ pub enum EmbeddedError {
     /// The threads that serve did not start.
     #[error("cannot start the server threads")]
     Threads(#[source] io::Error),
+    /// A table that a killed process left half made.
+    #[error("the table {name} was left half made and could not be removed: {reason}")]
+    Table {
+        /// The table's name.
+        name: String,
+        /// What the embedded DynamoDB said.
+        reason: String,
+    },
 }
 
 impl EmbeddedError {

@@ -139,6 +139,15 @@ impl Embedded {
         clients::credentials()
     }
 
+    /// Removes a table whose creation a killed process left half done.
+    pub async fn drop_table(&self, name: &str) -> Result<(), EmbeddedError> {
+        let dropped = self.dynamodb().delete_table().table_name(name).send().await;
+        dropped.map(|_| ()).map_err(|error| EmbeddedError::Table {
+            name: name.to_owned(),
+            reason: aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string(),
+        })
+    }
+
     /// Ends both servers: requests under way finish, within five seconds.
     pub async fn stop(self) {
         let Self { stop, ended, scratch, .. } = self;

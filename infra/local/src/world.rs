@@ -3,10 +3,11 @@
 use crate::CliError;
 use crate::arguments::{Arguments, Command};
 use crate::sample;
+use interline_domain::id::MemberId;
 use interline_embedded::{Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
 use interline_lambda::{App, Clock};
-use interline_ledger::Ledger;
+use interline_ledger::{Ledger, StatementFilter};
 use interline_reports::bucket::Bucket;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +55,10 @@ impl World {
         let embedded = Embedded::start(storage).await?;
         let ledger = Ledger::new(embedded.dynamodb(), TABLE);
         ledger.create_table_if_missing().await?;
+        if half_made(&ledger).await {
+            embedded.drop_table(TABLE).await?;
+            ledger.create_table_if_missing().await?;
+        }
         let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
         let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
         reports.create_if_missing().await?;
@@ -67,6 +72,18 @@ impl World {
             embedded.stop().await;
         }
     }
+}
+
+/// Whether a process was killed while it created the table: the embedded
+/// DynamoDB knows the table then, and has no place for its items or for those of
+/// the index. Nothing can have been recorded in it.
+async fn half_made(ledger: &Ledger) -> bool {
+    let Ok(nobody) = MemberId::parse("nobody") else { return false };
+    let answers = [
+        ledger.current_rulebook().await.map(|_| ()),
+        ledger.member_entries(&nobody, &StatementFilter::default(), None, 1).await.map(|_| ()),
+    ];
+    answers.into_iter().any(|answer| answer.is_err_and(|error| error.to_string().contains("no such table")))
 }
 
 /// The system's clock, or one that was set to another time.
