@@ -42,6 +42,10 @@ impl Ledger {
         self.store.create_if_missing().await
     }
 
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     /// Capacity units consumed through this ledger, for metrics and tests.
     pub fn consumed(&self) -> &Consumed {
         self.store.consumed()
