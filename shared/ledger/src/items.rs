@@ -3,6 +3,7 @@
 use crate::attributes::*;
 use crate::error::LedgerError;
 use crate::keys::{self, Key};
+use crate::store::Item;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
@@ -15,8 +16,6 @@ use interline_domain::money::{Money, Points};
 use interline_domain::plan::Reversed;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-
-pub type Item = HashMap<String, AttributeValue>;
 
 /// What lies under an event's key in its home.
 #[derive(Debug, Clone)]
