@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
 
     fn broken(&self, attribute: &str) -> LedgerError {
         let key = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
-        LedgerError::Broken { item: format!("{} {}", key(PK), key(SK)), attribute: attribute.to_owned() }
+        LedgerError::Broken { item: keys::without_member(key(PK), key(SK)), attribute: attribute.to_owned() }
     }
 
     pub fn text(&self, attribute: &str) -> Result<&'a str, LedgerError> {

@@ -3,6 +3,7 @@
 
 use crate::error::LedgerError;
 use crate::items::{self, Recorded};
+use crate::keys;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity};
 use futures::stream::{self, BoxStream};
@@ -150,6 +151,6 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 pub(crate) async fn recorded(store: &dyn Store, key: &Key) -> Result<Recorded, LedgerError> {
     match store.get(key).await? {
         Some(item) => items::recorded(&item),
-        None => Err(LedgerError::Broken { item: format!("{} {}", key.pk, key.sk), attribute: "all".to_owned() }),
+        None => Err(LedgerError::Broken { item: keys::without_member(&key.pk, &key.sk), attribute: "all".to_owned() }),
     }
 }
