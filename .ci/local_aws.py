@@ -1,0 +1,424 @@
+"""Takes the built template through two months on an emulated AWS. Called by .ci/local-aws, which says how.
+
+The emulator runs with TLS, checks every signature and evaluates every policy, so the narrow statements of the template
+are those that the functions and callers really get by with. Two things it does not do: it knows no condition on the
+leading keys of items, and drops backups, lifecycle rules and the expiry of versions without a word.
+"""
+
+import argparse
+import base64
+import filecmp
+import gzip
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import yaml
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "infra/local/sample"
+RULEBOOK = SAMPLE / "rulebook.toml"
+JANUARY, FEBRUARY = "2017-01", "2017-02"
+REGION = os.environ["AWS_REGION"]
+STARTED = time.monotonic()
+
+# What the lines record over the API, in this order, before the files are imported.
+EVENTS = [
+    ("grocery", "accruals/A-1001", {"occurred_at": "2017-01-20T10:00:00+08:00", "amount": "250.00"}),
+    ("drugstore", "redemptions/R-7", {"occurred_at": "2017-01-21T18:30:00+08:00", "points": 200}),
+    ("drugstore", "reversals/V-1", {
+        "occurred_at": "2017-01-22T09:00:00+08:00", "points": 50,
+        "reverses": {"kind": "redemption", "reference": "R-7"},
+    }),
+]
+MEMBER = "m1"
+
+
+def step(text):
+    print(f"\n== {text} ({time.monotonic() - STARTED:.0f}s)", flush=True)
+
+
+def check(found, expected, what):
+    if found != expected:
+        raise SystemExit(f"{what}: expected {expected!r}, found {found!r}")
+
+
+def until(what, seconds, probe):
+    """The first answer of the probe that is not None."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = probe()
+        if answer is not None:
+            return answer
+        time.sleep(0.5)
+    raise SystemExit(f"{what}: not within {seconds} seconds")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Process:
+    """A server that ends, with all that it started, when the block does."""
+
+    def __init__(self, command, log, env):
+        self.log = log
+        with open(log, "wb") as output:
+            self.process = subprocess.Popen(
+                command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        if kind:
+            print(f"--- the end of {self.log.name}", self.log.read_text(errors="replace")[-6000:], "---", sep="\n")
+
+
+class LocalAws(Process):
+    def __init__(self, work):
+        self.port = free_port()
+        certificate, key = work / "certificate.pem", work / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=local-aws",
+             "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth",
+             "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+            check=True, capture_output=True)
+        self.url = f"https://127.0.0.1:{self.port}"
+        # The emulator hands its environment on to the functions, and so does everything else that is started here.
+        self.env = os.environ | {
+            "AWS_ENDPOINT_URL": self.url, "AWS_CA_BUNDLE": str(certificate), "SSL_CERT_FILE": str(certificate)}
+        for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+            os.environ[name] = self.env[name]
+        self.trust = ssl.create_default_context(cafile=certificate)
+        own = {
+            "AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key),
+            "GATEWAY_PORT": str(self.port), "MINISTACK_REGION": REGION, "TMPDIR": str(work),
+        }
+        # By itself the emulator would take port 443 as well.
+        server = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{self.port}",
+                  "--certfile", certificate, "--keyfile", key, "--keep-alive", "75"]
+        super().__init__(server, work / "ministack.log", self.env | own)
+
+    def client(self, service, credentials=None):
+        given = {} if credentials is None else {
+            "aws_access_key_id": credentials.access_key, "aws_secret_access_key": credentials.secret_key,
+            "aws_session_token": credentials.token}
+        return boto3.client(service, config=Config(retries={"max_attempts": 3}, read_timeout=300), **given)
+
+    def is_up(self):
+        if self.process.poll() is not None:
+            raise SystemExit("the emulator ended")
+        try:
+            return self.client("sts").get_caller_identity()["Account"]
+        except Exception:
+            return None
+
+
+class Stack:
+    """The deployed stack, and the callers of its API."""
+
+    def __init__(self, aws, tree, sam):
+        self.aws, self.tree, self.sam = aws, tree, sam
+        self.outputs = {}
+
+    def deploy(self, **parameters):
+        command = [self.sam, "deploy", "--config-env", "x86_64", "--no-confirm-changeset", "--region", REGION]
+        if parameters:
+            command += ["--parameter-overrides", " ".join(f"{name}={value}" for name, value in parameters.items())]
+        done = subprocess.run(command, cwd=self.tree, env=self.aws.env, text=True, capture_output=True)
+        if done.returncode:
+            raise SystemExit(f"sam deploy: {done.stdout[-6000:]}{done.stderr[-6000:]}")
+        stack = self.aws.client("cloudformation").describe_stacks(StackName="interline")["Stacks"][0]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        return stack
+
+    def settings(self, **others):
+        """What the program needs to work on this stack."""
+        return self.aws.env | {
+            "INTERLINE_TABLE": self.outputs["TableName"],
+            "INTERLINE_REPORTS_BUCKET": self.outputs["ReportsBucketName"],
+            "INTERLINE_INBOX_BUCKET": self.outputs["InboxBucketName"],
+        } | others
+
+    def caller(self, role, *policies):
+        """Credentials of a role with policies of the stack."""
+        account = self.aws.client("sts").get_caller_identity()["Account"]
+        trust = {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}}]}
+        iam = self.aws.client("iam")
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        for policy in policies:
+            iam.attach_role_policy(RoleName=role, PolicyArn=f"arn:aws:iam::{account}:policy/{policy}")
+        session = self.aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="drill")["Credentials"]
+        return Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+
+    def call(self, credentials, method, path, body=None, redirects=True):
+        """Status, headers and body of a call, signed as the caller if there is one."""
+        api = self.outputs["ApiUrl"].split("//")[1].split(".")[0]
+        headers = {"Host": f"{api}.execute-api.localhost:{self.aws.port}"}
+        data = None if body is None else json.dumps(body).encode()
+        if credentials:
+            signed = AWSRequest(method, f"{self.aws.url}{path}", headers=headers, data=data)
+            SigV4Auth(credentials, "execute-api", REGION).add_auth(signed)
+            headers = dict(signed.headers)
+        request = urllib.request.Request(f"{self.aws.url}{path}", data, headers, method=method)
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self.aws.trust), NoRedirects)
+        try:
+            answer = opener.open(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            return answer.status, answer.headers, answer.read()
+
+    def run(self, **input):
+        """Status, output and error of an execution of the month-end."""
+        machines = self.aws.client("stepfunctions")
+        started = machines.start_execution(
+            stateMachineArn=self.outputs["MonthEndArn"], input=json.dumps(input))["executionArn"]
+        return self.end(started)
+
+    def end(self, execution):
+        def ended():
+            found = self.aws.client("stepfunctions").describe_execution(executionArn=execution)
+            return None if found["status"] == "RUNNING" else found
+        return until("the month-end", 600, ended)
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def ok(answer, status=200):
+    check(answer[0], status, f"status of {answer[2][:500]}")
+    return json.loads(answer[2])
+
+
+def interline(program, *arguments, env=None):
+    done = subprocess.run([program, "--json", *arguments], env=env, text=True, capture_output=True)
+    if done.returncode:
+        raise SystemExit(f"interline {' '.join(map(str, arguments))}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return json.loads(done.stdout)
+
+
+# --- The embedded run ---
+
+
+def embedded_run(program, folder):
+    """The same events, files and closes on one machine, in the same order."""
+    common = ["--data-dir", folder, "--rulebook", RULEBOOK]
+    port = free_port()
+    command = [program, "--json", *common, "serve", "--port", str(port)]
+    with Process(command, folder.parent / "serve.log", os.environ) as server:
+        until("the embedded API", 60, lambda: server.log.stat().st_size or None)
+        for line, path, body in EVENTS:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/v1/lines/{line}/{path}", json.dumps({"member": MEMBER, **body}).encode(),
+                {"Authorization": f"Bearer local-{line}"}, method="PUT")
+            with urllib.request.urlopen(request) as answer:
+                check(answer.status, 201, f"status of {line}/{path} on the embedded stack")
+    for period in (JANUARY, FEBRUARY):
+        interline(program, *common, "import", SAMPLE / f"events-{period}.csv.gz")
+        interline(program, *common, "close", period)
+        interline(program, *common, "reports", period, "--out", folder / "out" / period)
+    return folder
+
+
+def same_files(one, other, what):
+    names = {str(path.relative_to(one)) for path in one.rglob("*") if path.is_file()}
+    others = {str(path.relative_to(other)) for path in other.rglob("*") if path.is_file()}
+    check(others, names, f"files of {what}")
+    _, differing, unread = filecmp.cmpfiles(one, other, sorted(names), shallow=False)
+    check(differing + unread, [], f"files of {what} that differ")
+    print(f"{what}: {len(names)} files, every byte the same")
+
+
+# --- The drill ---
+
+
+def check_deployed(stack):
+    """What the template asks for is there, as far as the emulator keeps it."""
+    aws = stack.aws
+    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName="interline")
+    resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    check({resource["ResourceStatus"] for resource in resources}, {"CREATE_COMPLETE"}, "states of the resources")
+    named = lambda kind: {r["PhysicalResourceId"] for r in resources if r["ResourceType"] == kind}
+    alarms = aws.client("cloudwatch").describe_alarms(MaxRecords=100)["MetricAlarms"]
+    check({alarm["AlarmName"] for alarm in alarms}, named("AWS::CloudWatch::Alarm"), "alarms")
+    check({tuple(alarm["AlarmActions"]) for alarm in alarms}, {(stack.outputs["AlarmsArn"],)}, "who hears of alarms")
+    scheduler = aws.client("scheduler")
+    schedules = {}
+    for entry in scheduler.list_schedules()["Schedules"]:
+        found = scheduler.get_schedule(Name=entry["Name"])
+        # The emulator drops the time zone.
+        schedules[found["Name"]] = found["ScheduleExpression"]
+        check(found["State"], "DISABLED", f"state of schedule {found['Name']}")
+        check("DeadLetterConfig" in found["Target"], True, f"schedule {found['Name']} has a dead-letter queue")
+    check(schedules, {
+        "interline-trial": "cron(0 6 1 * ? *)",
+        "interline-final": "cron(0 6 3 * ? *)",
+        "interline-deadline": "cron(0 6 5 * ? *)",
+    }, "schedules")
+    queues = aws.client("sqs").list_queues()["QueueUrls"]
+    check({url.rpartition("/")[2] for url in queues}, {"interline-import-failures", "interline-schedule-failures"},
+          "queues")
+    functions = aws.client("lambda").list_functions(MaxItems=50)["Functions"]
+    check({function["FunctionName"] for function in functions},
+          {f"interline-{name}" for name in "record account periods import cutoff tally settle".split()}, "functions")
+    check({function["Runtime"] for function in functions}, {"provided.al2023"}, "runtimes")
+    print(f"{len(resources)} resources, {len(alarms)} alarms, {len(schedules)} schedules, {len(functions)} functions")
+
+
+def publish_rulebook(stack, program):
+    """As infra/README.md says."""
+    subprocess.run([program, "--aws", "--rulebook", RULEBOOK, "member", MEMBER], env=stack.settings(), capture_output=True)
+
+
+def use_the_api(stack, callers):
+    """Lines record and are kept to their own paths; members are read; strangers are turned away."""
+    grocery, drugstore, members = callers["grocery"], callers["drugstore"], callers["members"]
+    for line, path, body in EVENTS:
+        ok(stack.call(callers[line], "PUT", f"/v1/lines/{line}/{path}", {"member": MEMBER, **body}), 201)
+    line, path, body = EVENTS[0]
+    answer = stack.call(grocery, "PUT", f"/v1/lines/{line}/{path}", {"member": MEMBER, **body})
+    ok(answer)
+    check(answer[1]["idempotent-replayed"], "true", "a repeated call")
+    statement = ok(stack.call(members, "GET", f"/v1/members/{MEMBER}/entries"))["entries"]
+    check([entry["balance"] for entry in statement], [100, 50, 250], "balances in the statement")
+    # Points of 2017 are expired by now; balances and quotes are of today.
+    today = {"member": "m2", "occurred_at": datetime.now(UTC).isoformat(timespec="seconds"), "amount": "250.00"}
+    ok(stack.call(grocery, "PUT", "/v1/lines/grocery/accruals/A-1002", today), 201)
+    check(ok(stack.call(members, "GET", "/v1/members/m2"))["balance"], 250, "balance")
+    quote = ok(stack.call(drugstore, "POST", "/v1/quotes", {"member": "m2", "line": "drugstore", "value": "2.00"}))
+    check((quote["points"], quote["most"], quote["reason"]), (200, 250, None), "a quote")
+    refused = ok(stack.call(drugstore, "PUT", "/v1/lines/drugstore/redemptions/R-8", {
+        "member": MEMBER, "occurred_at": "2017-01-21T18:31:00+08:00", "points": 9999}), 422)
+    check(refused["type"], "urn:interline:problem:insufficient-points", "a redemption of too much")
+    # Turned away by the gateway, before any function: without a signature, with a wrong one, without a policy.
+    theft = {"member": MEMBER, "occurred_at": "2017-01-20T10:00:00+08:00", "amount": "1.00"}
+    forged = Credentials(grocery.access_key, "x" * 40, grocery.token)
+    for caller, what in ((None, "nobody"), (forged, "a forged signature"), (callers["stranger"], "a role without policy"),
+                         (grocery, "another line"), (members, "the members' service")):
+        status, _, body = stack.call(caller, "PUT", "/v1/lines/fuel/accruals/A-1", theft)
+        check((status, b"urn:interline" in body), (403, False), f"a call by {what}")
+    check(stack.call(grocery, "GET", f"/v1/members/{MEMBER}")[0], 403, "a line that reads a member")
+    # A policy that allows too much is not enough: the function goes by the role's name.
+    for caller, what in ((callers["greedy"], "a line with another line's policy"), (callers["guest"], "another role")):
+        problem = ok(stack.call(caller, "PUT", "/v1/lines/fuel/accruals/A-1", theft), 403)
+        check(problem["type"], "urn:interline:problem:forbidden", f"a call by {what}")
+    print("recorded, repeated, read and quoted; refused what must be refused")
+
+
+def import_file(stack, caller, period):
+    """The platform leaves a file for all lines; returns what came back."""
+    name, inbox = f"events-{period}", stack.outputs["InboxBucketName"]
+    s3 = stack.aws.client("s3", caller)
+    s3.put_object(Bucket=inbox, Key=f"inbox/group/{name}.csv.gz", Body=(SAMPLE / f"{name}.csv.gz").read_bytes())
+
+    def rejects():
+        listed = s3.list_objects_v2(Bucket=inbox, Prefix=f"rejects/group/{name}")
+        return next((entry["Key"] for entry in listed.get("Contents", [])), None)
+    key = until(f"the import of {name}", 600, rejects)
+    return key.rpartition("/")[2], s3.get_object(Bucket=inbox, Key=key)["Body"].read()
+
+
+def imports(stack, callers, embedded):
+    for period in (JANUARY, FEBRUARY):
+        began = time.monotonic()
+        name, rejects = import_file(stack, callers["group"], period)
+        check(rejects, (embedded / "rejects" / name).read_bytes(), f"rejected rows of {period}")
+        print(f"{period}: imported in {time.monotonic() - began:.0f} s, {rejects.count(bytes([10])) - 1} rows rejected, "
+              "the same as in the embedded run")
+
+
+def close_january(stack, callers):
+    early = stack.run(kind="final", period=FEBRUARY)
+    check((early["status"], early.get("error")), ("FAILED", "Interline.Refused"), "February before January")
+    for kind in ("trial", "final"):
+        began = time.monotonic()
+        ended = stack.run(kind=kind, period=JANUARY)
+        check((ended["status"], ended.get("cause")), ("SUCCEEDED", None), f"the {kind} run of January")
+        output = json.loads(ended["output"])
+        check(output["checks_passed"], True, f"checks of the {kind} run")
+        print(f"{JANUARY} {kind} run {output['run']}: {output['entries']} entries in {time.monotonic() - began:.0f} s")
+    period = ok(stack.call(callers["finance"], "GET", f"/v1/periods/{JANUARY}"))
+    print(json.dumps(period)[:1500])
+
+
+def download(stack, program, period, folder, **settings):
+    interline(program, "--aws", "reports", period, "--out", folder, env=stack.settings(**settings))
+    return folder
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tree", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--program", type=Path, required=True)
+    parser.add_argument("--sam", required=True)
+    parser.add_argument("--contract")
+    given = parser.parse_args()
+
+    step("the same months on the embedded stack")
+    embedded = embedded_run(given.program, given.work / "embedded")
+    with LocalAws(given.work) as aws:
+        step("the emulator")
+        until("the emulator", 60, aws.is_up)
+        step("sam deploy")
+        stack = Stack(aws, given.tree, given.sam)
+        stack.deploy(Architecture="x86_64", Schedules="DISABLED")
+        check_deployed(stack)
+        callers = {
+            "grocery": stack.caller("interline-line-grocery", "interline-line-grocery"),
+            "drugstore": stack.caller("interline-line-drugstore", "interline-line-drugstore"),
+            "group": stack.caller("interline-line-group", "interline-line-group"),
+            "finance": stack.caller("interline-finance", "interline-finance"),
+            "members": stack.caller("interline-members", "interline-members"),
+            "stranger": stack.caller("interline-line-fuel"),
+            "greedy": stack.caller("interline-line-dining", "interline-line-fuel"),
+            "guest": stack.caller("guest", "interline-line-fuel"),
+            "operations": stack.caller("operations", "interline-rulebook"),
+        }
+        step("the rulebook")
+        publish_rulebook(stack, given.program)
+        step("the API")
+        use_the_api(stack, callers)
+        step("files in the inbox")
+        imports(stack, callers, embedded)
+        step("January")
+        close_january(stack, callers)
+        pack = download(stack, given.program, JANUARY, given.work / "aws" / JANUARY)
+        same_files(embedded / "out" / JANUARY, pack, "January's reports")
+
+
+if __name__ == "__main__":
+    main()
