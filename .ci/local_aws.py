@@ -122,6 +122,8 @@ class LocalAws(Process):
         own = {
             "AUTH": "true", "USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key),
             "GATEWAY_PORT": str(self.port), "MINISTACK_REGION": REGION, "TMPDIR": str(work),
+            # What Lambda sets for LoggingConfig, which the emulator does not read.
+            "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO",
         }
         # By itself the emulator would take port 443 as well.
         server = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{self.port}",
@@ -360,23 +362,149 @@ def imports(stack, callers, embedded):
               "the same as in the embedded run")
 
 
-def close_january(stack, callers):
-    early = stack.run(kind="final", period=FEBRUARY)
-    check((early["status"], early.get("error")), ("FAILED", "Interline.Refused"), "February before January")
+def hear_notices(stack):
+    """A queue that gets what finance is mailed."""
+    sqs, sns = stack.aws.client("sqs"), stack.aws.client("sns")
+    topic = stack.outputs["NoticesArn"]
+    url = sqs.create_queue(QueueName="drill-notices")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
+
+
+def next_message(stack, url, seconds):
+    def received():
+        for message in stack.aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
+            stack.aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return json.loads(message["Body"])
+        return None
+    return until(f"a message in {url.rpartition('/')[2]}", seconds, received)
+
+
+def settled(stack, notices, kind, period, ended):
+    check((ended["status"], ended.get("cause")), ("SUCCEEDED", None), f"the {kind} run of {period}")
+    output = json.loads(ended["output"])
+    check(output["checks_passed"], True, f"checks of the {kind} run")
+    notice = next_message(stack, notices, 30)
+    check(notice["Subject"], f"Interline {period}, {kind} run settled", "the notice")
+    check(output["manifest"] in notice["Message"], True, "the notice names the manifest")
+    print(f"{period} {kind} run {output['run']}: {output['entries']} entries, finance was told")
+    return output
+
+
+def failed(stack, notices, error, ended):
+    check((ended["status"], ended.get("error")), ("FAILED", error), "the run")
+    notice = next_message(stack, notices, 30)
+    check(notice["Subject"], "Interline month-end failed", "the notice")
+    check(error in notice["Message"], True, f"the notice names {error}")
+    print(f"failed as it must with {error}, finance was told")
+
+
+def close_january(stack, callers, notices):
+    failed(stack, notices, "Interline.Refused", stack.run(kind="final", period=FEBRUARY))
+    # A tally that is damaged stops a run, and the period says so.
+    run = "trial-damaged"
+    stack.aws.client("s3").put_object(
+        Bucket=stack.outputs["ReportsBucketName"], Key=f"trials/{JANUARY}/{run}/tallies/shard-00.json", Body=b"{}")
+    failed(stack, notices, "Interline.Broken", stack.run(kind="trial", period=JANUARY, run=run))
+    attempt = ok(stack.call(callers["finance"], "GET", f"/v1/periods/{JANUARY}"))["attempt"]
+    check((attempt["run"], "Interline.Broken" in attempt["failed"]), (run, True), "what the period says of the run")
     for kind in ("trial", "final"):
-        began = time.monotonic()
-        ended = stack.run(kind=kind, period=JANUARY)
-        check((ended["status"], ended.get("cause")), ("SUCCEEDED", None), f"the {kind} run of January")
-        output = json.loads(ended["output"])
-        check(output["checks_passed"], True, f"checks of the {kind} run")
-        print(f"{JANUARY} {kind} run {output['run']}: {output['entries']} entries in {time.monotonic() - began:.0f} s")
-    period = ok(stack.call(callers["finance"], "GET", f"/v1/periods/{JANUARY}"))
-    print(json.dumps(period)[:1500])
+        settled(stack, notices, kind, JANUARY, stack.run(kind=kind, period=JANUARY))
+
+
+def close_by_the_api(stack, callers, notices, period):
+    """As finance does: start it, follow it, take the files."""
+    finance = callers["finance"]
+    path = f"/v1/periods/{period}"
+    check(stack.call(callers["grocery"], "POST", f"{path}/close", {"kind": "final"})[0], 403, "a close by a line")
+    started = ok(stack.call(finance, "POST", f"{path}/close", {"kind": "final"}), 202)
+    executions = stack.aws.client("stepfunctions").list_executions(stateMachineArn=stack.outputs["MonthEndArn"])
+    newest = max(executions["executions"], key=lambda execution: execution["startDate"])
+    check(newest["name"].startswith(f"{period}-{started['run']}-"), True, f"name {newest['name']} of the execution")
+    settled(stack, notices, "final", period, stack.end(newest["executionArn"]))
+    check(ok(stack.call(finance, "GET", path))["status"], "final", "status of the period")
+    status, headers, _ = stack.call(finance, "GET", f"{path}/reports/payments.csv")
+    check(status, 302, "status of a report")
+    with urllib.request.urlopen(headers["location"], context=stack.aws.trust) as answer:
+        return answer.read()
 
 
 def download(stack, program, period, folder, **settings):
     interline(program, "--aws", "reports", period, "--out", folder, env=stack.settings(**settings))
     return folder
+
+
+def look_at_what_watches(stack):
+    """What cannot be delivered is kept; a month that is not closed in time is a failure; functions log JSON."""
+    aws = stack.aws
+    aws.client("lambda").invoke(
+        FunctionName="interline-import", InvocationType="Event", Payload=json.dumps({"Records": [{"s3": {}}]}))
+    given_up = next_message(stack, stack.outputs["ImportFailuresUrl"], 120)
+    check(given_up["responsePayload"]["errorType"], "Interline.Refused", "why an import was given up")
+    machines = aws.client("stepfunctions")
+    deadline = stack.outputs["DeadlineArn"]
+    ended = stack.end(machines.start_execution(stateMachineArn=deadline, input="{}")["executionArn"])
+    check((ended["status"], ended.get("error")), ("FAILED", "Interline.NotClosedInTime"), "the deadline")
+    logs = aws.client("logs")
+    for name in "record account periods import cutoff tally settle".split():
+        group = f"/aws/lambda/interline-{name}"
+        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+        for stream in streams[:1]:
+            for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"][:4]:
+                print(group, event["message"][:600])
+
+
+def copy_table(stack, source, target):
+    """Stands for a restore to a point in time, which the emulator does not have."""
+    dynamodb = stack.aws.client("dynamodb")
+    table = dynamodb.describe_table(TableName=source)["Table"]
+    indexes = [{key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+               for index in table["GlobalSecondaryIndexes"]]
+    dynamodb.create_table(
+        TableName=target, BillingMode="PAY_PER_REQUEST", KeySchema=table["KeySchema"],
+        AttributeDefinitions=table["AttributeDefinitions"], GlobalSecondaryIndexes=indexes)
+    dynamodb.get_waiter("table_exists").wait(TableName=target)
+    copied = 0
+    for page in dynamodb.get_paginator("scan").paginate(TableName=source):
+        items = page["Items"]
+        for start in range(0, len(items), 25):
+            puts = [{"PutRequest": {"Item": item}} for item in items[start:start + 25]]
+            check(dynamodb.batch_write_item(RequestItems={target: puts})["UnprocessedItems"], {}, "items left over")
+        copied += len(items)
+    print(f"{copied} items copied")
+
+
+def restore(stack, program, callers, notices, embedded, work):
+    """The steps of infra/README.md: stop, restore, compare, switch, go on."""
+    own, restored = stack.outputs["TableName"], "interline-restored"
+    stack.deploy(ApiRequestsPerSecond=1, ImportConcurrency=0, Schedules="DISABLED")
+    copy_table(stack, own, restored)
+    verified = interline(program, "--aws", "verify", JANUARY, env=stack.settings(INTERLINE_TABLE=restored))
+    check(verified["identical"], True, "January from the restored table")
+    stack.deploy(RestoredTable=restored, ApiRequestsPerSecond=1000, ImportConcurrency=4)
+    check(stack.outputs["TableName"], restored, "the table in use")
+    line, path, body = EVENTS[0]
+    answer = stack.call(callers[line], "PUT", f"/v1/lines/{line}/{path}", {"member": MEMBER, **body})
+    check((answer[0], answer[1]["idempotent-replayed"]), (200, "true"), "an event that is sent again")
+    payments = close_by_the_api(stack, callers, notices, FEBRUARY)
+    pack = download(stack, program, FEBRUARY, work / "aws" / FEBRUARY)
+    check(payments, (pack / "payments.csv").read_bytes(), "payments by the link")
+    same_files(embedded / "out" / FEBRUARY, pack, "February's reports, closed from the restored table")
+    # The table that was left alone comes to the same: its run would be refused if a single byte differed.
+    again = interline(program, "--aws", "close", FEBRUARY, env=stack.settings(INTERLINE_TABLE=own))
+    print(f"{FEBRUARY}: closed from the stack's own table as well, the same bytes", again)
+
+
+def contract(aws, test):
+    """The contract tests of the ledger's DynamoDB, against this one."""
+    env = aws.env | {"INTERLINE_CONTRACT_ENDPOINT": aws.url}
+    subprocess.run(["cargo", "test", "--workspace", "--test", test, "contract", "--", "--ignored"],
+                   cwd=ROOT, env=env, check=True)
 
 
 def main():
@@ -415,9 +543,17 @@ def main():
         step("files in the inbox")
         imports(stack, callers, embedded)
         step("January")
-        close_january(stack, callers)
+        notices = hear_notices(stack)
+        close_january(stack, callers, notices)
         pack = download(stack, given.program, JANUARY, given.work / "aws" / JANUARY)
         same_files(embedded / "out" / JANUARY, pack, "January's reports")
+        step("what watches")
+        look_at_what_watches(stack)
+        step("a restored table, and February")
+        restore(stack, given.program, callers, notices, embedded, given.work)
+        if given.contract:
+            step("the contract of DynamoDB")
+            contract(aws, given.contract)
 
 
 if __name__ == "__main__":
