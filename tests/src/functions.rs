@@ -11,6 +11,7 @@ use interline::world::{INBOX_BUCKET, REPORTS_BUCKET, TABLE};
 use interline_embedded::Embedded;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,14 +20,20 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Longer than any event of a test takes; a program that died answers none.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// The year 2100: nothing is cut short here.
-const DEADLINE_MILLIS: &str = "4102444800000";
+/// The year 2100, in milliseconds: nothing is cut short by it.
+const NO_DEADLINE: u64 = 4_102_444_800_000;
 
 /// What a function answered: a value, or `errorType` and `errorMessage`.
 pub type Answer = Result<Value, Value>;
 
+struct Event {
+    id: String,
+    deadline: u64,
+    payload: Value,
+}
+
 struct Api {
-    events: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Value)>>,
+    events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
 }
 
@@ -34,13 +41,19 @@ struct Api {
 pub struct Function {
     process: Running,
     api: Arc<Api>,
-    events: mpsc::UnboundedSender<(String, Value)>,
+    events: mpsc::UnboundedSender<Event>,
     invocations: u64,
+    log: mpsc::UnboundedReceiver<String>,
 }
 
 impl Function {
     /// Starts `interline-<name>` on the programme's DynamoDB and S3.
     pub async fn start(name: &str, programme: &Programme) -> Self {
+        Self::start_program(&format!("interline-{name}"), programme).await
+    }
+
+    /// Starts a program that lies in the folder of the built ones.
+    pub async fn start_program(name: &str, programme: &Programme) -> Self {
         let (events, queue) = mpsc::unbounded_channel();
         let api = Arc::new(Api { events: tokio::sync::Mutex::new(queue), waiting: Mutex::default() });
         let invocation = "/2018-06-01/runtime/invocation";
@@ -52,12 +65,13 @@ impl Function {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        let program = tokio::task::spawn_blocking(folder).await.unwrap().join(format!("interline-{name}"));
+        let program = tokio::task::spawn_blocking(folder).await.unwrap().join(name);
         let embedded = programme.embedded();
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+                ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
                 ("AWS_LAMBDA_FUNCTION_NAME", name),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
@@ -73,20 +87,44 @@ impl Function {
                 ("INTERLINE_INBOX_BUCKET", INBOX_BUCKET),
             ])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        Self { process: Running(child), api, events, invocations: 0 }
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (lines, log) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            // Ends with the process, or with the test.
+            output.lines().map_while(Result::ok).map_while(|line| lines.send(line).ok()).count()
+        });
+        Self { process: Running(child), api, events, invocations: 0, log }
     }
 
     pub async fn invoke(&mut self, event: Value) -> Answer {
+        self.invoke_until(event, NO_DEADLINE).await
+    }
+
+    /// With a time limit, in milliseconds of the system's clock.
+    pub async fn invoke_until(&mut self, payload: Value, deadline: u64) -> Answer {
         self.invocations += 1;
         let id = format!("request-{}", self.invocations);
         let (sender, answer) = oneshot::channel();
         self.api.waiting.lock().unwrap().insert(id.clone(), sender);
-        self.events.send((id, event)).unwrap();
+        self.events.send(Event { id, deadline, payload }).unwrap();
         tokio::time::timeout(ANSWER_WITHIN, answer).await.expect("the function does not answer").unwrap()
+    }
+
+    /// The log up to the next line that is one request's, and that line last.
+    pub async fn log_of_request(&mut self) -> Vec<Value> {
+        let mut log = Vec::new();
+        loop {
+            let line = tokio::time::timeout(ANSWER_WITHIN, self.log.recv()).await.unwrap().unwrap();
+            let line: Value = serde_json::from_str(&line).unwrap();
+            log.push(line);
+            if log.last().unwrap()["fields"]["message"] == "request" {
+                return log;
+            }
+        }
     }
 
     /// The process that serves: the same from the first event to the last.
@@ -96,16 +134,16 @@ impl Function {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    let Some((id, event)) = api.events.lock().await.recv().await else {
+    let Some(event) = api.events.lock().await.recv().await else {
         return Err(StatusCode::GONE);
     };
     let headers = [
-        ("lambda-runtime-aws-request-id", id),
-        ("lambda-runtime-deadline-ms", DEADLINE_MILLIS.to_owned()),
+        ("lambda-runtime-aws-request-id", event.id),
+        ("lambda-runtime-deadline-ms", event.deadline.to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws-cn:lambda:cn-north-1:123456789012:function:f".to_owned()),
         ("content-type", "application/json".to_owned()),
     ];
-    Ok((headers, event.to_string()))
+    Ok((headers, event.payload.to_string()))
 }
 
 async fn response(State(api): State<Arc<Api>>, Path(id): Path<String>, body: String) -> StatusCode {

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of tests fails the test")]
 
 pub mod calls;
+pub mod contract;
 pub mod events;
 pub mod faults;
 pub mod functions;
 pub mod pack;
 pub mod programme;
 pub mod programs;
+pub mod sim;
 
 pub use events::{csv, grant, member_of_shard, redemption, reversal, sale};
 pub use pack::{Pack, Sheet};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// Builds every program of the workspace once, with the profile of the tests,
+/// Builds every program and example of the workspace once, with the profile of the tests,
 /// and gives the folder they lie in.
 pub fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -18,7 +18,7 @@ pub fn folder() -> &'static Path {
             profile => profile,
         };
         let status = Command::new(env!("CARGO"))
-            .args(["build", "--workspace", "--bins", "--profile", profile, "--target-dir"])
+            .args(["build", "--workspace", "--bins", "--examples", "--profile", profile, "--target-dir"])
             .arg(folder.parent().unwrap())
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
             .status()

@@ -1,5 +1,5 @@
 //! The first step of a close: names the run and, for a final one, seals the
-//! period's shards.
+//! period's shards. Also the last step of a close that failed: notes why.
 
 use chrono::{DateTime, Utc};
 use interline_domain::calendar::Period;
@@ -7,14 +7,45 @@ use interline_domain::limits::SHARDS;
 use interline_lambda::{App, Failure};
 use interline_ledger::LedgerError;
 use interline_reports::manifest::RunKind;
-use serde::{Deserialize, Serialize};
+use interline_reports::pack::TRIAL;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// The version of the program, part of every run's name.
 pub const ENGINE: &str = env!("CARGO_PKG_VERSION");
 
-/// What the names of trial runs begin with.
-const TRIAL: &str = "trial-";
+/// Characters of the name of a trial run.
+const TRIAL_MAX: usize = 48;
+/// Characters of a noted reason.
+const REASON_MAX: usize = 1_000;
+
+/// What this function is called with: a close to begin, or one that failed.
+#[derive(Debug, Clone)]
+pub enum Event {
+    Close(Close),
+    Failed(Failed),
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let event = match value.get("failed") {
+            Some(_) => serde_json::from_value(value).map(Event::Failed),
+            None => serde_json::from_value(value).map(Event::Close),
+        };
+        event.map_err(serde::de::Error::custom)
+    }
+}
+
+/// Why a run ended without a result.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failed {
+    pub period: Period,
+    pub run: String,
+    pub failed: String,
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +73,17 @@ pub struct Started {
     pub shards: Vec<u8>,
 }
 
+pub async fn handle_event(app: &App, event: Event) -> Result<Value, Failure> {
+    match event {
+        Event::Close(close) => Ok(serde_json::to_value(handle(app, close).await?)?),
+        Event::Failed(Failed { period, run, failed }) => {
+            let reason: String = failed.chars().take(REASON_MAX).collect();
+            app.ledger.fail_run(period, &run, &reason).await?;
+            Ok(json!({}))
+        }
+    }
+}
+
 pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let now = app.now();
     let current = app.rulebook().await?;
@@ -57,8 +99,11 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let run = match close.kind {
         RunKind::Trial => match close.run {
             None => trial_id(now),
-            Some(run) if run.starts_with(TRIAL) => run,
-            Some(run) => return Err(Failure::BadEvent(format!("run {run} is no name of a trial: {TRIAL}..."))),
+            Some(run) if is_trial_name(&run) => run,
+            Some(run) => {
+                let rule = format!("{TRIAL} and up to {TRIAL_MAX} letters, digits and hyphens");
+                return Err(Failure::BadEvent(format!("run {run:?} is no name of a trial: {rule}")));
+            }
         },
         RunKind::Final => {
             // A final run is immutable: it is repeated with its own terms, in its own folder, or not at all.
@@ -71,6 +116,11 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     };
     app.ledger.start_run(period, &run, now).await?;
     Ok(Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards: (0..SHARDS).collect() })
+}
+
+fn is_trial_name(run: &str) -> bool {
+    let own = run.strip_prefix(TRIAL).unwrap_or_default();
+    (1..=TRIAL_MAX).contains(&own.len()) && own.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The folder of a final run names its terms and its program, so that a run that

@@ -69,6 +69,12 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
             refused = result.refused,
             "imported"
         );
+        if result.rejected > 0 {
+            app.count(&[("RejectedRows", result.rejected)]);
+        }
+        if result.refused.is_some() {
+            app.count(&[("RefusedFiles", 1)]);
+        }
         imported.push(result);
     }
     Ok(imported)

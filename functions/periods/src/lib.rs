@@ -31,8 +31,8 @@ pub const LINK_VALID: Duration = Duration::from_secs(300);
 /// A run that was started this long ago without an end may be started again.
 const ATTEMPT_STALE: TimeDelta = TimeDelta::minutes(30);
 
-/// Starts the steps of a close and returns at once.
-pub type Starter = Box<dyn Fn(Close) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
+/// Starts the steps of a close under a name of its own and returns at once.
+pub type Starter = Box<dyn Fn(String, Close) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
 
 pub async fn handle(app: &App, starter: &Starter, request: Request) -> Response<Body> {
     respond(app, Function::Periods, request, |call| async move { answer(app, starter, &call).await }).await
@@ -166,13 +166,16 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         Err(error) => return Err(error.into()),
     }
     let close = Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()) };
-    if let Err(failure) = starter(close).await {
+    // By its name an execution is found from the run, and the run from the execution.
+    let name = format!("{period}-{run}-{}", now.timestamp_millis());
+    if let Err(failure) = starter(name, close).await {
         // Otherwise the period would seem busy until the attempt is stale.
         app.ledger.fail_run(period, &run, "the run could not be started").await?;
         return Err(failure.into());
     }
     let location = format!("/v1/periods/{period}");
-    Ok(Reply::status(202, json!({ "period": period, "kind": kind, "run": run })).with("location", location))
+    let reply = Reply::status(202, json!({ "period": period, "kind": kind, "run": run }));
+    Ok(Reply { run: Some(run), ..reply }.with("location", location))
 }
 
 /// Every file of the newest run with a link that works for some minutes.
@@ -202,8 +205,7 @@ async fn report(app: &App, call: &Call, period: Period, path: &str) -> Result<Re
         return Err(Problem::not_found(format!("run {} has no such file", run.id)));
     }
     let link = app.reports.presigned(&key(period, &run.id, path), LINK_VALID).await?;
-    let reply = Reply { status: 302, body: None, headers: Vec::new() };
-    Ok(reply.with("location", link).with("cache-control", "no-store"))
+    Ok(Reply::redirect(link).with("cache-control", "no-store"))
 }
 
 /// What a line owes and is owed, pair by pair, by the newest run.

@@ -13,11 +13,11 @@ pub fn starter(config: &SdkConfig) -> Result<Starter, Failure> {
     let arn = std::env::var("INTERLINE_STATE_MACHINE")
         .map_err(|_| Failure::Unusable("the environment variable INTERLINE_STATE_MACHINE is missing".to_owned()))?;
     let client = Client::new(config);
-    Ok(Box::new(move |close: Close| {
+    Ok(Box::new(move |name: String, close: Close| {
         let (client, arn) = (client.clone(), arn.clone());
         Box::pin(async move {
             let input = serde_json::to_string(&close)?;
-            let sent = client.start_execution().state_machine_arn(arn).input(input).send().await;
+            let sent = client.start_execution().state_machine_arn(arn).name(name).input(input).send().await;
             let unavailable = |error| LedgerError::Unavailable(DisplayErrorContext(error).to_string());
             sent.map(|_| ()).map_err(|error| Failure::Ledger(unavailable(error)))
         })

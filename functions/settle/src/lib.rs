@@ -8,7 +8,7 @@ use interline_domain::money::Money;
 use interline_domain::netting::Payment;
 use interline_domain::settle::{Inputs, Position, Previous, Settlement, ShardDigest, State, settle};
 use interline_domain::tally::Tally;
-use interline_lambda::{App, Failure};
+use interline_lambda::{App, Class, Failure};
 use interline_ledger::{LedgerError, Run};
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, RunKind, RunName, SCHEMA, sha256};
 use interline_reports::pack::{MANIFEST, PackFile, STATE, TallyFile, key, render, tally_path};
@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 /// Objects read or written at once.
 const OBJECTS_AT_ONCE: usize = 16;
+
+/// Counted for an alarm.
+const CHECKLIST_FAILED: (&str, u64) = ("ChecklistFailed", 1);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
@@ -51,7 +54,14 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     };
     let tallies: Vec<(TallyFile, FileEntry)> =
         stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await?;
-    let pack = settle_pack(app, &task, tallies).await?;
+    let pack = settle_pack(app, &task, tallies).await.inspect_err(|failure| {
+        if failure.class() == Class::ChecksFailed {
+            app.count(&[CHECKLIST_FAILED]);
+        }
+    })?;
+    if !pack.settlement.passes() {
+        app.count(&[CHECKLIST_FAILED]);
+    }
     if task.kind == RunKind::Final && !pack.settlement.passes() {
         let failed = pack.settlement.checklist.iter().filter(|check| !check.pass);
         let failed: Vec<String> = failed

@@ -99,6 +99,11 @@ pub enum RulebookCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Bring a rulebook into force, if it is valid and may follow the one before
+    Publish {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 fn period(text: &str) -> Result<Period, String> {

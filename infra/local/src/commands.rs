@@ -6,7 +6,7 @@ mod import;
 mod liability;
 mod member;
 mod reports;
-mod rulebook;
+pub mod rulebook;
 mod serve;
 mod verify;
 
@@ -16,6 +16,5 @@ pub use import::import;
 pub use liability::liability;
 pub use member::member;
 pub use reports::reports;
-pub use rulebook::rulebook;
 pub use serve::serve;
 pub use verify::verify;

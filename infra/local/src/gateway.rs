@@ -68,18 +68,13 @@ impl Gateway {
     }
 }
 
-/// Runs the steps of a close in the background and notes a failure.
+/// Runs the steps of a close in the background.
 fn starter(app: Arc<App>, closes: Arc<Mutex<JoinSet<()>>>) -> Starter {
-    Box::new(move |close: Close| {
+    Box::new(move |_, close: Close| {
         let app = app.clone();
         let task = async move {
-            let (period, run) = (close.period, close.run.clone());
             if let Err(failure) = month_end::close(&app, close, &|_| {}).await {
                 eprintln!("the close failed: {failure}");
-                if let (Some(period), Some(run)) = (period, run) {
-                    let noted = app.ledger.fail_run(period, &run, &failure.to_string()).await;
-                    noted.unwrap_or_else(|error| eprintln!("and could not be noted: {error}"));
-                }
             }
         };
         if let Ok(mut closes) = closes.lock() {

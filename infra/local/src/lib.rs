@@ -8,7 +8,7 @@ mod output;
 pub mod sample;
 pub mod world;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, RulebookCommand};
 use clap::Parser;
 use interline_lambda::Failure;
 use output::Output;
@@ -62,8 +62,8 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliError> {
-    if let Command::Rulebook { command } = &arguments.command {
-        return commands::rulebook(command, output);
+    if let Command::Rulebook { command: RulebookCommand::Check { file } } = &arguments.command {
+        return commands::rulebook::check(file, output);
     }
     if let Command::Demo = arguments.command {
         output.line("Interline: two months of a public retail panel, recorded, cleared and reported.");
@@ -80,7 +80,7 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Verify { period } => commands::verify(&world, *period, output).await,
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
-        Command::Rulebook { .. } => Ok(true),
+        Command::Rulebook { .. } => commands::rulebook::publish(&world, output).await,
     };
     world.close().await;
     result

@@ -1,7 +1,7 @@
 //! The steps of a close, in the order of the state machine.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use interline_cutoff::{Close, Started};
+use interline_cutoff::{Close, Event, Failed, Started};
 use interline_lambda::{App, Failure};
 use interline_settle::Done;
 
@@ -9,9 +9,26 @@ use interline_settle::Done;
 const SHARDS_AT_ONCE: usize = 4;
 
 /// Runs cutoff, tally for every shard, and settle. Each step may be repeated, so
-/// a close that was broken off is simply run again.
+/// a close that was broken off is simply run again. A failure is noted on the
+/// period.
 pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u8) + Sync)) -> Result<Done, Failure> {
-    let Started { period, kind, run, rulebook, shards } = interline_cutoff::handle(app, close).await?;
+    let asked_for = close.period.zip(close.run.clone());
+    let (named, done) = match interline_cutoff::handle(app, close).await {
+        Ok(started) => (Some((started.period, started.run.clone())), steps(app, started, progress).await),
+        Err(failure) => (asked_for, Err(failure)),
+    };
+    if let (Some((period, run)), Err(failure)) = (named, &done) {
+        let failed = Failed { period, run, failed: failure.to_string() };
+        // What went wrong first is what the caller must hear of.
+        if let Err(error) = interline_cutoff::handle_event(app, Event::Failed(failed)).await {
+            eprintln!("the failure could not be noted: {error}");
+        }
+    }
+    done
+}
+
+async fn steps(app: &App, started: Started, progress: &(dyn Fn(u8) + Sync)) -> Result<Done, Failure> {
+    let Started { period, kind, run, rulebook, shards } = started;
     stream::iter(shards)
         .map(|shard| {
             let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };

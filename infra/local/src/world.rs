@@ -1,7 +1,7 @@
 //! The ledger, buckets and clock that a command works on.
 
 use crate::CliError;
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, RulebookCommand};
 use crate::sample;
 use interline_domain::id::MemberId;
 use interline_embedded::{Embedded, Storage};
@@ -35,7 +35,11 @@ impl World {
             Self::embedded(Storage::Directory(arguments.data_dir.clone()), clock(&arguments.command)).await?
         };
         world.data_dir = arguments.data_dir.clone();
-        if let Some(path) = &arguments.rulebook {
+        let published = match &arguments.command {
+            Command::Rulebook { command: RulebookCommand::Publish { file } } => Some(file),
+            _ => arguments.rulebook.as_ref(),
+        };
+        if let Some(path) = published {
             let text = read(path)?;
             world.app.publish(&text).await?;
         } else if !arguments.aws && world.app.ledger.current_rulebook().await?.is_none() {

@@ -188,6 +188,32 @@ impl Rulebook {
         check::checked(text, wire, hash)
     }
 
+    /// Whether this rulebook may come into force after another. What the ledger
+    /// was written by stays as it is for the life of the programme.
+    pub fn check_follows(&self, before: &Rulebook) -> Result<(), RulebookErrors> {
+        let same = |field: &str, old: &dyn fmt::Display, new: &dyn fmt::Display| {
+            let (old, new) = (old.to_string(), new.to_string());
+            let rule = format!("was {old} in the rulebook in force and cannot become {new}");
+            (old != new).then(|| RulebookError { line: 0, field: field.to_owned(), rule })
+        };
+        let mut errors: Vec<RulebookError> = [
+            same("currency", &before.currency, &self.currency),
+            same("time_zone", &before.zone, &self.zone),
+            same("first_period", &before.first_period, &self.first_period),
+            same("platform", &before.platform, &self.platform),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let own = self.line_ids();
+        errors.extend(before.lines.iter().filter(|line| !own.contains(&line.id)).map(|line| RulebookError {
+            line: 0,
+            field: "lines".to_owned(),
+            rule: format!("{} is missing: a line that was in force may have points or obligations left", line.id),
+        }));
+        if errors.is_empty() { Ok(()) } else { Err(RulebookErrors(errors)) }
+    }
+
     pub fn line(&self, id: &LineId) -> Option<&Line> {
         self.lines.iter().find(|line| line.id == *id)
     }

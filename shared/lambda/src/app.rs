@@ -5,8 +5,10 @@ use interline_ledger::Ledger;
 use interline_reports::bucket::Bucket;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::rulebook_key;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 
 /// How long a function goes on with the rulebook it read.
@@ -14,9 +16,14 @@ const RULEBOOK_FRESH: TimeDelta = TimeDelta::seconds(60);
 /// Rulebooks kept in memory by hash.
 const RULEBOOKS_KEPT: usize = 8;
 
+/// Where the alarms of a deployment look for its metrics.
+const METRICS_NAMESPACE: &str = "Interline";
+
 pub const DEFAULT_ROLE_PREFIX: &str = "interline";
 
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+/// Takes metrics as lines of a log.
+pub type MetricSink = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A rulebook with the text it was read from.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub struct App {
     pub inbox: Bucket,
     clock: Clock,
     role_prefix: String,
+    metrics: Option<MetricSink>,
+    served: AtomicBool,
     current: Mutex<Option<(DateTime<Utc>, Arc<Published>)>>,
     by_hash: Mutex<BTreeMap<String, Arc<Published>>>,
 }
@@ -44,6 +53,8 @@ impl App {
             inbox,
             clock,
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
+            metrics: None,
+            served: AtomicBool::new(false),
             current: Mutex::default(),
             by_hash: Mutex::default(),
         }
@@ -54,12 +65,42 @@ impl App {
         Self { role_prefix, ..self }
     }
 
+    pub fn with_metrics(self, sink: MetricSink) -> Self {
+        Self { metrics: Some(sink), ..self }
+    }
+
     pub fn role_prefix(&self) -> &str {
         &self.role_prefix
     }
 
     pub fn now(&self) -> DateTime<Utc> {
         (self.clock)()
+    }
+
+    /// Whether this is the first request of the process.
+    pub fn is_cold(&self) -> bool {
+        !self.served.swap(true, Ordering::Relaxed)
+    }
+
+    /// Hands counts to CloudWatch, in its embedded metric format.
+    pub fn count(&self, counts: &[(&str, u64)]) {
+        let Some(sink) = &self.metrics else { return };
+        let metrics: Vec<Value> = counts.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": self.now().timestamp_millis(),
+                "CloudWatchMetrics": [
+                    { "Namespace": METRICS_NAMESPACE, "Dimensions": [["Programme"]], "Metrics": metrics },
+                ],
+            },
+            // The highest level that a deployment may filter its logs by; a metric must not be lost.
+            "level": "WARN",
+            "Programme": self.role_prefix,
+        });
+        for (name, count) in counts {
+            line[*name] = json!(count);
+        }
+        sink(&line.to_string());
     }
 
     /// The rulebook in force for new events and runs.
@@ -97,9 +138,13 @@ impl App {
         Ok(published)
     }
 
-    /// Checks a rulebook, stores it for good and makes it the current one.
+    /// Checks a rulebook, also against the one in force, stores it for good and
+    /// makes it the current one.
     pub async fn publish(&self, text: &str) -> Result<Arc<Published>, Failure> {
         let rulebook = Rulebook::parse(text)?;
+        if let Some(before) = self.ledger.current_rulebook().await? {
+            rulebook.check_follows(&self.rulebook_by_hash(&before).await?.rulebook)?;
+        }
         self.reports.put_once(&rulebook_key(&rulebook.hash), text.as_bytes().to_vec()).await?;
         self.ledger.set_current_rulebook(&rulebook.hash).await?;
         let published = Arc::new(Published { rulebook, text: text.to_owned() });

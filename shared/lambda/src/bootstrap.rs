@@ -3,6 +3,7 @@
 
 use crate::app::{App, Clock, DEFAULT_ROLE_PREFIX};
 use crate::failure::Failure;
+use crate::http::{Consumption, time_left};
 use aws_config::BehaviorVersion;
 pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -14,10 +15,14 @@ use lambda_http::{Body, Request, Response};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long the start of a process waits for the stores at most.
+const WARM_UP_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The settings that a template gives its functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +78,21 @@ pub fn app(config: &SdkConfig, settings: &Settings) -> App {
     app.with_role_prefix(settings.role_prefix.clone())
 }
 
+/// The world of a function, with its connections open and its rulebook read:
+/// the start of a process is quick and has no caller waiting.
+async fn start() -> Result<Arc<App>, Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let settings = Settings::from_env()?;
+    let app = app(&sdk_config().await, &settings).with_metrics(Arc::new(|line| println!("{line}")));
+    match tokio::time::timeout(WARM_UP_AT_MOST, app.rulebook()).await {
+        Ok(Ok(_)) => {}
+        // The first request will say so, if it is still true by then.
+        Ok(Err(failure)) => tracing::debug!(%failure, "not warmed up"),
+        Err(_) => tracing::debug!("not warmed up in time"),
+    }
+    Ok(Arc::new(app))
+}
+
 /// Runs a handler that takes one event and answers one value.
 pub async fn run<E, A, F, H>(handler: H) -> Result<(), Error>
 where
@@ -81,26 +101,73 @@ where
     F: Future<Output = Result<A, Failure>>,
     H: Fn(Arc<App>, E) -> F,
 {
-    lambda_runtime::tracing::init_default_subscriber();
-    let settings = Settings::from_env()?;
-    let app = Arc::new(app(&sdk_config().await, &settings));
+    let app = start().await?;
     let handler = &handler;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let app = app.clone();
         async move {
-            let event = serde_json::from_value(event.payload)
+            let started = Instant::now();
+            let cold_start = app.is_cold();
+            let before = app.ledger.consumed().units();
+            let subject = Subject::of(&event.payload);
+            let time_left = time_left(&app, Some(&event.context));
+            let payload = serde_json::from_value(event.payload)
                 .map_err(|error| Failure::BadEvent(format!("the event is not what this function takes: {error}")));
-            let answer = match event {
-                Ok(event) => handler(app, event).await,
+            let answer = match payload {
+                Ok(payload) => match tokio::time::timeout(time_left, handler(app.clone(), payload)).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(Failure::TimedOut),
+                },
                 Err(failure) => Err(failure),
             };
-            answer.map_err(|failure| {
-                tracing::error!(class = failure.class().name(), reason = %failure, "failed");
-                Diagnostic::from(failure)
-            })
+            let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let Consumption { read_units, write_units } = Consumption::since(&app, before);
+            let request_id = event.context.request_id;
+            let Subject { period, run, shard, object } = subject;
+            match &answer {
+                Ok(_) => tracing::info!(
+                    request_id,
+                    period,
+                    run,
+                    shard,
+                    object,
+                    outcome = "done",
+                    millis,
+                    read_units,
+                    write_units,
+                    cold_start,
+                    "request"
+                ),
+                Err(failure) => tracing::error!(
+                    request_id, period, run, shard, object, outcome = failure.class().name(), reason = %failure, millis,
+                    read_units, write_units, cold_start, "request"
+                ),
+            }
+            answer.map_err(Diagnostic::from)
         }
     }))
     .await
+}
+
+/// What an event is about, for the log. By the run, a request of the API, the
+/// execution it started, its steps and the manifest are found from each other.
+struct Subject {
+    period: Option<String>,
+    run: Option<String>,
+    shard: Option<u64>,
+    object: Option<String>,
+}
+
+impl Subject {
+    fn of(event: &Value) -> Self {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Self {
+            period: text(&event["period"]),
+            run: text(&event["run"]),
+            shard: event["shard"].as_u64(),
+            object: text(&event["Records"][0]["s3"]["object"]["key"]),
+        }
+    }
 }
 
 /// Runs a handler that answers HTTP requests.
@@ -109,9 +176,7 @@ where
     F: Future<Output = Response<Body>> + Send,
     H: Fn(Arc<App>, Request) -> F + Send + Sync,
 {
-    lambda_runtime::tracing::init_default_subscriber();
-    let settings = Settings::from_env()?;
-    let app = Arc::new(app(&sdk_config().await, &settings));
+    let app = start().await?;
     let handler = &handler;
     lambda_http::run(lambda_http::service_fn(|request: Request| {
         let answer = handler(app.clone(), request);

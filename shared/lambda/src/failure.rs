@@ -34,6 +34,8 @@ pub enum Failure {
     ChecksFailed(String),
     #[error("{0}")]
     Corrupt(String),
+    #[error("the time limit came before the end; what was written stays, and the same call goes on from there")]
+    TimedOut,
 }
 
 /// What the caller can do about it. Step Functions match on the name.
@@ -43,6 +45,10 @@ pub enum Class {
     Retryable,
     /// It will be refused again until something else is done first.
     Refused,
+    /// Try again, but not often: it may take as long again.
+    TimedOut,
+    /// Something that must tie does not.
+    ChecksFailed,
     /// Somebody has to look.
     Broken,
 }
@@ -52,6 +58,8 @@ impl Class {
         match self {
             Class::Retryable => "Interline.Retryable",
             Class::Refused => "Interline.Refused",
+            Class::TimedOut => "Interline.TimedOut",
+            Class::ChecksFailed => "Interline.ChecksFailed",
             Class::Broken => "Interline.Broken",
         }
     }
@@ -64,12 +72,9 @@ impl Failure {
             Failure::Store(error) if error.is_retryable() => Class::Retryable,
             Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_)) => Class::Broken,
             Failure::Ledger(_) | Failure::Rulebook(_) | Failure::BadEvent(_) | Failure::Unusable(_) => Class::Refused,
-            Failure::Store(_)
-            | Failure::Tally(_)
-            | Failure::Settle(_)
-            | Failure::OutOfRange(_)
-            | Failure::ChecksFailed(_)
-            | Failure::Corrupt(_) => Class::Broken,
+            Failure::Settle(_) | Failure::ChecksFailed(_) => Class::ChecksFailed,
+            Failure::TimedOut => Class::TimedOut,
+            Failure::Store(_) | Failure::Tally(_) | Failure::OutOfRange(_) | Failure::Corrupt(_) => Class::Broken,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Problem};
 use crate::routes::{Function, Route};
 use base64::Engine;
@@ -11,14 +12,14 @@ use interline_domain::id::{LineId, MemberId};
 use interline_reports::manifest::sha256;
 use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::request::RequestContext;
-use lambda_http::{Body, RequestExt, Response};
+use lambda_http::{Body, Context, RequestExt, Response};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The largest body that is read.
 pub const BODY_MAX_BYTES: usize = 16 * 1024;
@@ -27,6 +28,8 @@ pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
 /// Characters of a cursor.
 const CURSOR_MAX: usize = 1_024;
+/// What is kept of a request's time for answering that it was too long.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(300);
 /// Hex digits at the end of a cursor by which a damaged one is told. They keep
 /// no secret: a position opens nothing but the list that it is sent with.
 const CURSOR_CHECK: usize = 16;
@@ -45,6 +48,8 @@ pub struct Reply {
     pub status: u16,
     pub body: Option<Value>,
     pub headers: Vec<(&'static str, String)>,
+    /// The run that the request started, for the log.
+    pub run: Option<String>,
 }
 
 impl Reply {
@@ -53,7 +58,12 @@ impl Reply {
     }
 
     pub fn status(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), headers: Vec::new() }
+        Self { status, body: Some(body), headers: Vec::new(), run: None }
+    }
+
+    /// Sends the caller to another place.
+    pub fn redirect(location: String) -> Self {
+        Self { status: 302, body: None, headers: Vec::new(), run: None }.with("location", location)
     }
 
     pub fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
@@ -74,6 +84,9 @@ where
     F: Future<Output = Result<Reply, Problem>>,
 {
     let started = Instant::now();
+    let cold_start = app.is_cold();
+    let before = app.ledger.consumed().units();
+    let time_left = time_left(app, request.lambda_context_ref());
     let method = request.method().as_str().to_owned();
     let if_none_match = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
@@ -83,9 +96,14 @@ where
     let name = route.as_ref().map_or("none", Route::name);
     let who = caller.as_ref().map_or_else(|| "nobody".to_owned(), Caller::to_string);
     let outcome = match admitted(function, route, caller, request) {
-        Ok(call) => handler(call).await,
+        // An answer before the time limit; afterwards there would be none.
+        Ok(call) => match tokio::time::timeout(time_left, handler(call)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::TimedOut.into()),
+        },
         Err(problem) => Err(problem),
     };
+    let run = outcome.as_ref().ok().and_then(|reply| reply.run.clone());
     let internal = outcome.as_ref().err().and_then(|problem| problem.internal.clone());
     let problem = outcome.as_ref().err().map(|problem| problem.kind.slug);
     let response = match outcome {
@@ -94,12 +112,60 @@ where
     };
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
-    if status >= 500 {
-        tracing::error!(request_id, route = name, caller = who, status, millis, problem, internal, "request");
-    } else {
-        tracing::info!(request_id, route = name, caller = who, status, millis, problem, "request");
+    let Consumption { read_units, write_units } = Consumption::since(app, before);
+    let (route, caller) = (name, who);
+    match status {
+        500.. => tracing::error!(
+            request_id,
+            route,
+            caller,
+            outcome = "failed",
+            status,
+            problem,
+            internal,
+            millis,
+            read_units,
+            write_units,
+            cold_start,
+            "request"
+        ),
+        _ => tracing::info!(
+            request_id,
+            route,
+            caller,
+            outcome = if status < 400 { "done" } else { "refused" },
+            status,
+            problem,
+            run,
+            millis,
+            read_units,
+            write_units,
+            cold_start,
+            "request"
+        ),
     }
     response
+}
+
+/// Capacity units that a request used. The function of a process has one
+/// request at a time; where a process serves several, they count together.
+pub struct Consumption {
+    pub read_units: f64,
+    pub write_units: f64,
+}
+
+impl Consumption {
+    pub fn since(app: &App, (reads, writes): (f64, f64)) -> Self {
+        let (read_units, write_units) = app.ledger.consumed().units();
+        Self { read_units: read_units - reads, write_units: write_units - writes }
+    }
+}
+
+/// How long a request may take, so that its answer is still sent.
+pub fn time_left(app: &App, context: Option<&Context>) -> Duration {
+    let Some(context) = context else { return Duration::MAX };
+    let left = i128::from(context.deadline) - i128::from(app.now().timestamp_millis());
+    Duration::from_millis(u64::try_from(left).unwrap_or(0)).saturating_sub(TIME_TO_ANSWER)
 }
 
 /// The role that API Gateway's authorizer found; the account must be the API's own.

@@ -140,7 +140,7 @@ impl From<&Rejection> for Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        if failure.class() == Class::Retryable {
+        if matches!(failure.class(), Class::Retryable | Class::TimedOut) {
             let detail = "too busy or out of reach for a moment; repeat the request as it is";
             return Self { internal: Some(failure.to_string()), ..Self::new(UNAVAILABLE, detail) };
         }

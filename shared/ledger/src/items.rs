@@ -3,6 +3,7 @@
 use crate::attributes::*;
 use crate::error::LedgerError;
 use crate::keys::{self, Key};
+use crate::store::Item;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
@@ -15,8 +16,6 @@ use interline_domain::money::{Money, Points};
 use interline_domain::plan::Reversed;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-
-pub type Item = HashMap<String, AttributeValue>;
 
 /// What lies under an event's key in its home.
 #[derive(Debug, Clone)]
@@ -70,7 +69,7 @@ impl<'a> Reader<'a> {
 
     fn broken(&self, attribute: &str) -> LedgerError {
         let key = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
-        LedgerError::Broken { item: format!("{} {}", key(PK), key(SK)), attribute: attribute.to_owned() }
+        LedgerError::Broken { item: keys::without_member(key(PK), key(SK)), attribute: attribute.to_owned() }
     }
 
     pub fn text(&self, attribute: &str) -> Result<&'a str, LedgerError> {

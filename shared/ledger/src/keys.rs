@@ -1,8 +1,21 @@
 //! The one place that builds keys.
 
+use interline_domain::account::shard as shard_of;
 use interline_domain::calendar::Period;
 use interline_domain::entry::{Command, EntryKind};
 use interline_domain::id::{LineId, MemberId, Reference};
+
+/// Names an item in an error, which may be logged: by the member's shard, not by
+/// the member.
+pub fn without_member(pk: &str, sk: &str) -> String {
+    match pk.split_once('#') {
+        Some((kind @ ("M" | "V"), id)) => match MemberId::parse(id) {
+            Ok(member) => format!("{kind}#(a member of shard {:02}) {sk}", shard_of(&member)),
+            Err(_) => format!("{kind}#(no member's id) {sk}"),
+        },
+        _ => format!("{pk} {sk}"),
+    }
+}
 
 /// Partition and sort key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,4 +65,19 @@ pub const PERIODS: &str = "P";
 
 pub fn current_rulebook() -> Key {
     Key { pk: "R".to_owned(), sk: "current".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_named_in_an_error_without_its_member() {
+        assert_eq!(without_member("M#member-7", "A"), "M#(a member of shard 55) A");
+        assert_eq!(
+            without_member("V#member-7", "2017-01#dining#R#R-1"),
+            "V#(a member of shard 55) 2017-01#dining#R#R-1"
+        );
+        assert_eq!(without_member("E#2017-01#07", "dining#A#S-1"), "E#2017-01#07 dining#A#S-1");
+    }
 }

@@ -2,6 +2,7 @@
 //! crate knows how, and is the only one that does.
 
 pub mod attributes;
+mod dynamodb;
 mod error;
 mod items;
 mod keys;
@@ -9,35 +10,44 @@ mod periods;
 mod post;
 mod read;
 mod statements;
-mod table;
+pub mod store;
 
 pub use error::LedgerError;
 pub use items::{Recorded, RememberedRefusal};
 pub use periods::{Attempt, PeriodState, Run, Status};
 pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
 pub use statements::{LinePosition, StatementFilter, StatementPosition};
-pub use table::{Consumed, STATEMENT_INDEX};
+pub use store::{Consumed, STATEMENT_INDEX, Store};
 
 use aws_sdk_dynamodb::Client;
-use table::Table;
+use dynamodb::Table;
+use std::sync::Arc;
 
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    table: Table,
+    store: Arc<dyn Store>,
 }
 
 impl Ledger {
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { table: Table::new(client, table) }
+        Self::on(Arc::new(Table::new(client, table)))
+    }
+
+    pub fn on(store: Arc<dyn Store>) -> Self {
+        Self { store }
     }
 
     /// Creates the table where no template does: on a laptop and in tests.
     pub async fn create_table_if_missing(&self) -> Result<(), LedgerError> {
-        self.table.create_if_missing().await
+        self.store.create_if_missing().await
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// Capacity units consumed through this ledger, for metrics and tests.
     pub fn consumed(&self) -> &Consumed {
-        self.table.consumed()
+        self.store.consumed()
     }
 }

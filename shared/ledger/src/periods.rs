@@ -3,9 +3,9 @@
 use crate::Ledger;
 use crate::attributes::{DOCUMENT, REVISION, SEALED};
 use crate::error::LedgerError;
-use crate::items::{Item, Reader, with_key};
+use crate::items::{Reader, with_key};
 use crate::keys;
-use crate::table::Condition;
+use crate::store::{Condition, Item};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -97,7 +97,7 @@ impl Ledger {
         let mut periods = Vec::new();
         let mut after = None;
         loop {
-            let (items, next) = self.table.page(keys::PERIODS, None, after, None).await?;
+            let (items, next) = self.store.page(keys::PERIODS, None, after, None).await?;
             for item in items {
                 periods.push(state(&item)?);
             }
@@ -109,7 +109,7 @@ impl Ledger {
     }
 
     async fn read_period(&self, period: Period) -> Result<(PeriodState, Option<i64>), LedgerError> {
-        match self.table.get(&keys::period(period)).await? {
+        match self.store.get(&keys::period(period)).await? {
             Some(item) => Ok((state(&item)?, Some(Reader::new(&item).number(REVISION)?))),
             None => Ok((PeriodState::open(period), None)),
         }
@@ -125,7 +125,7 @@ impl Ledger {
             None => Condition::Absent,
             Some(revision) => Condition::Equals(REVISION, AttributeValue::N(revision.to_string())),
         };
-        match self.table.put(item, condition).await? {
+        match self.store.put(item, condition).await? {
             true => Ok(()),
             false => Err(LedgerError::PeriodChanged(state.period)),
         }
@@ -161,7 +161,7 @@ impl Ledger {
                 let mut item = with_key(&keys::gate(period, shard));
                 item.insert(SEALED.to_owned(), AttributeValue::S(rfc3339_utc(now)));
                 // A gate that is there stays as it was put.
-                self.table.put(item, Condition::Absent).await
+                self.store.put(item, Condition::Absent).await
             })
             .buffer_unordered(SEALS_AT_ONCE)
             .try_collect::<Vec<bool>>()
@@ -176,7 +176,7 @@ impl Ledger {
     }
 
     pub async fn is_sealed(&self, period: Period, shard: u8) -> Result<bool, LedgerError> {
-        Ok(self.table.get(&keys::gate(period, shard)).await?.is_some())
+        Ok(self.store.get(&keys::gate(period, shard)).await?.is_some())
     }
 
     /// Notes that a run was started, for whoever follows it.
@@ -243,14 +243,14 @@ impl Ledger {
 
     /// The hash of the rulebook in force for new events and runs.
     pub async fn current_rulebook(&self) -> Result<Option<String>, LedgerError> {
-        let item = self.table.get(&keys::current_rulebook()).await?;
+        let item = self.store.get(&keys::current_rulebook()).await?;
         item.map(|item| Reader::new(&item).text(DOCUMENT).map(str::to_owned)).transpose()
     }
 
     pub async fn set_current_rulebook(&self, hash: &str) -> Result<(), LedgerError> {
         let mut item = with_key(&keys::current_rulebook());
         item.insert(DOCUMENT.to_owned(), AttributeValue::S(hash.to_owned()));
-        self.table.put(item, Condition::None).await.map(|_| ())
+        self.store.put(item, Condition::None).await.map(|_| ())
     }
 }
 

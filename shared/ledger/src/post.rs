@@ -9,7 +9,7 @@ use crate::attributes::{REFUSALS, VERSION};
 use crate::error::LedgerError;
 use crate::items::{self, Found, Recorded, RememberedRefusal};
 use crate::keys::{self, Key};
-use crate::table::{Condition, Outcome, Table, TransactError, Write};
+use crate::store::{self, Condition, Outcome, Store, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use interline_domain::account::{Account, reference_hash, shard};
@@ -117,7 +117,7 @@ impl Ledger {
             };
             let (batch, left) = rest.split_at(rest.iter().take_while(fits).count());
             let mut writer = Batch {
-                table: &self.table,
+                store: &*self.store,
                 rulebook,
                 member,
                 shard: shard(member),
@@ -137,7 +137,7 @@ impl Ledger {
 
 /// Events of one member and one home period.
 struct Batch<'a> {
-    table: &'a Table,
+    store: &'a dyn Store,
     rulebook: &'a Rulebook,
     member: &'a MemberId,
     shard: u8,
@@ -172,7 +172,7 @@ impl Batch<'_> {
             if draft.writes.is_empty() {
                 return Ok(draft.answers);
             }
-            match self.table.transact(&draft.writes).await {
+            match self.store.transact(&draft.writes).await {
                 Ok(()) => return Ok(draft.answers),
                 Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => {
                     self.pause(attempt, &commands[0]).await
@@ -192,11 +192,10 @@ impl Batch<'_> {
     /// Spreads writers of one account: longer with every attempt, and different
     /// from event to event and call to call.
     async fn pause(&self, attempt: u32, first: &Command) {
-        let longest = (4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS);
-        let call = u64::from(self.now.timestamp_subsec_nanos()) ^ u64::from(std::process::id());
+        let longest = Duration::from_millis((4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS));
         let event = reference_hash(&first.line, first.kind(), &first.reference);
-        let spread = (call ^ event).rotate_left(attempt).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        tokio::time::sleep(Duration::from_millis(longest / 2 + spread % (longest / 2 + 1))).await;
+        let seed = (u64::from(self.now.timestamp_subsec_nanos()) ^ event).rotate_left(attempt);
+        self.store.pause(longest, seed).await;
     }
 
     /// Takes in why a transaction was cancelled; `true` if others were in the way.
@@ -228,7 +227,7 @@ impl Batch<'_> {
     async fn open_period(&self) -> Result<Period, LedgerError> {
         let mut candidate = self.home.next();
         while candidate < self.current {
-            if self.table.get(&keys::gate(candidate, self.shard)).await?.is_none() {
+            if self.store.get(&keys::gate(candidate, self.shard)).await?.is_none() {
                 return Ok(candidate);
             }
             candidate = candidate.next();
@@ -238,13 +237,13 @@ impl Batch<'_> {
 
     async fn look_up(&mut self, sk: &str) -> Result<(), LedgerError> {
         let key = Key { pk: keys::shard(self.home, self.shard), sk: sk.to_owned() };
-        let found = self.table.get(&key).await?.map(|item| items::found(&item)).transpose()?;
+        let found = self.store.get(&key).await?.map(|item| items::found(&item)).transpose()?;
         self.known.insert(sk.to_owned(), found);
         Ok(())
     }
 
     async fn draft(&mut self, commands: &[Command]) -> Result<Draft, LedgerError> {
-        let item = self.table.get(&keys::account(self.member)).await?;
+        let item = self.store.get(&keys::account(self.member)).await?;
         let account = item.as_ref().map(items::account).transpose()?.unwrap_or_default();
         if let Some(period) = account.returned_in {
             self.booked = self.booked.max(period);
@@ -306,7 +305,7 @@ impl Batch<'_> {
                 Some(Some(Found::Entry(recorded))) => return Ok(repeated(command, recorded)),
                 Some(Some(Found::Stub { booked })) => {
                     let key = keys::late(*booked, self.shard, command, self.home);
-                    return Ok(repeated(command, &self.table.recorded(&key).await?));
+                    return Ok(repeated(command, &store::recorded(self.store, &key).await?));
                 }
                 Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
                 Some(None) | None => None,
@@ -389,7 +388,7 @@ impl Batch<'_> {
         let reversed = match draft.reversed.get(&tracker) {
             Some(reversed) => *reversed,
             None => {
-                let item = self.table.get(&tracker).await?;
+                let item = self.store.get(&tracker).await?;
                 item.as_ref().map(items::reversed).transpose()?.unwrap_or_default()
             }
         };
@@ -405,7 +404,7 @@ impl Batch<'_> {
             .map(|period| Key { pk: keys::shard(period, self.shard), sk: sk.to_owned() })
             .collect();
         let mut latest: Option<Entry> = None;
-        for item in self.table.get_many(&keys).await? {
+        for item in self.store.get_many(&keys).await? {
             let entry = match items::found(&item)? {
                 Found::Entry(recorded) => recorded.entry,
                 Found::Refusals(_) => continue,
@@ -413,7 +412,7 @@ impl Batch<'_> {
                     let pk = items::Reader::new(&item).text(crate::attributes::PK)?;
                     let origin = pk.split('#').nth(1).unwrap_or_default();
                     let key = Key { pk: keys::shard(booked, self.shard), sk: format!("{sk}#{origin}") };
-                    self.table.recorded(&key).await?.entry
+                    store::recorded(self.store, &key).await?.entry
                 }
             };
             let newer = latest.as_ref().is_none_or(|latest| entry.home > latest.home);

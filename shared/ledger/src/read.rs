@@ -2,26 +2,24 @@
 
 use crate::Ledger;
 use crate::error::LedgerError;
-use crate::items::{self, Found, Item};
+use crate::items::{self, Found};
 use crate::keys;
+use crate::store::Item;
+use futures::stream::{BoxStream, StreamExt};
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
-use tokio::sync::mpsc;
 
-/// Pages read ahead while earlier ones are folded.
-const PAGES_AHEAD: usize = 2;
-
-/// The entries of one shard, in key order, read ahead by a task of its own.
+/// The entries of one shard, in key order.
 pub struct ShardEntries {
-    pages: mpsc::Receiver<Result<Vec<Item>, LedgerError>>,
+    pages: BoxStream<'static, Result<Vec<Item>, LedgerError>>,
 }
 
 impl ShardEntries {
     /// The entries of the next page; `None` after the last.
     pub async fn next_page(&mut self) -> Option<Result<Vec<Entry>, LedgerError>> {
-        let items = match self.pages.recv().await? {
+        let items = match self.pages.next().await? {
             Ok(items) => items,
             Err(error) => return Some(Err(error)),
         };
@@ -41,27 +39,12 @@ impl ShardEntries {
 impl Ledger {
     /// A member's account; empty for one that never had an event.
     pub async fn account(&self, member: &MemberId) -> Result<Account, LedgerError> {
-        let item = self.table.get(&keys::account(member)).await?;
+        let item = self.store.get(&keys::account(member)).await?;
         Ok(item.as_ref().map(items::account).transpose()?.unwrap_or_default())
     }
 
     /// Strongly consistent reads of one shard of the base table.
     pub fn shard_entries(&self, period: Period, shard: u8) -> ShardEntries {
-        let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-        let table = self.table.clone();
-        tokio::spawn(async move {
-            let pk = keys::shard(period, shard);
-            let mut after = None;
-            loop {
-                let page = table.page(&pk, None, after, None).await;
-                let next = page.as_ref().ok().and_then(|(_, next)| next.clone());
-                let sent = sender.send(page.map(|(items, _)| items)).await;
-                match next {
-                    Some(_) if sent.is_ok() => after = next,
-                    _ => return,
-                }
-            }
-        });
-        ShardEntries { pages }
+        ShardEntries { pages: self.store.clone().partition(keys::shard(period, shard)) }
     }
 }

@@ -3,9 +3,9 @@
 use crate::Ledger;
 use crate::attributes::{MEMBER, OCCURRED, PK, SK};
 use crate::error::LedgerError;
-use crate::items::{self, Found, Item, Recorded};
+use crate::items::{self, Found, Recorded};
 use crate::keys;
-use crate::table::STATEMENT_INDEX;
+use crate::store::{self, Item};
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
@@ -54,13 +54,13 @@ impl Ledger {
     ) -> Result<Option<Recorded>, LedgerError> {
         let shard = shard(member);
         let key = keys::event(home, shard, line, kind, reference);
-        let found = self.table.get(&key).await?.map(|item| items::found(&item)).transpose()?;
+        let found = self.store.get(&key).await?.map(|item| items::found(&item)).transpose()?;
         let recorded = match found {
             None | Some(Found::Refusals(_)) => None,
             Some(Found::Entry(recorded)) => Some(*recorded),
             Some(Found::Stub { booked }) => {
                 let key = keys::Key { pk: keys::shard(booked, shard), sk: format!("{}#{home}", key.sk) };
-                Some(self.table.recorded(&key).await?)
+                Some(store::recorded(&*self.store, &key).await?)
             }
         };
         // Another member of the shard may have an event of that name.
@@ -88,7 +88,7 @@ impl Ledger {
                 ])
             });
             // One more than is shown tells whether there is another page.
-            let (items, more) = self.table.statement_page(member.as_str(), start, limit.saturating_add(1)).await?;
+            let (items, more) = self.store.statement_page(member.as_str(), start, limit.saturating_add(1)).await?;
             for (at, item) in items.iter().enumerate() {
                 position = Some(StatementPosition::of(item)?);
                 let recorded = items::recorded(item)?;
@@ -124,7 +124,7 @@ impl Ledger {
         while shard < SHARDS {
             let left = i32::try_from(limit.saturating_sub(entries.len())).unwrap_or(i32::MAX);
             let pk = keys::shard(period, shard);
-            let (items, next) = self.table.page(&pk, Some(&prefix), after.take(), Some(left)).await?;
+            let (items, next) = self.store.page(&pk, Some(&prefix), after.take(), Some(left)).await?;
             for item in &items {
                 if let Found::Entry(recorded) = items::found(item)? {
                     entries.push(*recorded);
@@ -148,28 +148,5 @@ impl StatementPosition {
         let reader = items::Reader::new(item);
         let text = |attribute: &str| reader.text(attribute).map(str::to_owned);
         Ok(Self { pk: text(PK)?, sk: text(SK)?, occurred: text(OCCURRED)? })
-    }
-}
-
-impl crate::table::Table {
-    async fn statement_page(
-        &self,
-        member: &str,
-        start: Option<Item>,
-        limit: usize,
-    ) -> Result<(Vec<Item>, bool), LedgerError> {
-        let answer = self
-            .query()
-            .index_name(STATEMENT_INDEX)
-            .key_condition_expression("#m = :m")
-            .expression_attribute_names("#m", MEMBER)
-            .expression_attribute_values(":m", AttributeValue::S(member.to_owned()))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        self.count_read(answer.consumed_capacity());
-        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.is_some()))
     }
 }

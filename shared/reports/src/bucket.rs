@@ -1,9 +1,13 @@
 //! Objects in S3.
 
+use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +41,15 @@ impl StoreError {
         let transient = |code: Option<&str>| {
             matches!(
                 code,
-                Some("SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted")
+                Some(
+                    "SlowDown"
+                        | "InternalError"
+                        | "ServiceUnavailable"
+                        | "RequestTimeout"
+                        | "OperationAborted"
+                        // Another conditional write of the key was under way.
+                        | "ConditionalRequestConflict"
+                )
             )
         };
         match &error {
@@ -48,15 +60,43 @@ impl StoreError {
     }
 }
 
+/// What a bucket needs of its store: a few operations with the semantics of S3.
+/// Production implements them with the SDK, the simulation in memory.
+#[async_trait]
+pub trait Objects: fmt::Debug + Send + Sync + 'static {
+    /// Creates the bucket where no template does: on a laptop and in tests.
+    async fn create_if_missing(&self) -> Result<(), StoreError>;
+
+    /// An object's bytes, unless there are more than `limit`.
+    async fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError>;
+
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError>;
+
+    /// Writes an object that does not exist. `false`: there is one, perhaps by this
+    /// very write, if its reply was lost and the request was tried again.
+    async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError>;
+
+    /// How many objects lie under a prefix; counts to `most` and no further.
+    async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError>;
+
+    /// A link that needs no credentials and expires.
+    async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError>;
+}
+
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    client: Client,
+    objects: Arc<dyn Objects>,
     name: String,
 }
 
 impl Bucket {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        let name = name.into();
+        Self::on(Arc::new(S3Bucket { client, name: name.clone() }), name)
+    }
+
+    pub fn on(objects: Arc<dyn Objects>, name: impl Into<String>) -> Self {
+        Self { objects, name: name.into() }
     }
 
     pub fn name(&self) -> &str {
@@ -65,6 +105,59 @@ impl Bucket {
 
     /// Creates the bucket where no template does: on a laptop and in tests.
     pub async fn create_if_missing(&self) -> Result<(), StoreError> {
+        self.objects.create_if_missing().await
+    }
+
+    pub async fn get(&self, key: &str) -> Result<Vec<u8>, StoreError> {
+        self.objects.get(key, u64::MAX).await
+    }
+
+    /// An object's bytes, unless there are more than `limit`.
+    pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+        self.objects.get(key, limit).await
+    }
+
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.objects.put(key, bytes).await
+    }
+
+    /// Writes an object that may be written once. Writing the same bytes again
+    /// is fine, other bytes are refused.
+    pub async fn put_once(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        if self.objects.put_new(key, bytes.clone()).await? || self.get(key).await? == bytes {
+            Ok(())
+        } else {
+            Err(StoreError::Differs(key.to_owned()))
+        }
+    }
+
+    /// How many objects lie under a prefix; counts to `most` and no further.
+    pub async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
+        self.objects.count(prefix, most).await
+    }
+
+    /// A link that needs no credentials and expires.
+    pub async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {
+        self.objects.presigned(key, valid_for).await
+    }
+}
+
+#[derive(Debug)]
+struct S3Bucket {
+    client: Client,
+    name: String,
+}
+
+impl S3Bucket {
+    fn put_object(&self, key: &str, bytes: Vec<u8>) -> PutObjectFluentBuilder {
+        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type(key));
+        put.body(ByteStream::from(bytes))
+    }
+}
+
+#[async_trait]
+impl Objects for S3Bucket {
+    async fn create_if_missing(&self) -> Result<(), StoreError> {
         match self.client.create_bucket().bucket(&self.name).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
@@ -72,12 +165,7 @@ impl Bucket {
         }
     }
 
-    pub async fn get(&self, key: &str) -> Result<Vec<u8>, StoreError> {
-        self.get_at_most(key, u64::MAX).await
-    }
-
-    /// An object's bytes, unless there are more than `limit`.
-    pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+    async fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
         let answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
             Ok(answer) => answer,
             Err(error) if matches!(error.code(), Some("NoSuchKey" | "NotFound")) => {
@@ -103,37 +191,25 @@ impl Bucket {
         }
     }
 
-    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type(key));
-        put.body(ByteStream::from(bytes)).send().await.map(|_| ()).map_err(|error| StoreError::new(key, error))
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.put_object(key, bytes).send().await.map(|_| ()).map_err(|error| StoreError::new(key, error))
     }
 
-    /// Writes an object that may be written once. Writing the same bytes again
-    /// is fine, other bytes are refused.
-    pub async fn put_once(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type(key));
-        match put.if_none_match("*").body(ByteStream::from(bytes.clone())).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("PreconditionFailed") => {
-                if self.get(key).await? == bytes {
-                    Ok(())
-                } else {
-                    Err(StoreError::Differs(key.to_owned()))
-                }
-            }
+    async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        match self.put_object(key, bytes).if_none_match("*").send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(false),
             Err(error) => Err(StoreError::new(key, error)),
         }
     }
 
-    /// How many objects lie under a prefix; counts to `most` and no further.
-    pub async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
+    async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
         let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(i32::from(most));
         let answer = list.send().await.map_err(|error| StoreError::new(prefix, error))?;
         Ok(answer.contents().len())
     }
 
-    /// A link that needs no credentials and expires.
-    pub async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {
+    async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {
         let refused = |reason: String| StoreError::Refused { key: key.to_owned(), reason };
         let config = PresigningConfig::expires_in(valid_for).map_err(|error| refused(error.to_string()))?;
         let request = self.client.get_object().bucket(&self.name).key(key).presigned(config).await;
@@ -152,5 +228,27 @@ fn content_type(key: &str) -> &'static str {
         Some("txt") => "text/plain; charset=gb18030",
         Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         _ => "text/plain; charset=utf-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::operation::put_object::PutObjectError;
+
+    #[test]
+    fn what_may_pass_by_itself_is_retryable_and_what_was_refused_is_not() {
+        for (code, retryable) in [
+            ("SlowDown", true),
+            ("InternalError", true),
+            ("ConditionalRequestConflict", true),
+            ("AccessDenied", false),
+            ("EntityTooLarge", false),
+        ] {
+            let error = PutObjectError::generic(ErrorMetadata::builder().code(code).build());
+            let error = StoreError::new("periods/2017-01/v1/manifest.json", SdkError::service_error(error, ()));
+            assert_eq!(error.is_retryable(), retryable, "{error}");
+        }
     }
 }

@@ -26,9 +26,14 @@ pub const WORKBOOK: &str = "settlement.xlsx";
 pub const STATEMENT: &str = "statement.html";
 pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
 
-/// Where a file of a run lies in the reports bucket.
+/// What the names of trial runs begin with.
+pub const TRIAL: &str = "trial-";
+
+/// Where a file of a run lies in the reports bucket: trial runs apart, as they
+/// are not kept for good.
 pub fn key(period: Period, run: &str, path: &str) -> String {
-    format!("periods/{period}/{run}/{path}")
+    let folder = if run.starts_with(TRIAL) { "trials" } else { "periods" };
+    format!("{folder}/{period}/{run}/{path}")
 }
 
 /// Where a rulebook lies, by its hash.

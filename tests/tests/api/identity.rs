@@ -15,7 +15,7 @@ use std::sync::Arc;
 const NOW: &str = "2017-01-20T12:00:00+08:00";
 
 fn starter() -> Starter {
-    Box::new(|_| -> BoxFuture<'static, _> { Box::pin(async { Ok(()) }) })
+    Box::new(|_, _| -> BoxFuture<'static, _> { Box::pin(async { Ok(()) }) })
 }
 
 async fn handle(app: &App, function: Function, event: &Value) -> (u16, Value) {

@@ -82,7 +82,7 @@ async fn the_progress_of_a_run_is_visible() {
     let app = served.programme.app();
     let asked: Arc<Mutex<Vec<Close>>> = Arc::default();
     let noted = asked.clone();
-    let starter: Starter = Box::new(move |close| -> BoxFuture<'static, Result<(), Failure>> {
+    let starter: Starter = Box::new(move |_, close| -> BoxFuture<'static, Result<(), Failure>> {
         noted.lock().unwrap().push(close);
         Box::pin(async { Ok(()) })
     });
@@ -143,7 +143,7 @@ async fn a_close_that_failed_is_shown_and_may_be_started_again() {
 #[tokio::test]
 async fn a_close_that_could_not_be_started_is_in_nobodys_way() {
     let served = january().await;
-    let starter: Starter = Box::new(|_| -> BoxFuture<'static, Result<(), Failure>> {
+    let starter: Starter = Box::new(|_, _| -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async { Err(Failure::Unusable("no such state machine".to_owned())) })
     });
     let call = request(&event(&arn("finance"), "POST", &format!("{PERIOD}/close"), r#"{ "kind": "final" }"#));

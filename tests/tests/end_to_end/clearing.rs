@@ -2,7 +2,7 @@
 //! month promises afterwards.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use interline::world::REPORTS_BUCKET;
+use interline::world::{REPORTS_BUCKET, World};
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_domain::tally::{ControlKind, FlowKind, Tally};
@@ -13,11 +13,12 @@ use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
 use interline_tests::events::{member_of_shard, redemption, sale};
 use interline_tests::pack::{Pack, minor_or_whole};
-use interline_tests::programme::{Items, Programme, RULEBOOK};
+use interline_tests::programme::{Items, Programme, RULEBOOK, edited, moment};
 use interline_tests::programs::{answer, files, good_answer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 const AFTER_JANUARY: &str = "2017-02-01T01:00:00+08:00";
 const AFTER_FEBRUARY: &str = "2017-03-01T01:00:00+08:00";
@@ -300,6 +301,27 @@ async fn verify_recomputes_every_file_and_names_the_one_that_was_touched() {
     let (verified, good) = verify();
     assert!(!good);
     assert_eq!(verified["differences"], json!(["bilateral.csv: missing"]));
+}
+
+#[tokio::test]
+async fn a_rulebook_comes_into_force_by_itself_and_one_that_cannot_follow_it_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let publish = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        answer(&data, &["rulebook", "publish", file.to_str().unwrap()])
+    };
+    let (first, good) = publish("first.toml", RULEBOOK);
+    assert!(good, "{first}");
+    let dearer = edited(RULEBOOK, &[("price = \"0.0090\"", "price = \"0.0091\"")]);
+    let (second, good) = publish("second.toml", &dearer);
+    assert!(good && second["hash"] == sha256(dearer.as_bytes()), "{second}");
+    let (refused, good) = publish("third.toml", &edited(RULEBOOK, &[("\"CNY\"", "\"USD\"")]));
+    assert!(!good);
+    assert!(refused["error"].as_str().unwrap().contains("currency: was CNY in the rulebook in force"), "{refused}");
+    let world = World::embedded(Storage::Directory(data), Arc::new(|| moment(AFTER_JANUARY))).await.unwrap();
+    assert_eq!(world.app.ledger.current_rulebook().await.unwrap().unwrap(), second["hash"]);
 }
 
 fn period(text: &str) -> Period {

@@ -8,7 +8,7 @@ use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;
 use interline_lambda::Failure;
 use interline_ledger::{Answer, ENTRIES_PER_BATCH, LedgerError, Source, Status};
-use interline_reports::manifest::RunKind;
+use interline_reports::manifest::{RunKind, sha256};
 use interline_tests::events::{grant, member_of_shard, redemption, reversal, sale};
 use interline_tests::pack::Pack;
 use interline_tests::programme::{Programme, RULEBOOK, accepted, edited, rejected, rejection, replayed};
@@ -795,6 +795,9 @@ async fn a_trial_before_the_cut_off_seals_nothing_and_may_be_repeated() {
     programme.accept(&[sale("dining", "S-1", "2017-01-05T12:00:00+08:00", "m1", "100.00")]).await;
     let trial = programme.close_as("2017-01", RunKind::Trial, None).await.unwrap();
     assert_eq!(trial.entries, 1);
+    // Apart from final runs, so that they can expire.
+    let manifest = format!("trials/2017-01/{}/manifest.json", trial.run);
+    assert_eq!(sha256(&programme.app().reports.get(&manifest).await.unwrap()), trial.manifest);
     let state = programme.app().ledger.period(period("2017-01")).await.unwrap();
     assert_eq!((state.status, state.sealed_at), (Status::Open, None));
     assert!(programme.items().await.keys().all(|(pk, _)| !pk.starts_with("G#")));

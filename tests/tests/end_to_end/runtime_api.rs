@@ -1,11 +1,13 @@
 //! The functions' own programs, as Lambda runs them.
 
+use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
+use interline_tests::calls::{arn, event};
 use interline_tests::events::{csv, some_of_january};
 use interline_tests::functions::Function;
 use interline_tests::pack::Pack;
 use interline_tests::programme::{Programme, s3_event};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const AFTER_JANUARY: &str = "2017-02-01T01:00:00+08:00";
 
@@ -68,6 +70,16 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
                 (json!({ "period": "2017-01", "kind": "rehearsal" }), refused, "the event is not what"),
                 (json!({ "period": "2017-01", "kind": "final", "force": true }), refused, "the event is not what"),
                 (json!({ "period": "2017-02", "kind": "final" }), refused, "period 2017-02 cannot be closed before"),
+                (
+                    json!({ "period": "2017-01", "kind": "trial", "run": "trial-../x" }),
+                    refused,
+                    "run \"trial-../x\" is no name of a trial",
+                ),
+                (
+                    json!({ "period": "2017-01", "kind": "trial", "run": "v1-1" }),
+                    refused,
+                    "run \"v1-1\" is no name of a trial",
+                ),
             ],
             json!({ "period": "2017-01", "kind": "trial" }),
         ),
@@ -106,4 +118,110 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
         assert!(function.is_running(), "{name}");
     }
     assert_eq!(programme.balance("m1", AFTER_JANUARY).await, 300);
+}
+
+/// The fields of the one line that a request leaves, checked against the names
+/// that dashboards and people search for.
+fn fields(log: &[Value]) -> &Value {
+    log.last().map(|line| &line["fields"]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_requests_of_the_api_on_one_warm_process_are_answered_and_logged_without_the_member() {
+    let programme = Programme::sample(AFTER_JANUARY).await;
+    let mut record = Function::start("record", &programme).await;
+    let body = json!({ "member": "member-7", "occurred_at": "2017-01-05T12:00:00+08:00", "amount": "100.00" });
+    let put = event(&arn("line-dining"), "PUT", "/v1/lines/dining/accruals/S-1", &body.to_string());
+    // Account and entry in a transaction, the entry in the index, and a check of the past month's gate.
+    for (status, cold_start, units) in [(201, true, 7.0), (200, false, 0.0)] {
+        let answer = record.invoke(put.clone()).await.unwrap();
+        assert_eq!(answer["statusCode"], status);
+        let log = record.log_of_request().await;
+        let line = fields(&log);
+        assert_eq!(line["route"], "put-entry");
+        assert_eq!(line["caller"], "line dining");
+        assert_eq!((&line["outcome"], &line["status"]), (&json!("done"), &json!(status)));
+        assert_eq!(line["cold_start"], cold_start);
+        assert_eq!(line["write_units"], units);
+        assert!(line["read_units"].as_f64().unwrap() > 0.0 && line["millis"].is_u64(), "{line}");
+        assert!(line["request_id"].as_str().unwrap().starts_with("request-"), "{line}");
+        assert!(!log.iter().any(|line| line.to_string().contains("member-7")), "{log:#?}");
+    }
+    let other = event(&arn("line-grocery"), "PUT", "/v1/lines/dining/accruals/S-2", &body.to_string());
+    assert_eq!(record.invoke(other).await.unwrap()["statusCode"], 403);
+    let log = record.log_of_request().await;
+    assert_eq!((&fields(&log)["outcome"], &fields(&log)["problem"]), (&json!("refused"), &json!("forbidden")));
+    assert!(record.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_reaches_its_time_limit_is_answered_so_and_may_be_repeated() {
+    let long_ago = 0;
+    let programme = Programme::sample(AFTER_JANUARY).await;
+    let body = json!({ "member": "m1", "occurred_at": "2017-01-05T12:00:00+08:00", "amount": "100.00" });
+    let put = event(&arn("line-dining"), "PUT", "/v1/lines/dining/accruals/S-1", &body.to_string());
+    let mut record = Function::start("record", &programme).await;
+    assert_eq!(record.invoke_until(put.clone(), long_ago).await.unwrap()["statusCode"], 503);
+    assert!([200, 201].map(Value::from).contains(&record.invoke(put).await.unwrap()["statusCode"]));
+    assert_eq!(programme.balance("m1", AFTER_JANUARY).await, 300);
+
+    let hash = programme.rulebook().await.hash;
+    let task = json!({ "period": "2017-01", "run": "r", "rulebook": hash, "shard": 63 });
+    let mut tally = Function::start("tally", &programme).await;
+    let error = tally.invoke_until(task.clone(), long_ago).await.unwrap_err();
+    assert_eq!(error["errorType"], "Interline.TimedOut");
+    let log = tally.log_of_request().await;
+    let line = fields(&log);
+    assert_eq!(
+        (&line["outcome"], &line["run"], &line["shard"]),
+        (&json!("Interline.TimedOut"), &json!("r"), &json!(63))
+    );
+    assert_eq!(tally.invoke(task).await.unwrap()["shard"], 63);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_fails_its_own_request_and_the_process_takes_the_next_one() {
+    let programme = Programme::sample(AFTER_JANUARY).await;
+    let mut function = Function::start_program("examples/panics", &programme).await;
+    let error = function.invoke(json!({ "defect": true })).await.unwrap_err();
+    assert!(error["errorMessage"].as_str().unwrap().contains("a defect"), "{error}");
+    assert_eq!(function.invoke(json!({ "defect": false })).await.unwrap(), json!({ "defect": false }));
+    assert!(function.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_alarms_look_for_is_in_the_log_as_a_metric() {
+    let metric = |log: &[Value], name: &str| {
+        let of_name = |line: &&Value| line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] == *name;
+        let line = log.iter().find(of_name).unwrap_or_else(|| panic!("no {name} in {log:#?}")).clone();
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Interline");
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Programme"]]));
+        assert_eq!(line["Programme"], "interline");
+        assert!(line["_aws"]["Timestamp"].is_i64());
+        line[name].as_u64().unwrap()
+    };
+    let programme = Programme::sample(AFTER_JANUARY).await;
+    let rows = [
+        "accrual,dining,S-1,2017-01-05T12:00:00+08:00,m1,100.00,,",
+        "accrual,dining,S-2,2017-01-05T12:00:00+08:00,m1,-1,,",
+        "redemption,dining,R-1,2017-01-05T13:00:00+08:00,m1,,900,",
+    ];
+    programme.app().inbox.put("inbox/dining/three.csv", csv(rows)).await.unwrap();
+    let mut import = Function::start("import", &programme).await;
+    import.invoke(s3_event(&["inbox/dining/three.csv"])).await.unwrap();
+    assert_eq!(metric(&import.log_of_request().await, "RejectedRows"), 2);
+    import.invoke(s3_event(&["inbox/dining/three.txt"])).await.unwrap();
+    assert_eq!(metric(&import.log_of_request().await, "RefusedFiles"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_run_is_noted_on_its_period_by_the_last_step() {
+    let programme = Programme::sample(AFTER_JANUARY).await;
+    let mut cutoff = Function::start("cutoff", &programme).await;
+    let started = cutoff.invoke(json!({ "period": "2017-01", "kind": "trial" })).await.unwrap();
+    let period = started["period"].as_str().unwrap();
+    let failed = json!({ "period": period, "run": started["run"], "failed": "a shard was not tallied" });
+    assert_eq!(cutoff.invoke(failed).await.unwrap(), json!({}));
+    let state = programme.app().ledger.period(Period::parse("2017-01").unwrap()).await.unwrap();
+    assert_eq!(state.attempt.unwrap().failed.as_deref(), Some("a shard was not tallied"));
 }

@@ -9,6 +9,7 @@ use interline_domain::limits::SHARDS;
 use interline_domain::money::Money;
 use interline_lambda::Failure;
 use interline_reports::manifest::RunKind;
+use interline_reports::pack::key;
 use interline_settle::Done;
 use serde_json::{Value, json};
 
@@ -81,7 +82,7 @@ pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
 
 /// Where the files of a run lie.
 fn place(world: &World, done: &Done) -> String {
-    let prefix = format!("{}/periods/{}/{}/", world.app.reports.name(), done.period, done.run);
+    let prefix = format!("{}/{}", world.app.reports.name(), key(done.period, &done.run, ""));
     match &world.folder {
         Some(folder) => folder.join(prefix).display().to_string(),
         None => format!("s3://{prefix}"),

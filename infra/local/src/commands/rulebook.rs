@@ -1,12 +1,20 @@
 use crate::CliError;
-use crate::arguments::RulebookCommand;
 use crate::output::Output;
-use crate::world::read;
+use crate::world::{World, read};
 use interline_domain::rulebook::Rulebook;
 use serde_json::json;
+use std::path::Path;
 
-pub fn rulebook(command: &RulebookCommand, output: &Output) -> Result<bool, CliError> {
-    let RulebookCommand::Check { file } = command;
+/// The world was opened with it; see [`World::open`].
+pub async fn publish(world: &World, output: &Output) -> Result<bool, CliError> {
+    let published = world.app.rulebook().await?;
+    let Rulebook { name, hash, .. } = &published.rulebook;
+    output.line(format!("{name}: in force, hash {hash}"));
+    output.document(&json!({ "published": true, "hash": hash }));
+    Ok(true)
+}
+
+pub fn check(file: &Path, output: &Output) -> Result<bool, CliError> {
     match Rulebook::parse(&read(file)?) {
         Ok(rulebook) => {
             output.line(format!(

@@ -715,3 +715,32 @@ fn more_lines_rules_or_shares_than_the_limit_are_refused() {
     let found = errors(&shares(SHARES_MAX));
     assert_eq!(found.to_string(), "line 77: splits[0].shares: must have 1 to 8 parts");
 }
+
+#[test]
+fn what_the_ledger_was_written_by_stays_in_every_later_rulebook() {
+    let before = Rulebook::parse(VALID).unwrap();
+    let follows = |replacements: &[(&str, &str)]| {
+        let errors = Rulebook::parse(&mutated(replacements)).unwrap().check_follows(&before);
+        errors.map_err(|errors| errors.to_string())
+    };
+    assert_eq!(
+        follows(&[("netting = \"hub\"", "netting = \"direct\""), ("name = \"Shop\"", "name = \"Shops\"")]),
+        Ok(())
+    );
+    for (old, new, rule) in [
+        ("\"CNY\"", "\"USD\"", "currency: was CNY in the rulebook in force and cannot become USD"),
+        (
+            "Asia/Shanghai",
+            "Asia/Urumqi",
+            "time_zone: was Asia/Shanghai in the rulebook in force and cannot become Asia/Urumqi",
+        ),
+        ("\"2025-01\"", "\"2025-02\"", "first_period: was 2025-01 in the rulebook in force and cannot become 2025-02"),
+        ("platform = \"hq\"", "platform = \"inn\"", "platform: was hq in the rulebook in force and cannot become inn"),
+    ] {
+        assert_eq!(follows(&[(old, new)]), Err(rule.to_owned()));
+    }
+    let with_another = Rulebook::parse(&format!("{VALID}[[lines]]\nid = \"park\"\nname = \"Park\"\n")).unwrap();
+    assert!(with_another.check_follows(&before).is_ok());
+    let rule = "lines: park is missing: a line that was in force may have points or obligations left";
+    assert_eq!(before.check_follows(&with_another).unwrap_err().to_string(), rule);
+}

@@ -1,99 +1,76 @@
-//! The few typed operations that the ledger needs of DynamoDB.
+//! The port's implementation by DynamoDB.
 
 use crate::attributes::{MEMBER, OCCURRED, PK, SK};
 use crate::error::{LedgerError, is_transient};
-use crate::items::{Item, Recorded};
 use crate::keys::Key;
+use crate::store::{Condition, Consumed, Item, Outcome, STATEMENT_INDEX, Store, TransactError, Write};
+use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, ConditionCheck, ConsumedCapacity, GlobalSecondaryIndex,
-    KeySchemaElement, KeyType, KeysAndAttributes, Projection, ProjectionType, Put, ReturnConsumedCapacity,
-    ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TransactWriteItem,
+    AttributeDefinition, AttributeValue, BillingMode, ConditionCheck, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+    KeysAndAttributes, Projection, ProjectionType, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    ScalarAttributeType, TransactWriteItem,
 };
+use futures::stream::{self, BoxStream};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
 
-/// The index for statements. Nothing is settled from it.
-pub const STATEMENT_INDEX: &str = "member-statement";
+/// Pages read ahead while earlier ones are folded.
+const PAGES_AHEAD: usize = 2;
 
-/// Capacity units consumed since the start, in tenths.
-#[derive(Debug, Default)]
-pub struct Consumed {
-    read_tenths: AtomicU64,
-    write_tenths: AtomicU64,
-}
-
-impl Consumed {
-    /// Read and write units so far.
-    pub fn units(&self) -> (f64, f64) {
-        let units = |tenths: &AtomicU64| tenths.load(Ordering::Relaxed) as f64 / 10.0;
-        (units(&self.read_tenths), units(&self.write_tenths))
-    }
-
-    fn count(&self, counter: &AtomicU64, capacity: &[ConsumedCapacity]) {
-        let units: f64 = capacity.iter().filter_map(ConsumedCapacity::capacity_units).sum();
-        counter.fetch_add((units * 10.0).round() as u64, Ordering::Relaxed);
-    }
-}
-
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Table {
     client: Client,
     name: String,
-    consumed: Arc<Consumed>,
-}
-
-/// One item of a transaction.
-#[derive(Debug, Clone)]
-pub enum Write {
-    Put {
-        item: Item,
-        condition: Condition,
-    },
-    /// Writes nothing; the transaction fails if the item exists.
-    RequireAbsent {
-        key: Key,
-    },
-}
-
-#[derive(Debug, Clone)]
-pub enum Condition {
-    None,
-    Absent,
-    /// The attribute has exactly this value.
-    Equals(&'static str, AttributeValue),
-}
-
-/// Why a transaction was cancelled: for each write, in order.
-#[derive(Debug)]
-pub enum Outcome {
-    Fine,
-    /// The condition failed; the item as it is.
-    Condition(Item),
-    /// Another transaction was under way, or the partition was busy.
-    Conflict,
-}
-
-#[derive(Debug)]
-pub enum TransactError {
-    Cancelled(Vec<Outcome>),
-    Ledger(LedgerError),
+    consumed: Consumed,
 }
 
 impl Table {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into(), consumed: Arc::default() }
+        Self { client, name: name.into(), consumed: Consumed::default() }
     }
 
-    pub fn consumed(&self) -> &Consumed {
-        &self.consumed
+    fn query(&self) -> QueryFluentBuilder {
+        self.client.query().table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
-    /// Creates the table where no template does: on a laptop and in tests.
-    pub async fn create_if_missing(&self) -> Result<(), LedgerError> {
+    fn transact_item(&self, write: &Write) -> Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
+        let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
+        match write {
+            Write::Put { item, condition } => {
+                let (expression, names, values) = expression(condition);
+                let put = Put::builder()
+                    .table_name(&self.name)
+                    .set_item(Some(item.clone()))
+                    .set_condition_expression(expression)
+                    .set_expression_attribute_names(names)
+                    .set_expression_attribute_values(values)
+                    .return_values_on_condition_check_failure(all_old)
+                    .build()?;
+                Ok(TransactWriteItem::builder().put(put).build())
+            }
+            Write::RequireAbsent { key } => {
+                let check = ConditionCheck::builder()
+                    .table_name(&self.name)
+                    .set_key(Some(crate::items::with_key(key)))
+                    .condition_expression("attribute_not_exists(#pk)")
+                    .expression_attribute_names("#pk", PK)
+                    .return_values_on_condition_check_failure(all_old)
+                    .build()?;
+                Ok(TransactWriteItem::builder().condition_check(check).build())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Table {
+    async fn create_if_missing(&self) -> Result<(), LedgerError> {
         let attribute = |name: &str| {
             AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
         };
@@ -124,8 +101,7 @@ impl Table {
         }
     }
 
-    /// A strongly consistent read.
-    pub async fn get(&self, key: &Key) -> Result<Option<Item>, LedgerError> {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, LedgerError> {
         let answer = self
             .client
             .get_item()
@@ -135,20 +111,11 @@ impl Table {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await?;
-        self.consumed.count(&self.consumed.read_tenths, answer.consumed_capacity.as_slice());
+        self.consumed.read(answer.consumed_capacity.as_slice());
         Ok(answer.item)
     }
 
-    /// The entry under a key that a stub points to.
-    pub async fn recorded(&self, key: &Key) -> Result<Recorded, LedgerError> {
-        match self.get(key).await? {
-            Some(item) => crate::items::recorded(&item),
-            None => Err(LedgerError::Broken { item: format!("{} {}", key.pk, key.sk), attribute: "all".to_owned() }),
-        }
-    }
-
-    /// Strongly consistent reads of up to 100 items, in no order.
-    pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, LedgerError> {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, LedgerError> {
         let mut items = Vec::new();
         let mut left: Vec<Item> = keys.iter().map(crate::items::with_key).collect();
         while !left.is_empty() {
@@ -161,7 +128,7 @@ impl Table {
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await?;
-            self.consumed.count(&self.consumed.read_tenths, answer.consumed_capacity());
+            self.consumed.read(answer.consumed_capacity());
             items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
             left =
                 answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, unprocessed)| unprocessed.keys).collect();
@@ -169,18 +136,7 @@ impl Table {
         Ok(items)
     }
 
-    pub fn query(&self) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
-        self.client.query().table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total)
-    }
-
-    pub fn count_read(&self, capacity: Option<&ConsumedCapacity>) {
-        self.consumed.count(&self.consumed.read_tenths, capacity.map(std::slice::from_ref).unwrap_or_default());
-    }
-
-    /// One page of a partition in key order, strongly consistent: the items whose
-    /// sort key starts with `prefix`. `after` is the sort key where the page
-    /// before ended.
-    pub async fn page(
+    async fn page(
         &self,
         pk: &str,
         prefix: Option<&str>,
@@ -203,13 +159,12 @@ impl Table {
                 .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned())),
         };
         let answer = query.send().await?;
-        self.count_read(answer.consumed_capacity());
+        self.consumed.read(answer.consumed_capacity.as_slice());
         let next = answer.last_evaluated_key.and_then(|key| Some(key.get(SK)?.as_s().ok()?.clone()));
         Ok((answer.items.unwrap_or_default(), next))
     }
 
-    /// A conditional write of one item. `false`: the condition failed.
-    pub async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
+    async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
         let (expression, names, values) = expression(&condition);
         let answer = self
             .client
@@ -224,7 +179,7 @@ impl Table {
             .await;
         match answer {
             Ok(answer) => {
-                self.consumed.count(&self.consumed.write_tenths, answer.consumed_capacity.as_slice());
+                self.consumed.wrote(answer.consumed_capacity.as_slice());
                 Ok(true)
             }
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
@@ -232,9 +187,7 @@ impl Table {
         }
     }
 
-    /// Writes all or nothing. The SDK adds a request token, so a lost reply is
-    /// retried without effect.
-    pub async fn transact(&self, writes: &[Write]) -> Result<(), TransactError> {
+    async fn transact(&self, writes: &[Write]) -> Result<(), TransactError> {
         let items: Result<Vec<TransactWriteItem>, _> = writes.iter().map(|write| self.transact_item(write)).collect();
         let items = items.map_err(|error| TransactError::Ledger(LedgerError::Refused(error.to_string())))?;
         let answer = self
@@ -246,7 +199,7 @@ impl Table {
             .await;
         let error = match answer {
             Ok(answer) => {
-                self.consumed.count(&self.consumed.write_tenths, answer.consumed_capacity());
+                self.consumed.wrote(answer.consumed_capacity());
                 return Ok(());
             }
             Err(error) => error,
@@ -276,32 +229,53 @@ impl Table {
         Err(TransactError::Ledger(error.into()))
     }
 
-    fn transact_item(&self, write: &Write) -> Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
-        let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
-        match write {
-            Write::Put { item, condition } => {
-                let (expression, names, values) = expression(condition);
-                let put = Put::builder()
-                    .table_name(&self.name)
-                    .set_item(Some(item.clone()))
-                    .set_condition_expression(expression)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .return_values_on_condition_check_failure(all_old)
-                    .build()?;
-                Ok(TransactWriteItem::builder().put(put).build())
+    async fn statement_page(
+        &self,
+        member: &str,
+        start: Option<Item>,
+        limit: usize,
+    ) -> Result<(Vec<Item>, bool), LedgerError> {
+        let answer = self
+            .query()
+            .index_name(STATEMENT_INDEX)
+            .key_condition_expression("#m = :m")
+            .expression_attribute_names("#m", MEMBER)
+            .expression_attribute_values(":m", AttributeValue::S(member.to_owned()))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        self.consumed.read(answer.consumed_capacity.as_slice());
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.is_some()))
+    }
+
+    async fn pause(&self, longest: Duration, seed: u64) {
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        let spread = (seed ^ u64::from(std::process::id())).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        tokio::time::sleep(Duration::from_millis(longest / 2 + spread % (longest / 2 + 1))).await;
+    }
+
+    fn consumed(&self) -> &Consumed {
+        &self.consumed
+    }
+
+    /// Pages are fetched and decoded by a task of its own.
+    fn partition(self: Arc<Self>, pk: String) -> BoxStream<'static, Result<Vec<Item>, LedgerError>> {
+        let (sender, pages) = mpsc::channel(PAGES_AHEAD);
+        tokio::spawn(async move {
+            let mut after = None;
+            loop {
+                let page = self.page(&pk, None, after, None).await;
+                let next = page.as_ref().ok().and_then(|(_, next)| next.clone());
+                let sent = sender.send(page.map(|(items, _)| items)).await;
+                match next {
+                    Some(_) if sent.is_ok() => after = next,
+                    _ => return,
+                }
             }
-            Write::RequireAbsent { key } => {
-                let check = ConditionCheck::builder()
-                    .table_name(&self.name)
-                    .set_key(Some(crate::items::with_key(key)))
-                    .condition_expression("attribute_not_exists(#pk)")
-                    .expression_attribute_names("#pk", PK)
-                    .return_values_on_condition_check_failure(all_old)
-                    .build()?;
-                Ok(TransactWriteItem::builder().condition_check(check).build())
-            }
-        }
+        });
+        Box::pin(stream::unfold(pages, |mut pages| async move { Some((pages.recv().await?, pages)) }))
     }
 }
 

@@ -1,0 +1,3 @@
+//! The ports' contract, and the programme under every fault that a seed thinks of.
+
+mod contract;
