@@ -163,9 +163,12 @@ class Stack:
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         return stack
 
-    def settings(self, **others):
-        """What the program needs to work on this stack."""
-        return self.aws.env | {
+    def settings(self, credentials=None, **others):
+        """What the program needs to work on this stack, as the account itself or with a role."""
+        role = {} if credentials is None else {
+            "AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_SESSION_TOKEN": credentials.token}
+        return self.aws.env | role | {
             "INTERLINE_TABLE": self.outputs["TableName"],
             "INTERLINE_REPORTS_BUCKET": self.outputs["ReportsBucketName"],
             "INTERLINE_INBOX_BUCKET": self.outputs["InboxBucketName"],
@@ -300,9 +303,16 @@ def check_deployed(stack):
     print(f"{len(resources)} resources, {len(alarms)} alarms, {len(schedules)} schedules, {len(functions)} functions")
 
 
-def publish_rulebook(stack, program):
-    """As infra/README.md says."""
-    subprocess.run([program, "--aws", "--rulebook", RULEBOOK, "member", MEMBER], env=stack.settings(), capture_output=True)
+def publish_rulebook(stack, program, operations):
+    """By a role that may do this and recompute months, and nothing else."""
+    for _ in range(2):
+        interline(program, "--aws", "rulebook", "publish", RULEBOOK, env=stack.settings(operations))
+    dynamodb = stack.aws.client("dynamodb", operations)
+    try:
+        dynamodb.delete_item(TableName=stack.outputs["TableName"], Key={"pk": {"S": "R"}, "sk": {"S": "current"}})
+        raise SystemExit("operations could delete the rulebook")
+    except ClientError as error:
+        check(error.response["Error"]["Code"], "AccessDeniedException", "a delete")
 
 
 def use_the_api(stack, callers):
@@ -411,8 +421,9 @@ def close_january(stack, callers, notices):
     stack.aws.client("s3").put_object(
         Bucket=stack.outputs["ReportsBucketName"], Key=f"trials/{JANUARY}/{run}/tallies/shard-00.json", Body=b"{}")
     failed(stack, notices, "Interline.Broken", stack.run(kind="trial", period=JANUARY, run=run))
-    attempt = ok(stack.call(callers["finance"], "GET", f"/v1/periods/{JANUARY}"))["attempt"]
-    check((attempt["run"], "Interline.Broken" in attempt["failed"]), (run, True), "what the period says of the run")
+    noted = ok(stack.call(callers["finance"], "GET", f"/v1/periods/{JANUARY}"))["under_way"]
+    check((noted["run"], noted["failed"][:17]), (run, "Interline.Broken:"), "what the period says of the run")
+    print(noted["failed"])
     for kind in ("trial", "final"):
         settled(stack, notices, kind, JANUARY, stack.run(kind=kind, period=JANUARY))
 
@@ -440,23 +451,37 @@ def download(stack, program, period, folder, **settings):
 
 
 def look_at_what_watches(stack):
-    """What cannot be delivered is kept; a month that is not closed in time is a failure; functions log JSON."""
+    """What cannot be delivered is kept, a month that is not closed in time is a failure, functions log and count."""
     aws = stack.aws
+    aws.client("s3").put_object(Bucket=stack.outputs["InboxBucketName"], Key="inbox/grocery/sales.txt", Body=b"")
     aws.client("lambda").invoke(
         FunctionName="interline-import", InvocationType="Event", Payload=json.dumps({"Records": [{"s3": {}}]}))
     given_up = next_message(stack, stack.outputs["ImportFailuresUrl"], 120)
     check(given_up["responsePayload"]["errorType"], "Interline.Refused", "why an import was given up")
-    machines = aws.client("stepfunctions")
-    deadline = stack.outputs["DeadlineArn"]
-    ended = stack.end(machines.start_execution(stateMachineArn=deadline, input="{}")["executionArn"])
+    execution = aws.client("stepfunctions").start_execution(stateMachineArn=stack.outputs["DeadlineArn"], input="{}")
+    ended = stack.end(execution["executionArn"])
     check((ended["status"], ended.get("error")), ("FAILED", "Interline.NotClosedInTime"), "the deadline")
-    logs = aws.client("logs")
+    fields = {"request_id", "outcome", "millis", "read_units", "write_units", "cold_start"}
     for name in "record account periods import cutoff tally settle".split():
-        group = f"/aws/lambda/interline-{name}"
-        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
-        for stream in streams[:1]:
-            for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"][:4]:
-                print(group, event["message"][:600])
+        lines = logged(stack, name)
+        requests = [line["fields"] for line in lines if line.get("fields", {}).get("message") == "request"]
+        check([line for line in requests if not fields <= set(line)], [], f"requests in the log of {name}")
+        check(len(requests) > 0, True, f"{name} logs its requests")
+        api = [{"route", "caller", "status"} <= set(line) for line in requests if name in ("record", "account")]
+        check(all(api), True, f"{name} logs who called what")
+    counted = [line for line in logged(stack, "import") if "_aws" in line]
+    totals = {key: sum(line.get(key, 0) for line in counted) for key in ("RejectedRows", "RefusedFiles")}
+    check(totals, {"RejectedRows": 292 + 159, "RefusedFiles": 1}, "what import counted")
+    check({line["Programme"] for line in counted}, {"interline"}, "for whom import counts")
+    print("a file given up is in its queue, the deadline fails, requests are logged, rejected rows are counted")
+
+
+def logged(stack, name):
+    """The JSON lines of a function's log."""
+    logs = stack.aws.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/interline-{name}")
+    messages = [event["message"] for page in pages for event in page["events"]]
+    return [json.loads(message) for message in messages if message.startswith("{")]
 
 
 def copy_table(stack, source, target):
@@ -495,9 +520,11 @@ def restore(stack, program, callers, notices, embedded, work):
     pack = download(stack, program, FEBRUARY, work / "aws" / FEBRUARY)
     check(payments, (pack / "payments.csv").read_bytes(), "payments by the link")
     same_files(embedded / "out" / FEBRUARY, pack, "February's reports, closed from the restored table")
+    verified = interline(program, "--aws", "verify", FEBRUARY, env=stack.settings(callers["operations"]))
+    check(verified["identical"], True, "February, computed again by operations")
     # The table that was left alone comes to the same: its run would be refused if a single byte differed.
-    again = interline(program, "--aws", "close", FEBRUARY, env=stack.settings(INTERLINE_TABLE=own))
-    print(f"{FEBRUARY}: closed from the stack's own table as well, the same bytes", again)
+    interline(program, "--aws", "close", FEBRUARY, env=stack.settings(INTERLINE_TABLE=own))
+    print(f"{FEBRUARY}: closed from the stack's own table as well, the same bytes")
 
 
 def contract(aws, test):
@@ -523,7 +550,7 @@ def main():
         until("the emulator", 60, aws.is_up)
         step("sam deploy")
         stack = Stack(aws, given.tree, given.sam)
-        stack.deploy(Architecture="x86_64", Schedules="DISABLED")
+        stack.deploy(Schedules="DISABLED", Architecture="x86_64")
         check_deployed(stack)
         callers = {
             "grocery": stack.caller("interline-line-grocery", "interline-line-grocery"),
@@ -537,7 +564,7 @@ def main():
             "operations": stack.caller("operations", "interline-rulebook"),
         }
         step("the rulebook")
-        publish_rulebook(stack, given.program)
+        publish_rulebook(stack, given.program, callers["operations"])
         step("the API")
         use_the_api(stack, callers)
         step("files in the inbox")
