@@ -1,23 +1,22 @@
 //! Shows periods, their runs and reports, starts closes, and shows a line its
 //! own position.
 
-mod files;
 pub mod state_machine;
 
 use chrono::TimeDelta;
-use files::rows;
 use futures::future::BoxFuture;
 use interline_cutoff::{Close, final_id, trial_id};
 use interline_domain::calendar::Period;
 use interline_domain::entry::rfc3339_utc;
 use interline_domain::id::LineId;
 use interline_domain::limits::SHARDS;
+use interline_lambda::finished::{FinishedRun, newest};
 use interline_lambda::http::{Call, Reply, respond};
 use interline_lambda::problem::{CLOSE_UNDER_WAY, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, Failure};
 use interline_ledger::{Attempt, LedgerError, PeriodState, Run, Status};
-use interline_reports::manifest::{Manifest, RunKind, sha256};
+use interline_reports::manifest::RunKind;
 use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
@@ -96,8 +95,8 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
         });
     }
     if let Some((kind, run)) = newest(&state) {
-        let manifest = manifest(app, period, run).await?;
-        let checklist = rows(app, period, run, &manifest, "close-checklist.csv").await?;
+        let finished = FinishedRun::read(app, period, run).await?;
+        let checklist = finished.rows("close-checklist.csv").await?;
         let text = |row: usize, column: &str| checklist.text(row, column).to_owned();
         let checks: Vec<Value> = (0..checklist.len())
             .map(|row| {
@@ -107,7 +106,8 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
                 })
             })
             .collect();
-        json["checklist"] = json!({ "run": run.id, "kind": kind, "passed": manifest.checks_passed, "checks": checks });
+        json["checklist"] =
+            json!({ "run": run.id, "kind": kind, "passed": finished.manifest.checks_passed, "checks": checks });
     }
     Ok(Reply::ok(json))
 }
@@ -181,30 +181,31 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
 /// Every file of the newest run with a link that works for some minutes.
 async fn reports(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
-    let (kind, run, manifest) = newest_manifest(app, period).await?;
-    let mut files = Vec::with_capacity(manifest.files.len() + 1);
-    for file in &manifest.files {
-        let link = app.reports.presigned(&key(period, &run.id, &file.path), LINK_VALID).await?;
+    let (kind, finished) = newest_run(app, period).await?;
+    let mut files = Vec::with_capacity(finished.manifest.files.len() + 1);
+    for file in &finished.manifest.files {
+        let link = app.reports.presigned(&finished.key(&file.path), LINK_VALID).await?;
         files.push(json!({
             "path": file.path, "bytes": file.bytes, "sha256": file.sha256, "rows": file.rows, "url": link,
         }));
     }
-    let link = app.reports.presigned(&key(period, &run.id, MANIFEST), LINK_VALID).await?;
-    files.push(json!({ "path": MANIFEST, "sha256": run.manifest, "url": link }));
+    let link = app.reports.presigned(&finished.key(MANIFEST), LINK_VALID).await?;
+    files.push(json!({ "path": MANIFEST, "sha256": finished.run.manifest, "url": link }));
     let body = json!({
-        "period": period, "kind": kind, "run": run.id, "links_valid_seconds": LINK_VALID.as_secs(), "files": files,
+        "period": period, "kind": kind, "run": finished.run.id, "links_valid_seconds": LINK_VALID.as_secs(),
+        "files": files,
     });
     Ok(Reply::ok(body).with("cache-control", "no-store"))
 }
 
 async fn report(app: &App, call: &Call, period: Period, path: &str) -> Result<Reply, Problem> {
     call.only(&[])?;
-    let (_, run, manifest) = newest_manifest(app, period).await?;
+    let (_, finished) = newest_run(app, period).await?;
     // Only what the manifest names is ever linked.
-    if path != MANIFEST && !manifest.files.iter().any(|file| file.path == path) {
-        return Err(Problem::not_found(format!("run {} has no such file", run.id)));
+    if path != MANIFEST && !finished.manifest.files.iter().any(|file| file.path == path) {
+        return Err(Problem::not_found(format!("run {} has no such file", finished.run.id)));
     }
-    let link = app.reports.presigned(&key(period, &run.id, path), LINK_VALID).await?;
+    let link = app.reports.presigned(&finished.key(path), LINK_VALID).await?;
     Ok(Reply::redirect(link).with("cache-control", "no-store"))
 }
 
@@ -212,9 +213,9 @@ async fn report(app: &App, call: &Call, period: Period, path: &str) -> Result<Re
 async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
     call.only(&["period"])?;
     let period = call.period()?;
-    let (kind, run, manifest) = newest_manifest(app, period).await?;
-    let positions = rows(app, period, &run, &manifest, "positions.csv").await?;
-    let bilateral = rows(app, period, &run, &manifest, "bilateral.csv").await?;
+    let (kind, finished) = newest_run(app, period).await?;
+    let positions = finished.rows("positions.csv").await?;
+    let bilateral = finished.rows("bilateral.csv").await?;
     let missing = || Problem::not_found(format!("line {line} has no position in {period}"));
     let own = (0..positions.len()).find(|row| positions.text(*row, "line") == line.as_str()).ok_or_else(missing)?;
     let pair = |row: usize, counterparty: &str| {
@@ -231,32 +232,17 @@ async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Proble
     };
     let text = |column: &str| positions.text(own, column).to_owned();
     Ok(Reply::ok(json!({
-        "line": line, "period": period, "run": { "kind": kind, "id": run.id }, "currency": manifest.currency,
+        "line": line, "period": period, "run": { "kind": kind, "id": finished.run.id },
+        "currency": finished.manifest.currency,
         "gross_payable": text("gross_payable"), "gross_receivable": text("gross_receivable"),
         "platform_fee": text("platform_fee"), "prior_period": text("prior_period"), "net": text("net"),
         "owes": pairs("payer", "payee"), "is_owed": pairs("payee", "payer"),
     })))
 }
 
-/// The final run if there is one, else the latest trial.
-fn newest(state: &PeriodState) -> Option<(&'static str, &Run)> {
-    let closed = state.final_run.as_ref().map(|run| ("final", run));
-    closed.or_else(|| state.trial.as_ref().map(|run| ("trial", run)))
-}
-
-async fn newest_manifest(app: &App, period: Period) -> Result<(&'static str, Run, Manifest), Problem> {
+async fn newest_run(app: &App, period: Period) -> Result<(RunKind, FinishedRun<'_>), Problem> {
     let state = known(app, period).await?;
     let missing = || Problem::not_found(format!("period {period} has no run yet"));
     let (kind, run) = newest(&state).ok_or_else(missing)?;
-    let manifest = manifest(app, period, run).await?;
-    Ok((kind, run.clone(), manifest))
-}
-
-async fn manifest(app: &App, period: Period, run: &Run) -> Result<Manifest, Problem> {
-    let key = key(period, &run.id, MANIFEST);
-    let bytes = app.reports.get(&key).await?;
-    if sha256(&bytes) != run.manifest {
-        return Err(Failure::Corrupt(format!("object {key} is not what its run recorded")).into());
-    }
-    Ok(serde_json::from_slice(&bytes).map_err(Failure::from)?)
+    Ok((kind, FinishedRun::read(app, period, run).await?))
 }

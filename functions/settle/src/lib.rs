@@ -8,6 +8,7 @@ use interline_domain::money::Money;
 use interline_domain::netting::Payment;
 use interline_domain::settle::{Inputs, Position, Previous, Settlement, ShardDigest, State, settle};
 use interline_domain::tally::Tally;
+use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::{LedgerError, Run};
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, RunKind, RunName, SCHEMA, sha256};
@@ -202,16 +203,7 @@ async fn previous(app: &App, first: Period, period: Period) -> Result<Option<Pre
     let Some(run) = app.ledger.period(predecessor).await?.final_run else {
         return Err(LedgerError::PredecessorOpen { period, predecessor }.into());
     };
-    let manifest: Manifest = checked(app, &key(predecessor, &run.id, MANIFEST), &run.manifest).await?;
-    let recorded = manifest.files.iter().find(|file| file.path == STATE).map(|file| file.sha256.clone());
-    let state: State = checked(app, &key(predecessor, &run.id, STATE), &recorded.unwrap_or_default()).await?;
-    Ok(Some(PreviousFinal { run, manifest, state }))
-}
-
-async fn checked<T: for<'de> Deserialize<'de>>(app: &App, key: &str, hash: &str) -> Result<T, Failure> {
-    let bytes = app.reports.get(key).await?;
-    if sha256(&bytes) != hash {
-        return Err(Failure::Corrupt(format!("object {key} is not what its run recorded")));
-    }
-    serde_json::from_slice(&bytes).map_err(|error| Failure::Corrupt(format!("object {key}: {error}")))
+    let finished = FinishedRun::read(app, predecessor, &run).await?;
+    let state = finished.json(STATE).await?;
+    Ok(Some(PreviousFinal { run, manifest: finished.manifest, state }))
 }

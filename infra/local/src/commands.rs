@@ -5,7 +5,7 @@ mod demo;
 mod import;
 mod liability;
 mod member;
-mod reports;
+pub mod reports;
 pub mod rulebook;
 mod serve;
 mod verify;

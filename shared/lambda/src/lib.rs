@@ -5,6 +5,7 @@ mod app;
 pub mod bootstrap;
 mod caller;
 mod failure;
+pub mod finished;
 pub mod http;
 pub mod problem;
 pub mod routes;

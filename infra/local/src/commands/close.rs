@@ -1,5 +1,6 @@
 use crate::CliError;
 use crate::arguments::Arguments;
+use crate::commands::reports::word;
 use crate::month_end;
 use crate::output::Output;
 use crate::world::World;
@@ -47,7 +48,7 @@ pub async fn run(
 }
 
 pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
-    let word = if kind == RunKind::Trial { "trial" } else { "final" };
+    let word = word(kind);
     output.line(format!("{} {word} run {}: {} entries cleared", done.period, done.run, done.entries));
     let rows: Vec<Vec<String>> = done
         .positions

@@ -1,12 +1,11 @@
 use crate::CliError;
-use crate::commands::reports::{manifest, newest};
+use crate::commands::reports::newest_run;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
 use interline_domain::money::Money;
 use interline_lambda::Failure;
-use interline_reports::pack::key;
-use interline_reports::rows::Rows;
+use interline_lambda::finished::FinishedRun;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -25,16 +24,10 @@ const COLUMNS: [&str; 9] = [
 
 /// Prints the contract liability of a month's newest run, by funder and in total.
 pub async fn liability(world: &World, period: Period, output: &Output) -> Result<bool, CliError> {
-    let (kind, run) = newest(world, period).await?;
-    // The manifest's hash is checked on the way, and the file's against it.
-    let (manifest, _) = manifest(world, period, &run).await?;
-    let bytes = world.app.reports.get(&key(period, &run.id, FILE)).await?;
+    let (kind, finished) = newest_run(world, period).await?;
+    let file = finished.rows(FILE).await?;
+    let FinishedRun { run, manifest, .. } = &finished;
     let corrupt = |reason: String| CliError::from(Failure::Corrupt(format!("{FILE}: {reason}")));
-    let recorded = manifest.files.iter().find(|file| file.path == FILE);
-    if recorded.is_none_or(|file| file.sha256 != interline_reports::manifest::sha256(&bytes)) {
-        return Err(corrupt("is not what the manifest says".to_owned()));
-    }
-    let file = Rows::parse(&bytes).map_err(|error| corrupt(error.to_string()))?;
     let mut funders: BTreeMap<String, [Money; 9]> = BTreeMap::new();
     let mut total = [Money::ZERO; 9];
     for row in 0..file.len() {

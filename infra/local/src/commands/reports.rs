@@ -2,10 +2,9 @@ use crate::CliError;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
-use interline_lambda::Failure;
-use interline_ledger::Run;
-use interline_reports::manifest::{Manifest, sha256};
-use interline_reports::pack::{MANIFEST, key};
+use interline_lambda::finished::{FinishedRun, newest};
+use interline_reports::manifest::RunKind;
+use interline_reports::pack::{MANIFEST, STATEMENT};
 use serde_json::json;
 use std::path::Path;
 
@@ -16,8 +15,8 @@ pub async fn reports(
     open: bool,
     output: &Output,
 ) -> Result<bool, CliError> {
-    let (kind, run) = newest(world, period).await?;
-    let (manifest, bytes) = manifest(world, period, &run).await?;
+    let (kind, finished) = newest_run(world, period).await?;
+    let FinishedRun { run, manifest, manifest_bytes, .. } = &finished;
     output.line(format!(
         "{period} {kind} run {}, finished {}",
         run.id,
@@ -25,13 +24,9 @@ pub async fn reports(
     ));
     if let Some(out) = out {
         for file in &manifest.files {
-            let content = world.app.reports.get(&key(period, &run.id, &file.path)).await?;
-            if sha256(&content) != file.sha256 {
-                return Err(Failure::Corrupt(format!("{} is not what the manifest says", file.path)).into());
-            }
-            write(&out.join(&file.path), &content)?;
+            write(&out.join(&file.path), &finished.file(&file.path).await?)?;
         }
-        write(&out.join(MANIFEST), &bytes)?;
+        write(&out.join(MANIFEST), manifest_bytes)?;
         output.line(format!("{} files copied to {}, every checksum right", manifest.files.len() + 1, out.display()));
     } else {
         let rows: Vec<Vec<String>> = manifest
@@ -48,7 +43,7 @@ pub async fn reports(
         output.line(format!("  and {others} detail parts and tallies; copy all with --out DIR"));
     }
     if open {
-        show(world, period, &run)?;
+        show(world, &finished)?;
     }
     output.document(&json!({
         "period": period, "kind": kind, "run": run.id, "manifest": run.manifest, "files": manifest.files,
@@ -58,11 +53,11 @@ pub async fn reports(
 }
 
 /// Opens the statement in the desktop's browser.
-fn show(world: &World, period: Period, run: &Run) -> Result<(), CliError> {
+fn show(world: &World, finished: &FinishedRun<'_>) -> Result<(), CliError> {
     let Some(folder) = &world.folder else {
         return Err(CliError::Usage("only local reports can be opened; copy them with --out DIR".to_owned()));
     };
-    let path = folder.join(world.app.reports.name()).join(key(period, &run.id, "statement.html"));
+    let path = folder.join(world.app.reports.name()).join(finished.key(STATEMENT));
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let opened = std::process::Command::new(opener).arg(&path).status();
     match opened {
@@ -71,25 +66,18 @@ fn show(world: &World, period: Period, run: &Run) -> Result<(), CliError> {
     }
 }
 
-/// The final run if there is one, else the latest trial.
-pub async fn newest(world: &World, period: Period) -> Result<(&'static str, Run), CliError> {
+pub async fn newest_run(world: &World, period: Period) -> Result<(&'static str, FinishedRun<'_>), CliError> {
     let state = world.app.ledger.period(period).await?;
-    match (state.final_run, state.trial) {
-        (Some(run), _) => Ok(("final", run)),
-        (None, Some(run)) => Ok(("trial", run)),
-        (None, None) => Err(CliError::Usage(format!("period {period} has no run yet: cargo interline close {period}"))),
-    }
+    let missing = || CliError::Usage(format!("period {period} has no run yet: cargo interline close {period}"));
+    let (kind, run) = newest(&state).ok_or_else(missing)?;
+    Ok((word(kind), FinishedRun::read(&world.app, period, run).await?))
 }
 
-/// The manifest of a run, checked against the hash that the ledger holds.
-pub async fn manifest(world: &World, period: Period, run: &Run) -> Result<(Manifest, Vec<u8>), CliError> {
-    let key = key(period, &run.id, MANIFEST);
-    let bytes = world.app.reports.get(&key).await?;
-    if sha256(&bytes) != run.manifest {
-        return Err(Failure::Corrupt(format!("object {key} is not what its run recorded")).into());
+pub const fn word(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Trial => "trial",
+        RunKind::Final => "final",
     }
-    let manifest = serde_json::from_slice(&bytes).map_err(Failure::from)?;
-    Ok((manifest, bytes))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {

@@ -1,10 +1,10 @@
 use crate::CliError;
-use crate::commands::reports::manifest;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_lambda::Failure;
+use interline_lambda::finished::FinishedRun;
 use interline_reports::bucket::StoreError;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::{MANIFEST, PackFile, key, tally_path};
@@ -35,7 +35,7 @@ pub async fn verify(world: &World, period: Period, output: &Output) -> Result<bo
     computed.insert(MANIFEST.to_owned(), pack.manifest.json().map_err(Failure::from)?);
     bar.finish_and_clear();
 
-    let (recorded, _) = manifest(world, period, &run).await?;
+    let recorded = FinishedRun::read(app, period, &run).await?.manifest;
     let mut differences = Vec::new();
     for (path, bytes) in &computed {
         match app.reports.get(&key(period, &run.id, path)).await {

@@ -1,0 +1,69 @@
+//! A run read back: every file checked against the hash that its manifest has,
+//! and the manifest against the one that the ledger has.
+
+use crate::app::App;
+use crate::failure::Failure;
+use interline_domain::calendar::Period;
+use interline_ledger::{PeriodState, Run};
+use interline_reports::manifest::{Manifest, RunKind, sha256};
+use interline_reports::pack::{MANIFEST, key};
+use interline_reports::rows::Rows;
+use serde::de::DeserializeOwned;
+
+pub struct FinishedRun<'a> {
+    app: &'a App,
+    pub period: Period,
+    pub run: Run,
+    pub manifest: Manifest,
+    /// The manifest as it lies there.
+    pub manifest_bytes: Vec<u8>,
+}
+
+/// The final run of a period if there is one, else the latest trial.
+pub fn newest(state: &PeriodState) -> Option<(RunKind, &Run)> {
+    let closed = state.final_run.as_ref().map(|run| (RunKind::Final, run));
+    closed.or_else(|| state.trial.as_ref().map(|run| (RunKind::Trial, run)))
+}
+
+impl<'a> FinishedRun<'a> {
+    pub async fn read(app: &'a App, period: Period, run: &Run) -> Result<Self, Failure> {
+        let key = key(period, &run.id, MANIFEST);
+        let bytes = app.reports.get(&key).await?;
+        if sha256(&bytes) != run.manifest {
+            return Err(Failure::Corrupt(format!("object {key} is not what its run recorded")));
+        }
+        let broken = |error| Failure::Corrupt(format!("object {key}: {error}"));
+        let manifest = serde_json::from_slice(&bytes).map_err(broken)?;
+        Ok(Self { app, period, run: run.clone(), manifest, manifest_bytes: bytes })
+    }
+
+    /// Where a file of the run lies.
+    pub fn key(&self, path: &str) -> String {
+        key(self.period, &self.run.id, path)
+    }
+
+    pub async fn file(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let key = self.key(path);
+        let bytes = self.app.reports.get(&key).await?;
+        let recorded = self.manifest.files.iter().find(|file| file.path == path);
+        if recorded.is_none_or(|file| file.sha256 != sha256(&bytes)) {
+            return Err(Failure::Corrupt(format!("object {key} is not what its manifest says")));
+        }
+        Ok(bytes)
+    }
+
+    pub async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let bytes = self.file(path).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.broken(path, &error))
+    }
+
+    /// A CSV report.
+    pub async fn rows(&self, path: &str) -> Result<Rows, Failure> {
+        let bytes = self.file(path).await?;
+        Rows::parse(&bytes).map_err(|error| self.broken(path, &error))
+    }
+
+    fn broken(&self, path: &str, error: &dyn std::error::Error) -> Failure {
+        Failure::Corrupt(format!("object {}: {error}", self.key(path)))
+    }
+}
