@@ -27,7 +27,7 @@ pub const BODY_MAX_BYTES: usize = 16 * 1024;
 pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
 /// Characters of a cursor.
-const CURSOR_MAX: usize = 1_024;
+pub const CURSOR_MAX: usize = 1_024;
 /// What is kept of a request's time for answering that it was too long.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(300);
 /// Hex digits at the end of a cursor by which a damaged one is told. They keep
@@ -254,7 +254,7 @@ impl Call {
 
     pub fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.parameter("limit")? else { return Ok(PAGE_DEFAULT) };
-        let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+        let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit) && limit.to_string() == text);
         limit.ok_or_else(|| Problem::invalid("limit", format!("must be 1 to {PAGE_MAX}")))
     }
 

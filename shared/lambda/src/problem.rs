@@ -157,7 +157,6 @@ impl From<Failure> for Problem {
                 | LedgerError::PeriodChanged(_)
                 | LedgerError::NoRulebook => Self::internal(error),
             },
-            Failure::Store(StoreError::Missing(_)) => Self::not_found("the object does not exist"),
             other => Self::internal(other),
         }
     }

@@ -22,6 +22,12 @@ pub struct Row {
     field: Option<String>,
 }
 
+impl Row {
+    pub async fn send(&self, served: &Served) -> Answer {
+        served.call(self.role, self.method, &self.path, &[], &self.body).await
+    }
+}
+
 fn row<'a>(
     role: &'static str,
     method: &'static str,
@@ -428,7 +434,7 @@ fn strict_rulebook() -> String {
 }
 
 /// A member with points, and with something to meet in each row.
-async fn strict() -> Served {
+pub async fn strict() -> Served {
     let served = Served::with_rulebook(&strict_rulebook(), NOW).await;
     for (line, event, body) in [
         ("grocery", "accruals/S-1", sale("m1", "2017-01-02T10:00:00+08:00", "10000.00")),
@@ -459,8 +465,8 @@ async fn refused(served: &Served, rows: Vec<Row>) {
 }
 
 async fn refused_one(served: &Served, row: Row) -> Answer {
+    let answer = row.send(served).await;
     let Row { role, method, path, body, slug, field } = row;
-    let answer = served.call(role, method, &path, &[], &body).await;
     let shown: String = body.chars().take(200).collect();
     let seen = format!("{role}: {method} {path} {shown}\n{}", answer.text());
     assert!(answer.status >= 400, "{seen}");
@@ -488,12 +494,17 @@ async fn a_quote_that_cannot_be_is_refused_with_the_reason_and_the_field() {
     refused(&strict().await, quotes()).await;
 }
 
-#[tokio::test]
-async fn a_close_that_cannot_be_is_refused_with_the_reason_and_the_field() {
+/// The first hour of March, with a final run of January.
+pub async fn closed_january() -> Served {
     let served = Served::sample("2017-02-10T12:00:00+08:00").await;
     served.close("2017-01", "final").await;
     served.set_now("2017-03-01T00:30:00+08:00");
-    refused(&served, closes()).await;
+    served
+}
+
+#[tokio::test]
+async fn a_close_that_cannot_be_is_refused_with_the_reason_and_the_field() {
+    refused(&closed_january().await, closes()).await;
 }
 
 #[tokio::test]
@@ -533,9 +544,8 @@ pub fn too_large() -> Vec<Row> {
     vec![row("travel", "PUT", "/v1/lines/travel/accruals/S-19", body, "out-of-range", "points")]
 }
 
-#[tokio::test]
-async fn a_number_that_becomes_too_large_is_refused() {
-    // 5 x 10^17 points a sale, worth next to nothing.
+/// 5 x 10^17 points a sale, worth next to nothing, eighteen times.
+pub async fn nearly_too_large() -> Served {
     let rulebook = RULEBOOK
         .replace("value = \"0.01\"", "value = \"0.00000001\"")
         .replace("points_per_unit = \"5\"", "points_per_unit = \"10000\"\nmultiplier = \"5000\"");
@@ -543,7 +553,12 @@ async fn a_number_that_becomes_too_large_is_refused() {
     for number in 1..=18 {
         served.record("travel", &format!("accruals/S-{number}"), sale("m1", AT, "10000000000.00")).await;
     }
-    refused(&served, too_large()).await;
+    served
+}
+
+#[tokio::test]
+async fn a_number_that_becomes_too_large_is_refused() {
+    refused(&nearly_too_large().await, too_large()).await;
 }
 
 /// Reads of a run whose manifest is not the one that was recorded.

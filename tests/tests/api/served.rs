@@ -1,5 +1,6 @@
 //! A programme served on loopback, and a client for it.
 
+use crate::contract::{Answers, Document};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, header};
 use hyper_util::client::legacy::Client;
@@ -24,6 +25,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct Served {
     pub programme: Programme,
     pub address: SocketAddr,
+    /// What was answered so far.
+    pub answers: Answers,
     client: Client<HttpConnector, Body>,
     /// The server ends when this is dropped.
     _stop: oneshot::Sender<()>,
@@ -39,7 +42,7 @@ impl Served {
         let programme = Programme::open(Storage::Memory, rulebook, now).await;
         let rulebook = programme.rulebook().await;
         let (address, stop) = serve(programme.world.app.clone(), &rulebook).await;
-        Self { programme, address, client: client(), _stop: stop }
+        Self { programme, address, answers: Answers::default(), client: client(), _stop: stop }
     }
 
     /// The same programme by another server.
@@ -51,7 +54,8 @@ impl Served {
         self.programme.set_now(now);
     }
 
-    /// A call with the token of a role; with none if the role is empty.
+    /// A call with the token of a role; with none if the role is empty. The
+    /// answer is one that the contract has.
     pub async fn call(&self, role: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if !role.is_empty() {
@@ -61,7 +65,10 @@ impl Served {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        Answer::of(&self.client, request).await
+        let answer = Answer::of(&self.client, request).await;
+        Document::get().check(method, path, &answer);
+        self.answers.add(method, path, &answer);
+        answer
     }
 
     pub async fn get(&self, role: &str, path: &str) -> Answer {
