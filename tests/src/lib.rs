@@ -7,9 +7,12 @@ pub mod calls;
 pub mod events;
 pub mod faults;
 pub mod functions;
+pub mod measure;
+pub mod month;
 pub mod pack;
 pub mod programme;
 pub mod programs;
+pub mod requests;
 
 pub use events::{csv, grant, member_of_shard, redemption, reversal, sale};
 pub use pack::{Pack, Sheet};

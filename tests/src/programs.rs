@@ -9,23 +9,31 @@ use std::sync::OnceLock;
 /// and gives the folder they lie in.
 pub fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // <target>/<profile>/deps/<test>
-        let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).unwrap().to_owned();
-        let profile = match folder.file_name().and_then(OsStr::to_str).unwrap() {
-            "debug" => "dev",
-            profile => profile,
-        };
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--workspace", "--bins", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "the programs do not build");
-        folder
-    })
+    BUILT.get_or_init(|| build("--bins"))
+}
+
+/// Builds the function that does nothing, with the same profile.
+pub fn bare() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("--examples")).join("examples/bare")
+}
+
+fn build(what: &str) -> PathBuf {
+    // <target>/<profile>/deps/<test>
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap().to_owned();
+    let profile = match folder.file_name().and_then(OsStr::to_str).unwrap() {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--workspace", what, "--profile", profile, "--target-dir"])
+        .arg(folder.parent().unwrap())
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success(), "the programs do not build");
+    folder
 }
 
 /// The program `interline` on a data directory.
