@@ -4,7 +4,7 @@
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command};
+use interline_domain::entry::{Action, Command, Entry};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_domain::money::{Money, Points};
@@ -68,13 +68,17 @@ impl<'r> Month<'r> {
         Self { period: rulebook.first_period, entries, rulebook, seed, members }
     }
 
-    /// The entries of one shard, member by member in the order of time.
+    /// The entries of one shard in the order of their keys, as the ledger gives them.
     pub fn shard(&self, shard: u8) -> Vec<Recorded> {
         let members = &self.members[usize::from(shard)];
         let mut entries = Vec::with_capacity(members.iter().map(|(_, events)| *events as usize).sum());
         for &(number, events) in members {
             self.member(number, events, &mut entries);
         }
+        let key = |Recorded { entry: Entry { command, .. }, .. }: &Recorded| {
+            (command.line.clone(), command.kind().code(), command.reference.clone())
+        };
+        entries.sort_by_cached_key(key);
         entries
     }
 

@@ -34,13 +34,9 @@ pub async fn programme(folder: &Path, month: &Month<'_>) -> Programme {
     database.create_table(serde_json::from_value(table).unwrap()).unwrap();
     database.enable_bulk_loading().unwrap();
     for shard in 0..SHARDS {
-        let mut items: Vec<dynoxide::Item> = month
-            .shard(shard)
-            .iter()
-            .map(|recorded| entry_item(recorded).into_iter().map(attribute_of).collect())
-            .collect();
-        // In the order of the key, so that the file is written from front to end.
-        items.sort_unstable_by(|one, other| text(one, "sk").cmp(text(other, "sk")));
+        let entries = month.shard(shard);
+        let items = entries.iter().map(|recorded| entry_item(recorded).into_iter().map(attribute_of).collect());
+        let items: Vec<dynoxide::Item> = items.collect();
         database.import_items(TABLE, items, ImportOptions::default()).unwrap();
     }
     database.disable_bulk_loading().unwrap();
@@ -56,13 +52,6 @@ fn attribute_of((name, value): (String, AttributeValue)) -> (String, dynoxide::A
         other => panic!("an entry has no {other:?}"),
     };
     (name, value)
-}
-
-fn text<'a>(item: &'a dynoxide::Item, name: &str) -> &'a str {
-    match &item[name] {
-        dynoxide::AttributeValue::S(text) => text,
-        other => panic!("{name} is {other:?}"),
-    }
 }
 
 /// What a bare query of a shard read.
