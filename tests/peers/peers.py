@@ -2,9 +2,9 @@
 """The same month by Interline's fold and by what people would use instead.
 
     peers.py install                    DuckDB and Polars into target/peers; PostgreSQL and hledger come by apt
-    peers.py measure --ours PROGRAM --entries N [--runs N] FOLDER
+    peers.py measure --ours PROGRAM [--runs N] FOLDER
 
-FOLDER holds slices.csv, prices.csv, splits.csv and month.journal, as the bench `figures` writes them. Every program
+FOLDER holds slices.csv, prices.csv, splits.csv and, for hledger, month.journal, as the bench `figures` writes them. Every program
 is a process of its own. Results are compared to the fen before any time is printed; what is not installed is left
 out and named. Prints JSON: figures with one value for each run.
 """
@@ -24,8 +24,6 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 VENV = HERE.parent.parent / "target" / "peers"
-# hledger reads some ten thousand transactions a second, and keeps them all.
-HLEDGER_AT_MOST = 100_000
 # A private cluster with room to work in, on a machine that is its own.
 POSTGRES = {
     "shared_buffers": "1GB",
@@ -182,7 +180,7 @@ def parquet(folder):
     Run([VENV / "bin" / "python", "-c", code], cwd=folder)
 
 
-def peers(folder, entries, postgres):
+def peers(folder, postgres):
     """Name -> what runs it, and how its output reads."""
     found = {}
     if (VENV / "bin" / "python").exists():
@@ -199,8 +197,8 @@ def peers(folder, entries, postgres):
         print("not installed, left out: postgres", file=sys.stderr)
     if not shutil.which("hledger"):
         print("not installed, left out: hledger", file=sys.stderr)
-    elif entries > HLEDGER_AT_MOST:
-        print(f"left out: hledger, beyond {HLEDGER_AT_MOST} entries", file=sys.stderr)
+    elif not (folder / "month.journal").exists():
+        print("left out: hledger, there is no month.journal", file=sys.stderr)
     else:
         command = ["hledger", "-f", folder / "month.journal", "balance", "--flat", "-N", "-O", "csv", "points", "owed"]
         found["hledger"] = (lambda: Run(command), hledger_result)
@@ -235,7 +233,7 @@ def measure(arguments):
 
 def figures(folder, arguments, postgres):
     programs = {"interline csv": (lambda: Run([arguments.ours, "fold-file", folder / "slices.csv"]), result)}
-    programs |= peers(folder, arguments.entries, postgres)
+    programs |= peers(folder, postgres)
     runs = {name: [] for name in programs}
     # In turns, so that whatever else the machine does meets all of them.
     for _ in range(arguments.runs):
@@ -264,7 +262,6 @@ def main():
     commands.add_parser("install")
     command = commands.add_parser("measure")
     command.add_argument("--ours", type=pathlib.Path, required=True)
-    command.add_argument("--entries", type=int, required=True)
     command.add_argument("--runs", type=int, default=5)
     command.add_argument("folder", type=pathlib.Path)
     arguments = parser.parse_args()

@@ -1,5 +1,6 @@
 -- Loads the files of the month; the folder is psql's working directory.
 
+SET client_min_messages = warning;
 DROP TABLE IF EXISTS file, slices, prices, splits;
 CREATE UNLOGGED TABLE file (
   line text, kind text, reference text, member text, occurred_at text, amount text, points text, value text,

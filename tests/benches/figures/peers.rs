@@ -26,6 +26,9 @@ const PART: &str = "peers";
 /// The argument that makes this program fold a file and print the result.
 pub const MODE: &str = "fold-file";
 
+/// hledger reads some ten thousand transactions a second, and keeps them all.
+const JOURNAL_AT_MOST: u64 = 100_000;
+
 /// One row per slice; an entry without slices has one row with an empty lot.
 const COLUMNS: &str =
     "line,kind,reference,member,occurred_at,amount,points,value,slice,funder,issued,expires,slice_points";
@@ -38,7 +41,7 @@ pub fn measure(options: &Options, report: &mut Report) {
         write_files(folder.path(), &Month::new(&rulebook, entries, options.seed), &rulebook);
         let output = Command::new("python3")
             .arg(&script)
-            .args(["measure", "--runs", &options.runs.to_string(), "--entries", &entries.to_string(), "--ours"])
+            .args(["measure", "--runs", &options.runs.to_string(), "--ours"])
             .arg(std::env::current_exe().unwrap())
             .arg(folder.path())
             .stderr(std::process::Stdio::inherit())
@@ -54,12 +57,14 @@ pub fn measure(options: &Options, report: &mut Report) {
 fn write_files(folder: &Path, month: &Month<'_>, rulebook: &Rulebook) {
     let create = |name: &str| BufWriter::with_capacity(1 << 20, File::create(folder.join(name)).unwrap());
     let mut slices = create("slices.csv");
-    let mut journal = create("month.journal");
+    let mut journal = (month.entries <= JOURNAL_AT_MOST).then(|| create("month.journal"));
     writeln!(slices, "{COLUMNS}").unwrap();
     for shard in 0..SHARDS {
         for recorded in month.shard(shard) {
             write_slices(&mut slices, &recorded.entry);
-            write_transaction(&mut journal, rulebook, &recorded.entry);
+            if let Some(journal) = &mut journal {
+                write_transaction(journal, rulebook, &recorded.entry);
+            }
         }
     }
     let day = month.period.first_day();
