@@ -1,7 +1,7 @@
 //! A function's program over a small Lambda Runtime API on loopback.
 
 use crate::programme::Programme;
-use crate::programs::{Running, folder};
+use crate::programs::{Running, example, folder};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -11,12 +11,14 @@ use interline::world::{INBOX_BUCKET, REPORTS_BUCKET, TABLE};
 use interline_embedded::Embedded;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::path::Path as FilePath;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Longer than any event of a test takes; a program that died answers none.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -35,11 +37,14 @@ struct Event {
 struct Api {
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    /// When the process first asked for an event.
+    polled: watch::Sender<Option<Instant>>,
 }
 
 /// One warm process of a function.
 pub struct Function {
     process: Running,
+    spawned: Instant,
     api: Arc<Api>,
     events: mpsc::UnboundedSender<Event>,
     invocations: u64,
@@ -49,13 +54,23 @@ pub struct Function {
 impl Function {
     /// Starts `interline-<name>` on the programme's DynamoDB and S3.
     pub async fn start(name: &str, programme: &Programme) -> Self {
-        Self::start_program(&format!("interline-{name}"), programme).await
+        let folder = tokio::task::spawn_blocking(folder).await.unwrap();
+        Self::start_program(&folder.join(format!("interline-{name}")), programme).await
     }
 
-    /// Starts a program that lies in the folder of the built ones.
-    pub async fn start_program(name: &str, programme: &Programme) -> Self {
+    /// Starts a function that stands among the examples.
+    pub async fn start_example(name: &'static str, programme: &Programme) -> Self {
+        let program = tokio::task::spawn_blocking(move || example(name)).await.unwrap();
+        Self::start_program(&program, programme).await
+    }
+
+    async fn start_program(program: &FilePath, programme: &Programme) -> Self {
         let (events, queue) = mpsc::unbounded_channel();
-        let api = Arc::new(Api { events: tokio::sync::Mutex::new(queue), waiting: Mutex::default() });
+        let api = Arc::new(Api {
+            events: tokio::sync::Mutex::new(queue),
+            waiting: Mutex::default(),
+            polled: watch::Sender::new(None),
+        });
         let invocation = "/2018-06-01/runtime/invocation";
         let routes = Router::new()
             .route(&format!("{invocation}/next"), get(next))
@@ -65,8 +80,9 @@ impl Function {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        let program = tokio::task::spawn_blocking(folder).await.unwrap().join(name);
+        let name = program.file_name().and_then(OsStr::to_str).unwrap();
         let embedded = programme.embedded();
+        let spawned = Instant::now();
         let mut child = Command::new(program)
             .env_clear()
             .envs([
@@ -85,6 +101,7 @@ impl Function {
                 ("INTERLINE_TABLE", TABLE),
                 ("INTERLINE_REPORTS_BUCKET", REPORTS_BUCKET),
                 ("INTERLINE_INBOX_BUCKET", INBOX_BUCKET),
+                ("INTERLINE_STATE_MACHINE", "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:month-end"),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -97,7 +114,15 @@ impl Function {
             // Ends with the process, or with the test.
             output.lines().map_while(Result::ok).map_while(|line| lines.send(line).ok()).count()
         });
-        Self { process: Running(child), api, events, invocations: 0, log }
+        Self { process: Running(child), spawned, api, events, invocations: 0, log }
+    }
+
+    /// From the start of the process to its first request for an event.
+    pub async fn first_poll(&self) -> Duration {
+        let mut polled = self.api.polled.subscribe();
+        let polled = tokio::time::timeout(ANSWER_WITHIN, polled.wait_for(Option::is_some)).await;
+        let polled = *polled.expect("the function does not ask for events").unwrap();
+        polled.unwrap() - self.spawned
     }
 
     pub async fn invoke(&mut self, event: Value) -> Answer {
@@ -127,6 +152,11 @@ impl Function {
         }
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+
     /// The process that serves: the same from the first event to the last.
     pub fn is_running(&mut self) -> bool {
         self.process.0.try_wait().unwrap().is_none()
@@ -134,6 +164,7 @@ impl Function {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    api.polled.send_if_modified(|polled| polled.is_none().then(|| *polled = Some(Instant::now())).is_some());
     let Some(event) = api.events.lock().await.recv().await else {
         return Err(StatusCode::GONE);
     };

@@ -8,9 +8,12 @@ pub mod contract;
 pub mod events;
 pub mod faults;
 pub mod functions;
+pub mod measure;
+pub mod month;
 pub mod pack;
 pub mod programme;
 pub mod programs;
+pub mod requests;
 pub mod sim;
 
 pub use events::{csv, grant, member_of_shard, redemption, reversal, sale};

@@ -5,27 +5,35 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// Builds every program and example of the workspace once, with the profile of the tests,
+/// Builds every program of the workspace once, with the profile of the tests,
 /// and gives the folder they lie in.
 pub fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // <target>/<profile>/deps/<test>
-        let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).unwrap().to_owned();
-        let profile = match folder.file_name().and_then(OsStr::to_str).unwrap() {
-            "debug" => "dev",
-            profile => profile,
-        };
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--workspace", "--bins", "--examples", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "the programs do not build");
-        folder
-    })
+    BUILT.get_or_init(|| build("--bins"))
+}
+
+/// Builds the examples likewise, and gives the program of one.
+pub fn example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("--examples")).join("examples").join(name)
+}
+
+fn build(what: &str) -> PathBuf {
+    // <target>/<profile>/deps/<test>
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap().to_owned();
+    let profile = match folder.file_name().and_then(OsStr::to_str).unwrap() {
+        "debug" => "dev",
+        profile => profile,
+    };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--workspace", what, "--profile", profile, "--target-dir"])
+        .arg(folder.parent().unwrap())
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success(), "the programs do not build");
+    folder
 }
 
 /// The program `interline` on a data directory.

@@ -87,6 +87,35 @@ impl Period {
     }
 }
 
+/// As [`NaiveDate`]'s own `Display`, for the years that have periods.
+pub(crate) fn write_date(text: &mut String, day: NaiveDate) {
+    write_month(text, day);
+    text.push('-');
+    write_two_digits(text, day.day());
+}
+
+fn write_month(text: &mut String, day: NaiveDate) {
+    let year = day.year().unsigned_abs();
+    write_two_digits(text, year / 100);
+    write_two_digits(text, year % 100);
+    text.push('-');
+    write_two_digits(text, day.month());
+}
+
+/// A number below a hundred.
+pub(crate) fn write_two_digits(text: &mut String, number: u32) {
+    for digit in [number / 10, number % 10] {
+        text.push(char::from_digit(digit % 10, 10).unwrap_or_default());
+    }
+}
+
+impl Period {
+    /// As its `Display`.
+    pub(crate) fn write(self, text: &mut String) {
+        write_month(text, self.first_day);
+    }
+}
+
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{:04}-{:02}", self.first_day.year(), self.first_day.month()))

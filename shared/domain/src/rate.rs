@@ -65,11 +65,12 @@ impl RatedSlice {
 /// The rated slices of an entry; none for an accrual that paid no debt.
 pub fn rate(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<RatedSlice>, RatingError> {
     let line = &entry.command.line;
-    let occurred = rulebook.day(entry.command.occurred());
+    // Most entries are sales, for which no day is looked up.
+    let occurred = || rulebook.day(entry.command.occurred());
     let mut rated = Vec::new();
     let repaid = match &entry.outcome {
         Outcome::Redeemed { value, slices } => {
-            rated = redemption(rulebook, line, occurred, *value, slices)?;
+            rated = redemption(rulebook, line, occurred(), *value, slices)?;
             None
         }
         Outcome::Returned { original, before, points, repaid, .. } => {
@@ -82,11 +83,12 @@ pub fn rate(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<RatedSlice>, Ratin
     };
     for repayment in repaid.into_iter().flatten() {
         let Slice { cohort, points } = repayment.paid.clone();
-        let price = price(rulebook, &cohort.funder, &repayment.creditor, occurred)?;
+        let day = occurred();
+        let price = price(rulebook, &cohort.funder, &repayment.creditor, day)?;
         rated.push(RatedSlice {
             reason: Reason::Repayment,
             redeemer: repayment.creditor.clone(),
-            day: occurred,
+            day,
             points,
             value: Money::ZERO,
             price,

@@ -13,7 +13,7 @@ mod statements;
 pub mod store;
 
 pub use error::LedgerError;
-pub use items::{Recorded, RememberedRefusal};
+pub use items::{Recorded, RememberedRefusal, entry_item};
 pub use periods::{Attempt, PeriodState, Run, Status};
 pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
 pub use statements::{LinePosition, StatementFilter, StatementPosition};

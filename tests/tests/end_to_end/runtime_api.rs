@@ -182,7 +182,7 @@ async fn a_request_that_reaches_its_time_limit_is_answered_so_and_may_be_repeate
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_fails_its_own_request_and_the_process_takes_the_next_one() {
     let programme = Programme::sample(AFTER_JANUARY).await;
-    let mut function = Function::start_program("examples/panics", &programme).await;
+    let mut function = Function::start_example("panics", &programme).await;
     let error = function.invoke(json!({ "defect": true })).await.unwrap_err();
     assert!(error["errorMessage"].as_str().unwrap().contains("a defect"), "{error}");
     assert_eq!(function.invoke(json!({ "defect": false })).await.unwrap(), json!({ "defect": false }));

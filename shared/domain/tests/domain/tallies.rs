@@ -66,6 +66,32 @@ fn one_of_each_covers_every_outcome_and_every_list_in_it() {
     assert!(matches!(&entries[4].outcome, Outcome::Issued { repaid, .. } if repaid.len() == 1));
 }
 
+/// Closed months are told apart by the SHA-256 of these texts.
+#[test]
+fn the_text_of_an_entry_is_the_one_that_closed_months_were_digested_with() {
+    let texts: Vec<String> = one_of_each()
+        .iter()
+        .map(|entry| {
+            let mut text = String::new();
+            entry.write_canonical(&mut text);
+            text
+        })
+        .collect();
+    let expected = [
+        "1|ML|accrual|S1|m1|2025-03-01T01:00:00Z|10000|0|\
+         |2025-03|issued;ML|2025-03|2026-03-31:100|repaid",
+        "1|HT|redemption|R1|m1|2025-03-01T02:00:00Z|0|80|\
+         |2025-03|spent;ML|2025-03|2026-03-31:80|4000",
+        "1|HT|reversal|R1-back|m1|2025-03-01T03:00:00Z|0|30|redemption:R1\
+         |2025-03|returned;ML|2025-03|2026-03-31:80|2025-03-01T02:00:00Z|4000|0|30|1500|repaid",
+        "1|ML|reversal|S1-refund|m1|2025-03-01T04:00:00Z|7550|0|accrual:S1\
+         |2025-03|taken;ML|2025-03|2026-03-31:50|owed;ML|2025-03|2026-03-31:26|2025-03-01T01:00:00Z|7550",
+        "1|DN|adjustment|G1|m1|2025-03-01T05:00:00Z|0|50|\
+         |2025-03|issued;DN|2025-03|2026-03-31:50|repaid;ML:DN|2025-03|2026-03-31:26",
+    ];
+    assert_eq!(texts, expected);
+}
+
 /// The parts of an outcome, for those who know which one it is.
 fn issued(entry: &mut Entry) -> (&mut Vec<Slice>, &mut Vec<Repayment>) {
     let Outcome::Issued { slices, repaid } = &mut entry.outcome else { panic!("not issued") };

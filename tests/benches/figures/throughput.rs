@@ -1,14 +1,11 @@
 //! How close the import and the tally come to what the store itself can do.
 //!
-//! `cargo bench -p interline-tests --bench throughput` measures in release;
-//! `-- --quick` takes a part of one month, `-- --memory` a store in memory.
 //! Each is compared in the same run with a bare loop over the same SDK and the
 //! same kind of store: the import with transactions of the very same items and
 //! one read each, the tally with a query of the very same shards.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that fails says so")]
-
-use aws_sdk_dynamodb::Client;
+use crate::Options;
+use crate::store::query;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline::world::TABLE;
@@ -17,9 +14,10 @@ use interline_domain::limits::SHARDS;
 use interline_embedded::{Embedded, Storage};
 use interline_ledger::{ENTRIES_PER_BATCH, Ledger};
 use interline_tests::events::{gzip, some_of_january};
+use interline_tests::measure::{Report, ratios};
 use interline_tests::programme::{Programme, RULEBOOK};
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// As the import and the month-end do.
 const MEMBERS_AT_ONCE: usize = 8;
@@ -27,77 +25,65 @@ const SHARDS_AT_ONCE: usize = 4;
 
 type Item = HashMap<String, AttributeValue>;
 
-struct Row {
-    what: &'static str,
-    number: u64,
-    took: Duration,
-}
+const PART: &str = "throughput";
 
-impl Row {
-    fn per_second(&self) -> f64 {
-        self.number as f64 / self.took.as_secs_f64()
-    }
-}
-
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    // Only `cargo bench` says so; anything else wants to see it run.
-    let quick = has("--quick") || !has("--bench");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(measure(quick, has("--memory")));
-}
-
-async fn measure(quick: bool, in_memory: bool) {
-    let folder = tempfile::tempdir().unwrap();
-    let storage = |name: &str| match in_memory {
-        true => Storage::Memory,
-        false => Storage::Directory(folder.path().join(name)),
-    };
-    let months: Vec<(&str, &str, Vec<u8>)> = match quick {
-        true => vec![("2017-01", "2017-01-31T23:59:59+08:00", gzip(&some_of_january(4_000)))],
+pub async fn measure(options: &Options, report: &mut Report) {
+    let months: Vec<(&str, &str, Vec<u8>)> = match options.quick {
+        true => vec![("2017-01", "2017-01-31T23:59:59+08:00", gzip(&some_of_january(1_000)))],
         false => vec![
             ("2017-01", "2017-01-31T23:59:59+08:00", interline::sample::FILES[0].1.to_vec()),
             ("2017-02", "2017-02-28T23:59:59+08:00", interline::sample::FILES[1].1.to_vec()),
         ],
     };
-    let programme = Programme::open(storage("import"), RULEBOOK, months[0].1).await;
-    let mut import = Row { what: "import of the sample", number: 0, took: Duration::ZERO };
-    for (period, now, file) in &months {
-        programme.set_now(now);
-        let started = Instant::now();
-        let (imported, _) = programme.import(&format!("{period}.csv.gz"), file).await;
-        import.took += started.elapsed();
-        import.number += imported.accepted;
-        assert_eq!((imported.refused, imported.replayed), (None, 0));
+    for (name, in_memory) in [("in memory", true), ("on file", false)] {
+        let (mut import, mut bare, mut tally, mut floor) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..options.runs {
+            let folder = tempfile::tempdir_in(&options.folder).unwrap();
+            let storage = |name: &str| match in_memory {
+                true => Storage::Memory,
+                false => Storage::Directory(folder.path().join(name)),
+            };
+            let (programme, per_second) = imported(storage("import"), &months).await;
+            import.push(per_second);
+            bare.push(bare_transactions(storage("bare"), &transactions(&programme).await).await);
+            let period = Period::parse(months[0].0).unwrap();
+            // The first fills the caches.
+            tallied(&programme, period).await;
+            let (entries, per_second) = tallied(&programme, period).await;
+            tally.push(per_second);
+            let (items, per_second) = queried(&programme, period).await;
+            floor.push(per_second);
+            assert_eq!(entries + stubs_and_refusals(&programme, period).await, items);
+            programme.world.close().await;
+        }
+        // How much longer ours takes.
+        let (import_ratio, tally_ratio) = (ratios(&bare, &import), ratios(&floor, &tally));
+        let mut add = |what: &str, unit, runs| report.add(PART, format!("{name}, {what}"), unit, runs);
+        add("import of the sample", "1/s", import);
+        add("the same items, bare", "1/s", bare);
+        add("import to bare", "x", import_ratio);
+        add("tally of January's shards", "1/s", tally);
+        add("query of the same shards", "1/s", floor);
+        add("tally to query", "x", tally_ratio);
     }
-    let transactions = transactions(&programme).await;
-    let bare = bare_transactions(storage("bare"), &transactions).await;
-
-    let rounds = if quick { 2 } else { 10 };
-    let period = Period::parse(months[0].0).unwrap();
-    let mut tally = Row { what: "tally of January's shards", number: 0, took: Duration::ZERO };
-    let mut query = Row { what: "query of the same shards", number: 0, took: Duration::ZERO };
-    // In turns, so that both see the same machine.
-    for _ in 0..rounds {
-        add(&mut tally, tallied(&programme, period).await);
-        add(&mut query, queried(&programme.embedded().dynamodb(), period).await);
-    }
-    assert_eq!(tally.number + stubs_and_refusals(&programme, period).await * rounds, query.number);
-
-    println!("{} transactions, {} rounds of the tally", transactions.len(), rounds);
-    println!("{:32} {:>10} {:>12}   {:>6}", "", "events", "per second", "ratio");
-    for [ours, bare] in [[&import, &bare], [&tally, &query]] {
-        let ratio = ours.per_second() / bare.per_second();
-        println!("{:32} {:>10} {:>12.0}   {ratio:>6.2}", ours.what, ours.number, ours.per_second());
-        println!("{:32} {:>10} {:>12.0}", bare.what, bare.number, bare.per_second());
-    }
-    programme.world.close().await;
 }
 
-fn add(row: &mut Row, (number, took): (u64, Duration)) {
-    row.number += number;
-    row.took += took;
+/// Events per second from the file to the last transaction.
+async fn imported(storage: Storage, months: &[(&str, &str, Vec<u8>)]) -> (Programme, f64) {
+    let programme = Programme::open(storage, RULEBOOK, months[0].1).await;
+    let started = Instant::now();
+    let mut events = 0;
+    for (period, now, file) in months {
+        programme.set_now(now);
+        let (imported, _) = programme.import(&format!("{period}.csv.gz"), file).await;
+        events += imported.accepted;
+        assert_eq!((imported.refused, imported.replayed), (None, 0));
+    }
+    (programme, per_second(events, started))
+}
+
+fn per_second(number: u64, started: Instant) -> f64 {
+    number as f64 / started.elapsed().as_secs_f64()
 }
 
 /// What the import wrote, in transactions of one member and period as it made them.
@@ -124,7 +110,7 @@ async fn transactions(programme: &Programme) -> Vec<Vec<Item>> {
 }
 
 /// Reads an account and writes a transaction, over and over.
-async fn bare_transactions(storage: Storage, transactions: &[Vec<Item>]) -> Row {
+async fn bare_transactions(storage: Storage, transactions: &[Vec<Item>]) -> f64 {
     let embedded = Embedded::start(storage).await.unwrap();
     let client = embedded.dynamodb();
     Ledger::new(client.clone(), TABLE).create_table_if_missing().await.unwrap();
@@ -153,10 +139,10 @@ async fn bare_transactions(storage: Storage, transactions: &[Vec<Item>]) -> Row 
         .try_collect::<Vec<()>>()
         .await
         .unwrap();
-    let took = started.elapsed();
-    embedded.stop().await;
     let entries = transactions.iter().map(|items| items.len() as u64 - 1).sum();
-    Row { what: "the same items, bare", number: entries, took }
+    let per_second = per_second(entries, started);
+    embedded.stop().await;
+    per_second
 }
 
 /// An entry that must not be there, or an account that may.
@@ -168,45 +154,28 @@ fn put(item: &Item, is_account: bool) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().unwrap()).build()
 }
 
-async fn tallied(programme: &Programme, period: Period) -> (u64, Duration) {
+async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let rulebook = programme.rulebook().await;
     let ledger = &programme.app().ledger;
     let started = Instant::now();
-    let entries: Vec<u64> = stream::iter(0..SHARDS)
-        .map(|shard| {
-            let rulebook = &rulebook;
-            async move { interline_tally::tally(ledger, rulebook, period, shard).await.unwrap().0.tally.entries }
-        })
-        .buffer_unordered(SHARDS_AT_ONCE)
-        .collect()
-        .await;
-    (entries.into_iter().sum(), started.elapsed())
+    let entries = every_shard(|shard| {
+        let rulebook = &rulebook;
+        async move { interline_tally::tally(ledger, rulebook, period, shard).await.unwrap().0.tally.entries }
+    })
+    .await;
+    (entries, per_second(entries, started))
 }
 
-async fn queried(client: &Client, period: Period) -> (u64, Duration) {
+async fn queried(programme: &Programme, period: Period) -> (u64, f64) {
+    let client = &programme.embedded().dynamodb();
     let started = Instant::now();
-    let items: Vec<u64> = stream::iter(0..SHARDS)
-        .map(|shard| async move {
-            let mut pages = client
-                .query()
-                .table_name(TABLE)
-                .key_condition_expression("#pk = :pk")
-                .expression_attribute_names("#pk", "pk")
-                .expression_attribute_values(":pk", AttributeValue::S(format!("E#{period}#{shard:02}")))
-                .consistent_read(true)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .into_paginator()
-                .send();
-            let mut items = 0;
-            while let Some(page) = pages.next().await {
-                items += page.unwrap().items().len() as u64;
-            }
-            items
-        })
-        .buffer_unordered(SHARDS_AT_ONCE)
-        .collect()
-        .await;
-    (items.into_iter().sum(), started.elapsed())
+    let items = every_shard(|shard| async move { query(client, period, shard).await.items }).await;
+    (items, per_second(items, started))
+}
+
+async fn every_shard<F: Future<Output = u64>>(work: impl Fn(u8) -> F) -> u64 {
+    let entries: Vec<u64> = stream::iter(0..SHARDS).map(work).buffer_unordered(SHARDS_AT_ONCE).collect().await;
+    entries.into_iter().sum()
 }
 
 /// Items of a period that are read and not tallied.

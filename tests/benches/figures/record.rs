@@ -1,10 +1,7 @@
 //! The record handler against its floor: a bare read and transaction of the
 //! same items, on the same store, by the same client, in the same run.
-//!
-//! `cargo bench -p interline-tests --bench record [-- --quick]`
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
-
+use crate::Options;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -12,6 +9,7 @@ use aws_sdk_dynamodb::types::{
 use futures::future::{BoxFuture, join_all};
 use interline::world::TABLE;
 use interline_tests::calls::{arn, event, request};
+use interline_tests::measure::{Report, ratios};
 use interline_tests::programme::Programme;
 use serde_json::json;
 use std::collections::HashMap;
@@ -20,29 +18,29 @@ use std::time::{Duration, Instant};
 const NOW: &str = "2017-01-20T12:00:00+08:00";
 const AT: &str = "2017-01-19T12:00:00+08:00";
 const CALLERS: [usize; 3] = [1, 8, 32];
-/// Handler and floor take turns, so that whatever else the machine does meets both.
-const ROUNDS: usize = 10;
 /// Events of a member before it is measured: more than an account remembers.
 const EARLIER: usize = 20;
 
 type Item = HashMap<String, AttributeValue>;
 
-#[tokio::main]
-async fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let calls_a_round = if quick { 96 } else { 1_600 };
-    println!(
-        "redemptions in memory, {ROUNDS} rounds of {calls_a_round} each, in turns; median of rounds; ratio of calls/s"
-    );
-    println!("{:>7}  {:^31}  {:^31}  {:>6}", "", "record handler", "bare read and transaction", "");
-    let columns = format!("{:>9} {:>9} {:>11}", "p50 us", "p99 us", "calls/s");
-    println!("{:>7}  {columns}  {columns}  {:>6}", "callers", "ratio");
+pub async fn measure(options: &Options, report: &mut Report) {
+    let (rounds, calls_a_round) = if options.quick { (2, 32) } else { (2 * options.runs, 1_600) };
     for callers in CALLERS {
-        measure(callers, calls_a_round / callers).await;
+        let (handler, floor) = rounds_of(callers, rounds, calls_a_round / callers).await;
+        let mut add = |what: &str, unit, runs| report.add("record", format!("{callers} callers, {what}"), unit, runs);
+        let figures = |rounds: &[Round], of: &dyn Fn(&Round) -> f64| rounds.iter().map(of).collect::<Vec<f64>>();
+        for (name, rounds) in [("handler", &handler), ("bare read and transaction", &floor)] {
+            add(&format!("{name} p50"), "us", figures(rounds, &|round| round.percentile(50)));
+            add(&format!("{name} p99"), "us", figures(rounds, &|round| round.percentile(99)));
+            add(name, "1/s", figures(rounds, &Round::calls_a_second));
+        }
+        let took = |round: &Round| round.took.as_secs_f64();
+        add("handler to bare", "x", ratios(&figures(&handler, &took), &figures(&floor, &took)));
     }
 }
 
-async fn measure(callers: usize, calls: usize) {
+/// Handler and floor take turns, so that whatever else the machine does meets both.
+async fn rounds_of(callers: usize, rounds: usize, calls: usize) -> (Vec<Round>, Vec<Round>) {
     // For the tasks of the callers; a few in a run.
     let programme: &'static Programme = Box::leak(Box::new(Programme::sample(NOW).await));
     let members: Vec<String> = (0..callers).map(|number| format!("h{number:02}")).collect();
@@ -55,7 +53,7 @@ async fn measure(callers: usize, calls: usize) {
     }
     let mut handler_rounds = Vec::new();
     let mut floor_rounds = Vec::new();
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds {
         let (handler, _) = turn(members.iter().map(|member| handled(programme, member, round, calls))).await;
         let (floor, again) = turn(floors.into_iter().map(|floor| floor.calls(calls))).await;
         floors = again;
@@ -65,8 +63,7 @@ async fn measure(callers: usize, calls: usize) {
             floor_rounds.push(floor);
         }
     }
-    let (handler, floor) = (Figures::of(handler_rounds), Figures::of(floor_rounds));
-    println!("{callers:>7}  {handler}  {floor}  {:>6.3}", floor.calls_a_second / handler.calls_a_second);
+    (handler_rounds, floor_rounds)
 }
 
 /// Points enough for the run, and an account that remembers as much as it can.
@@ -207,6 +204,17 @@ struct Round {
     took: Duration,
 }
 
+impl Round {
+    /// In microseconds.
+    fn percentile(&self, percent: usize) -> f64 {
+        self.times[(self.times.len() - 1) * percent / 100].as_secs_f64() * 1e6
+    }
+
+    fn calls_a_second(&self) -> f64 {
+        self.times.len() as f64 / self.took.as_secs_f64()
+    }
+}
+
 /// All callers at once, each in a task of its own; requests are built before.
 async fn turn<T: Send + 'static>(
     callers: impl Iterator<Item = BoxFuture<'static, (Vec<Duration>, T)>>,
@@ -219,35 +227,4 @@ async fn turn<T: Send + 'static>(
     let mut times = times.concat();
     times.sort_unstable();
     (Round { times, took }, kept)
-}
-
-struct Figures {
-    p50: f64,
-    p99: f64,
-    calls_a_second: f64,
-}
-
-impl Figures {
-    fn of(rounds: Vec<Round>) -> Self {
-        let of = |figure: &dyn Fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
-        let percentile = |percent: usize| {
-            move |round: &Round| round.times[(round.times.len() - 1) * percent / 100].as_secs_f64() * 1e6
-        };
-        Self {
-            p50: of(&percentile(50)),
-            p99: of(&percentile(99)),
-            calls_a_second: of(&|round| round.times.len() as f64 / round.took.as_secs_f64()),
-        }
-    }
-}
-
-impl std::fmt::Display for Figures {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:>9.0} {:>9.0} {:>11.0}", self.p50, self.p99, self.calls_a_second)
-    }
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_unstable_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
