@@ -285,12 +285,20 @@ impl Batch<'_> {
     }
 
     async fn answer(&mut self, draft: &mut Draft, command: &Command) -> Result<Answer, LedgerError> {
-        if let Err(refusal) = check(self.rulebook, command, self.now) {
-            return Ok(Answer::Rejected(Rejection::Refused(refusal)));
-        }
         let home = keys::home(self.home, self.shard, command);
         if let Some(recorded) = draft.planned.get(&home.sk) {
             return Ok(repeated(command, recorded));
+        }
+        if let Err(refusal) = check(self.rulebook, command, self.now) {
+            // A process with another clock or rulebook may have accepted it.
+            if !self.known.contains_key(&home.sk) {
+                self.look_up(&home.sk).await?;
+            }
+            let recorded = self.recorded(command, &home.sk).await?;
+            return Ok(match recorded {
+                Some(recorded) => repeated(command, &recorded),
+                None => Answer::Rejected(Rejection::Refused(refusal)),
+            });
         }
         if let Some(before) = draft.refused.get(&home.sk) {
             return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
@@ -301,14 +309,12 @@ impl Batch<'_> {
             self.look_up(&home.sk).await?;
         }
         let (refusals, planned, tracker) = loop {
+            if let Some(recorded) = self.recorded(command, &home.sk).await? {
+                return Ok(repeated(command, &recorded));
+            }
             let refusals = match self.known.get(&home.sk) {
-                Some(Some(Found::Entry(recorded))) => return Ok(repeated(command, recorded)),
-                Some(Some(Found::Stub { booked })) => {
-                    let key = keys::late(*booked, self.shard, command, self.home);
-                    return Ok(repeated(command, &store::recorded(self.store, &key).await?));
-                }
                 Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
-                Some(None) | None => None,
+                Some(Some(Found::Entry(_) | Found::Stub { .. }) | None) | None => None,
             };
             if let (Some(refusals), Source::File { digest }) = (&refusals, self.source)
                 && let Some(before) = refusals.get(digest)
@@ -364,6 +370,18 @@ impl Batch<'_> {
                 }
                 Ok(Answer::Rejected(rejection))
             }
+        }
+    }
+
+    /// The event as it is recorded, if it was found under its key.
+    async fn recorded(&self, command: &Command, sk: &str) -> Result<Option<Recorded>, LedgerError> {
+        match self.known.get(sk) {
+            Some(Some(Found::Entry(recorded))) => Ok(Some(Recorded::clone(recorded))),
+            Some(Some(Found::Stub { booked })) => {
+                let key = keys::late(*booked, self.shard, command, self.home);
+                store::recorded(self.store, &key).await.map(Some)
+            }
+            Some(Some(Found::Refusals(_)) | None) | None => Ok(None),
         }
     }
 

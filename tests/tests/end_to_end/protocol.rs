@@ -49,6 +49,26 @@ async fn an_event_is_accepted_once_and_its_retry_gets_the_first_answer_and_chang
 }
 
 #[tokio::test]
+async fn a_retry_is_recognised_by_a_process_whose_clock_is_behind() {
+    let programme = Programme::sample(JANUARY).await;
+    // As far ahead as a caller's clock may be.
+    let at = "2017-01-20T12:10:00+08:00";
+    let event = sale("dining", "S-1", at, "m1", "100.00");
+    let first = accepted(programme.post_one(&event).await);
+    let items = programme.items().await;
+    programme.set_now("2017-01-20T11:59:59+08:00");
+    for source in [Source::Api, FILE] {
+        let again = programme.post_from(std::slice::from_ref(&event), source).await.remove(0);
+        assert_eq!(replayed(again), first);
+        let other = programme.post_from(&[sale("dining", "S-1", at, "m1", "100.01")], source).await;
+        assert_eq!(rejected(&other[0]), ("conflict", "amount"));
+        let new = programme.post_from(&[sale("dining", "S-2", at, "m1", "100.00")], source).await;
+        assert_eq!(rejected(&new[0]), ("in-the-future", "occurred_at"));
+    }
+    assert_eq!(programme.items().await, items);
+}
+
+#[tokio::test]
 async fn a_retry_is_recognised_however_much_happened_since() {
     let programme = Programme::sample(JANUARY).await;
     let events = [

@@ -1,0 +1,797 @@
+//! The auditor: follows every write of the table and recomputes, from the stored
+//! items and from what callers were told, what must be true. It shares no code with
+//! the planning, the rating or the settlement.
+
+use super::memory::{Commit, Table};
+use super::terms;
+use crate::events::gunzip;
+use crate::pack::{Sheet, minor_or_whole};
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta};
+use interline_ledger::store::Item;
+use interline_reports::manifest::sha256;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Expiry (`never` after every date), month of issue, funder: the order of spending.
+type Lot = (String, String, String);
+type Slices = Vec<(Lot, i64)>;
+pub type Verdict = Result<(), String>;
+
+/// What names an event: line, kind, reference, member.
+pub type Name = (String, String, String, String);
+
+/// What was sent, and what became of it as far as its senders know.
+#[derive(Debug, Clone, Default)]
+pub struct Sent {
+    /// UTC without its `Z`, as the table has it.
+    pub occurred: String,
+    pub amount: Option<i64>,
+    pub points: Option<i64>,
+    /// Somebody was told that it is recorded.
+    pub accepted: bool,
+    /// Somebody was never told anything that counts.
+    pub unknown: bool,
+    /// How often it was said to be new.
+    pub created: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    name: Name,
+    home: String,
+    booked: String,
+    day: NaiveDate,
+    occurred: String,
+    amount: Option<i64>,
+    points: Option<i64>,
+    effect: Effect,
+}
+
+#[derive(Debug, Clone)]
+enum Effect {
+    Issued {
+        slices: Slices,
+        repaid: Vec<(String, Lot, i64)>,
+    },
+    Redeemed {
+        slices: Slices,
+    },
+    Returned {
+        original: String,
+        slices: Slices,
+        before: i64,
+        points: i64,
+        repaid: Vec<(String, Lot, i64)>,
+        at: NaiveDate,
+    },
+    Withdrawn {
+        original: String,
+        amount: i64,
+        taken: Slices,
+        owed: Slices,
+    },
+}
+
+/// A member's points by the auditor's own books.
+#[derive(Debug, Clone, Default)]
+struct Books {
+    lots: BTreeMap<Lot, i64>,
+    debts: BTreeMap<String, i64>,
+    version: i64,
+    returned_in: String,
+}
+
+#[derive(Debug, Clone)]
+struct Closed {
+    run: String,
+    manifest: String,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Debug, Default)]
+pub struct Auditor {
+    books: BTreeMap<String, Books>,
+    entries: BTreeMap<(String, String), Entry>,
+    /// Where each event is recorded.
+    recorded: BTreeMap<Name, Vec<(String, String)>>,
+    stubs: BTreeMap<(String, String), String>,
+    gates: BTreeSet<(String, String)>,
+    periods: BTreeMap<String, Value>,
+    closed: BTreeMap<String, Closed>,
+    /// Points given back, and money refunded, by line, original and member.
+    reversed: BTreeMap<(String, String, String), (i64, i64)>,
+    /// Cumulative bases and amounts of splits.
+    splits: BTreeMap<(String, String, String), i128>,
+    seen: usize,
+    pub sent: BTreeMap<Name, Sent>,
+    /// Clocks may be wrong by more than a period's seal allows: entries may then
+    /// slip behind a gate, and the next close must find them.
+    pub beyond: bool,
+    slipped: BTreeSet<String>,
+    /// Entries that stand in a period's final run.
+    pub cleared: u64,
+    pub late: u64,
+}
+
+macro_rules! ensure {
+    ($condition:expr, $($text:tt)+) => {
+        if !$condition {
+            return Err(format!($($text)+));
+        }
+    };
+}
+
+fn text(item: &Item, name: &str) -> String {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}
+
+fn number(item: &Item, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn lot(text: &str) -> Lot {
+    let parts: Vec<&str> = text.split('|').collect();
+    (parts[2].to_owned(), parts[1].to_owned(), parts[0].to_owned())
+}
+
+fn slices(item: &Item, name: &str) -> Slices {
+    let text = text(item, name);
+    let slice = |slice: &str| slice.rsplit_once(':').map(|(of, points)| (lot(of), points.parse().unwrap()));
+    text.split_terminator(';').filter_map(slice).collect()
+}
+
+fn repaid(item: &Item) -> Vec<(String, Lot, i64)> {
+    let text = text(item, "y");
+    let one = |one: &str| {
+        let (creditor, rest) = one.split_once(':')?;
+        let (of, points) = rest.rsplit_once(':')?;
+        Some((creditor.to_owned(), lot(of), points.parse().unwrap()))
+    };
+    text.split_terminator(';').filter_map(one).collect()
+}
+
+/// The day in the programme's zone of a time in UTC.
+fn day(utc: &str) -> NaiveDate {
+    let utc = utc.trim_end_matches('Z');
+    let time = NaiveDateTime::parse_from_str(utc, "%Y-%m-%dT%H:%M:%S%.f").unwrap();
+    (time + TimeDelta::hours(8)).date()
+}
+
+fn month(day: NaiveDate) -> String {
+    format!("{:04}-{:02}", day.year(), day.month())
+}
+
+fn first_day(month: &str) -> NaiveDate {
+    NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").unwrap()
+}
+
+fn next_month(of: &str) -> String {
+    month(first_day(of) + Months::new(1))
+}
+
+fn last_day(month: &str) -> NaiveDate {
+    first_day(&next_month(month)).pred_opt().unwrap()
+}
+
+/// Nearest minor unit of hundred-millionths of a unit, halves away from zero.
+fn rounded(exact: i128) -> i128 {
+    let sign = exact.signum();
+    sign * ((exact.abs() + 500_000) / 1_000_000)
+}
+
+/// The next `points` of slices that are given up last first.
+fn from_the_end(slices: &Slices, before: i64, points: i64) -> Slices {
+    let (mut skip, mut left, mut parts) = (before, points, Vec::new());
+    for (lot, of) in slices.iter().rev() {
+        let skipped = skip.min(*of);
+        skip -= skipped;
+        let part = (of - skipped).min(left);
+        if part > 0 {
+            left -= part;
+            parts.push((lot.clone(), part));
+        }
+    }
+    parts
+}
+
+impl Books {
+    fn add(&mut self, lot: &Lot, points: i64) -> Verdict {
+        let of = self.lots.entry(lot.clone()).or_default();
+        *of += points;
+        ensure!(*of >= 0, "lot {lot:?} would hold {of} points");
+        if *of == 0 {
+            self.lots.remove(lot);
+        }
+        Ok(())
+    }
+
+    fn owe(&mut self, creditor: &str, points: i64) -> Verdict {
+        let of = self.debts.entry(creditor.to_owned()).or_default();
+        *of += points;
+        ensure!(*of >= 0, "the debt to {creditor} would be {of} points");
+        if *of == 0 {
+            self.debts.remove(creditor);
+        }
+        Ok(())
+    }
+
+    fn repay(&mut self, repaid: &[(String, Lot, i64)]) -> Verdict {
+        for (creditor, lot, points) in repaid {
+            self.add(lot, -points)?;
+            self.owe(creditor, -points)?;
+        }
+        Ok(())
+    }
+
+    /// What can be spent on a day: not issued in a later month, not expired.
+    fn spendable(&self, day: NaiveDate) -> impl Iterator<Item = (&Lot, i64)> {
+        let (month, day) = (month(day), day.to_string());
+        self.lots
+            .iter()
+            .filter(move |((expires, issued, _), _)| *issued <= month && *expires >= day)
+            .map(|(lot, of)| (lot, *of))
+    }
+
+    fn balance(&self, day: NaiveDate) -> i64 {
+        self.spendable(day).map(|(_, points)| points).sum()
+    }
+
+    /// Lots that expired before the month before `home` are forgotten.
+    fn forget(&mut self, home: &str) {
+        let kept_from = (first_day(home) - Months::new(1)).to_string();
+        self.lots.retain(|(expires, ..), _| *expires >= kept_from);
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Verdict {
+        self.forget(&entry.home);
+        match &entry.effect {
+            Effect::Issued { slices, repaid } => {
+                for (lot, points) in slices {
+                    self.add(lot, *points)?;
+                }
+                self.repay(repaid)
+            }
+            Effect::Redeemed { slices } => {
+                let (mut left, mut expected) = (entry.points.unwrap_or_default(), Vec::new());
+                for (lot, available) in self.spendable(entry.day) {
+                    let points = available.min(left);
+                    left -= points;
+                    if points > 0 {
+                        expected.push((lot.clone(), points));
+                    }
+                }
+                ensure!(left == 0, "{left} points were spent that the member does not have");
+                ensure!(*slices == expected, "spent {slices:?} instead of {expected:?}");
+                slices.iter().try_for_each(|(lot, points)| self.add(lot, -points))
+            }
+            Effect::Returned { slices, before, points, repaid, .. } => {
+                for (lot, points) in from_the_end(slices, *before, *points) {
+                    self.add(&lot, points)?;
+                }
+                self.returned_in = self.returned_in.clone().max(entry.booked.clone());
+                self.repay(repaid)
+            }
+            Effect::Withdrawn { taken, owed, .. } => {
+                taken.iter().try_for_each(|(lot, points)| self.add(lot, -points))?;
+                owed.iter().try_for_each(|((.., funder), points)| self.owe(funder, *points))
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn read(pk: &str, sk: &str, item: &Item) -> Self {
+        let booked = pk.split('#').nth(1).unwrap_or_default().to_owned();
+        let parts: Vec<&str> = sk.split('#').collect();
+        let occurred = text(item, "o");
+        let kind = parts[1].to_owned();
+        let original = text(item, "x");
+        let effect = match (kind.as_str(), original.split(':').next().unwrap_or_default()) {
+            ("v", "r") => Effect::Returned {
+                original: original.clone(),
+                slices: slices(item, "s"),
+                before: number(item, "q").unwrap(),
+                points: number(item, "n").unwrap(),
+                repaid: repaid(item),
+                at: day(&text(item, "t")),
+            },
+            ("v", _) => Effect::Withdrawn {
+                original: original.clone(),
+                amount: number(item, "b").unwrap(),
+                taken: slices(item, "s"),
+                owed: slices(item, "e"),
+            },
+            ("r", _) => Effect::Redeemed { slices: slices(item, "s") },
+            _ => Effect::Issued { slices: slices(item, "s"), repaid: repaid(item) },
+        };
+        Self {
+            name: (parts[0].to_owned(), kind, parts[2].to_owned(), text(item, "m")),
+            home: parts.get(3).map_or_else(|| booked.clone(), |origin| (*origin).to_owned()),
+            booked,
+            day: day(&occurred),
+            occurred,
+            amount: number(item, "a"),
+            points: number(item, "p"),
+            effect,
+        }
+    }
+
+    /// What it adds to the points that are outstanding.
+    fn outstanding(&self) -> Vec<(Lot, i64)> {
+        let negative = |slices: &Slices| slices.iter().map(|(lot, points)| (lot.clone(), -points)).collect::<Vec<_>>();
+        let repaid_of = |repaid: &[(String, Lot, i64)]| {
+            repaid.iter().map(|(_, lot, points)| (lot.clone(), -points)).collect::<Vec<_>>()
+        };
+        match &self.effect {
+            Effect::Issued { slices, repaid } => [slices.clone(), repaid_of(repaid)].concat(),
+            Effect::Redeemed { slices } => negative(slices),
+            Effect::Returned { slices, before, points, repaid, .. } => {
+                [from_the_end(slices, *before, *points), repaid_of(repaid)].concat()
+            }
+            Effect::Withdrawn { taken, .. } => negative(taken),
+        }
+    }
+}
+
+impl Auditor {
+    /// Takes in what was written since it looked last.
+    pub fn observe(&mut self, table: &Table, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        while let Some(commit) = table.commits.get(self.seen) {
+            self.seen += 1;
+            self.commit(commit, reports)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, commit: &Commit, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        for (key, item) in &commit.items {
+            let partition: Vec<&str> = key.pk.split('#').collect();
+            let place = (key.pk.clone(), key.sk.clone());
+            match partition[0] {
+                "E" if item.contains_key("no") => {
+                    let taken = self.entries.contains_key(&place) || self.stubs.contains_key(&place);
+                    ensure!(!taken, "a refusal replaced the entry or stub {place:?}");
+                }
+                "E" if item.contains_key("k") => {
+                    ensure!(!self.entries.contains_key(&place), "a stub replaced the entry {place:?}");
+                    let before = self.stubs.insert(place.clone(), text(item, "k"));
+                    ensure!(before.is_none(), "the stub {place:?} was written twice");
+                }
+                "E" => self.entry(place, item)?,
+                "M" => self.account(partition[1], item)?,
+                "G" => {
+                    let is_new = self.gates.insert((partition[1].to_owned(), partition[2].to_owned()));
+                    ensure!(is_new, "the gate {place:?} was put twice");
+                }
+                "P" => self.period(&key.sk, item, reports)?,
+                _ => {}
+            }
+        }
+        // An entry and the account of its member change together.
+        let members: BTreeSet<&str> = commit.items.iter().filter_map(|(key, _)| key.pk.strip_prefix("M#")).collect();
+        let of_entries = commit.items.iter().filter(|(key, item)| key.pk.starts_with("E#") && item.contains_key("m"));
+        for (key, item) in of_entries {
+            let member = text(item, "m");
+            ensure!(members.contains(member.as_str()), "entry {key:?} was written without its member's account");
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, place: (String, String), item: &Item) -> Verdict {
+        let entry = Entry::read(&place.0, &place.1, item);
+        let shard = place.0.split('#').nth(2).unwrap_or_default().to_owned();
+        ensure!(!self.entries.contains_key(&place), "the entry {place:?} was written twice");
+        ensure!(!self.stubs.contains_key(&place), "an entry replaced the stub {place:?}");
+        ensure!(entry.home == month(entry.day), "{place:?} has the home {} but happened on {}", entry.home, entry.day);
+        let is_sealed = |period: &str| self.gates.contains(&(period.to_owned(), shard.clone()));
+        if is_sealed(&entry.booked) {
+            ensure!(self.beyond, "{place:?} was written behind the gate of its shard");
+            self.slipped.insert(entry.booked.clone());
+        }
+        let member = entry.name.3.clone();
+        let books = self.books.entry(member.clone()).or_default();
+        if entry.booked != entry.home {
+            ensure!(entry.booked > entry.home, "{place:?} is booked before it happened");
+            // A batch may hold the return and what it pushes on.
+            let mut period = entry.home.clone();
+            while period < entry.booked {
+                let pushed = books.returned_in >= entry.booked;
+                ensure!(is_sealed(&period) || pushed, "{place:?} is booked late although {period} was open");
+                period = next_month(&period);
+            }
+            self.late += 1;
+        }
+        self.check_effect(&entry).map_err(|error| format!("{place:?}: {error}"))?;
+        let books = self.books.entry(member).or_default();
+        books.apply(&entry).map_err(|error| format!("{place:?}: {error}"))?;
+        let balance = books.balance(entry.day);
+        let said = number(item, "c").unwrap_or(-1);
+        ensure!(said == balance, "{place:?} says the balance is {said}, it is {balance}");
+        let places = self.recorded.entry(entry.name.clone()).or_default();
+        places.push(place.clone());
+        ensure!(places.len() == 1, "event {:?} is recorded more than once: {places:?}", entry.name);
+        self.entries.insert(place, entry);
+        Ok(())
+    }
+
+    /// What an event does by itself: points of a sale, and how much of an original is reversed.
+    fn check_effect(&mut self, entry: &Entry) -> Verdict {
+        let (line, kind, _, member) = &entry.name;
+        match &entry.effect {
+            Effect::Issued { slices, .. } => {
+                let expected = match kind.as_str() {
+                    "a" => terms::issued(line, entry.amount.unwrap_or_default()),
+                    _ => vec![(line.as_str(), entry.points.unwrap_or_default())],
+                };
+                let expected: Slices = expected
+                    .into_iter()
+                    .map(|(funder, points)| {
+                        let issued = month(entry.day);
+                        let expires =
+                            (first_day(&issued) + Months::new(terms::months_valid(funder) + 1)).pred_opt().unwrap();
+                        ((expires.to_string(), issued, funder.to_owned()), points)
+                    })
+                    .collect();
+                ensure!(*slices == expected, "issued {slices:?} instead of {expected:?}");
+            }
+            Effect::Redeemed { slices } => {
+                let total: i64 = slices.iter().map(|(_, points)| points).sum();
+                ensure!(Some(total) == entry.points, "spent {total} instead of {:?}", entry.points);
+            }
+            Effect::Returned { original, slices, before, points, .. } => {
+                let total: i64 = slices.iter().map(|(_, points)| points).sum();
+                let so_far = self.reversed.entry((line.clone(), original.clone(), member.clone())).or_default();
+                ensure!(so_far.0 == *before, "{before} points were given back before, it says; it were {}", so_far.0);
+                so_far.0 += points;
+                ensure!(so_far.0 <= total && *points > 0, "{} points of {total} were given back", so_far.0);
+            }
+            Effect::Withdrawn { original, amount, .. } => {
+                let so_far = self.reversed.entry((line.clone(), original.clone(), member.clone())).or_default();
+                so_far.1 += amount;
+                let (kind, reference) = original.split_once(':').unwrap_or_default();
+                let name = (line.clone(), kind.to_owned(), reference.to_owned(), member.clone());
+                let of = self.recorded.get(&name).and_then(|places| self.entries.get(&places[0]));
+                let Some(of) = of else { return Err(format!("{original} was never recorded")) };
+                if kind == "a" {
+                    ensure!(Some(so_far.1) <= of.amount, "{} of {:?} were refunded", so_far.1, of.amount);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, member: &str, item: &Item) -> Verdict {
+        let books = self.books.entry(member.to_owned()).or_default();
+        let map = |name: &str| -> BTreeMap<String, i64> {
+            let Some(AttributeValue::M(map)) = item.get(name) else { return BTreeMap::new() };
+            map.iter().map(|(key, value)| (key.clone(), value.as_n().unwrap().parse().unwrap())).collect()
+        };
+        let lots: BTreeMap<Lot, i64> = map("l").into_iter().map(|(of, points)| (lot(&of), points)).collect();
+        ensure!(lots == books.lots, "account {member} has {lots:?} instead of {:?}", books.lots);
+        ensure!(map("d") == books.debts, "account {member} owes {:?} instead of {:?}", map("d"), books.debts);
+        books.version += 1;
+        ensure!(number(item, "v") == Some(books.version), "account {member} was written on an old version");
+        Ok(())
+    }
+
+    fn period(&mut self, period: &str, item: &Item, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        let state: Value = serde_json::from_str(&text(item, "j")).map_err(|error| error.to_string())?;
+        let before = self.periods.insert(period.to_owned(), state.clone()).unwrap_or(Value::Null);
+        let rank = |state: &Value| match state["status"].as_str() {
+            Some("final") => 2,
+            Some("sealed") => 1,
+            _ => 0,
+        };
+        ensure!(rank(&state) >= rank(&before), "period {period} went back from {before} to {state}");
+        if rank(&state) > 0 {
+            let gates = self.gates.iter().filter(|(of, _)| of == period).count();
+            ensure!(gates == 64, "period {period} is sealed with {gates} gates");
+        }
+        if !before["final"].is_null() {
+            ensure!(before["final"] == state["final"], "the final run of {period} changed from {before} to {state}");
+        } else if !state["final"].is_null() {
+            self.close(period, &state["final"], reports).map_err(|error| format!("close of {period}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    pub fn is_final(&self, period: &str) -> bool {
+        self.closed.contains_key(period)
+    }
+
+    /// Whether an entry came behind the gate of a period.
+    pub fn slipped(&self, period: &str) -> bool {
+        self.slipped.contains(period)
+    }
+
+    pub fn manifest(&self, period: &str) -> Option<&str> {
+        self.closed.get(period).map(|closed| closed.manifest.as_str())
+    }
+
+    /// Recomputes a period at the moment when its run became the final one.
+    fn close(&mut self, period: &str, run: &Value, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        let slipped = self.slipped.iter().any(|slipped| slipped.as_str() < period);
+        ensure!(!slipped, "a period became final on top of one that changed behind its gates");
+        let id = run["id"].as_str().unwrap_or_default();
+        let folder = format!("periods/{period}/{id}/");
+        let file =
+            |path: &str| reports.get(&format!("{folder}{path}")).ok_or_else(|| format!("file {path} is missing"));
+        let manifest = file("manifest.json")?;
+        ensure!(run["manifest"] == sha256(manifest).as_str(), "the manifest is not the one that the period names");
+        let json: Value = serde_json::from_slice(manifest).map_err(|error| error.to_string())?;
+        let mut files = BTreeMap::from([("manifest.json".to_owned(), manifest.clone())]);
+        for entry in json["files"].as_array().into_iter().flatten() {
+            let path = entry["path"].as_str().unwrap_or_default();
+            let bytes = file(path)?;
+            ensure!(entry["sha256"] == sha256(bytes).as_str(), "file {path} is not what the manifest says");
+            files.insert(path.to_owned(), bytes.clone());
+        }
+        ensure!(json["checks_passed"] == true, "the checklist failed");
+        let entries: Vec<Entry> = self.entries.values().filter(|entry| entry.booked == period).cloned().collect();
+        let count = json["entries"].as_u64().unwrap_or_default();
+        let all = count == entries.len() as u64;
+        // An entry that came behind the gate may be read by the tally or not.
+        ensure!(all || self.slipped(period), "{count} entries were cleared of {}", entries.len());
+        if all {
+            self.slipped.remove(period);
+            self.details(&entries, &files)?;
+            self.points(period, &entries, &files)?;
+            self.cleared += count;
+        }
+        self.money(&files)?;
+        let manifest = sha256(manifest);
+        self.closed.insert(period.to_owned(), Closed { run: id.to_owned(), manifest, files });
+        Ok(())
+    }
+
+    /// Every slice of every entry stands in the details once, at the right price.
+    fn details(&self, entries: &[Entry], files: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        let mut rows: BTreeMap<String, Vec<BTreeMap<String, String>>> = BTreeMap::new();
+        for shard in 0..64 {
+            let part = files.get(&format!("details/part-{shard:02}.csv.gz")).ok_or("a detail part is missing")?;
+            for row in Sheet::read(&gunzip(part)).rows {
+                rows.entry(row["entry"].clone()).or_default().push(row);
+            }
+        }
+        for entry in entries {
+            let (line, kind, reference, _) = &entry.name;
+            let word = match kind.as_str() {
+                "a" => "accrual",
+                "r" => "redemption",
+                "v" => "reversal",
+                _ => "adjustment",
+            };
+            let name = format!("{line}#{word}#{reference}");
+            let found = rows.remove(&name).unwrap_or_default();
+            check_rows(entry, &found).map_err(|error| format!("details of {name}: {error}"))?;
+        }
+        ensure!(rows.is_empty(), "the details have entries that are not of the period: {:?}", rows.keys());
+        Ok(())
+    }
+
+    /// Cohorts by the entries booked so far, against the roll-forward and the state.
+    fn points(&self, period: &str, entries: &[Entry], files: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        let alive = |lot: &Lot| lot.0 > last_day(period).to_string();
+        let mut outstanding: BTreeMap<Lot, i64> = BTreeMap::new();
+        for entry in self.entries.values().filter(|entry| entry.booked.as_str() <= period) {
+            for (lot, points) in entry.outstanding() {
+                *outstanding.entry(lot).or_default() += points;
+            }
+        }
+        outstanding.retain(|lot, points| alive(lot) && *points != 0);
+        let state: Value = serde_json::from_slice(&files["state.json"]).map_err(|error| error.to_string())?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut carried: BTreeMap<Lot, i64> = BTreeMap::new();
+        for row in state["cohorts"].as_array().into_iter().flatten() {
+            let cohort = &row["cohort"];
+            let lot = (text(&cohort["expires"]), text(&cohort["issued"]), text(&cohort["funder"]));
+            if alive(&lot) {
+                carried.insert(lot, row["points"].as_i64().unwrap_or_default());
+            }
+        }
+        ensure!(carried == outstanding, "the state carries {carried:?}, outstanding are {outstanding:?}");
+        let rolled = Sheet::read(&files["points-roll-forward.csv"]);
+        let mut closing: BTreeMap<Lot, i64> = BTreeMap::new();
+        for row in &rolled.rows {
+            let lot = (row["expires"].clone(), row["issue_month"].clone(), row["funder"].clone());
+            if alive(&lot) {
+                *closing.entry(lot).or_default() += minor_or_whole(&row["closing"]);
+            }
+        }
+        closing.retain(|_, points| *points != 0);
+        ensure!(closing == outstanding, "the roll-forward closes with {closing:?} instead of {outstanding:?}");
+        let sum = |of: fn(&Effect) -> i64| entries.iter().map(|entry| of(&entry.effect)).sum::<i64>();
+        let issued = sum(|effect| match effect {
+            Effect::Issued { slices, .. } => slices.iter().map(|(_, points)| points).sum(),
+            _ => 0,
+        });
+        ensure!(rolled.total("issued") == issued, "issued {issued}, rolled {}", rolled.total("issued"));
+        Ok(())
+    }
+
+    /// Obligations of the details, splits, pairs, positions and payments tie.
+    fn money(&mut self, files: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        let sheet = |name: &str| Sheet::read(&files[&format!("{name}.csv")]);
+        let mut bases: BTreeMap<(String, String, String), i128> = BTreeMap::new();
+        for shard in 0..64 {
+            let rows = Sheet::read(&gunzip(&files[&format!("details/part-{shard:02}.csv.gz")])).rows;
+            for row in rows.iter().filter(|row| row["funder"] != row["redeemer"]) {
+                let key = (row["funder"].clone(), row["redeemer"].clone(), row["rule"].clone());
+                *bases.entry(key).or_default() += i128::from(minor_or_whole(&row["amount"]));
+            }
+        }
+        let mut pairs: BTreeMap<(String, String), i128> = BTreeMap::new();
+        let mut given: BTreeMap<(String, String, String), i128> = BTreeMap::new();
+        let mut cumulative: BTreeMap<(String, String, String), i128> = BTreeMap::new();
+        for row in sheet("splits").rows {
+            let money = |name: &str| i128::from(minor_or_whole(&row[name]));
+            let key = (row["payer"].clone(), row["redeemer"].clone(), row["rule"].clone());
+            let base = bases.get(&key).copied().unwrap_or_default();
+            ensure!(money("base") == base, "the base of {key:?} is {} instead of {base}", money("base"));
+            let total = self.splits.get(&key).copied().unwrap_or_default() + base;
+            ensure!(money("cumulative_base") == total, "the base of {key:?} to date is not {total}");
+            cumulative.insert(key.clone(), total);
+            let of_platform = terms::platform_share(&key.2);
+            let is_platform = row["beneficiary"] == terms::PLATFORM && row["share"] != "1" && key.1 != terms::PLATFORM;
+            let share = if is_platform { of_platform } else { 1000 - of_platform };
+            let off = (money("cumulative_amount") * 1000 - share * total).abs();
+            ensure!(off < 1000, "{} of {key:?} differs by {off} thousandths of a minor unit", row["beneficiary"]);
+            *given.entry(key).or_default() += money("amount");
+            if row["beneficiary"] != row["payer"] {
+                *pairs.entry((row["payer"].clone(), row["beneficiary"].clone())).or_default() += money("amount");
+            }
+        }
+        bases.retain(|_, base| *base != 0);
+        given.retain(|_, amount| *amount != 0);
+        ensure!(bases == given, "owed are {bases:?}, shared out {given:?}");
+        self.splits.extend(cumulative);
+        let mut nets: BTreeMap<String, i128> = BTreeMap::new();
+        for row in sheet("bilateral").rows {
+            let amount = i128::from(minor_or_whole(&row["amount"]));
+            let pair = (row["payer"].clone(), row["payee"].clone());
+            let expected = pairs.remove(&pair).unwrap_or_default();
+            ensure!(amount == expected, "{pair:?} is {amount} instead of {expected}");
+            *nets.entry(pair.0).or_default() -= amount;
+            *nets.entry(pair.1).or_default() += amount;
+        }
+        ensure!(pairs.values().all(|amount| *amount == 0), "pairs are missing: {pairs:?}");
+        ensure!(nets.values().sum::<i128>() == 0, "the nets do not sum to zero");
+        let mut paid: BTreeMap<String, i128> = BTreeMap::new();
+        for row in sheet("payments").rows {
+            let amount = i128::from(minor_or_whole(&row["amount"]));
+            ensure!(amount > 0, "a payment of {amount}");
+            *paid.entry(row["payer"].clone()).or_default() -= amount;
+            *paid.entry(row["payee"].clone()).or_default() += amount;
+        }
+        for row in sheet("positions").rows {
+            let net = i128::from(minor_or_whole(&row["net"]));
+            let line = &row["line"];
+            let expected = nets.remove(line).unwrap_or_default();
+            ensure!(net == expected, "the net of {line} is {net} instead of {expected}");
+            let moved = paid.remove(line).unwrap_or_default();
+            ensure!(net == moved, "{line} is paid {moved} instead of {net}");
+        }
+        ensure!(nets.values().chain(paid.values()).all(|amount| *amount == 0), "a line has no position");
+        Ok(())
+    }
+
+    /// What was handed out of a final run is still there, byte for byte.
+    fn unchanged(&self, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
+        for (period, Closed { run, files, .. }) in &self.closed {
+            for (path, bytes) in files {
+                let now = reports.get(&format!("periods/{period}/{run}/{path}"));
+                ensure!(now == Some(bytes), "file {path} of {period} changed after its run was final");
+            }
+        }
+        Ok(())
+    }
+
+    /// After everything: what callers were told is what is recorded, and nothing else is.
+    pub fn finish(&self, reports: &BTreeMap<String, Vec<u8>>, replaced: &[String]) -> Verdict {
+        self.unchanged(reports)?;
+        ensure!(replaced.is_empty(), "objects were replaced: {replaced:?}");
+        for (name, sent) in &self.sent {
+            let places = self.recorded.get(name).map(Vec::as_slice).unwrap_or_default();
+            if sent.accepted {
+                ensure!(places.len() == 1, "{name:?} was accepted and is recorded {} times", places.len());
+            } else if !sent.unknown {
+                ensure!(places.is_empty(), "{name:?} was refused and is recorded: {places:?}");
+            }
+            ensure!(sent.created <= 1, "{name:?} was said to be new {} times", sent.created);
+            if let Some(place) = places.first() {
+                let entry = &self.entries[place];
+                let is_same =
+                    entry.occurred == sent.occurred && entry.amount == sent.amount && entry.points == sent.points;
+                ensure!(is_same, "{name:?} is recorded as {entry:?}, sent was {sent:?}");
+            }
+        }
+        for name in self.recorded.keys() {
+            ensure!(self.sent.contains_key(name), "{name:?} was never sent");
+        }
+        for (stub, booked) in &self.stubs {
+            let origin = stub.0.split('#').nth(1).unwrap_or_default();
+            let place = (stub.0.replace(origin, booked), format!("{}#{origin}", stub.1));
+            ensure!(self.entries.contains_key(&place), "the stub {stub:?} points to nothing");
+        }
+        Ok(())
+    }
+
+    /// Lots, debts and balance of a member on a day, as a caller may see them.
+    pub fn check_member(&self, member: &str, answer: &Value) -> Verdict {
+        let as_of = answer["as_of"].as_str().unwrap_or_default();
+        let sum: i64 = answer["lots"].as_array().into_iter().flatten().map(|lot| lot["points"].as_i64().unwrap()).sum();
+        ensure!(answer["balance"] == sum, "member {member} has the balance {}, lots of {sum}", answer["balance"]);
+        let balance = self.books[member].balance(as_of.parse().map_err(|_| format!("as_of is {as_of:?}"))?);
+        ensure!(answer["balance"] == balance, "member {member} is shown {} instead of {balance}", answer["balance"]);
+        Ok(())
+    }
+
+    pub fn members(&self) -> Vec<String> {
+        self.books.keys().cloned().collect()
+    }
+
+    /// Names that are recorded for a member.
+    pub fn has(&self, name: &Name) -> bool {
+        self.recorded.contains_key(name)
+    }
+
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// The detail rows of one entry.
+fn check_rows(entry: &Entry, rows: &[BTreeMap<String, String>]) -> Verdict {
+    let line = entry.name.0.as_str();
+    let key = |reason: &str, redeemer: &str, (expires, issued, funder): &Lot, points: i64| {
+        [reason.to_owned(), redeemer.to_owned(), expires.clone(), issued.clone(), funder.clone(), points.to_string()]
+    };
+    let (mut expected, repaid, priced_on) = match &entry.effect {
+        Effect::Redeemed { slices } => {
+            let rows: Vec<_> = slices.iter().map(|(lot, points)| key("redemption", line, lot, *points)).collect();
+            (rows, None, entry.day)
+        }
+        Effect::Returned { slices, before, points, repaid, at, .. } => {
+            let parts = from_the_end(slices, *before, *points);
+            let rows: Vec<_> = parts.iter().map(|(lot, points)| key("return", line, lot, -points)).collect();
+            (rows, Some(repaid), *at)
+        }
+        Effect::Issued { repaid, .. } => (Vec::new(), Some(repaid), entry.day),
+        Effect::Withdrawn { .. } => (Vec::new(), None, entry.day),
+    };
+    let repaid = repaid.into_iter().flatten();
+    expected.extend(repaid.map(|(creditor, lot, points)| key("repayment", creditor, lot, *points)));
+    let found = rows.iter().map(|row| {
+        let of = (row["expires"].clone(), row["issued"].clone(), row["funder"].clone());
+        key(&row["reason"], &row["redeemer"], &of, row["points"].parse().unwrap())
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort();
+    expected.sort();
+    ensure!(found == expected, "found {found:?} instead of {expected:?}");
+    let (mut exact_total, mut total) = (0_i128, 0_i128);
+    for row in rows {
+        let day = if row["reason"] == "repayment" { entry.day } else { priced_on };
+        let price = terms::price(&row["funder"], &row["redeemer"], day);
+        let written = format!("{:0<10}", row["price"]);
+        ensure!(written == format!("0.{price:08}"), "priced at {} instead of {price}", row["price"]);
+        let exact = row["points"].parse::<i128>().unwrap() * price;
+        let amount = i128::from(minor_or_whole(&row["amount"]));
+        // A return takes back a part of what was shared out before: rounded twice more.
+        let most = if row["reason"] == "return" { 2 } else { 1 };
+        ensure!((amount * 1_000_000 - exact).abs() < most * 1_000_000, "{amount} is off {exact}");
+        match row["reason"].as_str() {
+            "redemption" => {
+                exact_total += exact;
+                total += amount;
+            }
+            "repayment" => ensure!(amount == rounded(exact), "repaid {amount} instead of {}", rounded(exact)),
+            _ => {}
+        }
+        let origin = if entry.booked == entry.home { "" } else { &entry.home };
+        ensure!(row["origin_period"] == *origin, "has the origin {:?} instead of {origin:?}", row["origin_period"]);
+    }
+    ensure!(total == rounded(exact_total), "sums to {total} instead of {}", rounded(exact_total));
+    Ok(())
+}

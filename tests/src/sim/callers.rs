@@ -1,0 +1,471 @@
+//! Tills and importers of lines, and those who look at what came of it.
+
+use super::audit::{Name, Sent};
+use super::terms;
+use super::world::{DAY, Ended, HOUR, MINUTE, Past, World, local_text, utc_text};
+use crate::calls;
+use crate::events::HEADER;
+use crate::programme::s3_event;
+use futures::future::join_all;
+use interline_import::Imported;
+use interline_lambda::Class;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MEMBERS: u64 = 40;
+/// No request of a process that ended arrives later than this.
+const SETTLED: i64 = 70_000;
+
+/// An event as a line means to send it.
+#[derive(Debug, Clone)]
+struct Event {
+    line: &'static str,
+    kind: &'static str,
+    reference: String,
+    member: String,
+    occurred: i64,
+    amount: Option<i64>,
+    points: Option<i64>,
+    /// Kind and reference of what it takes back.
+    reverses: Option<(&'static str, String)>,
+}
+
+fn code(kind: &str) -> &'static str {
+    match kind {
+        "accrual" => "a",
+        "redemption" => "r",
+        "reversal" => "v",
+        _ => "j",
+    }
+}
+
+fn decimal(minor: i64) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}
+
+impl Event {
+    fn name(&self) -> Name {
+        (self.line.to_owned(), code(self.kind).to_owned(), self.reference.clone(), self.member.clone())
+    }
+
+    fn request(&self) -> Value {
+        let mut body = json!({ "member": self.member, "occurred_at": local_text(self.occurred) });
+        if let Some(amount) = self.amount {
+            body["amount"] = json!(decimal(amount));
+        }
+        if let Some(points) = self.points {
+            body["points"] = json!(points);
+        }
+        if let Some((kind, reference)) = &self.reverses {
+            body["reverses"] = json!({ "kind": kind, "reference": reference });
+        }
+        let path = format!("/v1/lines/{}/{}s/{}", self.line, self.kind, self.reference);
+        calls::event(&calls::arn(&format!("line-{}", self.line)), "PUT", &path, &body.to_string())
+    }
+
+    fn row(&self) -> String {
+        let amount = self.amount.map(decimal).unwrap_or_default();
+        let points = self.points.map(|points| points.to_string()).unwrap_or_default();
+        let reverses = self.reverses.as_ref().map(|(kind, of)| format!("{kind}:{of}")).unwrap_or_default();
+        let (line, reference, member) = (self.line, &self.reference, &self.member);
+        format!("{},{line},{reference},{},{member},{amount},{points},{reverses}", self.kind, local_text(self.occurred))
+    }
+
+    fn past(&self) -> Past {
+        Past {
+            line: self.line,
+            kind: self.kind,
+            reference: self.reference.clone(),
+            member: self.member.clone(),
+            size: self.amount.or(self.points).unwrap_or_default(),
+            occurred: self.occurred,
+        }
+    }
+}
+
+impl World {
+    fn sent(&self, event: &Event, change: impl FnOnce(&mut Sent)) {
+        let mut auditor = self.auditor.borrow_mut();
+        let sent = auditor.sent.entry(event.name()).or_default();
+        (sent.occurred, sent.amount, sent.points) = (utc_text(event.occurred), event.amount, event.points);
+        change(sent);
+    }
+
+    fn accepted(&self, event: &Event) {
+        let was = self.auditor.borrow().sent.get(&event.name()).is_some_and(|sent| sent.accepted);
+        self.sent(event, |sent| sent.accepted = true);
+        if !was {
+            self.history.borrow_mut().push(event.past());
+        }
+    }
+
+    fn member(&self) -> String {
+        // A few members come often, so that lines meet at their accounts.
+        let most = if self.sim.chance(400) { 4 } else { MEMBERS };
+        format!("m{}", self.sim.below(most))
+    }
+
+    /// When an event happened that is sent now: mostly now, sometimes long ago.
+    fn occurred(&self) -> i64 {
+        let back = match self.sim.below(20) {
+            0 => self.sim.between(0, 35 * DAY),
+            1 | 2 => self.sim.between(0, 3 * DAY),
+            3..6 => self.sim.between(0, HOUR),
+            _ => self.sim.between(-8 * MINUTE, MINUTE),
+        };
+        (self.now() - back) / 1000 * 1000
+    }
+
+    fn event(&self, line: &'static str, from_file: bool) -> Event {
+        let (member, occurred) = (self.member(), self.occurred());
+        let occurred = if from_file { occurred.min(self.now() - HOUR) / 1000 * 1000 } else { occurred };
+        let reference = self.reference("n");
+        let event = |kind, amount, points| Event {
+            line,
+            kind,
+            reference: reference.clone(),
+            member: member.clone(),
+            occurred,
+            amount,
+            points,
+            reverses: None,
+        };
+        match self.sim.below(20) {
+            0..10 => event("accrual", Some(self.sim.between(1, 30_000)), None),
+            10..16 => {
+                let points = match line {
+                    "dining" => self.sim.between(1, 60) * 5,
+                    "hotel" => self.sim.between(1, 200),
+                    _ => self.sim.between(8, 400),
+                };
+                event("redemption", None, Some(points))
+            }
+            16 if from_file => event("adjustment", None, Some(self.sim.between(1, 300))),
+            _ => self
+                .reversal(line, &reference)
+                .unwrap_or_else(|| event("accrual", Some(self.sim.between(1, 9_000)), None)),
+        }
+    }
+
+    fn reversal(&self, line: &'static str, reference: &str) -> Option<Event> {
+        let history = self.history.borrow();
+        let of_line: Vec<&Past> =
+            history.iter().rev().filter(|past| past.line == line && past.kind != "reversal").take(60).collect();
+        if of_line.is_empty() {
+            return None;
+        }
+        let past = *self.sim.pick(&of_line);
+        let part = self.sim.chance(500).then(|| self.sim.between(1, past.size.max(1)));
+        let (amount, points) = if past.kind == "accrual" { (part, None) } else { (None, part) };
+        let occurred = self.occurred().max(past.occurred);
+        Some(Event {
+            line,
+            kind: "reversal",
+            reference: reference.to_owned(),
+            member: past.member.clone(),
+            occurred,
+            amount,
+            points,
+            reverses: Some((past.kind, past.reference.clone())),
+        })
+    }
+
+    /// How long a caller waits before it tries again.
+    fn patience(&self) -> i64 {
+        match self.sim.below(20) {
+            0 => self.sim.between(HOUR, 3 * DAY),
+            1..5 => self.sim.between(MINUTE, HOUR),
+            _ => self.sim.between(500, 20_000),
+        }
+    }
+}
+
+/// A till sends one event after the other until each has an answer.
+pub async fn till(world: &World, line: &'static str) {
+    while !world.over.get() {
+        world.sleep(world.scenario.calm * world.sim.between(MINUTE, 8 * HOUR)).await;
+        let mut event = world.event(line, false);
+        if world.sim.chance(15) {
+            // A clock that is far ahead.
+            event.occurred += 3 * HOUR;
+        }
+        send(world, &event).await;
+        let later = world.auditor.borrow().sent.get(&event.name()).is_some_and(|sent| sent.accepted);
+        if later && world.sim.chance(40) {
+            again(world, &event).await;
+        }
+    }
+}
+
+/// Sends an event until it has an answer that counts.
+async fn send(world: &World, event: &Event) {
+    let mut last_unresolved = i64::MIN / 2;
+    loop {
+        let copies = 1 + usize::from(world.sim.chance(world.cloud.faults().duplicates));
+        world.report.borrow_mut().duplicates += copies as u64 - 1;
+        let request = event.request();
+        let calls = (0..copies).map(|copy| {
+            let request = calls::request(&request);
+            async move {
+                // A copy may come a while later, and even after the answer.
+                world.sleep(if copy == 0 { 0 } else { world.sim.between(0, 30_000) }).await;
+                world.invoke(|app| async move { interline_record::handle(&app, request).await }).await
+            }
+        });
+        let mut refused = None;
+        let mut bodies: Vec<Value> = Vec::new();
+        for ended in join_all(calls).await {
+            let Ended::Answered(response) = ended else {
+                last_unresolved = world.now();
+                continue;
+            };
+            let (status, mut body) = calls::read(response);
+            match status {
+                200 | 201 => {
+                    let limit = world.now() + 40 * MINUTE;
+                    if event.occurred > limit {
+                        world.violate(format!("{event:?} lies in the future and was recorded"));
+                    }
+                    body["indicative_settlement"] = Value::Null;
+                    bodies.push(body);
+                    world.sent(event, |sent| sent.created += u32::from(status == 201));
+                }
+                503 => last_unresolved = world.now(),
+                400..=499 => refused = Some(body),
+                _ => world.violate(format!("{event:?} was answered with {status}: {body}")),
+            }
+        }
+        if let Some(first) = bodies.first() {
+            if let Some(body) = refused.filter(|body| !may_pass(body)) {
+                return world.violate(format!("{event:?} was both accepted and refused: {body}"));
+            }
+            if bodies.iter().any(|body| body != first) {
+                return world.violate(format!("{event:?} has several first answers: {bodies:?}"));
+            }
+            return world.accepted(event);
+        }
+        if let Some(body) = refused {
+            if may_pass(&body) && world.sim.chance(700) && event.occurred < world.now() + HOUR {
+                world.sleep(world.sim.between(MINUTE, 30 * MINUTE)).await;
+                continue;
+            }
+            world.report.borrow_mut().refused += 1;
+            let settled = world.now() - last_unresolved > SETTLED;
+            return world.sent(event, |sent| sent.unknown |= !settled);
+        }
+        if world.over.get() && world.sim.chance(500) {
+            // Nobody will ever ask again.
+            return world.sent(event, |sent| sent.unknown = true);
+        }
+        world.sleep(world.patience()).await;
+    }
+}
+
+/// A refusal by the clock of one process, which another may not share.
+fn may_pass(body: &Value) -> bool {
+    body["type"].as_str().is_some_and(|kind| kind.ends_with(":in-the-future"))
+}
+
+/// The same again long after the answer, or with something else in it.
+async fn again(world: &World, event: &Event) {
+    world.sleep(world.patience()).await;
+    let mut other = event.clone();
+    let change = event.amount.is_some() && world.sim.chance(500);
+    if change {
+        other.amount = event.amount.map(|amount| amount + 1);
+    }
+    let request = calls::request(&other.request());
+    let Ended::Answered(response) =
+        world.invoke(|app| async move { interline_record::handle(&app, request).await }).await
+    else {
+        return;
+    };
+    let (status, body) = calls::read(response);
+    let fine = match status {
+        503 => true,
+        200 => !change,
+        409 => change && body["field"] == "amount",
+        _ => false,
+    };
+    if !fine {
+        world.violate(format!("{event:?} again, changed: {change}, was answered with {status}: {body}"));
+    }
+}
+
+/// Drops files into a line's inbox; S3 tells of each at least once.
+pub async fn importer(world: &World, line: &'static str) {
+    let platform = line == terms::PLATFORM;
+    while !world.over.get() {
+        world.sleep(world.scenario.calm * world.sim.between(HOUR, 5 * DAY)).await;
+        let mut events: Vec<Event> = Vec::new();
+        for _ in 0..world.sim.between(1, 30) {
+            let of = if platform { *world.sim.pick(&terms::LINES) } else { line };
+            match events.last() {
+                // The same row twice, or several of one member.
+                Some(last) if world.sim.chance(30) => events.push(last.clone()),
+                Some(last) if world.sim.chance(300) => {
+                    let member = last.member.clone();
+                    let next = world.event(of, true);
+                    events.push(if next.reverses.is_some() { next } else { Event { member, ..next } });
+                }
+                _ => events.push(world.event(of, true)),
+            }
+        }
+        let mut rows: Vec<String> = vec![HEADER.to_owned()];
+        rows.extend(events.iter().map(Event::row));
+        if world.sim.chance(100) {
+            rows.push("accrual,mall,,yesterday,m1,,".to_owned());
+        }
+        let bytes = (rows.join("\n") + "\n").into_bytes();
+        let times = 1 + usize::from(world.sim.chance(150));
+        let mut answers = BTreeMap::new();
+        for _ in 0..times {
+            // Repeated under another name, it is the same file.
+            let key = format!("inbox/{line}/{}.csv", world.reference("f"));
+            world.cloud.inbox.lock().unwrap().put(&key, bytes.clone());
+            deliver(world, &key, &events, &mut answers).await;
+        }
+    }
+}
+
+/// Delivers an object's event until it was handled, and reads what was rejected.
+async fn deliver(world: &World, key: &str, events: &[Event], answers: &mut BTreeMap<usize, bool>) {
+    world.report.borrow_mut().files += 1;
+    loop {
+        let copies = 1 + usize::from(world.sim.chance(world.cloud.faults().duplicates));
+        world.report.borrow_mut().duplicates += copies as u64 - 1;
+        let calls = (0..copies).map(|copy| async move {
+            world.sleep(if copy == 0 { 0 } else { world.sim.between(0, 30_000) }).await;
+            let event = serde_json::from_value(s3_event(&[key])).unwrap();
+            world.invoke(|app| async move { interline_import::handle(&app, event).await }).await
+        });
+        let mut handled = false;
+        for ended in join_all(calls).await {
+            match ended {
+                Ended::Answered(Ok(imported)) => {
+                    handled = true;
+                    taken_in(world, &imported[0], events, answers);
+                }
+                Ended::Answered(Err(failure)) if failure.class() != Class::Retryable => {
+                    return world.violate(format!("file {key} failed: {failure}"));
+                }
+                Ended::Answered(Err(_)) | Ended::Crashed => {}
+            }
+        }
+        if handled {
+            return;
+        }
+        world.sleep(world.patience()).await;
+    }
+}
+
+fn taken_in(world: &World, imported: &Imported, events: &[Event], answers: &mut BTreeMap<usize, bool>) {
+    if let Some(reason) = &imported.refused {
+        return world.violate(format!("a file was refused: {reason}"));
+    }
+    let rejected: BTreeMap<usize, String> = match &imported.rejects {
+        None => BTreeMap::new(),
+        Some(key) => {
+            let inbox = world.cloud.inbox.lock().unwrap();
+            let sheet = crate::pack::Sheet::read(&inbox.objects[key]);
+            let number = |row: &BTreeMap<String, String>| row["line_number"].parse::<usize>().unwrap() - 2;
+            sheet.rows.iter().map(|row| (number(row), row["code"].clone())).collect()
+        }
+    };
+    for (at, event) in events.iter().enumerate() {
+        let is_accepted = match rejected.get(&at).map(String::as_str) {
+            None => true,
+            // By the clock of one process; another that was at it may not share it.
+            Some("in-the-future") if answers.get(&at) != Some(&true) => {
+                world.sent(event, |sent| sent.unknown = true);
+                continue;
+            }
+            Some(_) => false,
+        };
+        if *answers.entry(at).or_insert(is_accepted) != is_accepted {
+            let text = if is_accepted { "accepted" } else { "rejected" };
+            return world.violate(format!("{event:?} was {text} by the same file that said otherwise before"));
+        }
+        match is_accepted {
+            true => world.accepted(event),
+            false => world.sent(event, |_| {}),
+        }
+    }
+}
+
+/// Looks at members, statements, periods and reports.
+pub async fn reporter(world: &World) {
+    while !world.over.get() {
+        world.sleep(world.scenario.calm * world.sim.between(30 * MINUTE, 12 * HOUR)).await;
+        let member = world.member();
+        let line = *world.sim.pick(&terms::LINES);
+        let period = World::period(world.sim.below(world.scenario.months as u64) as usize);
+        match world.sim.below(7) {
+            0 => statement(world, &format!("/v1/members/{member}/entries?limit=50"), "members", true).await,
+            1 => {
+                let path = format!("/v1/lines/{line}/entries?period={period}&limit=40");
+                statement(world, &path, &format!("line-{line}"), false).await;
+            }
+            2 => drop(look(world, "members", &format!("/v1/members/{member}")).await),
+            3 => drop(look(world, "finance", "/v1/periods").await),
+            4 => drop(look(world, "finance", &format!("/v1/periods/{period}")).await),
+            5 => {
+                let path = format!("/v1/lines/{line}/position?period={period}");
+                drop(look(world, &format!("line-{line}"), &path).await);
+            }
+            _ => drop(look(world, "finance", &format!("/v1/periods/{period}/reports")).await),
+        }
+    }
+}
+
+/// A GET; `None` for what is not there, or not now.
+pub async fn look(world: &World, role: &str, path: &str) -> Option<Value> {
+    let request = calls::request(&calls::event(&calls::arn(role), "GET", path, ""));
+    let is_period = path.contains("/periods") || path.contains("/position");
+    let ended = world
+        .invoke(|app| async move {
+            match is_period {
+                true => {
+                    let nowhere: interline_periods::Starter = Box::new(|_| Box::pin(async { Ok(()) }));
+                    interline_periods::handle(&app, &nowhere, request).await
+                }
+                false => interline_account::handle(&app, request).await,
+            }
+        })
+        .await;
+    let Ended::Answered(response) = ended else { return None };
+    let (status, body) = calls::read(response);
+    match status {
+        200 => Some(body),
+        404 | 503 => None,
+        _ => {
+            world.violate(format!("{path} was answered with {status}: {body}"));
+            None
+        }
+    }
+}
+
+/// A list page by page: nothing twice; a statement newest first.
+async fn statement(world: &World, path: &str, role: &str, newest_first: bool) {
+    let (mut seen, mut before, mut cursor) = (BTreeSet::new(), None::<i64>, None::<String>);
+    loop {
+        let more = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let Some(page) = look(world, role, &format!("{path}{more}")).await else { return };
+        for entry in page["entries"].as_array().into_iter().flatten() {
+            let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            let occurred = super::world::moment(&text("occurred_at")).timestamp_millis();
+            let name = (text("line"), code(&text("kind")).to_owned(), text("reference"), text("member"));
+            if !world.auditor.borrow().has(&name) {
+                return world.violate(format!("{path} shows {entry}, which is not recorded"));
+            }
+            if !seen.insert(name) || (newest_first && before.is_some_and(|before| occurred > before)) {
+                return world.violate(format!("{path} shows {entry} twice or out of order"));
+            }
+            before = Some(occurred);
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The month-end state machine, those who start it, and the last look.
+
+use super::callers::look;
+use super::world::{Clocks, DAY, Ended, HOUR, MINUTE, World};
+use crate::calls;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use interline_cutoff::{Close, Started};
+use interline_domain::calendar::Period;
+use interline_lambda::{App, Class, Failure};
+use interline_ledger::LedgerError;
+use interline_reports::bucket::StoreError;
+use interline_reports::manifest::RunKind;
+use serde_json::json;
+use std::future::Future;
+use std::sync::Arc;
+
+/// Shards that the Map state tallies at once.
+const SHARDS_AT_ONCE: usize = 32;
+const RETRIES: u32 = 6;
+/// Retries of a step that ended without a word.
+const RETRIES_OF_CRASHES: u32 = 1;
+
+/// Why an execution failed: a failure of the product, or processes that ended.
+enum Broken {
+    Failure(Failure),
+    Crashed,
+}
+
+/// A step as the state machine carries it out: tried again by class, and sometimes
+/// twice at once, as when an answer comes too late.
+async fn step<T, F: Future<Output = Result<T, Failure>>>(
+    world: &World,
+    ahead: Option<i64>,
+    handler: impl Fn(Arc<App>) -> F,
+) -> Result<T, Broken> {
+    let (mut retries, mut ended_early) = (0, 0);
+    loop {
+        let faults = world.cloud.faults();
+        // A month has hundreds of steps; so that it is closed at all, few of them crash.
+        let crashes = faults.crashes / 4;
+        let twice = world.sim.chance(faults.duplicates);
+        let one = async {
+            match ahead {
+                None => world.invoke_with(crashes, &handler).await,
+                Some(ahead) => world.invoke_in(world.process(ahead), crashes, &handler).await,
+            }
+        };
+        let other = async {
+            if twice {
+                world.report.borrow_mut().duplicates += 1;
+                world.sleep(world.sim.between(0, 5_000)).await;
+                world.invoke_with(crashes, &handler).await;
+            }
+        };
+        let (ended, ()) = futures::join!(one, other);
+        match ended {
+            Ended::Answered(Ok(answer)) => return Ok(answer),
+            Ended::Answered(Err(failure)) if failure.class() == Class::Retryable && retries < RETRIES => retries += 1,
+            Ended::Answered(Err(failure)) => return Err(Broken::Failure(failure)),
+            Ended::Crashed if ended_early < RETRIES_OF_CRASHES => ended_early += 1,
+            Ended::Crashed => return Err(Broken::Crashed),
+        }
+        world.sleep(world.sim.between(1_000, 5_000 << retries.min(4))).await;
+    }
+}
+
+/// One execution of the month-end state machine. `false`: it failed.
+async fn execution(world: &World, close: Close) -> bool {
+    world.report.borrow_mut().executions += 1;
+    let kind = close.kind;
+    let period = close.period;
+    let done = steps(world, close).await;
+    let Err(broken) = done else { return true };
+    world.report.borrow_mut().failed_executions += 1;
+    let Broken::Failure(failure) = broken else { return false };
+    let fine = match &failure {
+        failure if failure.class() == Class::Retryable => true,
+        Failure::Ledger(
+            LedgerError::TooEarly(..) | LedgerError::PredecessorOpen { .. } | LedgerError::AlreadyFinal { .. },
+        ) => true,
+        // An open month went on while a step of its trial was repeated.
+        Failure::Store(StoreError::Differs(_)) => kind == RunKind::Trial,
+        Failure::ChecksFailed(text) => {
+            let changed = text.contains("sealed shards of the previous period are unchanged");
+            let predecessor = period.map(|period| period.previous().to_string()).unwrap_or_default();
+            let slipped = world.auditor.borrow().slipped(&predecessor);
+            world.report.borrow_mut().stopped += u64::from(changed && slipped);
+            changed && slipped
+        }
+        // In a period that changed behind its gates the same run differs.
+        _ => false,
+    };
+    let slipped = period.is_some_and(|period| world.auditor.borrow().slipped(&period.to_string()));
+    if !fine && !slipped {
+        world.violate(format!("a {kind:?} close of {period:?} failed: {failure}"));
+    }
+    false
+}
+
+async fn steps(world: &World, close: Close) -> Result<(), Broken> {
+    // In some runs a closer's clock is far ahead.
+    let beyond = world.scenario.clocks == Clocks::Beyond && world.sim.chance(500);
+    let ahead = beyond.then(|| world.sim.between(5 * HOUR, 9 * HOUR));
+    let close = &close;
+    let cutoff = |app: Arc<App>| async move { interline_cutoff::handle(&app, close.clone()).await };
+    let Started { period, kind, run, rulebook, shards } = step(world, ahead, cutoff).await?;
+    stream::iter(shards)
+        .map(|shard| {
+            let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            async move {
+                let task = &task;
+                step(world, None, |app: Arc<App>| async move { interline_tally::handle(&app, task.clone()).await })
+                    .await
+            }
+        })
+        .buffer_unordered(SHARDS_AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await?;
+    let task = &interline_settle::Task { period, kind, run, rulebook };
+    step(world, None, |app: Arc<App>| async move { interline_settle::handle(&app, task.clone()).await }).await?;
+    Ok(())
+}
+
+fn close_of(n: usize, kind: RunKind) -> Close {
+    let period = Period::parse(&World::period(n)).unwrap();
+    Close { period: Some(period), kind, rulebook: None, run: None }
+}
+
+/// EventBridge: a trial and a final run for each month, and again until it is final.
+pub async fn schedule(world: &World) {
+    for n in 0..world.scenario.months {
+        let end = World::month(n + 1);
+        world.sim.sleep_until(end + world.sim.between(-12 * HOUR, 0)).await;
+        execution(world, close_of(n, RunKind::Trial)).await;
+        // In some runs as early as the clocks allow.
+        let early = world.sim.chance(500);
+        let at = match world.scenario.clocks {
+            // Before the month is over, were it not for the closer's clock.
+            Clocks::Beyond => -world.sim.between(HOUR, 6 * HOUR),
+            Clocks::Within if early => world.sim.between(30 * MINUTE, 2 * HOUR),
+            Clocks::Within => world.sim.between(DAY, 3 * DAY),
+        };
+        world.sim.sleep_until(end + at).await;
+        while !world.auditor.borrow().is_final(&World::period(n)) {
+            execution(world, close_of(n, RunKind::Final)).await;
+            world.sleep(world.sim.between(MINUTE, 6 * HOUR)).await;
+            if world.over.get() {
+                return;
+            }
+        }
+    }
+}
+
+/// Finance asks for closes over the API, more often than it needs to.
+pub async fn finance(world: &World) {
+    for n in 0..world.scenario.months {
+        let period = World::period(n);
+        let early = world.sim.chance(500);
+        let at = if early { world.sim.between(-HOUR, 2 * HOUR) } else { world.sim.between(0, 3 * DAY) };
+        world.sim.sleep_until(World::month(n + 1) + at).await;
+        for _ in 0..4 {
+            let kind = if world.sim.chance(300) { "trial" } else { "final" };
+            ask(world, &period, kind).await;
+            world.sleep(world.sim.between(MINUTE, 8 * HOUR)).await;
+        }
+        // A closed month may be closed again any time: it stays as it is.
+        let again = world.sim.below(n as u64 + 1) as usize;
+        if world.auditor.borrow().is_final(&World::period(again)) {
+            execution(world, close_of(again, RunKind::Final)).await;
+        }
+    }
+}
+
+async fn ask(world: &World, period: &str, kind: &str) {
+    let path = format!("/v1/periods/{period}/close");
+    let event = calls::event(&calls::arn("finance"), "POST", &path, &json!({ "kind": kind }).to_string());
+    let request = calls::request(&event);
+    let ended = world
+        .invoke(|app| async move {
+            let requested = world.requested.clone();
+            let starter: interline_periods::Starter = Box::new(move |close| {
+                requested.lock().unwrap().push_back(close);
+                Box::pin(async { Ok(()) })
+            });
+            interline_periods::handle(&app, &starter, request).await
+        })
+        .await;
+    let Ended::Answered(response) = ended else { return };
+    let (status, body) = calls::read(response);
+    if !matches!(status, 202 | 404 | 409 | 422 | 503) {
+        world.violate(format!("{path} was answered with {status}: {body}"));
+    }
+}
+
+/// Runs what the API was asked for.
+pub async fn machine(world: &World) {
+    while !world.over.get() {
+        world.sleep(world.sim.between(100, 30_000)).await;
+        let next = world.requested.lock().unwrap().pop_front();
+        if let Some(close) = next {
+            execution(world, close).await;
+        }
+    }
+}
+
+/// Without faults from here on: every month becomes final, closing it again gives the
+/// same bytes, and every member is shown what the books say.
+pub async fn last_look(world: &World) {
+    for n in 0..world.scenario.months {
+        let period = World::period(n);
+        if !world.auditor.borrow().is_final(&period) {
+            let closed = execution(world, close_of(n, RunKind::Final)).await;
+            if !closed {
+                // What changed behind its gates stays open, and so does what follows.
+                let slipped = |n: usize| world.auditor.borrow().slipped(&World::period(n));
+                if slipped(n) || (n > 0 && slipped(n - 1)) {
+                    return;
+                }
+                return world.violate(format!("{period} could not be closed"));
+            }
+        }
+        let task = |app: Arc<App>| async move {
+            let Started { period, kind, run, rulebook, shards } =
+                interline_cutoff::handle(&app, close_of(n, RunKind::Final)).await?;
+            for shard in shards {
+                let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+                interline_tally::handle(&app, task).await?;
+            }
+            interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook }).await
+        };
+        let again = world.invoke_in(world.process(0), 0, task).await;
+        let slipped = world.auditor.borrow().slipped(&period);
+        match again {
+            Ended::Answered(Ok(done)) => {
+                if world.auditor.borrow().manifest(&period) != Some(done.manifest.as_str()) {
+                    return world.violate(format!("{period} closed again has the manifest {}", done.manifest));
+                }
+            }
+            Ended::Answered(Err(_)) if slipped => return,
+            Ended::Answered(Err(failure)) => return world.violate(format!("{period} closed again failed: {failure}")),
+            Ended::Crashed => return world.violate("a process ended without a fault".to_owned()),
+        }
+    }
+    let members = world.auditor.borrow().members();
+    for member in members {
+        let Some(shown) = look(world, "members", &format!("/v1/members/{member}")).await else {
+            return world.violate(format!("member {member} is not shown"));
+        };
+        let checked = world.auditor.borrow().check_member(&member, &shown);
+        if let Err(violation) = checked {
+            return world.violate(violation);
+        }
+    }
+}
