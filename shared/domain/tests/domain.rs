@@ -6,6 +6,8 @@
 mod golden;
 #[path = "domain/histories.rs"]
 mod histories;
+#[path = "domain/moments.rs"]
+mod moments;
 #[path = "domain/refusals.rs"]
 mod refusals;
 #[path = "domain/rulebooks.rs"]

@@ -426,7 +426,7 @@ pub async fn look(world: &World, role: &str, path: &str) -> Option<Value> {
         .invoke(|app| async move {
             match is_period {
                 true => {
-                    let nowhere: interline_periods::Starter = Box::new(|_| Box::pin(async { Ok(()) }));
+                    let nowhere: interline_periods::Starter = Box::new(|_, _| Box::pin(async { Ok(()) }));
                     interline_periods::handle(&app, &nowhere, request).await
                 }
                 false => interline_account::handle(&app, request).await,

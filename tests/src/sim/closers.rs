@@ -178,7 +178,7 @@ async fn ask(world: &World, period: &str, kind: &str) {
     let ended = world
         .invoke(|app| async move {
             let requested = world.requested.clone();
-            let starter: interline_periods::Starter = Box::new(move |close| {
+            let starter: interline_periods::Starter = Box::new(move |_, close| {
                 requested.lock().unwrap().push_back(close);
                 Box::pin(async { Ok(()) })
             });

@@ -297,6 +297,14 @@ fn a_late_event_is_labelled_with_its_origin_and_counted_as_prior_period() {
     let (_, obligation) = tally.obligations.first_key_value().unwrap();
     assert_eq!((obligation.amount, obligation.prior_period), (money("4.00"), money("4.00")));
     assert_eq!(tally.controls[&(line("HT"), ControlKind::Redemption)].late, 1);
+
+    let in_time = plan(&rulebook, &account, &command, period("2025-03"), None).unwrap().entry;
+    assert!(!in_time.is_late());
+    let (tally, details) = fold(&rulebook, [&in_time]);
+    assert_eq!(details[0].origin, None);
+    let (_, obligation) = tally.obligations.first_key_value().unwrap();
+    assert_eq!((obligation.amount, obligation.prior_period), (money("4.00"), Money::ZERO));
+    assert_eq!(tally.controls[&(line("HT"), ControlKind::Redemption)].late, 0);
 }
 
 #[test]
