@@ -3,7 +3,7 @@
 use interline_domain::calendar::Period;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::ShardDigest;
-use interline_domain::tally::{Fold, SetDigest};
+use interline_domain::tally::{Fold, SetDigest, Tally};
 use interline_lambda::{App, Failure};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
@@ -34,8 +34,7 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         let key = key(task.period, &task.run, &path);
         async move { app.reports.put_once(&key, bytes).await }
     };
-    put(details.entry.path, details.bytes).await?;
-    put(tally_path(task.shard), file.json()?).await?;
+    tokio::try_join!(put(details.entry.path, details.bytes), put(tally_path(task.shard), file.json()?))?;
     Ok(Done { shard: task.shard, entries })
 }
 
@@ -46,6 +45,14 @@ pub async fn tally(
     period: Period,
     shard: u8,
 ) -> Result<(TallyFile, PackFile), Failure> {
+    // At once: a tally mostly waits for pages.
+    let ((tally, details), previous) =
+        tokio::try_join!(folded(ledger, rulebook, period, shard), previous(ledger, rulebook, period, shard))?;
+    let file = TallyFile { shard, rulebook: rulebook.hash.clone(), tally, previous, details: details.entry.clone() };
+    Ok((file, details))
+}
+
+async fn folded(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<(Tally, PackFile), Failure> {
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
     let mut part = DetailPart::default();
@@ -66,12 +73,20 @@ pub async fn tally(
     ]);
     let totals = Totals { rows: tally.details.events, sums };
     let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));
-    let previous = match period > rulebook.first_period {
-        true => Some(digest(ledger, period.previous(), shard).await?),
-        false => None,
-    };
-    let file = TallyFile { shard, rulebook: rulebook.hash.clone(), tally, previous, details: details.entry.clone() };
-    Ok((file, details))
+    Ok((tally, details))
+}
+
+/// Count and digest of the same shard of the month before, as it is now.
+async fn previous(
+    ledger: &Ledger,
+    rulebook: &Rulebook,
+    period: Period,
+    shard: u8,
+) -> Result<Option<ShardDigest>, Failure> {
+    match period > rulebook.first_period {
+        true => digest(ledger, period.previous(), shard).await.map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Count and digest of a shard as it is now.
