@@ -63,6 +63,30 @@ pub const BOOKED: &str = "k";
 /// On a remembered refusal: a map file digest -> `field|code|rule`.
 pub const REFUSALS: &str = "no";
 
+/// What a month is closed from: all of an entry but its fingerprint and what was
+/// noted beside it, and what stubs and refusals are told by.
+pub const CLEARED: [&str; 19] = [
+    PK,
+    SK,
+    MEMBER,
+    OCCURRED,
+    OFFSET,
+    AMOUNT,
+    POINTS,
+    REVERSES,
+    SLICES,
+    REPAID,
+    VALUE,
+    ORIGINAL_AT,
+    ORIGINAL_VALUE,
+    BEFORE,
+    RETURNED,
+    REFUNDED,
+    OWED,
+    BOOKED,
+    REFUSALS,
+];
+
 // Reversal tracker: AMOUNT and POINTS reversed so far.
 
 // Gate.

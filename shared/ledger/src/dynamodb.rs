@@ -1,6 +1,6 @@
 //! The port's implementation by DynamoDB.
 
-use crate::attributes::{MEMBER, OCCURRED, PK, SK};
+use crate::attributes::{CLEARED, MEMBER, OCCURRED, PK, SK};
 use crate::error::{LedgerError, is_transient};
 use crate::keys::Key;
 use crate::store::{Condition, Consumed, Item, Outcome, STATEMENT_INDEX, Store, TransactError, Write};
@@ -37,6 +37,23 @@ impl Table {
 
     fn query(&self) -> QueryFluentBuilder {
         self.client.query().table_name(&self.name).return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// Strongly consistent, in key order, after a sort key.
+    fn query_after(&self, pk: &str, after: Option<String>) -> QueryFluentBuilder {
+        let start = after.map(|sk| crate::items::with_key(&Key { pk: pk.to_owned(), sk }));
+        self.query()
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+    }
+
+    async fn answered(&self, query: QueryFluentBuilder) -> Result<(Vec<Item>, Option<String>), LedgerError> {
+        let answer = query.send().await?;
+        self.consumed.read(answer.consumed_capacity.as_slice());
+        let next = answer.last_evaluated_key.and_then(|key| Some(key.get(SK)?.as_s().ok()?.clone()));
+        Ok((answer.items.unwrap_or_default(), next))
     }
 
     fn transact_item(&self, write: &Write) -> Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
@@ -143,14 +160,7 @@ impl Store for Table {
         after: Option<String>,
         limit: Option<i32>,
     ) -> Result<(Vec<Item>, Option<String>), LedgerError> {
-        let start = after.map(|sk| crate::items::with_key(&Key { pk: pk.to_owned(), sk }));
-        let query = self
-            .query()
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .set_limit(limit);
+        let query = self.query_after(pk, after).set_limit(limit);
         let query = match prefix {
             None => query.key_condition_expression("#pk = :pk"),
             Some(prefix) => query
@@ -158,10 +168,7 @@ impl Store for Table {
                 .expression_attribute_names("#sk", SK)
                 .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned())),
         };
-        let answer = query.send().await?;
-        self.consumed.read(answer.consumed_capacity.as_slice());
-        let next = answer.last_evaluated_key.and_then(|key| Some(key.get(SK)?.as_s().ok()?.clone()));
-        Ok((answer.items.unwrap_or_default(), next))
+        self.answered(query).await
     }
 
     async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
@@ -266,7 +273,8 @@ impl Store for Table {
         tokio::spawn(async move {
             let mut after = None;
             loop {
-                let page = self.page(&pk, None, after, None).await;
+                let query = self.query_after(&pk, after).key_condition_expression("#pk = :pk");
+                let page = self.answered(projected(query, &CLEARED)).await;
                 let next = page.as_ref().ok().and_then(|(_, next)| next.clone());
                 let sent = sender.send(page.map(|(items, _)| items)).await;
                 match next {
@@ -277,6 +285,14 @@ impl Store for Table {
         });
         Box::pin(stream::unfold(pages, |mut pages| async move { Some((pages.recv().await?, pages)) }))
     }
+}
+
+/// Asks for some attributes only: the others need not be sent and parsed.
+fn projected(query: QueryFluentBuilder, attributes: &[&str]) -> QueryFluentBuilder {
+    let names = attributes.iter().enumerate().map(|(at, name)| (format!("#p{at}"), *name));
+    let placeholders: Vec<String> = names.clone().map(|(placeholder, _)| placeholder).collect();
+    let query = query.projection_expression(placeholders.join(", "));
+    names.fold(query, |query, (placeholder, name)| query.expression_attribute_names(placeholder, name))
 }
 
 type Expression = (Option<String>, Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>);

@@ -341,6 +341,15 @@ pub fn found(item: &Item) -> Result<Found, LedgerError> {
     recorded(item).map(|recorded| Found::Entry(Box::new(recorded)))
 }
 
+/// What of an item of an event partition is cleared in its period. Stubs and
+/// refusals are kept for retries only; they clear nothing.
+pub fn cleared(item: &Item) -> Result<Option<Entry>, LedgerError> {
+    if item.contains_key(REFUSALS) || item.contains_key(BOOKED) {
+        return Ok(None);
+    }
+    entry(&Reader::new(item)).map(Some)
+}
+
 pub fn recorded(item: &Item) -> Result<Recorded, LedgerError> {
     let reader = Reader::new(item);
     Ok(Recorded {

@@ -2,7 +2,7 @@
 
 use crate::Ledger;
 use crate::error::LedgerError;
-use crate::items::{self, Found};
+use crate::items;
 use crate::keys;
 use crate::store::Item;
 use futures::stream::{BoxStream, StreamExt};
@@ -23,16 +23,8 @@ impl ShardEntries {
             Ok(items) => items,
             Err(error) => return Some(Err(error)),
         };
-        let mut entries = Vec::with_capacity(items.len());
-        for item in &items {
-            match items::found(item) {
-                Ok(Found::Entry(recorded)) => entries.push(recorded.entry),
-                // Kept for retries only; they clear nothing.
-                Ok(Found::Stub { .. } | Found::Refusals(_)) => {}
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        Some(Ok(entries))
+        let entries: Result<Vec<Option<Entry>>, LedgerError> = items.iter().map(items::cleared).collect();
+        Some(entries.map(|entries| entries.into_iter().flatten().collect()))
     }
 }
 

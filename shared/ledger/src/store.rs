@@ -132,8 +132,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     fn consumed(&self) -> &Consumed;
 
-    /// All items of a partition in key order, page by page, strongly consistent.
-    /// It ends after the first error.
+    /// All items of a partition in key order, page by page, strongly consistent;
+    /// at least the attributes that a month is closed from. It ends after the first
+    /// error.
     fn partition(self: Arc<Self>, pk: String) -> BoxStream<'static, Result<Vec<Item>, LedgerError>> {
         let start = Some((self, pk, None));
         Box::pin(stream::unfold(start, |position| async move {
