@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MEMBERS: u64 = 40;
+/// From one rush to the next.
+const RUSH: i64 = 12 * HOUR;
 /// No request of a process that ended arrives later than this.
 const SETTLED: i64 = 70_000;
 
@@ -183,8 +185,19 @@ impl World {
 /// A till sends one event after the other until each has an answer.
 pub async fn till(world: &World, line: &'static str) {
     while !world.over.get() {
-        world.sleep(world.scenario.calm * world.sim.between(MINUTE, 8 * HOUR)).await;
+        let in_a_rush = world.sim.chance(400);
+        if in_a_rush {
+            // A sale starts at six places at once: they meet at a few accounts.
+            let start = (world.now() / RUSH + 1) * RUSH;
+            world.sim.sleep_until(start + world.sim.between(0, 15)).await;
+        } else {
+            world.sleep(world.scenario.calm * world.sim.between(MINUTE, 8 * HOUR)).await;
+        }
         let mut event = world.event(line, false);
+        if in_a_rush && event.reverses.is_none() {
+            event.member = format!("m{}", world.sim.below(2));
+            event.occurred = world.now() / 1000 * 1000;
+        }
         if world.sim.chance(15) {
             // A clock that is far ahead.
             event.occurred += 3 * HOUR;
