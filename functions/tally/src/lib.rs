@@ -7,7 +7,7 @@ use interline_domain::tally::{Fold, SetDigest, Tally};
 use interline_lambda::{App, Failure};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
-use interline_reports::pack::{PackFile, TallyFile, details_path, key, tally_path};
+use interline_reports::pack::{PackFile, TRIAL, TallyFile, details_path, key, tally_path};
 use interline_reports::sheet::Totals;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,9 +30,16 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let (file, details) = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
     let entries = file.tally.entries;
+    // A trial's month may still be open: its step may be repeated after more events came.
+    let is_trial = task.run.starts_with(TRIAL);
     let put = |path: String, bytes| {
         let key = key(task.period, &task.run, &path);
-        async move { app.reports.put_once(&key, bytes).await }
+        async move {
+            match is_trial {
+                true => app.reports.put(&key, bytes).await,
+                false => app.reports.put_once(&key, bytes).await,
+            }
+        }
     };
     tokio::try_join!(put(details.entry.path, details.bytes), put(tally_path(task.shard), file.json()?))?;
     Ok(Done { shard: task.shard, entries })

@@ -770,7 +770,7 @@ fn check_rows(entry: &Entry, rows: &[BTreeMap<String, String>]) -> Verdict {
     found.sort();
     expected.sort();
     ensure!(found == expected, "found {found:?} instead of {expected:?}");
-    let (mut exact_total, mut total) = (0_i128, 0_i128);
+    let (mut exacts, mut total) = (Vec::new(), 0_i128);
     for row in rows {
         let day = if row["reason"] == "repayment" { entry.day } else { priced_on };
         let price = terms::price(&row["funder"], &row["redeemer"], day);
@@ -778,20 +778,24 @@ fn check_rows(entry: &Entry, rows: &[BTreeMap<String, String>]) -> Verdict {
         ensure!(written == format!("0.{price:08}"), "priced at {} instead of {price}", row["price"]);
         let exact = row["points"].parse::<i128>().unwrap() * price;
         let amount = i128::from(minor_or_whole(&row["amount"]));
-        // A return takes back a part of what was shared out before: rounded twice more.
-        let most = if row["reason"] == "return" { 2 } else { 1 };
-        ensure!((amount * 1_000_000 - exact).abs() < most * 1_000_000, "{amount} is off {exact}");
         match row["reason"].as_str() {
             "redemption" => {
-                exact_total += exact;
+                exacts.push((exact, amount));
                 total += amount;
             }
             "repayment" => ensure!(amount == rounded(exact), "repaid {amount} instead of {}", rounded(exact)),
-            _ => {}
+            // A part of what was shared out before, rounded twice more.
+            _ => ensure!((amount * 1_000_000 - exact).abs() < 2_500_000, "{amount} is off {exact}"),
         }
         let origin = if entry.booked == entry.home { "" } else { &entry.home };
         ensure!(row["origin_period"] == *origin, "has the origin {:?} instead of {origin:?}", row["origin_period"]);
     }
+    let exact_total: i128 = exacts.iter().map(|(exact, _)| exact).sum();
     ensure!(total == rounded(exact_total), "sums to {total} instead of {}", rounded(exact_total));
+    for (exact, amount) in exacts {
+        // Less than a minor unit from its share of what is really paid.
+        let off = (amount * exact_total - total * exact).abs();
+        ensure!(off < exact_total, "{amount} is off its share of {total}: {exact} of {exact_total}");
+    }
     Ok(())
 }

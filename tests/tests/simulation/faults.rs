@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What CI runs, within a minute.
-const SEEDS: std::ops::Range<u64> = 0..8;
-const SEEDS_BEYOND: std::ops::Range<u64> = 0..5;
+const SEEDS: std::ops::Range<u64> = 0..6;
+const SEEDS_BEYOND: std::ops::Range<u64> = 0..4;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
