@@ -6,7 +6,7 @@ use interline_reports::manifest::RunKind;
 use interline_tests::calls::{arn, event};
 use interline_tests::events::{csv, gzip, some_of_january};
 use interline_tests::functions::Function;
-use interline_tests::measure::{Report, resident_memory};
+use interline_tests::measure::{Report, peak_memory, resident_memory};
 use interline_tests::programme::{Programme, s3_event};
 use interline_tests::programs::{example, folder};
 use serde_json::{Value, json};
@@ -64,6 +64,22 @@ pub async fn measure(options: &Options, report: &mut Report) {
         report.add(PART, format!("{name}, first poll above bare"), "ms", above);
         report.add(PART, format!("{name}, memory after an event"), "MB", memory);
         sizes(report, name, &folder().join(format!("interline-{name}")));
+    }
+    import_memory(options, report, &programme).await;
+}
+
+/// The most memory that an import takes, by the rows of its file. Every row is
+/// rejected, and so is also kept for the file of rejected rows: the worst case.
+async fn import_memory(options: &Options, report: &mut Report, programme: &Programme) {
+    let sizes: &[usize] = if options.quick { &[1_000] } else { &[10_000, 100_000, 1_000_000] };
+    for rows in sizes {
+        let row = |at: usize| format!("accrual,grocery,S-{at},2017-01-05T12:00:00+08:00,member-{at},100.00,,");
+        let file = csv((0..*rows).map(row));
+        programme.app().inbox.put("inbox/dining/many.csv", file).await.unwrap();
+        let mut import = Function::start("import", programme).await;
+        let imported = import.invoke(s3_event(&["inbox/dining/many.csv"])).await.unwrap();
+        assert_eq!(imported[0]["rejected"], *rows);
+        report.add(PART, format!("import of {rows} rows, peak memory"), "MB", vec![peak_memory(import.id())]);
     }
 }
 
