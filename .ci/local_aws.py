@@ -416,13 +416,14 @@ def failed(stack, notices, error, ended):
 
 def close_january(stack, callers, notices):
     failed(stack, notices, "Interline.Refused", stack.run("MonthEndArn", kind="final", period=FEBRUARY))
-    # A tally that is damaged stops a run, and the period says so.
+    # A report that is there with other content stops a run, and the period says so.
     run = "trial-damaged"
+    damaged = f"trials/{JANUARY}/{run}/positions.csv"
     stack.aws.client("s3").put_object(
-        Bucket=stack.outputs["ReportsBucketName"], Key=f"trials/{JANUARY}/{run}/tallies/shard-00.json", Body=b"{}")
+        Bucket=stack.outputs["ReportsBucketName"], Key=damaged, Body=b"damaged")
     failed(stack, notices, "Interline.Broken", stack.run("MonthEndArn", kind="trial", period=JANUARY, run=run))
     noted = ok(stack.call(callers["finance"], "GET", f"/v1/periods/{JANUARY}"))["under_way"]
-    reason = f"Interline.Broken: object trials/{JANUARY}/{run}/tallies/shard-00.json exists with other content"
+    reason = f"Interline.Broken: object {damaged} exists with other content"
     check((noted["run"], noted["failed"][:len(reason)]), (run, reason), "what the period says of the run")
     for kind in ("trial", "final"):
         settled(stack, notices, kind, JANUARY, stack.run("MonthEndArn", kind=kind, period=JANUARY))
