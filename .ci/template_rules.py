@@ -161,7 +161,7 @@ def every_function_is_watched(world):
 def every_metric_is_counted(world):
     """The metrics of alarms and dashboard that are the programme's own are those that the code counts."""
     code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("functions/*/src/**/*.rs"))
-    counted = set(re.findall(r'\("([A-Z]\w+)", [\w.]+\)', code))
+    counted = set(re.findall(r'\.count\("([A-Z]\w+)", [\w.]+\)', code))
     alarms = world.of_type("AWS::CloudWatch::Alarm").values()
     own = [alarm["Properties"] for alarm in alarms if alarm["Properties"]["Namespace"] == "Interline"]
     shown = re.findall(r'"Interline", "(\w+)", "Programme"', "".join(strings(world.resources["Dashboard"])))

@@ -70,10 +70,10 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
             "imported"
         );
         if result.rejected > 0 {
-            app.count(&[("RejectedRows", result.rejected)]);
+            app.count("RejectedRows", result.rejected);
         }
         if result.refused.is_some() {
-            app.count(&[("RefusedFiles", 1)]);
+            app.count("RefusedFiles", 1);
         }
         imported.push(result);
     }

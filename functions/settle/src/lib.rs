@@ -18,9 +18,6 @@ use serde::{Deserialize, Serialize};
 /// Objects read or written at once.
 const OBJECTS_AT_ONCE: usize = 16;
 
-/// Counted for an alarm.
-const CHECKLIST_FAILED: (&str, u64) = ("ChecklistFailed", 1);
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     pub period: Period,
@@ -55,14 +52,15 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     };
     let tallies: Vec<(TallyFile, FileEntry)> =
         stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await?;
-    let pack = settle_pack(app, &task, tallies).await.inspect_err(|failure| {
-        if failure.class() == Class::ChecksFailed {
-            app.count(&[CHECKLIST_FAILED]);
-        }
-    })?;
-    if !pack.settlement.passes() {
-        app.count(&[CHECKLIST_FAILED]);
+    let pack = settle_pack(app, &task, tallies).await;
+    let fails = match &pack {
+        Ok(pack) => !pack.settlement.passes(),
+        Err(failure) => failure.class() == Class::ChecksFailed,
+    };
+    if fails {
+        app.count("ChecklistFailed", 1);
     }
+    let pack = pack?;
     if task.kind == RunKind::Final && !pack.settlement.passes() {
         let failed = pack.settlement.checklist.iter().filter(|check| !check.pass);
         let failed: Vec<String> = failed

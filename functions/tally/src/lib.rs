@@ -7,7 +7,7 @@ use interline_domain::tally::{Fold, SetDigest, Tally};
 use interline_lambda::{App, Failure};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
-use interline_reports::pack::{PackFile, TRIAL, TallyFile, details_path, key, tally_path};
+use interline_reports::pack::{PackFile, TallyFile, details_path, is_trial, key, tally_path};
 use interline_reports::sheet::Totals;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let (file, details) = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
     let entries = file.tally.entries;
     // A trial's month may still be open: its step may be repeated after more events came.
-    let is_trial = task.run.starts_with(TRIAL);
+    let is_trial = is_trial(&task.run);
     let put = |path: String, bytes| {
         let key = key(task.period, &task.run, &path);
         async move {

@@ -281,7 +281,7 @@ pub fn rfc3339_utc(moment: DateTime<Utc>) -> String {
     text
 }
 
-/// As chrono writes it, in a tenth of the time: a month-end writes every entry.
+/// As chrono writes it, without its general formatter: a month-end writes every entry.
 fn write_utc(text: &mut String, moment: DateTime<Utc>) {
     if moment.nanosecond() != 0 || !(0..10_000).contains(&moment.year()) {
         text.push_str(&moment.to_rfc3339_opts(SecondsFormat::AutoSi, true));

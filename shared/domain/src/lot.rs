@@ -32,7 +32,7 @@ impl Expiry {
 }
 
 /// As [`NaiveDate`]'s own reader, which is left what is not of the usual shape: it
-/// takes ten times as long, and every slice of a month has a date.
+/// is general, and every slice of a month has a date.
 fn parse_date(text: &str) -> Option<NaiveDate> {
     let usual = || {
         let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text.as_bytes() else { return None };

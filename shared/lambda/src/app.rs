@@ -5,7 +5,7 @@ use interline_ledger::Ledger;
 use interline_reports::bucket::Bucket;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::rulebook_key;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,11 +82,11 @@ impl App {
         !self.served.swap(true, Ordering::Relaxed)
     }
 
-    /// Hands counts to CloudWatch, in its embedded metric format.
-    pub fn count(&self, counts: &[(&str, u64)]) {
+    /// Hands a count to CloudWatch, in its embedded metric format.
+    pub fn count(&self, metric: &str, count: u64) {
         let Some(sink) = &self.metrics else { return };
-        let metrics: Vec<Value> = counts.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
-        let mut line = json!({
+        let metrics = json!([{ "Name": metric, "Unit": "Count" }]);
+        let line = json!({
             "_aws": {
                 "Timestamp": self.now().timestamp_millis(),
                 "CloudWatchMetrics": [
@@ -96,10 +96,8 @@ impl App {
             // The highest level that a deployment may filter its logs by; a metric must not be lost.
             "level": "WARN",
             "Programme": self.role_prefix,
+            metric: count,
         });
-        for (name, count) in counts {
-            line[*name] = json!(count);
-        }
         sink(&line.to_string());
     }
 

@@ -29,10 +29,14 @@ pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
 /// What the names of trial runs begin with.
 pub const TRIAL: &str = "trial-";
 
+pub fn is_trial(run: &str) -> bool {
+    run.starts_with(TRIAL)
+}
+
 /// Where a file of a run lies in the reports bucket: trial runs apart, as they
 /// are not kept for good.
 pub fn key(period: Period, run: &str, path: &str) -> String {
-    let folder = if run.starts_with(TRIAL) { "trials" } else { "periods" };
+    let folder = if is_trial(run) { "trials" } else { "periods" };
     format!("{folder}/{period}/{run}/{path}")
 }
 
