@@ -77,8 +77,8 @@ impl App {
         (self.clock)()
     }
 
-    /// Whether this is the first request of the process.
-    pub fn is_cold(&self) -> bool {
+    /// Whether this is the first request of the process; says so once.
+    pub fn take_cold_start(&self) -> bool {
         !self.served.swap(true, Ordering::Relaxed)
     }
 

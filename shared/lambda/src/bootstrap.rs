@@ -107,7 +107,7 @@ where
         let app = app.clone();
         async move {
             let started = Instant::now();
-            let cold_start = app.is_cold();
+            let cold_start = app.take_cold_start();
             let before = app.ledger.consumed().units();
             let subject = Subject::of(&event.payload);
             let time_left = time_left(&app, Some(&event.context));

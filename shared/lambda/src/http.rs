@@ -84,7 +84,7 @@ where
     F: Future<Output = Result<Reply, Problem>>,
 {
     let started = Instant::now();
-    let cold_start = app.is_cold();
+    let cold_start = app.take_cold_start();
     let before = app.ledger.consumed().units();
     let time_left = time_left(app, request.lambda_context_ref());
     let method = request.method().as_str().to_owned();

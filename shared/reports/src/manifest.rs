@@ -45,6 +45,15 @@ pub enum RunKind {
     Final,
 }
 
+impl RunKind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Trial => "trial",
+            Self::Final => "final",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreviousRun {

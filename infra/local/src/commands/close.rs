@@ -1,6 +1,5 @@
 use crate::CliError;
 use crate::arguments::Arguments;
-use crate::commands::reports::word;
 use crate::month_end;
 use crate::output::Output;
 use crate::world::World;
@@ -48,7 +47,7 @@ pub async fn run(
 }
 
 pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
-    let word = word(kind);
+    let word = kind.word();
     output.line(format!("{} {word} run {}: {} entries cleared", done.period, done.run, done.entries));
     let rows: Vec<Vec<String>> = done
         .positions

@@ -3,7 +3,6 @@ use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
 use interline_lambda::finished::{FinishedRun, newest};
-use interline_reports::manifest::RunKind;
 use interline_reports::pack::{MANIFEST, STATEMENT};
 use serde_json::json;
 use std::path::Path;
@@ -70,14 +69,7 @@ pub async fn newest_run(world: &World, period: Period) -> Result<(&'static str, 
     let state = world.app.ledger.period(period).await?;
     let missing = || CliError::Usage(format!("period {period} has no run yet: cargo interline close {period}"));
     let (kind, run) = newest(&state).ok_or_else(missing)?;
-    Ok((word(kind), FinishedRun::read(&world.app, period, run).await?))
-}
-
-pub const fn word(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::Trial => "trial",
-        RunKind::Final => "final",
-    }
+    Ok((kind.word(), FinishedRun::read(&world.app, period, run).await?))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
