@@ -82,6 +82,14 @@ mod tests {
         assert_eq!(divide_half_up(1, 0), Err(OutOfRange));
     }
 
+    #[test]
+    fn without_a_weight_the_first_part_takes_all_and_without_a_part_nothing_can_be_shared() {
+        assert_eq!(largest_remainder(5, &[0, 0]), Ok(vec![5, 0]));
+        assert_eq!(largest_remainder(0, &[]), Ok(vec![]));
+        assert_eq!(largest_remainder(5, &[]), Err(OutOfRange));
+        assert_eq!(largest_remainder(5, &[1, -1, 1]), Err(OutOfRange));
+    }
+
     proptest! {
         #[test]
         fn parts_sum_to_the_total_and_stay_within_one_unit_of_their_share(

@@ -76,8 +76,8 @@ impl Period {
         // A clock change at midnight skips or repeats it: the first moment that
         // bears the day's date is meant.
         let midnight = self.first_day.and_time(chrono::NaiveTime::MIN);
-        (0..4)
-            .find_map(|quarters| zone.from_local_datetime(&(midnight + TimeDelta::minutes(30 * quarters))).earliest())
+        (0..96)
+            .find_map(|quarters| zone.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarters))).earliest())
             .map_or_else(|| midnight.and_utc(), |moment| moment.with_timezone(&Utc))
     }
 
@@ -97,14 +97,14 @@ pub(crate) fn write_date(text: &mut String, day: NaiveDate) {
 fn write_month(text: &mut String, day: NaiveDate) {
     let year = day.year().unsigned_abs();
     write_two_digits(text, year / 100);
-    write_two_digits(text, year % 100);
+    write_two_digits(text, year);
     text.push('-');
     write_two_digits(text, day.month());
 }
 
-/// A number below a hundred.
+/// The last two digits of a number.
 pub(crate) fn write_two_digits(text: &mut String, number: u32) {
-    for digit in [number / 10, number % 10] {
+    for digit in [number / 10, number] {
         text.push(char::from_digit(digit % 10, 10).unwrap_or_default());
     }
 }
@@ -165,13 +165,33 @@ mod tests {
 
     #[test]
     fn a_month_starts_at_its_first_moment_even_where_midnight_is_skipped() {
-        assert_eq!(Period::parse("2017-02").unwrap().start(chrono_tz::Asia::Shanghai), at("2017-02-01T00:00:00+08:00"));
+        for (period, zone, start) in [
+            ("2017-02", chrono_tz::Asia::Shanghai, "2017-02-01T00:00:00+08:00"),
+            ("2011-04", chrono_tz::Asia::Amman, "2011-04-01T01:00:00+03:00"),
+            ("1986-01", chrono_tz::Asia::Kathmandu, "1986-01-01T00:15:00+05:45"),
+        ] {
+            assert_eq!(Period::parse(period).unwrap().start(zone), at(start), "{period} {zone}");
+        }
+    }
+
+    #[test]
+    fn the_moment_before_a_month_starts_is_of_another_month_in_every_zone() {
+        for zone in chrono_tz::TZ_VARIANTS {
+            let mut period = Period::parse("2000-01").unwrap();
+            while period < Period::parse("2038-01").unwrap() {
+                let start = period.start(zone);
+                assert_eq!(Period::of(start, zone), period, "{zone}");
+                assert!(Period::of(start - TimeDelta::nanoseconds(1), zone) < period, "{period} {zone}");
+                period = period.next();
+            }
+        }
     }
 
     #[test]
     fn months_are_counted_and_printed() {
         let period = Period::parse("2017-01").unwrap();
         assert_eq!(period.previous().to_string(), "2016-12");
+        assert_eq!(format!("{period:?}"), "2017-01");
         assert_eq!(period.plus_months(13).months_since(period), 13);
         assert_eq!(period.last_day().to_string(), "2017-01-31");
         for text in ["2017-13", "2017-1", "17-01", "2017/01", "2300-01", "１２"] {

@@ -298,7 +298,69 @@ fn write_utc(text: &mut String, moment: DateTime<Utc>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moment::parse_occurred_at;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_kind_is_found_again_by_its_word_and_by_its_code() {
+        for kind in EntryKind::ALL {
+            assert_eq!(EntryKind::from_word(kind.word()), Some(kind));
+            assert_eq!(EntryKind::from_code(kind.code()), Some(kind));
+        }
+        assert_eq!(EntryKind::from_word("r"), None);
+        assert_eq!(EntryKind::from_code("redemption"), None);
+    }
+
+    fn reversal() -> Command {
+        Command {
+            line: LineId::parse("mall").unwrap(),
+            reference: Reference::parse("V-1").unwrap(),
+            member: MemberId::parse("M1").unwrap(),
+            occurred_at: parse_occurred_at("2017-01-31T18:05:09+08:00").unwrap(),
+            action: Action::Reverse {
+                kind: EntryKind::Accrual,
+                reference: Reference::parse("S-1").unwrap(),
+                amount: Some(Money::from_minor(1250)),
+                points: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_stored_fingerprint_keeps_its_value() {
+        // sha256sum of "1|mall|reversal|V-1|M1|2017-01-31T10:05:09Z|1250|0|accrual:S-1".
+        let hex: String = reversal().fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "297d570ff22fc74bb87a587670c955c28d9fe78c74302f35252d9741a87392a5");
+        let otherwise_written = parse_occurred_at("2017-01-31T10:05:09.000Z").unwrap();
+        assert_eq!(Command { occurred_at: otherwise_written, ..reversal() }.fingerprint(), reversal().fingerprint());
+    }
+
+    #[test]
+    fn the_field_in_which_a_repeated_event_differs_is_named() {
+        let recorded = reversal();
+        assert_eq!(recorded.reverses().as_deref(), Some("accrual:S-1"));
+        assert_eq!(reversal().differing_field(&recorded), None);
+        let other = |change: fn(&mut Command)| {
+            let mut command = reversal();
+            change(&mut command);
+            command.differing_field(&reversal())
+        };
+        let said = |change: fn(&mut Option<Money>, &mut Option<Points>, &mut Reference)| {
+            let mut command = reversal();
+            let Action::Reverse { amount, points, reference, .. } = &mut command.action else { unreachable!() };
+            change(amount, points, reference);
+            command.differing_field(&reversal())
+        };
+        assert_eq!(other(|command| command.member = MemberId::parse("M2").unwrap()), Some("member"));
+        let later =
+            |command: &mut Command| command.occurred_at = parse_occurred_at("2017-01-31T18:05:10+08:00").unwrap();
+        assert_eq!(other(later), Some("occurred_at"));
+        assert_eq!(said(|_, _, reference| *reference = Reference::parse("S-2").unwrap()), Some("reverses"));
+        assert_eq!(said(|amount, _, _| *amount = None), Some("amount"));
+        assert_eq!(said(|_, points, _| *points = Some(Points::new(1))), Some("points"));
+        let granted = other(|command| command.action = Action::Grant { points: Points::new(1) });
+        assert_eq!(granted, Some("reverses"));
+    }
 
     proptest! {
         #[test]

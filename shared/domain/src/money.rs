@@ -260,6 +260,7 @@ mod tests {
     #[test]
     fn points_are_positive_whole_numbers() {
         assert_eq!(Points::parse("120"), Ok(Points::new(120)));
+        assert_eq!(Points::parse("100000000000"), Ok(Points::new(POINTS_MAX)));
         for text in ["", "1.0", "-5", "1e2", "abc", "+3"] {
             assert_eq!(Points::parse(text), Err(NumberError::NotAnInteger), "{text}");
         }
@@ -271,6 +272,7 @@ mod tests {
     #[test]
     fn rates_keep_eight_decimals_exactly() {
         assert_eq!(Rate::parse("0.0090").unwrap().to_string(), "0.009");
+        assert_eq!(format!("{:?}", Rate::parse("0.0090").unwrap()), "0.009");
         assert_eq!(Rate::parse("1").unwrap(), Rate::ONE);
         assert_eq!(Rate::parse("0.000000001"), Err(NumberError::TooManyDecimals(8)));
         assert_eq!(Rate::parse("10001"), Err(NumberError::TooLarge(RATE_MAX)));

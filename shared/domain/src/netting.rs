@@ -175,6 +175,22 @@ mod tests {
         nets.iter().enumerate().map(|(at, net)| (line(&format!("l{at:02}")), Money::from_minor(*net))).collect()
     }
 
+    #[test]
+    fn what_payments_leave_open_of_a_net_is_shown() {
+        let nets = balanced(vec![700, -200]);
+        let paid = Payment { payer: line("l01"), payee: line("l00"), amount: Money::from_minor(150) };
+        let left = residual(&nets, &[paid]).unwrap();
+        let left: Vec<i64> = left.values().map(|net| net.minor()).collect();
+        assert_eq!(left, [550, -50, -500]);
+    }
+
+    #[test]
+    fn of_equally_good_groups_the_same_are_always_taken() {
+        let payments = direct(&balanced(vec![1, 1, -1])).unwrap();
+        let pairs: Vec<_> = payments.iter().map(|payment| (payment.payer.as_str(), payment.payee.as_str())).collect();
+        assert_eq!(pairs, [("l02", "l00"), ("l03", "l01")]);
+    }
+
     proptest! {
         #[test]
         fn payments_settle_every_net_both_ways(nets in prop::collection::vec(-1_000_i64..1_000, 1..25)) {

@@ -2,6 +2,8 @@
 //! that is refused, and what must hold for every history.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper may fail its test")]
 
+#[path = "domain/accounts.rs"]
+mod accounts;
 #[path = "domain/golden.rs"]
 mod golden;
 #[path = "domain/histories.rs"]
