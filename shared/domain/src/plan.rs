@@ -463,7 +463,6 @@ fn points_to_withdraw(
     let remaining = sale.minus(refunded)?;
     let day = rulebook.day(original.command.occurred());
     let kept = match rulebook.earn(&original.command.line, day) {
-        _ if remaining.is_zero() => Points::ZERO,
         Some(rule) => {
             let issued = points_of_sale(rule, &original.command.line, remaining)?;
             Points::sum(issued.into_iter().map(|(_, points)| points))?

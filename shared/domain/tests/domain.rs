@@ -10,6 +10,8 @@ mod golden;
 mod histories;
 #[path = "domain/moments.rs"]
 mod moments;
+#[path = "domain/quotes.rs"]
+mod quotes;
 #[path = "domain/refusals.rs"]
 mod refusals;
 #[path = "domain/rulebooks.rs"]

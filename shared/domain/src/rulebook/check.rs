@@ -132,8 +132,9 @@ impl Check {
 
     fn rulebook(&mut self, file: RulebookFile, hash: String) -> Option<Rulebook> {
         let whole = Place { line: 0, path: "rulebook".to_owned() };
-        let terms = file.earn.len() + file.burn.len() + file.prices.len() + file.splits.len() + file.expiry.len();
-        let rules = terms + file.liability.len() + file.urr_override.len() + file.vat.len();
+        let terms = [file.earn.len(), file.burn.len(), file.prices.len(), file.splits.len(), file.expiry.len()];
+        let accounting = [file.liability.len(), file.urr_override.len(), file.vat.len()];
+        let rules: usize = terms.into_iter().chain(accounting).sum();
         if rules > RULES_MAX {
             self.refuse(&whole, "", format!("has {rules} rules, the limit is {RULES_MAX}"));
         }

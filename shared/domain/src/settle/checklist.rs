@@ -3,6 +3,7 @@
 use super::{Check, CohortState, Inputs, Settlement, ShardDigest};
 use crate::books::{BooksEvent, Voucher, VoucherLine};
 use crate::id::LineId;
+use crate::liability::RollForward;
 use crate::lot::Cohort;
 use crate::money::{Money, OutOfRange, Points};
 use crate::netting::{Nets, residual};
@@ -96,17 +97,22 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     let carried = Money::sum(carried.collect::<Result<Vec<_>, _>>()?)?;
     checks.equal("liability opening = closing of the previous close", carried, total.opening);
     checks.equal("liability opening + movements = closing", total.computed()?, total.closing);
+    let cl0 = |state: Option<&&CohortState>| state.map(|state| state.liability.cl0).unwrap_or_default();
     let (mut untied, mut outside, mut moved_cl0, mut left) = (0, 0, 0, 0);
     for row in &settlement.liability {
-        let cl0 = |states: &BTreeMap<&Cohort, &CohortState>| {
-            states.get(&row.cohort).map(|state| state.liability.cl0).unwrap_or_default()
-        };
-        let (old, new) = (cl0(&before), cl0(&after));
-        let opening = before.get(&row.cohort).map_or(Ok(Money::ZERO), |state| state.liability.liability())?;
+        let old = before.get(&row.cohort);
+        let opening = old.map_or(Ok(Money::ZERO), |state| state.liability.liability())?;
         untied += usize::from(row.row.check().is_err() || row.row.opening != opening);
-        outside += usize::from(row.row.closing.is_negative() || row.row.closing > old.plus(row.row.added)?);
-        moved_cl0 += usize::from(new != old.plus(row.row.added)?.minus(row.row.reversed)?);
+        outside += usize::from(row.row.closing.is_negative() || row.row.closing > cl0(old).plus(row.row.added)?);
         left += usize::from(row.outstanding.is_zero() && !row.row.closing.is_zero());
+    }
+    // Cohorts without a row, too.
+    let rows: BTreeMap<&Cohort, &RollForward> =
+        settlement.liability.iter().map(|row| (&row.cohort, &row.row)).collect();
+    for cohort in before.keys().chain(after.keys()).copied().collect::<BTreeSet<&Cohort>>() {
+        let (added, reversed) = rows.get(cohort).map(|row| (row.added, row.reversed)).unwrap_or_default();
+        let moved = cl0(before.get(cohort)).plus(added)?.minus(reversed)?;
+        moved_cl0 += usize::from(cl0(after.get(cohort)) != moved);
     }
     checks.equal("cohorts whose liability does not tie", 0, untied);
     checks.equal("cohorts with a liability below zero or above CL0 and additions", 0, outside);
@@ -254,3 +260,6 @@ impl Checks {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,18 +15,7 @@ use interline_domain::urr::{Basis, UrrError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Shop and inn sell and redeem, the group runs the programme. A point is worth
-/// a yuan, and ten yuan earn one: the figures of IFRS 15 Example 52.
-const SMALL: &str = r#"
-programme = { name = "Small", currency = "CNY", time_zone = "Asia/Shanghai", first_period = "2025-01", platform = "hq", netting = "hub", pseudonym_salt = "small programme" }
-lines = [{ id = "hq", name = "Group" }, { id = "shop", name = "Shop" }, { id = "inn", name = "Inn", name_zh = "酒店" }]
-earn = [{ line = "shop", from = "2025-01-01", points_per_unit = "0.1" }, { line = "inn", from = "2025-01-01", points_per_unit = "0.1" }]
-burn = [{ line = "shop", from = "2025-01-01", value = "1" }, { line = "inn", from = "2025-01-01", value = "1" }]
-prices = [{ redeemer = "shop", from = "2025-01-01", price = "0.9" }, { redeemer = "inn", from = "2025-01-01", price = "0.8" }]
-splits = [{ rule = "standard", from = "2025-01-01", shares = [{ to = "redeemer", share = "0.97" }, { to = "hq", share = "0.03" }] }]
-expiry = [{ from = "2025-01-01", never = true }]
-liability = [{ from = "2025-01-01", face_value = "1", initial_urr = "0.95" }]
-"#;
+const SMALL: &str = include_str!("../golden/small.toml");
 
 /// A rulebook with texts replaced, each of which stands in it once.
 fn with(changes: &[(&str, &str)]) -> String {
@@ -77,6 +66,18 @@ fn example_52_runs_through_tally_settlement_and_vouchers() {
         ]
     );
     assert_eq!(second.state.liability[0].liability.cl0, first.state.liability[0].liability.cl0);
+    assert!(first.passes() && second.passes());
+}
+
+#[test]
+fn a_settlement_says_how_much_of_the_gross_need_not_be_paid() {
+    let mut programme = Programme::new(SMALL);
+    programme.sale("shop", "1000");
+    let settled = programme.close();
+    for (gross, paid, percent) in [("0.00", "0.00", "0"), ("80.00", "20.00", "75.00"), ("3.00", "1.00", "66.67")] {
+        let settlement = Settlement { gross: money(gross), settled: money(paid), ..settled.clone() };
+        assert_eq!(settlement.netting_efficiency(), percent.parse().unwrap(), "{gross} {paid}");
+    }
 }
 
 #[test]
@@ -384,6 +385,7 @@ fn a_state_that_was_tampered_with_stops_the_close_or_fails_a_check() {
     let failed: Vec<&str> =
         settlement.checklist.iter().filter(|check| !check.pass).map(|check| check.check.as_str()).collect();
     assert_eq!(failed, ["cohorts whose liability moves other points than the points roll-forward"]);
+    assert!(!settlement.passes());
 }
 
 /// Sponsors, splits, both VAT treatments, short and endless terms, a third
@@ -537,7 +539,11 @@ fn sound(before: Option<&Settlement>, now: &Settlement) -> Result<(), TestCaseEr
         prop_assert_eq!(state.liability.cl0, moved, "an estimate never changes CL0");
     }
     let expected: Money = Money::sum(now.expiry_forecast.iter().map(|row| row.liability)).unwrap();
-    prop_assert!(expected <= now.liability_total().unwrap().closing);
+    let total = now.liability_total().unwrap();
+    prop_assert!(expected <= total.closing);
+    let by_funder = now.liability_by_funder().unwrap();
+    prop_assert_eq!(Money::sum(by_funder.values().map(|row| row.closing)).unwrap(), total.closing);
+    prop_assert!(now.liability.iter().all(|row| by_funder.contains_key(&row.cohort.funder)));
     Ok(())
 }
 

@@ -635,6 +635,37 @@ fn a_return_frees_the_caps_of_the_day_it_was_spent_on() {
 }
 
 #[test]
+fn what_is_spent_counts_against_each_cap_that_the_line_has() {
+    let caps = "max_bill_share = \"0.5\", max_per_day = 300, max_per_month = 500";
+    assert!(RULEBOOK.contains(caps));
+    let spent = |caps_instead: &str| {
+        let rulebook = rulebook(&RULEBOOK.replace(caps, caps_instead));
+        let redeem = command("inn", "X0", NOON, Action::Redeem { points: points(300), bill: None });
+        let once = decide(&rulebook, &account(&[(LOT, 5000)]), &redeem, None).unwrap();
+        let again = Command { reference: reference("X1"), ..redeem };
+        let refused = decide(&rulebook, &once.account, &again, None).err().map(|refusal| refusal.code());
+        (refused, once.account.redeemed.len())
+    };
+    assert_eq!(spent("max_per_day = 300"), (Some("above-day-cap"), 1));
+    assert_eq!(spent("max_per_month = 500"), (Some("above-month-cap"), 1));
+    assert_eq!(spent("max_per_order = 300"), (None, 0));
+}
+
+#[test]
+fn exactly_what_is_left_can_be_taken_back() {
+    let sale = recorded("shop", Action::Accrue { amount: money("100.00") }, &account(&[]));
+    let spent = recorded("shop", Action::Redeem { points: points(80), bill: None }, &account(&[(LOT, 100)]));
+    for (plan, kind, amount, number) in
+        [(&sale, EntryKind::Accrual, Some("100.00"), None), (&spent, EntryKind::Redemption, None, Some(80))]
+    {
+        let target = Target { entry: &plan.entry, reversed: Reversed::default() };
+        let back = command("shop", "X1", NOON, take_back(kind, amount, number));
+        let taken = plan_in_time(&rulebook(RULEBOOK), &plan.account, &back, Some(target));
+        assert!(taken.is_ok(), "{kind}: {taken:?}");
+    }
+}
+
+#[test]
 fn another_lines_event_is_not_found() {
     let spent = recorded("vault", Action::Redeem { points: points(80), bill: None }, &account(&[(LOT, 100)]));
     let give_back = command("shop", "X1", NOON, take_back(EntryKind::Redemption, None, None));

@@ -226,6 +226,14 @@ fn the_digest_ignores_order_and_the_offset_that_a_time_was_written_with() {
 }
 
 #[test]
+fn the_digest_of_one_text_is_its_sha_256() {
+    let mut digest = SetDigest::default();
+    digest.add_text("interline");
+    // printf interline | sha256sum
+    assert_eq!(digest.to_string(), "d27e4baaf4561bf905357b07e6ef72076767de4c5278e5472a3ef8863870d411");
+}
+
+#[test]
 fn a_digest_is_written_as_it_is_read_and_carries_over_its_limbs() {
     let sum = digest(&one_of_each());
     let json = serde_json::to_string(&sum).unwrap();
@@ -283,6 +291,47 @@ fn control_totals_count_each_kind_by_line() {
     );
     assert_eq!(tally.entries, 5);
     assert!(tally.controls.keys().all(|(_, kind)| *kind <= ControlKind::Withdrawal));
+}
+
+#[test]
+fn a_sale_without_points_is_counted_as_one_and_nothing_else_is() {
+    let rulebook = programme();
+    let plan = |at_line: &str, action| {
+        let command = command(at_line, "S1", "2025-03-01T09:00:00+08:00", action);
+        plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
+    };
+    let entries = [
+        plan("PM", Action::Accrue { amount: money("999.99") }),
+        plan("ML", Action::Accrue { amount: money("1.00") }),
+        plan("HT", Action::Redeem { points: points(10), bill: None }),
+    ];
+    let tally = tally(&rulebook, &entries);
+    let without: Vec<(&str, u64)> =
+        tally.controls.iter().map(|((line, _), control)| (line.as_str(), control.without_points)).collect();
+    assert_eq!(without, [("HT", 0), ("ML", 0), ("PM", 1)]);
+}
+
+#[test]
+fn movements_of_a_cohort_are_counted_and_summed_over_shards() {
+    let rulebook = programme();
+    let spend = |at: &str, name: &str| {
+        let mut command = command("HT", "R1", at, Action::Redeem { points: points(10), bill: None });
+        command.member = member(name);
+        plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
+    };
+    assert_ne!(shard(&member("m1")), shard(&member("m2")));
+    let entries = [
+        spend("2025-03-01T09:00:00+08:00", "m1"),
+        spend("2025-03-01T10:00:00+08:00", "m1"),
+        spend("2025-03-01T09:00:00+08:00", "m2"),
+    ];
+    let tally = tally(&rulebook, &entries);
+    let (_, flow) = tally.flows.first_key_value().unwrap();
+    assert_eq!((flow.events, flow.points, flow.amount), (3, points(30), money("12.00")));
+    let (_, obligation) = tally.obligations.first_key_value().unwrap();
+    assert_eq!((obligation.events, obligation.points, obligation.amount), (3, points(30), money("12.00")));
+    assert_eq!((tally.details.events, tally.details.points, tally.details.amount), (3, points(30), money("12.00")));
+    assert_eq!((tally.flows.len(), tally.obligations.len(), tally.entries), (1, 1, 3));
 }
 
 #[test]
