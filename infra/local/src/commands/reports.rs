@@ -1,4 +1,5 @@
 use crate::CliError;
+use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
@@ -78,10 +79,4 @@ pub const fn word(kind: RunKind) -> &'static str {
         RunKind::Trial => "trial",
         RunKind::Final => "final",
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let parent = path.parent().unwrap_or(path);
-    let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(path, bytes));
-    written.map_err(|source| CliError::File { action: "cannot write", path: path.to_owned(), source })
 }
