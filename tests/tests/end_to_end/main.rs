@@ -5,6 +5,8 @@
 mod clearing;
 mod crash;
 mod faults;
+mod full_disk;
 mod import;
+mod place;
 mod protocol;
 mod runtime_api;
