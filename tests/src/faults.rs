@@ -15,7 +15,8 @@ use interline::world::TABLE;
 use interline_embedded::Embedded;
 use interline_ledger::Ledger;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,14 +47,25 @@ impl Faults {
     }
 }
 
-/// The programme's ledger over such a DynamoDB. The SDK tries each request
-/// three times, as elsewhere.
+/// The programme's ledger over such a DynamoDB.
 pub fn ledger(programme: &Programme) -> (Ledger, Faults) {
     let faults = Faults::default();
+    (over(programme, faults.clone(), None), faults)
+}
+
+/// The programme's ledger over a DynamoDB that cancels a transaction while another
+/// has one of its items, which the embedded one does not do. Counts those.
+pub fn crowded_ledger(programme: &Programme) -> (Ledger, Crowd) {
+    let crowd = Crowd::default();
+    (over(programme, Faults::default(), Some(crowd.clone())), crowd)
+}
+
+/// The SDK tries each request three times, as elsewhere.
+fn over(programme: &Programme, faults: Faults, crowd: Option<Crowd>) -> Ledger {
     let good = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(Faulty { good, faults: faults.clone() })
+        .http_client(Faulty { good, faults, crowd })
         .endpoint_url(programme.embedded().dynamodb_endpoint())
         .region(Region::new("local"))
         .credentials_provider(Embedded::sdk_credentials())
@@ -64,19 +76,59 @@ pub fn ledger(programme: &Programme) -> (Ledger, Faults) {
                 .with_max_backoff(Duration::from_millis(1)),
         )
         .build();
-    (Ledger::new(Client::from_conf(config), TABLE), faults)
+    Ledger::new(Client::from_conf(config), TABLE)
+}
+
+/// The items of transactions that are under way.
+#[derive(Debug, Clone, Default)]
+pub struct Crowd {
+    taken: Arc<Mutex<BTreeSet<String>>>,
+    cancelled: Arc<AtomicU64>,
+}
+
+impl Crowd {
+    pub fn cancelled(&self) -> u64 {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Whether the items were free, and are this transaction's now.
+    fn take(&self, keys: &[String]) -> bool {
+        let mut taken = self.taken.lock().unwrap();
+        let free = keys.iter().all(|key| !taken.contains(key));
+        if free {
+            taken.extend(keys.iter().cloned());
+        } else {
+            self.cancelled.fetch_add(1, Ordering::Relaxed);
+        }
+        free
+    }
+
+    fn leave(&self, keys: &[String]) {
+        let mut taken = self.taken.lock().unwrap();
+        taken.retain(|key| !keys.contains(key));
+    }
+}
+
+/// What tells a transaction's items apart.
+fn keys(body: &Value) -> Vec<String> {
+    let of = |write: &Value| {
+        let item = [&write["Put"]["Item"], &write["ConditionCheck"]["Key"]].into_iter().find(|item| item.is_object());
+        item.map(|item| format!("{}{}", item["pk"], item["sk"])).expect("a write of a kind that the ledger has not")
+    };
+    body["TransactItems"].as_array().into_iter().flatten().map(of).collect()
 }
 
 #[derive(Debug)]
 struct Faulty {
     good: SharedHttpClient,
     faults: Faults,
+    crowd: Option<Crowd>,
 }
 
 impl HttpClient for Faulty {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let good = self.good.http_connector(settings, components);
-        SharedHttpConnector::new(FaultyConnector { good, faults: self.faults.clone() })
+        SharedHttpConnector::new(FaultyConnector { good, faults: self.faults.clone(), crowd: self.crowd.clone() })
     }
 }
 
@@ -84,6 +136,7 @@ impl HttpClient for Faulty {
 struct FaultyConnector {
     good: SharedHttpConnector,
     faults: Faults,
+    crowd: Option<Crowd>,
 }
 
 impl HttpConnector for FaultyConnector {
@@ -95,7 +148,21 @@ impl HttpConnector for FaultyConnector {
             request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
         let writes = body["TransactItems"].as_array().map_or(0, Vec::len);
         match fault {
-            None => self.good.call(request),
+            None => match &self.crowd {
+                Some(crowd) if is_transaction => {
+                    let keys = keys(&body);
+                    if !crowd.take(&keys) {
+                        return cancelled(writes, "TransactionConflict");
+                    }
+                    let (carried_out, crowd) = (self.good.call(request), crowd.clone());
+                    HttpConnectorFuture::new(async move {
+                        let answer = carried_out.await;
+                        crowd.leave(&keys);
+                        answer
+                    })
+                }
+                Some(_) | None => self.good.call(request),
+            },
             Some(Fault::Conflict) => cancelled(writes, "TransactionConflict"),
             Some(Fault::Throttled) => cancelled(writes, "ThrottlingError"),
             Some(Fault::Refused(code)) => answer(json!({ "__type": code, "message": "injected" })),

@@ -1,5 +1,6 @@
 //! A function's program over a small Lambda Runtime API on loopback.
 
+use crate::outage::Endpoint;
 use crate::programme::Programme;
 use crate::programs::{Running, example, folder};
 use axum::Router;
@@ -55,16 +56,25 @@ impl Function {
     /// Starts `interline-<name>` on the programme's DynamoDB and S3.
     pub async fn start(name: &str, programme: &Programme) -> Self {
         let folder = tokio::task::spawn_blocking(folder).await.unwrap();
-        Self::start_program(&folder.join(format!("interline-{name}")), programme).await
+        let embedded = programme.embedded();
+        let program = folder.join(format!("interline-{name}"));
+        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint()).await
+    }
+
+    /// Starts `interline-<name>` on stores that may go away.
+    pub async fn start_behind(name: &str, dynamodb: &Endpoint, s3: &Endpoint) -> Self {
+        let folder = tokio::task::spawn_blocking(folder).await.unwrap();
+        Self::start_program(&folder.join(format!("interline-{name}")), dynamodb.url(), s3.url()).await
     }
 
     /// Starts a function that stands among the examples.
     pub async fn start_example(name: &'static str, programme: &Programme) -> Self {
         let program = tokio::task::spawn_blocking(move || example(name)).await.unwrap();
-        Self::start_program(&program, programme).await
+        let embedded = programme.embedded();
+        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint()).await
     }
 
-    async fn start_program(program: &FilePath, programme: &Programme) -> Self {
+    async fn start_program(program: &FilePath, dynamodb: String, s3: String) -> Self {
         let (events, queue) = mpsc::unbounded_channel();
         let api = Arc::new(Api {
             events: tokio::sync::Mutex::new(queue),
@@ -81,7 +91,6 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, routes).await });
         let name = program.file_name().and_then(OsStr::to_str).unwrap();
-        let embedded = programme.embedded();
         let spawned = Instant::now();
         let mut child = Command::new(program)
             .env_clear()
@@ -96,8 +105,8 @@ impl Function {
                 ("AWS_REGION", "cn-north-1"),
                 ("AWS_ACCESS_KEY_ID", Embedded::access_key()),
                 ("AWS_SECRET_ACCESS_KEY", Embedded::secret_key()),
-                ("AWS_ENDPOINT_URL_DYNAMODB", &embedded.dynamodb_endpoint()),
-                ("AWS_ENDPOINT_URL_S3", &embedded.s3_endpoint()),
+                ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb),
+                ("AWS_ENDPOINT_URL_S3", &s3),
                 ("INTERLINE_TABLE", TABLE),
                 ("INTERLINE_REPORTS_BUCKET", REPORTS_BUCKET),
                 ("INTERLINE_INBOX_BUCKET", INBOX_BUCKET),

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod functions;
 pub mod measure;
 pub mod month;
+pub mod outage;
 pub mod pack;
 pub mod programme;
 pub mod programs;

@@ -14,7 +14,7 @@ use interline_domain::rulebook::Rulebook;
 use interline_embedded::{Embedded, Storage};
 use interline_import::Imported;
 use interline_lambda::{App, Failure};
-use interline_ledger::{Answer, Recorded, Rejection, Source};
+use interline_ledger::{Answer, Ledger, Recorded, Rejection, Source};
 use interline_reports::manifest::RunKind;
 use interline_settle::Done;
 use std::collections::{BTreeMap, HashMap};
@@ -58,6 +58,13 @@ impl Programme {
 
     pub fn app(&self) -> &App {
         &self.world.app
+    }
+
+    /// Goes on with another ledger over the same table.
+    pub fn use_ledger(&mut self, ledger: Ledger) {
+        let (app, now) = (&self.world.app, self.now.clone());
+        let clock = Arc::new(move || *now.lock().unwrap());
+        self.world.app = Arc::new(App::new(ledger, app.reports.clone(), app.inbox.clone(), clock));
     }
 
     pub fn embedded(&self) -> &Embedded {

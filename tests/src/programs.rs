@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Builds every program of the workspace once, with the profile of the tests,
 /// and gives the folder they lie in.
@@ -99,6 +100,16 @@ pub fn kill_when(mut command: Command, when: impl Fn() -> bool) -> Ended {
     }
 }
 
+/// Starts a program and kills it, as `kill -9` does, after so long.
+pub fn kill_after(mut command: Command, after: Duration) -> Ended {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success() || status.code().is_none(), "{command:?} ended with {status}");
+    if status.success() { Ended::Done } else { Ended::Killed }
+}
+
 /// Every file under a folder by its path.
 pub fn files(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
@@ -115,4 +126,33 @@ pub fn files(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// The program where no file can grow beyond so many bytes, as on a disk that is full.
+pub fn filled(command: &Command, bytes: u64) -> Command {
+    // Units of 512 bytes. Without the trap a signal would end the process, which no
+    // full disk does.
+    let mut filled = Command::new("sh");
+    filled.args(["-c", r#"trap '' XFSZ; ulimit -f "$1"; shift; exec "$@""#, "sh", &(bytes / 512).to_string()]);
+    filled.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    filled
+}
+
+/// Starts the program with space enough, and takes it as soon as `when` holds.
+#[cfg(target_os = "linux")]
+pub fn filled_when(command: &Command, bytes: u64, when: impl Fn() -> bool) -> Output {
+    let mut filled = Command::new("sh");
+    filled.args(["-c", r#"trap '' XFSZ; exec "$@""#, "sh"]).arg(command.get_program()).args(command.get_args());
+    filled.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = filled.spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if when() {
+            let limit = format!("--fsize={bytes}");
+            // Fails if the process has ended meanwhile.
+            let _ = Command::new("prlimit").arg("--pid").arg(child.id().to_string()).arg(limit).output().unwrap();
+            break;
+        }
+        std::thread::yield_now();
+    }
+    child.wait_with_output().unwrap()
 }

@@ -3,7 +3,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use s3s::dto::*;
-use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::sync::RwLock;
@@ -117,8 +117,8 @@ impl S3 for Objects {
             }
         };
 
-        let arriving = TempDir::new_in(&self.arriving).map_err(s3s::S3Error::internal_error)?;
-        let response = file_system(arriving.path())?.put_object(req).await?;
+        let arriving = TempDir::new_in(&self.arriving).map_err(unwritten)?;
+        let response = file_system(arriving.path())?.put_object(req).await.map_err(with_reason)?;
 
         let _visible = self.visible.write().await;
         if only_if_absent && path.is_file() {
@@ -129,7 +129,7 @@ impl S3 for Objects {
             | ErrorKind::DirectoryNotEmpty
             | ErrorKind::IsADirectory
             | ErrorKind::NotADirectory => s3_error!(error, InvalidRequest, "a key cannot be the folder of another"),
-            _ => s3s::S3Error::internal_error(error),
+            _ => unwritten(error),
         })?;
         Ok(response)
     }
@@ -142,6 +142,20 @@ impl S3 for Objects {
         }
         self.served.delete_object(req).await
     }
+}
+
+fn unwritten(error: io::Error) -> S3Error {
+    with_reason(S3Error::internal_error(error))
+}
+
+/// What the system said, such as that the disk is full. Without a message an
+/// answer would not tell.
+fn with_reason(mut error: S3Error) -> S3Error {
+    let reason = error.source().map(ToString::to_string).filter(|_| error.message().is_none());
+    if let Some(reason) = reason {
+        error.set_message(reason);
+    }
+    error
 }
 
 fn file_system(root: &Path) -> S3Result<FileSystem> {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod files;
 pub mod gateway;
 pub mod month_end;
 mod output;

@@ -1,7 +1,7 @@
 //! The port's implementation by DynamoDB.
 
 use crate::attributes::{CLEARED, MEMBER, OCCURRED, PK, SK};
-use crate::error::{LedgerError, is_transient};
+use crate::error::{LedgerError, is_busy};
 use crate::keys::Key;
 use crate::store::{Condition, Consumed, Item, Outcome, STATEMENT_INDEX, Store, TransactError, Write};
 use async_trait::async_trait;
@@ -230,7 +230,8 @@ impl Store for Table {
                 return Err(TransactError::Cancelled(outcomes));
             }
         }
-        if is_transient(error.code()) {
+        // As if others had been in the way. A service that fails is tried again less often.
+        if is_busy(error.code()) {
             return Err(TransactError::Cancelled(writes.iter().map(|_| Outcome::Conflict).collect()));
         }
         Err(TransactError::Ledger(error.into()))

@@ -1,4 +1,4 @@
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use interline_domain::calendar::Period;
 
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +43,17 @@ impl LedgerError {
 
 /// Codes that the service means to be tried again.
 pub fn is_transient(code: Option<&str>) -> bool {
+    is_busy(code) || code == Some("InternalServerError")
+}
+
+/// Codes of a service that works, with too much to do just now.
+pub fn is_busy(code: Option<&str>) -> bool {
     matches!(
         code,
         Some(
             "ProvisionedThroughputExceededException"
                 | "ThrottlingException"
                 | "RequestLimitExceeded"
-                | "InternalServerError"
                 | "TransactionInProgressException"
                 | "LimitExceededException"
         )
@@ -62,11 +66,41 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, R>) -> Self {
-        let text = DisplayErrorContext(&error).to_string();
+        let text = reason(&error);
         match &error {
             SdkError::ServiceError(context) if !is_transient(context.err().code()) => LedgerError::Refused(text),
             SdkError::ConstructionFailure(_) => LedgerError::Refused(text),
             _ => LedgerError::Unavailable(text),
         }
     }
+}
+
+/// What went wrong and why. The SDK's own text shows the whole response too.
+fn reason<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let text = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(_) | None, _) => causes(error),
+    };
+    match error.meta().extra("aws_request_id") {
+        Some(request) => format!("{text} (request {request})"),
+        None => text,
+    }
+}
+
+/// From the outermost error in.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let error_text = error.to_string();
+        if !text.contains(&error_text) {
+            text = format!("{text}: {error_text}");
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
@@ -36,7 +36,13 @@ impl StoreError {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let reason = DisplayErrorContext(&error).to_string();
+        let mut reason = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(_) | None, _) => reason(&error),
+        };
+        if let Some(request) = error.meta().extra("aws_request_id") {
+            reason = format!("{reason} (request {request})");
+        }
         let key = key.to_owned();
         let transient = |code: Option<&str>| {
             matches!(
@@ -180,7 +186,7 @@ impl Objects for S3Bucket {
         match answer.body.collect().await {
             Ok(bytes) => Ok(bytes.to_vec()),
             Err(error) => {
-                let reason = DisplayErrorContext(&error).to_string();
+                let reason = reason(&error);
                 // The SDK compares the bytes with the checksum they were stored
                 // with, and tells it by these words only.
                 Err(match reason.contains("checksum mismatch") {
@@ -215,6 +221,20 @@ impl Objects for S3Bucket {
         let request = self.client.get_object().bucket(&self.name).key(key).presigned(config).await;
         request.map(|request| request.uri().to_owned()).map_err(|error| StoreError::new(key, error))
     }
+}
+
+/// What went wrong and why, from the outermost error in.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let error_text = error.to_string();
+        if !text.contains(&error_text) {
+            text = format!("{text}: {error_text}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn content_type(key: &str) -> &'static str {

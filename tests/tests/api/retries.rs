@@ -4,6 +4,10 @@ use crate::served::{Answer, Served, redemption, reversal, sale};
 use futures::future::join_all;
 use interline_domain::account::shard;
 use interline_domain::id::MemberId;
+use interline_domain::settle::State;
+use interline_reports::pack::STATE;
+use interline_tests::faults::crowded_ledger;
+use interline_tests::pack::Pack;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -150,21 +154,24 @@ async fn of_a_storm_of_different_contents_under_one_reference_one_is_written() {
     assert_eq!(served.programme.account("m1").await.version, 1);
 }
 
-#[tokio::test]
-async fn concurrent_redemptions_of_one_member_end_in_what_the_balance_allows() {
-    let served = Served::sample(NOW).await;
+/// Redemptions of one member, all at once, then all at once again; then the month
+/// is closed. What is left is the same in the answers, the account's lots and the
+/// cohorts of the close.
+async fn redeemed_at_once(served: &Served) {
     let at = "2017-01-06T12:00:00+08:00";
     // Of two funders, so that the redemptions take from more than one lot.
     served.record("grocery", "accruals/S-1", sale("m1", at, "600.00")).await;
     served.record("bakery", "accruals/S-1", sale("m1", at, "205.00")).await;
     let lines = ["grocery", "dining", "fuel", "travel"];
-    let calls = (0..AT_ONCE).map(|number| {
-        let line = lines[number % lines.len()];
-        let path = format!("/v1/lines/{line}/redemptions/R-{number}");
-        let served = &served;
-        async move { served.put(line, &path, redemption("m1", at, 25)).await }
-    });
-    let answers = join_all(calls).await;
+    let all = async || {
+        let calls = (0..AT_ONCE).map(|number| {
+            let line = lines[number % lines.len()];
+            let path = format!("/v1/lines/{line}/redemptions/R-{number}");
+            async move { served.put(line, &path, redemption("m1", at, 25)).await }
+        });
+        join_all(calls).await
+    };
+    let answers = all().await;
     // 1,010 points are forty times 25, and ten are left.
     assert_eq!(tally(&answers), BTreeMap::from([(201, 40), (422, 24)]));
     for answer in answers.iter().filter(|answer| answer.status == 422) {
@@ -178,9 +185,41 @@ async fn concurrent_redemptions_of_one_member_end_in_what_the_balance_allows() {
         .collect();
     balances.sort_unstable();
     assert_eq!(balances, (0..40).map(|number| 10 + 25 * number).collect::<Vec<i64>>());
+
+    let items = served.programme.items().await;
+    for (first, again) in answers.iter().zip(all().await) {
+        let expected = if first.status == 201 { 200 } else { 422 };
+        assert_eq!((again.status, &again.bytes), (expected, &first.bytes));
+    }
+    assert_eq!(served.programme.items().await, items);
+
     assert_eq!(served.get("members", "/v1/members/m1").await.ok()["balance"], 10);
     let redeemed = served.get("members", "/v1/members/m1/entries?kind=redemption&limit=200").await.ok();
     assert_eq!(redeemed["entries"].as_array().unwrap().len(), 40);
+    let account = served.programme.account("m1").await;
+    assert_eq!(account.version, 2 + 40);
+    assert!(account.lots.values().all(|points| points.get() > 0), "{account:?}");
+    assert_eq!(account.lots.values().map(|points| points.get()).sum::<i64>(), 10);
+    served.set_now("2017-02-01T09:00:00+08:00");
+    let closed = served.close("2017-01", "final").await;
+    let pack = Pack::of(&served.programme, "2017-01", closed["final"]["run"].as_str().unwrap()).await;
+    let state: State = serde_json::from_slice(&pack.files[STATE]).unwrap();
+    let cohorts: BTreeMap<_, _> = state.cohorts.iter().map(|cohort| (cohort.cohort.clone(), cohort.points)).collect();
+    assert_eq!(cohorts, account.lots);
+}
+
+#[tokio::test]
+async fn concurrent_redemptions_of_one_member_end_in_what_the_balance_allows() {
+    redeemed_at_once(&Served::sample(NOW).await).await;
+}
+
+#[tokio::test]
+async fn transactions_that_cancel_each_other_end_in_what_the_balance_allows_too() {
+    let mut served = Served::sample(NOW).await;
+    let (ledger, crowd) = crowded_ledger(&served.programme);
+    served.use_ledger(ledger).await;
+    redeemed_at_once(&served).await;
+    assert!(crowd.cancelled() > AT_ONCE as u64, "{} were cancelled", crowd.cancelled());
 }
 
 #[tokio::test]

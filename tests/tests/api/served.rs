@@ -10,6 +10,7 @@ use interline::gateway::Gateway;
 use interline_embedded::Storage;
 use interline_lambda::App;
 use interline_lambda::problem::{KINDS, TYPE_PREFIX};
+use interline_ledger::Ledger;
 use interline_tests::programme::{Programme, RULEBOOK};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -43,6 +44,13 @@ impl Served {
         let rulebook = programme.rulebook().await;
         let (address, stop) = serve(programme.world.app.clone(), &rulebook).await;
         Self { programme, address, answers: Answers::default(), client: client(), _stop: stop }
+    }
+
+    /// Serves from now on with another ledger over the same table.
+    pub async fn use_ledger(&mut self, ledger: Ledger) {
+        self.programme.use_ledger(ledger);
+        let rulebook = self.programme.rulebook().await;
+        (self.address, self._stop) = serve(self.programme.world.app.clone(), &rulebook).await;
     }
 
     /// The same programme by another server.

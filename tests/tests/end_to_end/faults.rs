@@ -63,3 +63,18 @@ async fn a_request_that_cannot_succeed_is_not_tried_again() {
     }
     assert_eq!(programme.account("m1").await.version, 0);
 }
+
+#[tokio::test]
+async fn a_service_that_keeps_failing_is_not_taken_for_other_writers_and_given_up() {
+    let programme = Programme::sample(NOW).await;
+    let (ledger, next) = ledger(&programme);
+    let plenty = 50;
+    next.next(&vec![Fault::Refused("InternalServerError"); plenty]);
+    let rulebook = programme.rulebook().await;
+    let (events, now) = (events(), programme.app().now());
+    let error = ledger.post(&rulebook, &events[0].member, &events, Source::Api, now).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Unavailable(_)) && error.is_retryable(), "{error}");
+    // The SDK's tries of each of five of our own.
+    assert!(next.left() >= plenty - 5 * 3, "{} left", next.left());
+    assert_eq!(programme.account("m1").await.version, 0);
+}

@@ -5,6 +5,9 @@
 mod clearing;
 mod crash;
 mod faults;
+mod full_disk;
 mod import;
+mod outages;
+mod place;
 mod protocol;
 mod runtime_api;

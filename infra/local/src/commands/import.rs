@@ -1,5 +1,6 @@
 use crate::CliError;
 use crate::arguments::Arguments;
+use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_import::Imported;
@@ -48,10 +49,8 @@ pub async fn one(
     bar.finish_and_clear();
     let (mut imported, rejects) = imported?;
     if let Some(rejects) = rejects {
-        let folder = data_dir.join("rejects");
-        let path = folder.join(imported.rejects_name());
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, rejects));
-        written.map_err(|source| CliError::File { action: "cannot write", path: path.clone(), source })?;
+        let path = data_dir.join("rejects").join(imported.rejects_name());
+        write(&path, &rejects)?;
         imported.rejects = Some(path.display().to_string());
     }
     if let Some(reason) = &imported.refused {

@@ -1,4 +1,5 @@
 use crate::CliError;
+use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
@@ -70,10 +71,4 @@ pub async fn newest_run(world: &World, period: Period) -> Result<(&'static str, 
     let missing = || CliError::Usage(format!("period {period} has no run yet: cargo interline close {period}"));
     let (kind, run) = newest(&state).ok_or_else(missing)?;
     Ok((kind.word(), FinishedRun::read(&world.app, period, run).await?))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let parent = path.parent().unwrap_or(path);
-    let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(path, bytes));
-    written.map_err(|source| CliError::File { action: "cannot write", path: path.to_owned(), source })
 }
