@@ -306,3 +306,31 @@ fn rate(expected: Points, issued: Points) -> Result<Option<Rate>, OutOfRange> {
     let decimal = Decimal::try_from_i128_with_scale(scaled, 8).map_err(|_| OutOfRange)?;
     Rate::parse(&decimal.to_string()).map(Some).map_err(|_| OutOfRange)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_stays_as_it_was_given_unless_cap_or_floor_bind() {
+        let of = |redeemed: i64, asked: &str| {
+            let cohort = CohortRate {
+                cohort: Cohort::parse("shop|2025-01|never").unwrap(),
+                age: 0,
+                issued: Points::new(3),
+                redeemed: Points::new(redeemed),
+                basis: Basis::Additive,
+                expected: Points::new(3),
+                rate: Some(Rate::ONE),
+                next: None,
+                current_share: Rate::ONE,
+            };
+            let at = cohort.at(Rate::parse(asked).unwrap()).unwrap();
+            (at.expected.get(), at.rate.unwrap().to_string())
+        };
+        // 1.5 points are 2, which are two thirds.
+        assert_eq!(of(0, "0.5"), (2, "0.5".to_owned()));
+        assert_eq!(of(3, "0.5"), (3, "1".to_owned()));
+        assert_eq!(of(2, "0"), (2, "0.66666667".to_owned()));
+    }
+}

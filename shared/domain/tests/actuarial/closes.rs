@@ -6,7 +6,7 @@ use interline_domain::books::BooksEvent;
 use interline_domain::entry::{Action, EntryKind};
 use interline_domain::id::{LineId, Reference};
 use interline_domain::liability::LiabilityError;
-use interline_domain::limits::SUMMARY_MAX;
+use interline_domain::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX, SUMMARY_MAX};
 use interline_domain::lot::Cohort;
 use interline_domain::money::{Money, Points, Rate};
 use interline_domain::rulebook::{Account, Method};
@@ -67,6 +67,101 @@ fn example_52_runs_through_tally_settlement_and_vouchers() {
     );
     assert_eq!(second.state.liability[0].liability.cl0, first.state.liability[0].liability.cl0);
     assert!(first.passes() && second.passes());
+}
+
+/// Points of every line spent at every line; the platform redeems, too, and
+/// what it receives of its own redemptions is no fee.
+#[test]
+fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
+    let mut programme = Programme::new(&with(&[
+        ("burn = [", "burn = [{ line = \"hq\", from = \"2025-01-01\", value = \"1\" }, "),
+        ("earn = [", "earn = [{ line = \"hq\", from = \"2025-01-01\", points_per_unit = \"0\" }, "),
+        ("prices = [", "prices = [{ redeemer = \"hq\", from = \"2025-01-01\", price = \"0.7\" }, "),
+    ]));
+    let redeem = |points| Action::Redeem { points: Points::new(points), bill: None };
+    let sale = |amount| Action::Accrue { amount: money(amount) };
+    for (line, member, action) in [
+        ("shop", "m1", sale("1000")),
+        ("shop", "m1", sale("500")),
+        ("inn", "m1", redeem(10)),
+        ("hq", "m1", redeem(7)),
+        ("hq", "m2", Action::Grant { points: Points::new(50) }),
+        ("inn", "m2", redeem(30)),
+        ("inn", "m3", sale("250")),
+        ("shop", "m3", redeem(5)),
+    ] {
+        assert!(programme.record(line, member, 10, 0, action));
+    }
+    let january = programme.close();
+    assert!(programme.record("shop", "m3", 11, 1, redeem(4)));
+    assert!(programme.record("shop", "m3", 11, 0, redeem(3)));
+    let february = programme.close();
+
+    let issued = |of: &Settlement| -> Vec<String> {
+        let row = |row: &interline_domain::settle::Issuance| {
+            let (funder, line, kind) = (&row.funder, &row.line, row.kind);
+            format!("{funder} {line} {kind:?} {} {} {}", row.events, row.sales, row.points)
+        };
+        of.issuance.iter().map(row).collect()
+    };
+    assert_eq!(
+        issued(&january),
+        ["hq hq Granted 1 0.00 50", "inn inn Issued 1 250.00 25", "shop shop Issued 2 1500.00 150"]
+    );
+    assert_eq!(issued(&february), [""; 0]);
+    let pairs = |of: &Settlement| -> Vec<String> {
+        let rows = of.bilateral.iter();
+        rows.map(|row| {
+            let (payer, payee) = (&row.payer, &row.payee);
+            format!("{payer}>{payee} {} {} {} {} {}", row.events, row.points, row.amount, row.prior_period, row.net)
+        })
+        .collect()
+    };
+    // 30 x 0.80 = 24.00, of it 23.28; 5 x 0.90 = 4.50: 4.37 and 0.13; 7 x 0.70 = 4.90 and 0.24 of 8.00.
+    assert_eq!(
+        pairs(&january),
+        [
+            "hq>inn 1 30 23.28 0.00 23.15",
+            "inn>hq 0 0 0.13 0.00 -23.15",
+            "inn>shop 1 5 4.37 0.00 -3.39",
+            "shop>hq 1 7 5.14 0.00 5.14",
+            "shop>inn 1 10 7.76 0.00 3.39",
+        ]
+    );
+    // 7 x 0.90 = 6.30, 3.60 of it late. With January: 6.98 and 0.22 of 7.20, then 10.48 and 0.32 of 10.80.
+    assert_eq!(pairs(&february), ["inn>hq 0 0 0.19 0.10 0.19", "inn>shop 2 7 6.11 3.50 6.11"]);
+    let positions = |of: &Settlement| -> Vec<String> {
+        let rows = of.positions.iter();
+        rows.map(|row| {
+            let (pays, receives, fee) = (row.gross_payable, row.gross_receivable, row.platform_fee);
+            format!("{} {pays} {receives} {fee} {} {}", row.line, row.prior_period, row.net)
+        })
+        .collect()
+    };
+    assert_eq!(
+        positions(&january),
+        ["hq 23.28 5.27 0.00 0.00 -18.01", "inn 4.50 31.04 0.13 0.00 26.54", "shop 12.90 4.37 0.24 0.00 -8.53"]
+    );
+    assert_eq!(
+        positions(&february),
+        ["hq 0.00 0.19 0.00 0.10 0.19", "inn 6.30 0.00 0.19 -3.60 -6.30", "shop 0.00 6.11 0.00 3.50 6.11"]
+    );
+    let splits = |of: &Settlement| -> Vec<String> {
+        let rows = of.splits.iter().filter(|row| row.payer.as_str() == "inn");
+        rows.map(|row| {
+            let (to, total, of_it) = (&row.beneficiary, row.cumulative_base, row.cumulative_amount);
+            format!("{to} {} {} of {}, {of_it} of {total}, {}", row.share, row.amount, row.base, row.rounding)
+        })
+        .collect()
+    };
+    assert_eq!(
+        splits(&january),
+        ["shop 0.97 4.37 of 4.50, 4.37 of 4.50, 0.005", "hq 0.03 0.13 of 4.50, 0.13 of 4.50, -0.005"]
+    );
+    assert_eq!(
+        splits(&february),
+        ["shop 0.97 6.11 of 6.30, 10.48 of 10.80, 0.004", "hq 0.03 0.19 of 6.30, 0.32 of 10.80, -0.004"]
+    );
 }
 
 #[test]
@@ -737,6 +832,29 @@ fn terms_that_cannot_be_are_refused_where_they_stand() {
         let found = errors.0.iter().any(|error| error.field == field && error.rule.contains(rule));
         assert!(found, "{says}: expected {field}: {rule}, found\n{errors}");
     }
+}
+
+#[test]
+fn codes_and_names_of_accounts_are_taken_up_to_their_limits() {
+    let bank = |code: &str, name: &str| {
+        let accounts = format!("{LIABILITY}\naccounts = {{ bank = {{ code = {code:?}, name = {name:?} }} }}");
+        interline_domain::rulebook::Rulebook::parse(&with(&[(LIABILITY, &accounts)])).is_ok()
+    };
+    assert!(bank(&"1".repeat(ACCOUNT_CODE_MAX), &"银".repeat(ACCOUNT_NAME_MAX)));
+    assert!(!bank("1002", &"银".repeat(ACCOUNT_NAME_MAX + 1)));
+    for name in [" 银行", "银行 ", "银\t行", "银\n行"] {
+        assert!(!bank("1002", name), "{name:?}");
+    }
+}
+
+#[test]
+fn points_that_expire_are_forecast_for_the_months_ahead_that_the_report_has() {
+    let months_ahead = |months: u32| {
+        let mut programme = Programme::new(&with(&[("never = true", &format!("months = {months}"))]));
+        programme.sale("shop", "1000");
+        programme.close().expiry_forecast.len()
+    };
+    assert_eq!((months_ahead(11), months_ahead(12), months_ahead(13)), (1, 1, 0));
 }
 
 #[test]

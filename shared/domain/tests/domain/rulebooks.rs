@@ -717,6 +717,11 @@ fn more_lines_rules_or_shares_than_the_limit_are_refused() {
 }
 
 #[test]
+fn a_whole_bill_may_be_paid_with_points() {
+    assert!(Rulebook::parse(&mutated(&[("\"0.3\"", "\"1\"")])).is_ok());
+}
+
+#[test]
 fn what_the_ledger_was_written_by_stays_in_every_later_rulebook() {
     let before = Rulebook::parse(VALID).unwrap();
     let follows = |replacements: &[(&str, &str)]| {
