@@ -13,6 +13,7 @@ pub mod month;
 pub mod pack;
 pub mod programme;
 pub mod programs;
+pub mod readers;
 pub mod requests;
 pub mod sim;
 

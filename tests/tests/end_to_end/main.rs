@@ -7,4 +7,5 @@ mod crash;
 mod faults;
 mod import;
 mod protocol;
+mod readers;
 mod runtime_api;
