@@ -14,6 +14,7 @@ pub mod outage;
 pub mod pack;
 pub mod programme;
 pub mod programs;
+pub mod readers;
 pub mod requests;
 pub mod sim;
 

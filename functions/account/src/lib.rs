@@ -97,7 +97,7 @@ async fn statement(app: &App, call: &Call, member: &MemberId) -> Result<Reply, P
     let word = |name: Option<&str>| name.unwrap_or_default().to_owned();
     let (line, kind) = (word(filter.line.as_ref().map(LineId::as_str)), word(kind.map(EntryKind::word)));
     let list = format!("members/{member}/{line}/{kind}");
-    let after: Option<StatementPosition> = call.cursor(&list)?;
+    let after = call.cursor(&list, StatementPosition::is_key)?;
     let (entries, next) = app.ledger.member_entries(member, &filter, after, call.limit()?).await?;
     page(app, &entries, cursor(&list, next)).await
 }
@@ -106,7 +106,7 @@ async fn line_entries(app: &App, call: &Call, line: &LineId) -> Result<Reply, Pr
     call.only(&["period", "limit", "cursor"])?;
     let period = call.period()?;
     let list = format!("lines/{line}/{period}");
-    let after: Option<LinePosition> = call.cursor(&list)?;
+    let after = call.cursor(&list, |position: &LinePosition| position.is_of(line))?;
     let (entries, next) = app.ledger.line_entries(line, period, after, call.limit()?).await?;
     page(app, &entries, cursor(&list, next)).await
 }

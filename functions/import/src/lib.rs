@@ -6,7 +6,7 @@ mod rejects;
 mod rows;
 
 pub use rejects::Reject;
-pub use rows::{FileError, Row, RowError};
+pub use rows::{FileError, Row, RowError, read};
 
 use aws_lambda_events::event::s3::S3Event;
 use futures::stream::{self, StreamExt, TryStreamExt};

@@ -47,6 +47,9 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
             let bytes = app.reports.get(&key).await?;
             let file: TallyFile = serde_json::from_slice(&bytes)
                 .map_err(|error| Failure::Corrupt(format!("object {key} is no tally: {error}")))?;
+            if file.shard != shard {
+                return Err(Failure::Corrupt(format!("object {key} is the tally of shard {}", file.shard)));
+            }
             Ok::<_, Failure>((file, PackFile::new(tally_path(shard), bytes, None).entry))
         }
     };

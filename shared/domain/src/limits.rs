@@ -24,6 +24,15 @@ pub const RULES_MAX: usize = 4_096;
 pub const ACCOUNT_CODE_MAX: usize = 15;
 pub const ACCOUNT_NAME_MAX: usize = 60;
 pub const SUMMARY_MAX: usize = 60;
+/// Characters of the names of a programme, its lines and their entities: what a
+/// payment message takes.
+pub const NAME_MAX: usize = 140;
+/// Characters of a bank account.
+pub const BANK_ACCOUNT_MAX: usize = 64;
+/// Characters of the reason for a redemption rate that a person sets.
+pub const REASON_MAX: usize = 500;
+/// A period may be sealed at most this long after its end: a month.
+pub const SEAL_AFTER_HOURS_MAX: u32 = 31 * 24;
 /// Parts of a split, and sponsors of a multiplier.
 pub const SHARES_MAX: usize = 8;
 

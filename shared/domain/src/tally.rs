@@ -350,21 +350,26 @@ impl<'r> Fold<'r> {
 
 impl Flow {
     fn merge(&mut self, other: &Flow) -> Result<(), OutOfRange> {
-        self.events += other.events;
+        count(&mut self.events, other.events)?;
         self.points.add(other.points)?;
         self.amount.add(other.amount)
     }
 }
 
+fn count(sum: &mut u64, more: u64) -> Result<(), OutOfRange> {
+    *sum = sum.checked_add(more).ok_or(OutOfRange)?;
+    Ok(())
+}
+
 impl Tally {
     pub fn merge(&mut self, other: &Tally) -> Result<(), OutOfRange> {
-        self.entries += other.entries;
+        count(&mut self.entries, other.entries)?;
         self.digest.add(&other.digest);
         for (key, control) in &other.controls {
             let sum = self.controls.entry(key.clone()).or_default();
-            sum.events += control.events;
-            sum.without_points += control.without_points;
-            sum.late += control.late;
+            count(&mut sum.events, control.events)?;
+            count(&mut sum.without_points, control.without_points)?;
+            count(&mut sum.late, control.late)?;
             sum.points.add(control.points)?;
             sum.amount.add(control.amount)?;
         }
@@ -373,7 +378,7 @@ impl Tally {
         }
         for (key, obligation) in &other.obligations {
             let sum = self.obligations.entry(key.clone()).or_default();
-            sum.events += obligation.events;
+            count(&mut sum.events, obligation.events)?;
             sum.points.add(obligation.points)?;
             sum.amount.add(obligation.amount)?;
             sum.prior_period.add(obligation.prior_period)?;
@@ -395,6 +400,7 @@ struct Stored {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ControlRow {
     line: LineId,
     kind: ControlKind,
@@ -402,6 +408,7 @@ struct ControlRow {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct FlowRow {
     cohort: Cohort,
     counterparty: LineId,
@@ -410,6 +417,7 @@ struct FlowRow {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ObligationRow {
     payer: LineId,
     redeemer: LineId,
@@ -463,10 +471,21 @@ impl<'de> Deserialize<'de> for Tally {
         Ok(Tally {
             entries: stored.entries,
             digest: stored.digest,
-            controls: controls.collect(),
-            flows: flows.collect(),
-            obligations: obligations.collect(),
+            controls: each_once(controls)?,
+            flows: each_once(flows)?,
+            obligations: each_once(obligations)?,
             details: stored.details,
         })
     }
+}
+
+/// A map has no place for a second row of one key, which would be lost.
+fn each_once<K: Ord, V, E: serde::de::Error>(rows: impl Iterator<Item = (K, V)>) -> Result<BTreeMap<K, V>, E> {
+    let mut map = BTreeMap::new();
+    for (key, value) in rows {
+        if map.insert(key, value).is_some() {
+            return Err(E::custom("a row stands in the tally twice"));
+        }
+    }
+    Ok(map)
 }

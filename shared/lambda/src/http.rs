@@ -192,7 +192,10 @@ fn admitted(
         return Err(Problem::new(crate::problem::NO_SUCH_PATH, "this function does not serve the path"));
     }
     let query = request.query_string_parameters();
-    let query = query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut query: Vec<(String, String)> =
+        query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // They come in the order of a hash map; of two that are wrong always the same is told.
+    query.sort_by(|(one, _), (other, _)| one.cmp(other));
     let body = request.into_body().to_vec();
     if body.len() > BODY_MAX_BYTES {
         return Err(Problem::new(BODY_TOO_LARGE, format!("a body has at most {BODY_MAX_BYTES} bytes")));
@@ -258,8 +261,9 @@ impl Call {
         limit.ok_or_else(|| Problem::invalid("limit", format!("must be 1 to {PAGE_MAX}")))
     }
 
-    /// The position behind the cursor, if one was sent with this very list.
-    pub fn cursor<T: DeserializeOwned>(&self, list: &str) -> Result<Option<T>, Problem> {
+    /// The position behind the cursor, if one was sent with this very list and
+    /// is one that the list can have.
+    pub fn cursor<T: DeserializeOwned>(&self, list: &str, fits: impl FnOnce(&T) -> bool) -> Result<Option<T>, Problem> {
         let Some(text) = self.parameter("cursor")? else { return Ok(None) };
         let invalid = || Problem::field(INVALID_CURSOR, "cursor", "take the next_cursor of the page before");
         if text.len() > CURSOR_MAX {
@@ -271,7 +275,7 @@ impl Call {
             return Err(invalid());
         }
         let (of, position): (String, T) = serde_json::from_slice(json).map_err(|_| invalid())?;
-        if of == list { Ok(Some(position)) } else { Err(invalid()) }
+        if of == list && fits(&position) { Ok(Some(position)) } else { Err(invalid()) }
     }
 }
 

@@ -143,7 +143,21 @@ impl Ledger {
     }
 }
 
+impl LinePosition {
+    /// Whether a page of the line's events can start there; the store refuses
+    /// a page that starts outside of what is asked for.
+    pub fn is_of(&self, line: &LineId) -> bool {
+        let own = |after: &String| after.strip_prefix(line.as_str()).is_some_and(|rest| rest.starts_with('#'));
+        self.shard < SHARDS && self.after.as_ref().is_none_or(own)
+    }
+}
+
 impl StatementPosition {
+    /// Whether it may be the key of an item; the store refuses one without.
+    pub fn is_key(&self) -> bool {
+        ![&self.pk, &self.sk, &self.occurred].into_iter().any(String::is_empty)
+    }
+
     fn of(item: &Item) -> Result<Self, LedgerError> {
         let reader = items::Reader::new(item);
         let text = |attribute: &str| reader.text(attribute).map(str::to_owned);

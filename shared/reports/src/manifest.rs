@@ -2,7 +2,7 @@
 
 use interline_domain::calendar::Period;
 use interline_domain::settle::ShardDigest;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -66,7 +66,8 @@ pub struct PreviousRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
-    /// Within the run's folder.
+    /// Within the run's folder, and nowhere else.
+    #[serde(deserialize_with = "plain_path")]
     pub path: String,
     pub bytes: u64,
     pub sha256: String,
@@ -75,6 +76,21 @@ pub struct FileEntry {
     /// Sums of the columns with amounts, points or counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<String, String>,
+}
+
+/// Names of letters, digits, `.`, `_` and `-` that begin with a letter or a
+/// digit: who copies a run may join the path to a folder.
+fn plain_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let path = String::deserialize(deserializer)?;
+    let plain = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    };
+    if path.split('/').all(plain) {
+        Ok(path)
+    } else {
+        Err(serde::de::Error::custom(format!("{path:?} is no plain path")))
+    }
 }
 
 impl Manifest {
@@ -88,4 +104,25 @@ impl Manifest {
 
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_within_the_folder_of_its_run() {
+        let read = |path: &str| {
+            let entry = serde_json::json!({ "path": path, "bytes": 1, "sha256": "" });
+            serde_json::from_value::<FileEntry>(entry).map(|entry| entry.path)
+        };
+        for path in ["state.json", "details/part-00.csv.gz", "lines/hotel_1/statement.html", "erp/pain.001.xml"] {
+            assert_eq!(read(path).unwrap(), path);
+        }
+        for path in
+            ["", "/", "/etc/passwd", "..", "../x", "a/../x", "a//x", "a/", "./x", "a\\x", "C:x", "a\0", "-rf", "分"]
+        {
+            assert!(read(path).is_err(), "{path:?}");
+        }
+    }
 }

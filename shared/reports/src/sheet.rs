@@ -97,9 +97,12 @@ fn cell_text(cell: &Cell) -> String {
 }
 
 /// Text that a spreadsheet would take for a formula gets an apostrophe in front.
+/// East Asian ones also know the signs in full width.
 pub fn neutral(text: &str) -> Cow<'_, str> {
-    match text.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => Cow::Owned(format!("'{text}")),
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => {
+            Cow::Owned(format!("'{text}"))
+        }
         _ => Cow::Borrowed(text),
     }
 }
@@ -113,7 +116,7 @@ mod tests {
         let sheet = Sheet {
             name: "test",
             columns: columns(["text", "amount"]),
-            rows: ["=1+1", "+1", "-1", "@x", "\tx", "中文", "a,\"b\""]
+            rows: ["=1+1", "+1", "-1", "@x", "\tx", "＝1", "中文", "a,\"b\""]
                 .iter()
                 .map(|text| vec![Cell::text(text), Cell::Money(Money::from_minor(-150))])
                 .collect(),
@@ -121,8 +124,8 @@ mod tests {
         let text = String::from_utf8(sheet.csv()).unwrap();
         assert_eq!(
             text,
-            "\u{feff}text,amount\r\n'=1+1,-1.50\r\n'+1,-1.50\r\n'-1,-1.50\r\n'@x,-1.50\r\n'\tx,-1.50\r\n中文,-1.50\r\n\"a,\"\"b\"\"\",-1.50\r\n"
+            "\u{feff}text,amount\r\n'=1+1,-1.50\r\n'+1,-1.50\r\n'-1,-1.50\r\n'@x,-1.50\r\n'\tx,-1.50\r\n'＝1,-1.50\r\n中文,-1.50\r\n\"a,\"\"b\"\"\",-1.50\r\n"
         );
-        assert_eq!(sheet.totals().sums["amount"], "-10.50");
+        assert_eq!(sheet.totals().sums["amount"], "-12.00");
     }
 }

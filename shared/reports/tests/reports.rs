@@ -5,6 +5,8 @@
 mod erp;
 #[path = "reports/fixture.rs"]
 mod fixture;
+#[path = "reports/formulas.rs"]
+mod formulas;
 #[path = "reports/pages.rs"]
 mod pages;
 #[path = "reports/workbooks.rs"]

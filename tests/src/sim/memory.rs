@@ -92,6 +92,9 @@ impl Table {
         }
         let Some(partition) = self.partitions.get(pk) else { return Ok((Vec::new(), None)) };
         let prefix = prefix.unwrap_or_default();
+        if after.is_some_and(|after| !after.starts_with(prefix)) {
+            return Err(LedgerError::Refused("a page starts within what is asked for".to_owned()));
+        }
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
@@ -126,7 +129,7 @@ impl Table {
         let before = match start {
             None => None,
             Some(start) => {
-                let part = |name: &str| text(start, name).cloned();
+                let part = |name: &str| text(start, name).filter(|text| !text.is_empty()).cloned();
                 let broken = || LedgerError::Refused("the start of a page names an item".to_owned());
                 Some((part(OCCURRED).zip(part(PK)).zip(part(SK))).ok_or_else(broken)?)
             }

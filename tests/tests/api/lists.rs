@@ -4,6 +4,7 @@ use crate::served::{Served, redemption, reversal, sale};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use interline_domain::rulebook::Rulebook;
+use interline_lambda::http::cursor as forged;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
 use interline_tests::programme::{RULEBOOK, moment};
@@ -191,6 +192,57 @@ async fn a_cursor_of_another_list_or_an_altered_one_is_refused() {
             let answer = served.get("finance", &format!("{path}&cursor={cursor}")).await;
             assert_eq!(answer.problem(), ("invalid-cursor".to_owned(), Some("cursor".to_owned())), "{path} {cursor}");
         }
+    }
+    // What keeps a cursor whole is no secret. With the check of a good one, a position where no page can start is still none.
+    let position = |pk: &str, sk: &str, occurred: &str| json!({ "pk": pk, "sk": sk, "occurred": occurred });
+    let pk = "E#2017-02#07";
+    for (path, list, positions) in [
+        (
+            entries,
+            "members/m1//",
+            vec![
+                position("", "", ""),
+                position("", "dining#accrual#S-1", "2017"),
+                position(pk, "", "2017"),
+                position(pk, "dining#accrual#S-1", ""),
+                json!({ "pk": pk, "sk": "S" }),
+                json!({ "pk": 1, "sk": 2, "occurred": 3 }),
+                json!([]),
+                json!(null),
+            ],
+        ),
+        (
+            february,
+            "lines/dining/2017-02",
+            vec![
+                json!({ "shard": 7, "after": "" }),
+                json!({ "shard": 7, "after": "dining" }),
+                json!({ "shard": 7, "after": "grocery#accrual#S-1" }),
+                json!({ "shard": 7, "after": "zzz" }),
+                json!({ "shard": 64 }),
+                json!({ "shard": 255, "after": "dining#" }),
+                json!({ "shard": 256 }),
+                json!({ "shard": -1 }),
+            ],
+        ),
+    ] {
+        for position in positions {
+            let cursor = forged(list, Some(&position));
+            let cursor = cursor.as_str().unwrap();
+            let answer = served.get("finance", &format!("{path}&cursor={cursor}")).await;
+            assert_eq!(answer.problem(), ("invalid-cursor".to_owned(), Some("cursor".to_owned())), "{position}");
+        }
+    }
+    // One that could be opens nothing but the list that it is sent with.
+    for (path, list, position) in [
+        (entries, "members/m1//", position(pk, "dining#accrual#O-9", "9999")),
+        (entries, "members/m1//", position("A", "B", "C")),
+        (february, "lines/dining/2017-02", json!({ "shard": 0, "after": "dining#zzz" })),
+    ] {
+        let cursor = forged(list, Some(&position));
+        let page = served.get("finance", &format!("{path}&cursor={}", cursor.as_str().unwrap())).await.ok();
+        let own = |entry: &Value| entry["member"] == "m1" || list.starts_with("lines") && entry["line"] == "dining";
+        assert!(page["entries"].as_array().unwrap().iter().all(own), "{page}");
     }
     for (path, cursor) in [
         ("/v1/members/m2/entries?", &of_member),

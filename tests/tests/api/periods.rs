@@ -238,6 +238,9 @@ async fn a_link_opens_its_own_file_only_and_not_for_ever(served: &Served, run: &
     let other = if link.ends_with('0') { "1" } else { "0" };
     for (name, altered) in [
         ("another file", link.replace("positions.csv", "bilateral.csv")),
+        ("another period's", link.replace("periods/2017-01", "periods/2017-02")),
+        ("a trial's", link.replace("/periods/", "/trials/")),
+        ("another run's", link.replace(run, "v1-00000000")),
         ("longer", link.replace("X-Amz-Expires=300", "X-Amz-Expires=3000")),
         ("another signature", format!("{}{other}", &link[..link.len() - 1])),
         ("another day", link.replacen("X-Amz-Date=2", "X-Amz-Date=3", 1)),

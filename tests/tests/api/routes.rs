@@ -257,6 +257,11 @@ async fn a_query_parameter_is_known_given_once_and_right() {
         let answer = served.get(role, path).await;
         assert_eq!(answer.problem(), ("invalid-field".to_owned(), Some(field.to_owned())), "{path}");
     }
+    // Of several that are wrong always the same is told.
+    for _ in 0..8 {
+        let answer = served.get("finance", "/v1/members/m1?e=1&d=1&c=1&b=1&f=1&g=1").await;
+        assert_eq!(answer.problem(), ("invalid-field".to_owned(), Some("b".to_owned())));
+    }
     let put = served.put("grocery", "/v1/lines/grocery/accruals/S-9?dry=1", json!({})).await;
     assert_eq!(put.problem(), ("invalid-field".to_owned(), Some("dry".to_owned())));
     let quote = served.post("grocery", "/v1/quotes?line=grocery", json!({})).await;

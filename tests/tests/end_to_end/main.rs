@@ -10,4 +10,5 @@ mod import;
 mod outages;
 mod place;
 mod protocol;
+mod readers;
 mod runtime_api;

@@ -6,7 +6,9 @@ use super::wire::{self, RulebookFile};
 use super::{Beneficiary, BurnRule, Dated, EarnRule, Line, Rulebook, RulebookError, RulebookErrors, Span, SplitRule};
 use crate::calendar::Period;
 use crate::id::LineId;
-use crate::limits::{EXPIRY_MONTHS_MAX, LINES_MAX, RULES_MAX, SHARES_MAX};
+use crate::limits::{
+    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
+};
 use crate::money::{Money, Points, Rate};
 use chrono::{Days, NaiveDate, TimeDelta};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +63,13 @@ impl Check {
 
     fn parsed<T, E: ToString>(&mut self, place: &Place, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.refuse(place, field, error.to_string())).ok()
+    }
+
+    /// Text that every file can carry.
+    fn printable(&mut self, place: &Place, field: &str, text: &str, most: usize) {
+        if text.chars().count() > most || text.chars().any(unprintable) {
+            self.refuse(place, field, format!("must be at most {most} printable characters"));
+        }
     }
 
     fn known_line(&mut self, place: &Place, field: &str, text: &str) -> Option<LineId> {
@@ -138,7 +147,12 @@ impl Check {
         if rules > RULES_MAX {
             self.refuse(&whole, "", format!("has {rules} rules, the limit is {RULES_MAX}"));
         }
+        let too_many = rules > RULES_MAX || file.lines.len() > LINES_MAX;
         let lines = self.lines(&file.lines);
+        if too_many {
+            // Every rule is compared with others; of so many that would not end.
+            return None;
+        }
         let place = Place { line: self.line_of(file.programme.span().start), path: "programme".to_owned() };
         let programme = file.programme.into_inner();
         let zone = self.parsed(
@@ -154,8 +168,12 @@ impl Check {
         } else if OTHER_DECIMALS.contains(&currency.as_str()) {
             self.refuse(&place, "currency", "must be a currency with two decimals");
         }
+        self.printable(&place, "name", &programme.name, NAME_MAX);
         if programme.seal_after_hours < 1 {
             self.refuse(&place, "seal_after_hours", "must be at least 1: writers' clocks differ");
+        }
+        if programme.seal_after_hours > SEAL_AFTER_HOURS_MAX {
+            self.refuse(&place, "seal_after_hours", format!("must be at most {SEAL_AFTER_HOURS_MAX}, a month"));
         }
         if programme.pseudonym_salt.len() < 8 {
             self.refuse(&place, "pseudonym_salt", "must have at least 8 characters");
@@ -207,7 +225,12 @@ impl Check {
             let line = spanned.get_ref();
             if index == LINES_MAX {
                 self.refuse(&place, "", format!("a programme has at most {LINES_MAX} lines"));
+                break;
             }
+            for (field, text) in [("name", &line.name), ("name_zh", &line.name_zh), ("entity", &line.entity)] {
+                self.printable(&place, field, text, NAME_MAX);
+            }
+            self.printable(&place, "bank_account", &line.bank_account, BANK_ACCOUNT_MAX);
             let Some(id) = self.parsed(&place, "id", LineId::parse(&line.id)) else { continue };
             if id.as_str() == "redeemer" {
                 self.refuse(&place, "id", "`redeemer` stands for the redeeming line of a split");
@@ -419,22 +442,28 @@ impl Check {
         let whole = Place { line: 0, path: "earn".to_owned() };
         for (earner, earn) in &rulebook.earn {
             for (redeemer, burn) in &rulebook.burn {
-                for one in earn.spans() {
+                let both = earn.spans().iter().flat_map(|one| burn.spans().iter().map(move |other| (one, other)));
+                let mut creating = both.filter(|(one, other)| {
                     let best = one.value.points_per_unit.scaled() * one.value.multiplier.scaled();
-                    for other in burn.spans() {
-                        let worth = best.checked_mul(other.value.value.scaled());
-                        if worth.is_none_or(|worth| worth >= Rate::SCALE.pow(3)) {
-                            let rule = format!(
-                                "earning {} points per unit at {earner} and spending them at {redeemer} for {} each creates money",
-                                one.value.points_per_unit, other.value.value
-                            );
-                            self.refuse(&whole, "", rule);
-                        }
-                    }
+                    let worth = best.checked_mul(other.value.value.scaled());
+                    worth.is_none_or(|worth| worth >= Rate::SCALE.pow(3))
+                });
+                // One of a pair of lines: two thousand rules on either side would be four million errors.
+                if let Some((one, other)) = creating.next() {
+                    let rule = format!(
+                        "earning {} points per unit at {earner} and spending them at {redeemer} for {} each creates money",
+                        one.value.points_per_unit, other.value.value
+                    );
+                    self.refuse(&whole, "", rule);
                 }
             }
         }
     }
+}
+
+/// Control characters, and those that XML does not know.
+fn unprintable(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}')
 }
 
 fn funders(rulebook: &Rulebook) -> BTreeSet<LineId> {

@@ -26,7 +26,8 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
         let unchanged = recorded.intersection(&found).count();
         checks.equal("sealed shards of the previous period are unchanged", recorded.len().max(found.len()), unchanged);
     }
-    let entries: u64 = tally.controls.values().map(|control| control.events).sum();
+    let entries = tally.controls.values().try_fold(0_u64, |sum, control| sum.checked_add(control.events));
+    let entries = entries.ok_or(OutOfRange)?;
     checks.equal("every entry is in a control total", tally.entries, entries);
 
     let splits = || settlement.splits.iter();

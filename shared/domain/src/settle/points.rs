@@ -24,7 +24,7 @@ pub(super) fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
             sales: Money::ZERO,
             points: Points::ZERO,
         });
-        row.events += flow.events;
+        row.events = row.events.checked_add(flow.events).ok_or(OutOfRange)?;
         row.sales.add(flow.amount)?;
         row.points.add(flow.points)?;
     }

@@ -88,7 +88,7 @@ pub(super) fn bilateral(shares: &[Share]) -> Result<Vec<Bilateral>, OutOfRange> 
             prior_period: Money::ZERO,
             net: Money::ZERO,
         });
-        pair.events += share.events;
+        pair.events = pair.events.checked_add(share.events).ok_or(OutOfRange)?;
         pair.points.add(share.points)?;
         pair.amount.add(share.row.amount)?;
         pair.prior_period.add(share.prior_period)?;

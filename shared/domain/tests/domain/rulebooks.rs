@@ -2,7 +2,9 @@
 
 use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
-use interline_domain::limits::{EXPIRY_MONTHS_MAX, LINES_MAX, RULES_MAX, SHARES_MAX};
+use interline_domain::limits::{
+    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SHARES_MAX,
+};
 use interline_domain::lot::Expiry;
 use interline_domain::money::{Money, Points};
 use interline_domain::rulebook::{Netting, Rulebook, RulebookErrors};
@@ -316,6 +318,13 @@ fn a_broken_programme_is_refused() {
         ("no code", "\"CNY\"", "\"yuan\"", "programme.currency", "ISO 4217"),
         ("lower case", "\"CNY\"", "\"cny\"", "programme.currency", "ISO 4217"),
         ("sealed at once", "seal_after_hours = 2", "seal_after_hours = 0", "programme.seal_after_hours", "at least 1"),
+        (
+            "sealed when nobody lives any more",
+            "seal_after_hours = 2",
+            "seal_after_hours = 4294967295",
+            "programme.seal_after_hours",
+            "must be at most 744, a month",
+        ),
         (
             "no month",
             "first_period = \"2025-01\"",
@@ -719,6 +728,41 @@ fn more_lines_rules_or_shares_than_the_limit_are_refused() {
 #[test]
 fn a_whole_bill_may_be_paid_with_points() {
     assert!(Rulebook::parse(&mutated(&[("\"0.3\"", "\"1\"")])).is_ok());
+}
+
+#[test]
+fn a_text_that_no_file_could_carry_is_refused() {
+    let line = |rest: &str| format!("{VALID}[[lines]]\nid = \"park\"\n{rest}\n");
+    let cohort = "[[urr_override]]\nfunder = \"shop\"\nissued = \"2025-01\"\nurr = \"0.9\"\n";
+    let fields: [(&str, usize, &dyn Fn(&str) -> String); 6] = [
+        ("programme.name", NAME_MAX, &|text| mutated(&[("name = \"Small\"", &format!("name = \"{text}\""))])),
+        ("lines[3].name", NAME_MAX, &|text| line(&format!("name = \"{text}\""))),
+        ("lines[3].name_zh", NAME_MAX, &|text| line(&format!("name = \"P\"\nname_zh = \"{text}\""))),
+        ("lines[3].entity", NAME_MAX, &|text| line(&format!("name = \"P\"\nentity = \"{text}\""))),
+        ("lines[3].bank_account", BANK_ACCOUNT_MAX, &|text| line(&format!("name = \"P\"\nbank_account = \"{text}\""))),
+        ("urr_override[0].reason", REASON_MAX, &|text| format!("{VALID}{cohort}reason = \"{text}\"\n")),
+    ];
+    for (field, most, with) in fields {
+        for text in ["分".repeat(most), "=HYPERLINK(A1)".to_owned(), "<&'>\u{1f600}".to_owned()] {
+            if let Err(errors) = Rulebook::parse(&with(&text)) {
+                assert!(errors.0.iter().all(|error| error.field != field), "{text}: {errors}");
+            }
+        }
+        for text in [
+            "分".repeat(most + 1),
+            "\\tA".to_owned(),
+            "A\\u0000".to_owned(),
+            "A\\r\\nB".to_owned(),
+            "\u{ffff}".to_owned(),
+        ] {
+            let found = errors(&with(&text));
+            let rule = format!("must be at most {most} printable characters");
+            assert!(found.0.iter().any(|error| error.field == field && error.rule == rule), "{text:?}: {found}");
+        }
+    }
+    let code = |code: &str| format!("{VALID}[accounts]\nbank = {{ code = \"{code}\", name = \"Bank\" }}\n");
+    assert!(Rulebook::parse(&code("1002-1")).is_ok());
+    assert_eq!(errors(&code("-1002")).0[0].field, "accounts.bank.code");
 }
 
 #[test]

@@ -6,10 +6,10 @@ use interline_domain::account::{Account, Repayment, shard};
 use interline_domain::entry::{Action, Entry, EntryKind, Original, Outcome};
 use interline_domain::id::Reference;
 use interline_domain::lot::Slice;
-use interline_domain::money::{Money, Points};
+use interline_domain::money::{Money, OutOfRange, Points};
 use interline_domain::plan::{Reversed, Target, plan};
 use interline_domain::rulebook::Rulebook;
-use interline_domain::tally::{ControlKind, Fold, SetDigest, TallyError};
+use interline_domain::tally::{ControlKind, Fold, SetDigest, Tally, TallyError};
 
 fn programme() -> Rulebook {
     rulebook(include_str!("../golden/programme.toml"))
@@ -378,4 +378,39 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
     assert_eq!(spend("HT", malls, "2025-03-02T00:00:00+08:00"), "whole redeemer=1");
     assert_eq!(spend("ML", hotels, "2025-03-01T12:00:00+08:00"), "of-hotels redeemer=0.9 TP=0.1");
     assert_eq!(spend("ML", malls, "2025-03-01T12:00:00+08:00"), "", "own points owe nothing");
+}
+
+/// A row is read once or not at all: of two with one key a map would keep the last.
+#[test]
+fn a_stored_tally_with_a_row_twice_or_a_field_more_is_refused() {
+    let entries = one_of_each();
+    let rulebook = programme();
+    let mut fold = Fold::new(&rulebook, entries[0].booked, shard(&entries[0].command.member));
+    entries.iter().for_each(|entry| fold.add(entry, &mut Vec::new()).unwrap());
+    let tally = fold.finish();
+    let stored = serde_json::to_value(&tally).unwrap();
+    assert_eq!(serde_json::from_value::<Tally>(stored.clone()).unwrap(), tally);
+    for rows in ["controls", "flows", "obligations"] {
+        let mut twice = stored.clone();
+        let first = twice[rows][0].clone();
+        twice[rows].as_array_mut().unwrap().push(first);
+        let error = serde_json::from_value::<Tally>(twice).unwrap_err();
+        assert_eq!(error.to_string(), "a row stands in the tally twice", "{rows}");
+        let mut more = stored.clone();
+        more[rows][0]["note"] = serde_json::json!("x");
+        assert!(serde_json::from_value::<Tally>(more).is_err(), "{rows}");
+    }
+}
+
+#[test]
+fn counts_that_become_too_large_are_an_error_and_no_wrap() {
+    let full = Tally { entries: u64::MAX, ..Tally::default() };
+    assert_eq!(full.clone().merge(&full), Err(OutOfRange));
+    let mut details = Tally::default();
+    details.details.events = u64::MAX;
+    assert_eq!(details.clone().merge(&details), Err(OutOfRange));
+    let mut controls = Tally::default();
+    controls.controls.entry((line("ML"), ControlKind::Accrual)).or_default().events = u64::MAX;
+    assert_eq!(controls.clone().merge(&controls), Err(OutOfRange));
+    assert_eq!(controls.clone().merge(&Tally::default()), Ok(()));
 }

@@ -2,6 +2,7 @@
 //! per voucher line, the rows of a voucher together.
 
 use super::VOUCHER_WORD;
+use crate::sheet::neutral;
 use encoding_rs::GB18030;
 use interline_domain::books::Voucher;
 
@@ -24,7 +25,7 @@ pub fn text(vouchers: &[&Voucher]) -> Vec<u8> {
                 VOUCHER_WORD.to_owned(),
                 number.clone(),
                 "0".to_owned(),
-                cut(&line.summary, SUMMARY_MAX),
+                cut(&neutral(&line.summary), SUMMARY_MAX),
                 cut(&line.account, ACCOUNT_MAX),
                 line.debit.to_string(),
                 line.credit.to_string(),

@@ -7,7 +7,7 @@ use quick_xml::events::{BytesStart, Event};
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
-fn part(workbook: &[u8], name: &str) -> String {
+pub fn part(workbook: &[u8], name: &str) -> String {
     let mut archive = ZipArchive::new(Cursor::new(workbook)).unwrap();
     let mut text = String::new();
     archive.by_name(name).unwrap().read_to_string(&mut text).unwrap();
@@ -15,11 +15,11 @@ fn part(workbook: &[u8], name: &str) -> String {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Cell {
-    place: String,
-    kind: String,
-    formula: String,
-    value: String,
+pub struct Cell {
+    pub place: String,
+    pub kind: String,
+    pub formula: String,
+    pub value: String,
 }
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> String {
@@ -28,7 +28,7 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> String {
 }
 
 /// The cells of the n-th sheet, counted from one, row by row.
-fn cells(workbook: &[u8], sheet: usize) -> Vec<Vec<Cell>> {
+pub fn cells(workbook: &[u8], sheet: usize) -> Vec<Vec<Cell>> {
     let shared = strings(&part(workbook, "xl/sharedStrings.xml"));
     let xml = part(workbook, &format!("xl/worksheets/sheet{sheet}.xml"));
     let mut reader = Reader::from_str(&xml);

@@ -1,9 +1,9 @@
 //! Liability terms, overrides, VAT and accounts.
 
-use super::{Check, Place, first_gap, funders};
+use super::{Check, Place, first_gap, funders, unprintable};
 use crate::calendar::Period;
 use crate::id::LineId;
-use crate::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX, EXPIRY_MONTHS_MAX};
+use crate::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX, EXPIRY_MONTHS_MAX, REASON_MAX};
 use crate::money::Rate;
 use crate::rulebook::accounting::VatKey;
 use crate::rulebook::{
@@ -70,6 +70,7 @@ impl Check {
             let funder = self.known_line(&place, "funder", &rule.funder);
             let issued = self.parsed(&place, "issued", Period::parse(&rule.issued));
             let rate = self.parsed(&place, "urr", Rate::parse(&rule.urr)).unwrap_or_default();
+            self.printable(&place, "reason", &rule.reason, REASON_MAX);
             let manual = match ManualRate::new(rate, &rule.reason) {
                 Ok(manual) => Some(manual),
                 Err(UrrError::NoReason) => {
@@ -130,8 +131,10 @@ impl Check {
                     "code",
                     format!("must be 1 to {ACCOUNT_CODE_MAX} letters, digits, dots or hyphens"),
                 );
+            } else if code.starts_with('-') {
+                self.refuse(&place, "code", "must not begin with a hyphen: a spreadsheet would take it for a formula");
             }
-            let printable = name.trim() == name && !name.chars().any(char::is_control);
+            let printable = name.trim() == name && !name.chars().any(unprintable);
             if name.is_empty() || name.chars().count() > ACCOUNT_NAME_MAX || !printable {
                 self.refuse(&place, "name", format!("must be 1 to {ACCOUNT_NAME_MAX} characters"));
             }
