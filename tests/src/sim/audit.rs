@@ -95,6 +95,8 @@ pub struct Auditor {
     entries: BTreeMap<(String, String), Entry>,
     /// Where each event is recorded.
     recorded: BTreeMap<Name, Vec<(String, String)>>,
+    /// And since when.
+    times: BTreeMap<Name, i64>,
     stubs: BTreeMap<(String, String), String>,
     gates: BTreeSet<(String, String)>,
     periods: BTreeMap<String, Value>,
@@ -361,7 +363,7 @@ impl Auditor {
                     let before = self.stubs.insert(place.clone(), text(item, "k"));
                     ensure!(before.is_none(), "the stub {place:?} was written twice");
                 }
-                "E" => self.entry(place, item)?,
+                "E" => self.entry(place, item, commit.at)?,
                 "M" => self.account(partition[1], item)?,
                 "G" => {
                     let is_new = self.gates.insert((partition[1].to_owned(), partition[2].to_owned()));
@@ -387,7 +389,7 @@ impl Auditor {
         Ok(())
     }
 
-    fn entry(&mut self, place: (String, String), item: &Item) -> Verdict {
+    fn entry(&mut self, place: (String, String), item: &Item, at: i64) -> Verdict {
         let entry = Entry::read(&place.0, &place.1, item);
         let shard = place.0.split('#').nth(2).unwrap_or_default().to_owned();
         ensure!(!self.entries.contains_key(&place), "the entry {place:?} was written twice");
@@ -420,6 +422,7 @@ impl Auditor {
         let balance = books.balance(entry.day);
         let said = number(item, "c").unwrap_or(-1);
         ensure!(said == balance, "{place:?} says the balance is {said}, it is {balance}");
+        self.times.insert(entry.name.clone(), at);
         let places = self.recorded.entry(entry.name.clone()).or_default();
         places.push(place.clone());
         ensure!(places.len() == 1, "event {:?} is recorded more than once: {places:?}", entry.name);
@@ -759,6 +762,11 @@ impl Auditor {
 
     pub fn members(&self) -> Vec<String> {
         self.books.keys().cloned().collect()
+    }
+
+    /// When an event was recorded.
+    pub fn recorded_at(&self, name: &Name) -> Option<i64> {
+        self.times.get(name).copied()
     }
 
     /// Names that are recorded for a member.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MEMBERS: u64 = 40;
-/// Events of a month that come while it is closed.
-const STRAGGLERS: usize = 24;
+/// Events of a month that come after it, and as many while it is closed.
+const STRAGGLERS: usize = 12;
 /// From one rush to the next.
 const RUSH: i64 = 12 * HOUR;
 /// No request of a process that ended arrives later than this.
@@ -212,15 +212,17 @@ pub async fn till(world: &World, line: &'static str) {
     }
 }
 
-/// The last events of a month, while it is closed.
+/// Some of the last events of a month.
 pub async fn stragglers(world: &World, n: usize) {
-    let end = World::month(n + 1);
     let events = (0..STRAGGLERS).map(|_| async move {
         world.sleep(world.sim.between(0, *world.sim.pick(&[300, 3_000, 30_000]))).await;
-        let mut event = world.event(*world.sim.pick(&terms::LINES), false);
+        let line = *world.sim.pick(&terms::LINES);
+        let mut event = world.event(line, false);
         if event.reverses.is_none() {
             event.member = format!("m{}", world.sim.below(4));
         }
+        // Some are of the month before, which is sealed, and come while this one is open.
+        let end = World::month(if n > 0 && world.sim.chance(300) { n } else { n + 1 });
         let last = (end - world.sim.between(1, 2 * DAY)) / 1000 * 1000;
         if event.reverses.is_none() {
             event.occurred = last;
@@ -244,13 +246,12 @@ async fn send(world: &World, event: &Event) {
                 world.sleep(if copy == 0 { 0 } else { world.sim.between(0, 30_000) }).await;
                 let begun = world.now();
                 let ended = world.invoke(|app| async move { interline_record::handle(&app, request).await }).await;
-                (begun, world.now(), ended)
+                (begun, ended)
             }
         });
         let mut refused = None;
         let mut bodies: Vec<Value> = Vec::new();
-        let mut first_known = i64::MAX;
-        for (begun, at, ended) in join_all(calls).await {
+        for (begun, ended) in join_all(calls).await {
             let Ended::Answered(response) = ended else {
                 last_unresolved = world.now();
                 continue;
@@ -262,7 +263,6 @@ async fn send(world: &World, event: &Event) {
                     if event.occurred > limit {
                         world.violate(format!("{event:?} lies in the future and was recorded"));
                     }
-                    first_known = first_known.min(at);
                     body["indicative_settlement"] = Value::Null;
                     bodies.push(body);
                     world.sent(event, |sent| sent.created += u32::from(status == 201));
@@ -273,8 +273,9 @@ async fn send(world: &World, event: &Event) {
             }
         }
         if let Some(first) = bodies.first() {
-            // By another clock it may be refused before it is recorded, never after.
-            if let Some((_, body)) = refused.filter(|(begun, body)| *begun > first_known || !may_pass(body)) {
+            // It may be refused before it is recorded, never after.
+            let recorded = world.auditor.borrow().recorded_at(&event.name());
+            if let Some((_, body)) = refused.filter(|(begun, _)| recorded.is_some_and(|at| *begun > at)) {
                 return world.violate(format!("{event:?} was both accepted and refused: {body}"));
             }
             if bodies.iter().any(|body| body != first) {

@@ -48,7 +48,7 @@ type Event = (String, String, Value);
 enum Conditions {
     All,
     WithoutGates,
-    WithoutAbsence,
+    WithoutAbsenceAndVersions,
     WithoutRevisions,
 }
 
@@ -66,6 +66,8 @@ struct Inside {
     table: Table,
     seen_commits: usize,
     items: BTreeMap<Key, String>,
+    /// The final run of each month.
+    runs: BTreeMap<String, Value>,
     /// Partitions that only one task uses: there the order does not matter.
     own: BTreeSet<(usize, String)>,
     /// The task that is being polled; without one, nobody waits.
@@ -136,6 +138,16 @@ impl Inside {
                 if key.pk.starts_with("E#") && item.contains_key("m") && self.items.contains_key(&gate) {
                     self.broken.get_or_insert(format!("{key:?} was written behind the gate"));
                 }
+                if key.pk == "P" {
+                    let run = |item: &Item| -> Value {
+                        let state: Value = serde_json::from_str(item["j"].as_s().unwrap()).unwrap();
+                        state["final"].clone()
+                    };
+                    let before = self.runs.insert(key.sk.clone(), run(&item)).unwrap_or_default();
+                    if !before.is_null() && before != run(&item) {
+                        self.broken.get_or_insert(format!("the final run of {} was replaced or forgotten", key.sk));
+                    }
+                }
                 self.items.insert(key, of_item(&item));
             }
         }
@@ -180,7 +192,7 @@ impl Port {
 
     fn condition(&self, condition: Condition) -> Condition {
         match (&condition, self.conditions) {
-            (Condition::Absent, Conditions::WithoutAbsence) => Condition::None,
+            (Condition::Absent | Condition::Equals("v", _), Conditions::WithoutAbsenceAndVersions) => Condition::None,
             (Condition::Equals("n", _), Conditions::WithoutRevisions) => Condition::None,
             _ => condition,
         }
@@ -685,7 +697,7 @@ fn every_schedule_with_a_crash_more_clears_each_entry_once() {
 
 #[test]
 fn without_a_condition_on_the_table_some_schedule_goes_wrong() {
-    for conditions in [Conditions::WithoutGates, Conditions::WithoutAbsence, Conditions::WithoutRevisions] {
+    for conditions in [Conditions::WithoutGates, Conditions::WithoutAbsenceAndVersions, Conditions::WithoutRevisions] {
         let broken = casts().into_iter().find_map(|cast| Explorer::new(cast, conditions).all().err());
         println!("{conditions:?}: {}", broken.expect("nothing was noticed"));
     }
