@@ -95,9 +95,14 @@ pub struct Auditor {
     entries: BTreeMap<(String, String), Entry>,
     /// Where each event is recorded.
     recorded: BTreeMap<Name, Vec<(String, String)>>,
+    /// And since when.
+    times: BTreeMap<Name, i64>,
     stubs: BTreeMap<(String, String), String>,
     gates: BTreeSet<(String, String)>,
     periods: BTreeMap<String, Value>,
+    revisions: BTreeMap<String, i64>,
+    /// Runs of periods that executions ended without a result.
+    pub failed: BTreeSet<(String, String)>,
     closed: BTreeMap<String, Closed>,
     /// Points given back, and money refunded, by line, original and member.
     reversed: BTreeMap<(String, String, String), (i64, i64)>,
@@ -358,7 +363,7 @@ impl Auditor {
                     let before = self.stubs.insert(place.clone(), text(item, "k"));
                     ensure!(before.is_none(), "the stub {place:?} was written twice");
                 }
-                "E" => self.entry(place, item)?,
+                "E" => self.entry(place, item, commit.at)?,
                 "M" => self.account(partition[1], item)?,
                 "G" => {
                     let is_new = self.gates.insert((partition[1].to_owned(), partition[2].to_owned()));
@@ -374,11 +379,17 @@ impl Auditor {
         for (key, item) in of_entries {
             let member = text(item, "m");
             ensure!(members.contains(member.as_str()), "entry {key:?} was written without its member's account");
+            // A late one and the stub that tells its retries of it, too.
+            let [line, kind, reference, origin] = key.sk.split('#').collect::<Vec<_>>()[..] else { continue };
+            let shard = key.pk.rsplit('#').next().unwrap_or_default();
+            let stub = (format!("E#{origin}#{shard}"), format!("{line}#{kind}#{reference}"));
+            let is_there = commit.items.iter().any(|(key, _)| key.pk == stub.0 && key.sk == stub.1);
+            ensure!(is_there, "the late entry {key:?} was written without its stub");
         }
         Ok(())
     }
 
-    fn entry(&mut self, place: (String, String), item: &Item) -> Verdict {
+    fn entry(&mut self, place: (String, String), item: &Item, at: i64) -> Verdict {
         let entry = Entry::read(&place.0, &place.1, item);
         let shard = place.0.split('#').nth(2).unwrap_or_default().to_owned();
         ensure!(!self.entries.contains_key(&place), "the entry {place:?} was written twice");
@@ -391,6 +402,9 @@ impl Auditor {
         }
         let member = entry.name.3.clone();
         let books = self.books.entry(member.clone()).or_default();
+        // Otherwise it could spend there what comes back only later.
+        let given_back = &books.returned_in;
+        ensure!(entry.booked >= *given_back, "{place:?} is booked before points came back in {given_back}");
         if entry.booked != entry.home {
             ensure!(entry.booked > entry.home, "{place:?} is booked before it happened");
             // A batch may hold the return and what it pushes on.
@@ -408,6 +422,7 @@ impl Auditor {
         let balance = books.balance(entry.day);
         let said = number(item, "c").unwrap_or(-1);
         ensure!(said == balance, "{place:?} says the balance is {said}, it is {balance}");
+        self.times.insert(entry.name.clone(), at);
         let places = self.recorded.entry(entry.name.clone()).or_default();
         places.push(place.clone());
         ensure!(places.len() == 1, "event {:?} is recorded more than once: {places:?}", entry.name);
@@ -478,6 +493,15 @@ impl Auditor {
     fn period(&mut self, period: &str, item: &Item, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
         let state: Value = serde_json::from_str(&text(item, "j")).map_err(|error| error.to_string())?;
         let before = self.periods.insert(period.to_owned(), state.clone()).unwrap_or(Value::Null);
+        let revision = self.revisions.entry(period.to_owned()).or_default();
+        *revision += 1;
+        ensure!(number(item, "n") == Some(*revision), "period {period} was written on an old revision: {state}");
+        ensure!(before["trial"].is_null() || !state["trial"].is_null(), "the trial of {period} was forgotten");
+        let attempt = &state["attempt"];
+        if attempt["failed"].is_string() {
+            let run = attempt["run"].as_str().unwrap_or_default().to_owned();
+            ensure!(self.failed.contains(&(period.to_owned(), run)), "{attempt} of {period} did not fail");
+        }
         let rank = |state: &Value| match state["status"].as_str() {
             Some("final") => 2,
             Some("sealed") => 1,
@@ -503,6 +527,11 @@ impl Auditor {
     /// Whether an entry came behind the gate of a period.
     pub fn slipped(&self, period: &str) -> bool {
         self.slipped.contains(period)
+    }
+
+    /// Whether a run is noted as under way.
+    pub fn is_busy(&self, period: &str) -> bool {
+        self.periods.get(period).is_some_and(|state| !state["attempt"].is_null())
     }
 
     pub fn manifest(&self, period: &str) -> Option<&str> {
@@ -580,6 +609,8 @@ impl Auditor {
             }
         }
         outstanding.retain(|lot, points| alive(lot) && *points != 0);
+        let overspent = outstanding.iter().find(|(_, points)| **points < 0);
+        ensure!(overspent.is_none(), "more was spent than issued by then: {overspent:?}");
         let state: Value = serde_json::from_slice(&files["state.json"]).map_err(|error| error.to_string())?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut carried: BTreeMap<Lot, i64> = BTreeMap::new();
@@ -690,6 +721,8 @@ impl Auditor {
     /// After everything: what callers were told is what is recorded, and nothing else is.
     pub fn finish(&self, reports: &BTreeMap<String, Vec<u8>>, replaced: &[String]) -> Verdict {
         self.unchanged(reports)?;
+        // A trial of an open month may be written again.
+        let replaced: Vec<&String> = replaced.iter().filter(|key| !key.starts_with("trials/")).collect();
         ensure!(replaced.is_empty(), "objects were replaced: {replaced:?}");
         for (name, sent) in &self.sent {
             let places = self.recorded.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -731,9 +764,18 @@ impl Auditor {
         self.books.keys().cloned().collect()
     }
 
+    /// When an event was recorded.
+    pub fn recorded_at(&self, name: &Name) -> Option<i64> {
+        self.times.get(name).copied()
+    }
+
     /// Names that are recorded for a member.
     pub fn has(&self, name: &Name) -> bool {
         self.recorded.contains_key(name)
+    }
+
+    pub fn finals(&self) -> u64 {
+        self.closed.len() as u64
     }
 
     pub fn entries(&self) -> usize {

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MEMBERS: u64 = 40;
+/// Events of a month that come after it, and as many while it is closed.
+const STRAGGLERS: usize = 12;
 /// From one rush to the next.
 const RUSH: i64 = 12 * HOUR;
 /// No request of a process that ended arrives later than this.
@@ -204,10 +206,30 @@ pub async fn till(world: &World, line: &'static str) {
         }
         send(world, &event).await;
         let later = world.auditor.borrow().sent.get(&event.name()).is_some_and(|sent| sent.accepted);
-        if later && world.sim.chance(40) {
+        if later && world.sim.chance(100) {
             again(world, &event).await;
         }
     }
+}
+
+/// Some of the last events of a month.
+pub async fn stragglers(world: &World, n: usize) {
+    let events = (0..STRAGGLERS).map(|_| async move {
+        world.sleep(world.sim.between(0, *world.sim.pick(&[300, 3_000, 30_000]))).await;
+        let line = *world.sim.pick(&terms::LINES);
+        let mut event = world.event(line, false);
+        if event.reverses.is_none() {
+            event.member = format!("m{}", world.sim.below(4));
+        }
+        // Some are of the month before, which is sealed, and come while this one is open.
+        let end = World::month(if n > 0 && world.sim.chance(300) { n } else { n + 1 });
+        let last = (end - world.sim.between(1, 2 * DAY)) / 1000 * 1000;
+        if event.reverses.is_none() {
+            event.occurred = last;
+        }
+        send(world, &event).await;
+    });
+    join_all(events).await;
 }
 
 /// Sends an event until it has an answer that counts.
@@ -222,12 +244,14 @@ async fn send(world: &World, event: &Event) {
             async move {
                 // A copy may come a while later, and even after the answer.
                 world.sleep(if copy == 0 { 0 } else { world.sim.between(0, 30_000) }).await;
-                world.invoke(|app| async move { interline_record::handle(&app, request).await }).await
+                let begun = world.now();
+                let ended = world.invoke(|app| async move { interline_record::handle(&app, request).await }).await;
+                (begun, ended)
             }
         });
         let mut refused = None;
         let mut bodies: Vec<Value> = Vec::new();
-        for ended in join_all(calls).await {
+        for (begun, ended) in join_all(calls).await {
             let Ended::Answered(response) = ended else {
                 last_unresolved = world.now();
                 continue;
@@ -244,12 +268,14 @@ async fn send(world: &World, event: &Event) {
                     world.sent(event, |sent| sent.created += u32::from(status == 201));
                 }
                 503 => last_unresolved = world.now(),
-                400..=499 => refused = Some(body),
+                400..=499 => refused = Some((begun, body)),
                 _ => world.violate(format!("{event:?} was answered with {status}: {body}")),
             }
         }
         if let Some(first) = bodies.first() {
-            if let Some(body) = refused.filter(|body| !may_pass(body)) {
+            // It may be refused before it is recorded, never after.
+            let recorded = world.auditor.borrow().recorded_at(&event.name());
+            if let Some((_, body)) = refused.filter(|(begun, _)| recorded.is_some_and(|at| *begun > at)) {
                 return world.violate(format!("{event:?} was both accepted and refused: {body}"));
             }
             if bodies.iter().any(|body| body != first) {
@@ -257,7 +283,7 @@ async fn send(world: &World, event: &Event) {
             }
             return world.accepted(event);
         }
-        if let Some(body) = refused {
+        if let Some((_, body)) = refused {
             if may_pass(&body) && world.sim.chance(700) && event.occurred < world.now() + HOUR {
                 world.sleep(world.sim.between(MINUTE, 30 * MINUTE)).await;
                 continue;
@@ -281,7 +307,9 @@ fn may_pass(body: &Value) -> bool {
 
 /// The same again long after the answer, or with something else in it.
 async fn again(world: &World, event: &Event) {
-    world.sleep(world.patience()).await;
+    // At once, the process asked may be one whose clock is behind.
+    let soon = world.sim.chance(500);
+    world.sleep(if soon { world.sim.between(0, 2_000) } else { world.patience() }).await;
     let mut other = event.clone();
     let change = event.amount.is_some() && world.sim.chance(500);
     if change {

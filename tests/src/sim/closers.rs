@@ -1,10 +1,10 @@
 //! The month-end state machine, those who start it, and the last look.
 
-use super::callers::look;
-use super::world::{Clocks, DAY, Ended, HOUR, MINUTE, World};
+use super::callers::{look, stragglers};
+use super::world::{Clocks, DAY, Ended, HOUR, MINUTE, World, reprint};
 use crate::calls;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use interline_cutoff::{Close, Started};
+use interline_cutoff::{Close, Event, Failed, Started};
 use interline_domain::calendar::Period;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::LedgerError;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 /// Shards that the Map state tallies at once.
 const SHARDS_AT_ONCE: usize = 32;
 const RETRIES: u32 = 6;
+/// The first of a month's last events come so long before two closes of it.
+const BEFORE_DUEL: i64 = 200;
 /// Retries of a step that ended without a word.
 const RETRIES_OF_CRASHES: u32 = 1;
 
@@ -64,28 +66,64 @@ async fn step<T, F: Future<Output = Result<T, Failure>>>(
     }
 }
 
+/// A step of a close as the state machine calls it.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Cutoff(Close),
+    Tally(interline_tally::Task),
+    Settle(interline_settle::Task),
+}
+
 /// One execution of the month-end state machine. `false`: it failed.
 async fn execution(world: &World, close: Close) -> bool {
+    // In some runs a closer's clock is far ahead.
+    let beyond = world.scenario.clocks == Clocks::Beyond && world.sim.chance(500);
+    let ahead = beyond.then(|| world.sim.between(5 * HOUR, 9 * HOUR));
+    execution_by(world, close, ahead).await
+}
+
+/// `ahead`: the cutoff has a process of its own, whose clock is so much ahead.
+async fn execution_by(world: &World, close: Close, ahead: Option<i64>) -> bool {
     world.report.borrow_mut().executions += 1;
     let kind = close.kind;
+    let mut named = close.period.zip(close.run.clone());
     let period = close.period;
-    let done = steps(world, close).await;
-    let Err(broken) = done else { return true };
+    let Err(broken) = steps(world, close, ahead, &mut named).await else { return true };
     world.report.borrow_mut().failed_executions += 1;
-    let Broken::Failure(failure) = broken else { return false };
-    let fine = match &failure {
+    if let Broken::Failure(failure) = &broken {
+        judge(world, kind, period, failure);
+    }
+    if let Some((period, run)) = named {
+        world.auditor.borrow_mut().failed.insert((period.to_string(), run.clone()));
+        let failed = &Failed { period, run, failed: "States.TaskFailed".to_owned() };
+        let noted = step(world, None, |app: Arc<App>| async move {
+            interline_cutoff::handle_event(&app, Event::Failed(failed.clone())).await
+        });
+        if let Err(Broken::Failure(failure)) = noted.await
+            && failure.class() != Class::Retryable
+        {
+            world.violate(format!("that a close of {period} failed was not noted: {failure}"));
+        }
+    }
+    false
+}
+
+/// Whether a close may fail so.
+fn judge(world: &World, kind: RunKind, period: Option<Period>, failure: &Failure) {
+    let fine = match failure {
         failure if failure.class() == Class::Retryable => true,
         Failure::Ledger(
             LedgerError::TooEarly(..) | LedgerError::PredecessorOpen { .. } | LedgerError::AlreadyFinal { .. },
         ) => true,
         // An open month went on while a step of its trial was repeated.
         Failure::Store(StoreError::Differs(_)) => kind == RunKind::Trial,
-        Failure::ChecksFailed(text) => {
-            let changed = text.contains("sealed shards of the previous period are unchanged");
+        failure if failure.class() == Class::ChecksFailed => {
             let predecessor = period.map(|period| period.previous().to_string()).unwrap_or_default();
             let slipped = world.auditor.borrow().slipped(&predecessor);
-            world.report.borrow_mut().stopped += u64::from(changed && slipped);
-            changed && slipped
+            let named = failure.to_string().contains("sealed shards of the previous period are unchanged");
+            world.report.borrow_mut().stopped += u64::from(slipped && named);
+            // Without what slipped, points may seem to be redeemed that nobody issued.
+            slipped
         }
         // In a period that changed behind its gates the same run differs.
         _ => false,
@@ -94,19 +132,23 @@ async fn execution(world: &World, close: Close) -> bool {
     if !fine && !slipped {
         world.violate(format!("a {kind:?} close of {period:?} failed: {failure}"));
     }
-    false
 }
 
-async fn steps(world: &World, close: Close) -> Result<(), Broken> {
-    // In some runs a closer's clock is far ahead.
-    let beyond = world.scenario.clocks == Clocks::Beyond && world.sim.chance(500);
-    let ahead = beyond.then(|| world.sim.between(5 * HOUR, 9 * HOUR));
-    let close = &close;
-    let cutoff = |app: Arc<App>| async move { interline_cutoff::handle(&app, close.clone()).await };
+async fn steps(
+    world: &World,
+    close: Close,
+    ahead: Option<i64>,
+    named: &mut Option<(Period, String)>,
+) -> Result<(), Broken> {
+    let asked = &close;
+    let cutoff = |app: Arc<App>| async move { interline_cutoff::handle(&app, asked.clone()).await };
     let Started { period, kind, run, rulebook, shards } = step(world, ahead, cutoff).await?;
+    *named = Some((period, run.clone()));
+    echo(world, kind, || Step::Cutoff(close.clone()));
     stream::iter(shards)
         .map(|shard| {
             let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            echo(world, kind, || Step::Tally(task.clone()));
             async move {
                 let task = &task;
                 step(world, None, |app: Arc<App>| async move { interline_tally::handle(&app, task.clone()).await })
@@ -117,8 +159,84 @@ async fn steps(world: &World, close: Close) -> Result<(), Broken> {
         .try_collect::<Vec<_>>()
         .await?;
     let task = &interline_settle::Task { period, kind, run, rulebook };
+    echo(world, kind, || Step::Settle(task.clone()));
     step(world, None, |app: Arc<App>| async move { interline_settle::handle(&app, task.clone()).await }).await?;
     Ok(())
+}
+
+/// Now and then a step of a final close comes once more, long after.
+fn echo(world: &World, kind: RunKind, step: impl FnOnce() -> Step) {
+    if kind == RunKind::Final && world.sim.chance(world.cloud.faults().duplicates / 2) {
+        let at = world.now() + world.sim.between(MINUTE, 2 * HOUR);
+        world.echoes.borrow_mut().push((at, step()));
+    }
+}
+
+/// Delivers what comes once more.
+pub async fn echoes(world: &World) {
+    while !world.over.get() {
+        world.sleep(world.sim.between(5 * MINUTE, HOUR)).await;
+        let (due, later) = world.echoes.take().into_iter().partition(|(at, _)| *at <= world.now());
+        world.echoes.replace(later);
+        let due: Vec<(i64, Step)> = due;
+        for (_, step) in due {
+            world.report.borrow_mut().echoes += 1;
+            let (period, task) = (&step, step.clone());
+            let period = match period {
+                Step::Cutoff(close) => close.period,
+                Step::Tally(task) => Some(task.period),
+                Step::Settle(task) => Some(task.period),
+            };
+            let again = |app: Arc<App>| async move {
+                match task {
+                    Step::Cutoff(close) => interline_cutoff::handle(&app, close).await.map(|_| ()),
+                    Step::Tally(task) => interline_tally::handle(&app, task).await.map(|_| ()),
+                    Step::Settle(task) => interline_settle::handle(&app, task).await.map(|_| ()),
+                }
+            };
+            if let Ended::Answered(Err(failure)) = world.invoke(again).await {
+                judge(world, RunKind::Final, period, &failure);
+            }
+        }
+    }
+}
+
+/// Two final executions of a month at once, while its last events come in; the rulebook
+/// may be published between their cutoffs, and a trial be under way.
+pub async fn duels(world: &World) {
+    for n in 0..world.scenario.months {
+        // Before any clock lets the month be closed.
+        world.sim.sleep_until(World::month(n + 1) + world.sim.between(MINUTE, 30 * MINUTE)).await;
+        stragglers(world, n).await;
+        let early = world.is_early(n);
+        let at = if early { world.sim.between(65 * MINUTE, 110 * MINUTE) } else { world.sim.between(DAY, 2 * DAY) };
+        world.sim.sleep_until(World::month(n + 1) + at).await;
+        if world.over.get() {
+            return;
+        }
+        let reprinted = world.sim.chance(600);
+        let with_trial = world.sim.chance(300);
+        let longest = *world.sim.pick(&[2, 50, 1_000]);
+        let trial = async {
+            if with_trial {
+                world.sleep(BEFORE_DUEL + world.sim.between(0, longest)).await;
+                execution(world, close_of(n, RunKind::Trial)).await;
+            }
+        };
+        let one = async {
+            world.sleep(BEFORE_DUEL).await;
+            execution(world, close_of(n, RunKind::Final)).await;
+        };
+        let other = async {
+            world.sleep(BEFORE_DUEL + world.sim.between(0, longest)).await;
+            if reprinted {
+                reprint(world).await;
+            }
+            // A process that has not read a rulebook yet.
+            execution_by(world, close_of(n, RunKind::Final), Some(0)).await;
+        };
+        futures::join!(one, other, trial, stragglers(world, n));
+    }
 }
 
 fn close_of(n: usize, kind: RunKind) -> Close {
@@ -132,8 +250,7 @@ pub async fn schedule(world: &World) {
         let end = World::month(n + 1);
         world.sim.sleep_until(end + world.sim.between(-12 * HOUR, 0)).await;
         execution(world, close_of(n, RunKind::Trial)).await;
-        // In some runs as early as the clocks allow.
-        let early = world.sim.chance(500);
+        let early = world.is_early(n);
         let at = match world.scenario.clocks {
             // Before the month is over, were it not for the closer's clock.
             Clocks::Beyond => -world.sim.between(HOUR, 6 * HOUR),
@@ -155,8 +272,8 @@ pub async fn schedule(world: &World) {
 pub async fn finance(world: &World) {
     for n in 0..world.scenario.months {
         let period = World::period(n);
-        let early = world.sim.chance(500);
-        let at = if early { world.sim.between(-HOUR, 2 * HOUR) } else { world.sim.between(0, 3 * DAY) };
+        let early = world.is_early(n);
+        let at = if early { world.sim.between(-HOUR, 2 * HOUR) } else { world.sim.between(DAY, 3 * DAY) };
         world.sim.sleep_until(World::month(n + 1) + at).await;
         for _ in 0..4 {
             let kind = if world.sim.chance(300) { "trial" } else { "final" };
@@ -234,6 +351,9 @@ pub async fn last_look(world: &World) {
             Ended::Answered(Ok(done)) => {
                 if world.auditor.borrow().manifest(&period) != Some(done.manifest.as_str()) {
                     return world.violate(format!("{period} closed again has the manifest {}", done.manifest));
+                }
+                if world.auditor.borrow().is_busy(&period) {
+                    return world.violate(format!("{period} is final and seems to be under way"));
                 }
             }
             Ended::Answered(Err(_)) if slipped => return,

@@ -29,7 +29,7 @@ pub struct Commit {
 type Indexed = (Arc<Item>, i64);
 
 /// Every operation takes effect at once and whole.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     partitions: BTreeMap<String, BTreeMap<String, Arc<Item>>>,
     /// By member, then by time and key.

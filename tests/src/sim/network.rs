@@ -174,7 +174,7 @@ impl Store for Wire {
         let what = format!("page {pk}");
         let (pk, prefix) = (pk.to_owned(), prefix.map(str::to_owned));
         // Small pages now and then, so that a partition is read in several.
-        let small = self.0.sim.chance(50).then(|| self.0.sim.between(1, 5) as i32);
+        let small = self.0.sim.chance(150).then(|| self.0.sim.between(1, 5) as i32);
         let limit = limit.into_iter().chain(small).min();
         let read =
             move |cloud: &Cloud| cloud.table.lock().unwrap().page(&pk, prefix.as_deref(), after.as_deref(), limit);

@@ -55,6 +55,12 @@ pub struct Report {
     pub files: u64,
     /// A close was stopped because a sealed period had changed.
     pub stopped: u64,
+    /// Months that became final.
+    pub months: u64,
+    /// Steps of closes that came once more long after.
+    pub echoes: u64,
+    /// Rulebooks that were published.
+    pub editions: u64,
 }
 
 /// An entry that was recorded and may be reversed.
@@ -81,6 +87,12 @@ pub struct World {
     /// What went wrong.
     pub violation: RefCell<Option<String>>,
     idle: RefCell<Vec<Arc<App>>>,
+    /// Months that are closed as early as the clocks allow; the others stay open for days.
+    early: u64,
+    /// Steps of closes that will be delivered once more, and when.
+    pub echoes: RefCell<Vec<(i64, closers::Step)>>,
+    /// The edition of the rulebook in force; `None` while another is published.
+    edition: Cell<Option<(bool, u32)>>,
     pub references: Cell<u64>,
     /// Set once the actors should come to an end.
     pub over: Cell<bool>,
@@ -108,6 +120,10 @@ impl World {
 
     pub fn end(&self) -> i64 {
         Self::month(self.scenario.months) + 5 * DAY
+    }
+
+    pub fn is_early(&self, n: usize) -> bool {
+        self.early >> n & 1 == 1
     }
 
     pub fn now(&self) -> i64 {
@@ -224,6 +240,9 @@ pub fn run(scenario: Scenario) -> Result<Report, String> {
         requested: Arc::default(),
         violation: RefCell::default(),
         idle: RefCell::default(),
+        early: sim.number(),
+        echoes: RefCell::default(),
+        edition: Cell::new(None),
         references: Cell::new(0),
         over: Cell::new(false),
     };
@@ -232,6 +251,7 @@ pub fn run(scenario: Scenario) -> Result<Report, String> {
     let mut report = world.report.take();
     let auditor = world.auditor.take();
     (report.steps, report.trace) = (sim.steps(), sim.trace());
+    report.months = auditor.finals();
     (report.entries, report.cleared, report.late) = (auditor.entries(), auditor.cleared, auditor.late);
     outcome.map(|()| report).map_err(|error| {
         let at = local_text(sim.now());
@@ -262,6 +282,8 @@ fn simulate(world: &World) -> Result<(), String> {
     tasks.push(Box::pin(closers::finance(world)));
     tasks.push(Box::pin(closers::machine(world)));
     tasks.push(Box::pin(closers::machine(world)));
+    tasks.push(Box::pin(closers::duels(world)));
+    tasks.push(Box::pin(closers::echoes(world)));
     executor::run(&world.sim, tasks, observe)?;
     // Everything that is still to be done gets done, and everything is looked at.
     executor::run(&world.sim, vec![Box::pin(closers::last_look(world))], observe)?;
@@ -277,7 +299,7 @@ async fn timekeeper(world: &World) {
 }
 
 async fn first_edition(world: &World) {
-    publish(world, false).await;
+    publish(world, (false, 0)).await;
 }
 
 /// In the middle of February, or while January is being closed.
@@ -287,15 +309,31 @@ async fn second_edition(world: &World) {
         false => (World::month(1) + 3 * DAY, World::month(1) + 25 * DAY),
     };
     world.sim.sleep_until(world.sim.between(from, to)).await;
-    publish(world, true).await;
+    loop {
+        if let Some((_, number)) = world.edition.get() {
+            // A request of the edition before may still be on its way.
+            world.edition.set(None);
+            world.sleep(2 * MINUTE).await;
+            return publish(world, (true, number)).await;
+        }
+        world.sleep(MINUTE).await;
+    }
 }
 
-async fn publish(world: &World, second: bool) {
-    let text = terms::rulebook(second);
+/// The same terms under another hash, unless another edition is on its way.
+pub async fn reprint(world: &World) {
+    if let Some((second, number)) = world.edition.take() {
+        publish(world, (second, number + 1)).await;
+    }
+}
+
+async fn publish(world: &World, edition: (bool, u32)) {
+    let (second, number) = edition;
+    let text = format!("{}# edition {number}\n", terms::rulebook(second));
     loop {
         let text = &text;
         match world.invoke(|app| async move { app.publish(text).await.map(|_| ()) }).await {
-            Ended::Answered(Ok(())) => return,
+            Ended::Answered(Ok(())) => break,
             Ended::Answered(Err(failure)) if failure.class() != interline_lambda::Class::Retryable => {
                 return world.violate(format!("the rulebook was not published: {failure}"));
             }
@@ -303,4 +341,6 @@ async fn publish(world: &World, second: bool) {
             Ended::Answered(Err(_)) | Ended::Crashed => world.sleep(2 * MINUTE).await,
         }
     }
+    world.report.borrow_mut().editions += 1;
+    world.edition.set(Some(edition));
 }

@@ -75,6 +75,7 @@ fn months_under_every_fault_lose_nothing_and_count_nothing_twice() {
         assert!(all(|report| report.crashes) > 100 && all(|report| report.duplicates) > 100);
         assert!(all(|report| report.late) > 100 && all(|report| report.refused) > 100);
         assert!(all(|report| report.failed_executions) > 0);
+        assert!(all(|report| report.echoes) > 10 && all(|report| report.editions) > 2 * reports.len() as u64);
     }
 }
 
@@ -105,8 +106,9 @@ fn many_seeds_lose_nothing_and_count_nothing_twice() {
     let steps: u64 = reports.iter().map(|report| report.steps).sum();
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{} seeds from {first}, {steps} steps, {} entries cleared, {:.0} steps/s",
+        "{} seeds from {first}, {steps} steps, {} months, {} entries cleared, {:.0} steps/s",
         reports.len(),
+        reports.iter().map(|report| report.months).sum::<u64>(),
         reports.iter().map(|report| report.cleared).sum::<u64>(),
         steps as f64 / seconds
     );

@@ -5,3 +5,4 @@
 mod contract;
 mod cutoff;
 mod faults;
+mod schedules;
