@@ -150,6 +150,18 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
             recorded: &previous.manifest.shards,
             found: &found,
         }),
+    });
+    // What slipped into a sealed month may not even add up: then it is the cause.
+    let settlement = settlement.map_err(|error| {
+        let recorded = previous.iter().flat_map(|previous| &previous.manifest.shards);
+        let changed: Vec<_> = recorded.filter(|shard| !found.contains(shard)).map(|shard| shard.shard).collect();
+        match changed.is_empty() {
+            true => Failure::Settle(error),
+            false => Failure::ChecksFailed(format!(
+                "shards {changed:?} of {} changed after it was closed; {error}",
+                task.period.previous()
+            )),
+        }
     })?;
     let run = RunName { kind: task.kind, id: task.run.clone() };
     let files = render(&run, rulebook, &published.text, &settlement)

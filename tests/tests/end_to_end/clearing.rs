@@ -262,6 +262,32 @@ async fn an_entry_put_behind_the_gate_stops_the_next_close_and_shows_in_a_verify
 }
 
 #[tokio::test]
+async fn a_close_that_cannot_be_computed_for_what_slipped_behind_the_gate_names_the_shard() {
+    let programme = Programme::sample("2017-01-31T12:00:00+08:00").await;
+    small_month(&programme, "2017-01").await;
+    programme.set_now(AFTER_JANUARY);
+    programme.close("2017-01").await.unwrap();
+    // A sale of January that this ledger never took.
+    let other = Programme::sample("2017-01-31T12:00:00+08:00").await;
+    other.accept(&[sale("grocery", "S-hidden", "2017-01-10T12:00:00+08:00", "rich", "90000.00")]).await;
+    for ((pk, _), item) in other.items().await {
+        if pk.starts_with("E#2017-01#") || pk.ends_with("#rich") {
+            programme.put_item(item).await;
+        }
+    }
+    assert_eq!(programme.balance("rich", AFTER_JANUARY).await, 90_000);
+    programme.set_now("2017-02-10T12:30:00+08:00");
+    programme.accept(&[redemption("spirits", "R-1", "2017-02-10T12:00:00+08:00", "rich", 80_000)]).await;
+    programme.set_now(AFTER_FEBRUARY);
+    let failure = programme.close("2017-02").await.unwrap_err();
+    assert_eq!(failure.class(), Class::ChecksFailed);
+    let shard = interline_domain::account::shard(&interline_domain::id::MemberId::parse("rich").unwrap());
+    let cause =
+        format!("shards [{shard}] of 2017-01 changed after it was closed; the redemption rates: cohort grocery");
+    assert!(failure.to_string().contains(&cause), "{failure}");
+}
+
+#[tokio::test]
 async fn verify_recomputes_every_file_and_names_the_one_that_was_touched() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
