@@ -178,6 +178,10 @@ fn place(key: &str) -> Result<(LineId, &str), String> {
         return Err(bad("is not named inbox/<line>/<file>"));
     };
     let line = LineId::parse(line).map_err(|error| bad(&format!("line {error}")))?;
+    if !line.as_str().starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        // The rejects go to a folder of that name, where `..` is another.
+        return Err(bad("line must begin with a letter or a digit"));
+    }
     Reference::parse(name).map_err(|error| bad(&format!("file name {error}")))?;
     if !name.ends_with(".csv") && !name.ends_with(".csv.gz") {
         return Err(bad("must end with .csv or .csv.gz"));

@@ -9,8 +9,11 @@ pub mod memory;
 mod request_body;
 mod rulebook;
 
+/// Panics where a rule is broken.
+pub type Check = fn(&[u8]);
+
 /// What is fuzzed, by the name of its target and of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub const TARGETS: [(&str, Check); 4] = [
     ("csv_import", csv_import::check),
     ("request_body", request_body::check),
     ("rulebook", rulebook::check),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 const LINES_PLAYED: usize = 4;
 const SALES_MINOR: [i64; 4] = [1, 100, 1_234_567, AMOUNT_MAX_MINOR];
 /// Workbooks take their time: of so many rulebooks that are accepted one is settled into files.
-const RENDERED_OF: u8 = 16;
+const RENDERED_OF: usize = 16;
 
 pub fn check(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
@@ -35,7 +35,7 @@ pub fn check(bytes: &[u8]) {
             assert_eq!(rulebook.hash, sha256(bytes));
             assert_eq!(rulebook.check_follows(&rulebook), Ok(()));
             let settlement = a_month_is_recorded_and_settled(&rulebook);
-            if bytes.len() % usize::from(RENDERED_OF) == 0 {
+            if bytes.len().is_multiple_of(RENDERED_OF) {
                 its_files_are_written(text, &rulebook, &settlement);
             }
         }

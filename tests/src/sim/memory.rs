@@ -90,11 +90,11 @@ impl Table {
         if limit == 0 {
             return Err(LedgerError::Refused("a limit is at least 1".to_owned()));
         }
-        let Some(partition) = self.partitions.get(pk) else { return Ok((Vec::new(), None)) };
         let prefix = prefix.unwrap_or_default();
         if after.is_some_and(|after| !after.starts_with(prefix)) {
             return Err(LedgerError::Refused("a page starts within what is asked for".to_owned()));
         }
+        let Some(partition) = self.partitions.get(pk) else { return Ok((Vec::new(), None)) };
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),

@@ -461,7 +461,7 @@ impl Check {
     }
 }
 
-/// Control characters, and those that XML does not know.
+/// Control characters, and those that XML does not have.
 fn unprintable(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}')
 }

@@ -734,7 +734,8 @@ fn a_whole_bill_may_be_paid_with_points() {
 fn a_text_that_no_file_could_carry_is_refused() {
     let line = |rest: &str| format!("{VALID}[[lines]]\nid = \"park\"\n{rest}\n");
     let cohort = "[[urr_override]]\nfunder = \"shop\"\nissued = \"2025-01\"\nurr = \"0.9\"\n";
-    let fields: [(&str, usize, &dyn Fn(&str) -> String); 6] = [
+    type Field<'a> = (&'a str, usize, &'a dyn Fn(&str) -> String);
+    let fields: [Field<'_>; 6] = [
         ("programme.name", NAME_MAX, &|text| mutated(&[("name = \"Small\"", &format!("name = \"{text}\""))])),
         ("lines[3].name", NAME_MAX, &|text| line(&format!("name = \"{text}\""))),
         ("lines[3].name_zh", NAME_MAX, &|text| line(&format!("name = \"P\"\nname_zh = \"{text}\""))),
