@@ -124,11 +124,12 @@ fn a_quote_for_as_much_as_possible_names_the_limit_that_stands_in_the_way() {
     let least = |minimum, step, caps, bill_share| Terms { value: 100, minimum, step, caps, bill_share };
     let full = account(&[("ML|2025-02|never", 1_000)]);
     let poor = account(&[("ML|2025-02|never", 20)]);
-    let bill = Some(Money::from_minor(100));
+    let paid = Money::from_minor(100);
+    let bill = Some(paid);
     for (terms, account, reason) in [
         (least(50, 1, [49, 0, 0], 0), &full, Refusal::AboveOrderCap(points(49))),
         (least(1, 50, [0, 49, 0], 0), &full, Refusal::AboveDayCap { left: points(49) }),
-        (least(51, 1, [0; 3], 50), &full, Refusal::AboveBillCap { cap: points(50), bill: bill.unwrap() }),
+        (least(51, 1, [0; 3], 50), &full, Refusal::AboveBillCap { cap: points(50), bill: paid }),
         (least(21, 1, [0; 3], 0), &poor, Refusal::InsufficientPoints { available: points(20), requested: points(21) }),
         (least(7, 30, [0; 3], 0), &poor, Refusal::InsufficientPoints { available: points(20), requested: points(30) }),
     ] {
