@@ -142,6 +142,10 @@ fn a_quote_for_as_much_as_possible_names_the_limit_that_stands_in_the_way() {
     }
     let exactly = quote(&least(20, 1, [0; 3], 0).rulebook(), &poor, &line("HT"), None, Wish::Most, day("2025-03-10"));
     assert_eq!(exactly.unwrap().points, points(20));
+    let wish = Wish::Points(points(21));
+    let beyond = quote(&least(20, 1, [0; 3], 0).rulebook(), &poor, &line("HT"), None, wish, day("2025-03-10")).unwrap();
+    let reason = Refusal::InsufficientPoints { available: points(20), requested: points(21) };
+    assert_eq!((beyond.points, beyond.reason), (Points::ZERO, Some(reason)));
 }
 
 #[test]
