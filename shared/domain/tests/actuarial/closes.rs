@@ -146,6 +146,9 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
         positions(&february),
         ["hq 0.00 0.19 0.00 0.10 0.19", "inn 6.30 0.00 0.19 -3.60 -6.30", "shop 0.00 6.11 0.00 3.50 6.11"]
     );
+    let rolled = january.roll_forward.iter();
+    let rolled: Vec<(i64, i64)> = rolled.map(|row| (row.redeemed_own.get(), row.redeemed_other.get())).collect();
+    assert_eq!(rolled, [(0, 30), (0, 5), (0, 17)]);
     let splits = |of: &Settlement| -> Vec<String> {
         let rows = of.splits.iter().filter(|row| row.payer.as_str() == "inn");
         rows.map(|row| {
