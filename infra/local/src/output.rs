@@ -2,8 +2,8 @@
 
 use crate::CliError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use interline_domain::causes::causes;
 use serde_json::{Value, json};
-use std::error::Error;
 
 pub struct Output {
     json: bool,
@@ -39,16 +39,7 @@ impl Output {
     }
 
     pub fn error(&self, error: &CliError) {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            // Transparent errors repeat their source.
-            if !text.contains(&cause_text) {
-                text = format!("{text}: {cause_text}");
-            }
-            source = cause.source();
-        }
+        let text = causes(error);
         self.document(&json!({ "error": text }));
         eprintln!("error: {text}");
     }

@@ -9,6 +9,7 @@ pub mod account;
 pub mod allocate;
 pub mod books;
 pub mod calendar;
+pub mod causes;
 pub mod entry;
 pub mod id;
 pub mod liability;

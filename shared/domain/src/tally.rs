@@ -356,7 +356,7 @@ impl Flow {
     }
 }
 
-fn count(sum: &mut u64, more: u64) -> Result<(), OutOfRange> {
+pub(crate) fn count(sum: &mut u64, more: u64) -> Result<(), OutOfRange> {
     *sum = sum.checked_add(more).ok_or(OutOfRange)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use interline_domain::calendar::Period;
+use interline_domain::causes::of_service;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -66,41 +67,13 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, R>) -> Self {
-        let text = reason(&error);
+        // The SDK's own text shows the whole response too.
+        let request = error.meta().extra("aws_request_id");
+        let text = of_service(error.code(), error.message(), request, &error);
         match &error {
             SdkError::ServiceError(context) if !is_transient(context.err().code()) => LedgerError::Refused(text),
             SdkError::ConstructionFailure(_) => LedgerError::Refused(text),
             _ => LedgerError::Unavailable(text),
         }
     }
-}
-
-/// What went wrong and why. The SDK's own text shows the whole response too.
-fn reason<E, R>(error: &SdkError<E, R>) -> String
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    let text = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(_) | None, _) => causes(error),
-    };
-    match error.meta().extra("aws_request_id") {
-        Some(request) => format!("{text} (request {request})"),
-        None => text,
-    }
-}
-
-/// From the outermost error in.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let error_text = error.to_string();
-        if !text.contains(&error_text) {
-            text = format!("{text}: {error_text}");
-        }
-        cause = error.source();
-    }
-    text
 }

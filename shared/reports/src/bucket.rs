@@ -6,6 +6,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use interline_domain::causes::{causes, of_service};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,13 +37,8 @@ impl StoreError {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        let mut reason = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(_) | None, _) => reason(&error),
-        };
-        if let Some(request) = error.meta().extra("aws_request_id") {
-            reason = format!("{reason} (request {request})");
-        }
+        let request = error.meta().extra("aws_request_id");
+        let reason = of_service(error.code(), error.message(), request, &error);
         let key = key.to_owned();
         let transient = |code: Option<&str>| {
             matches!(
@@ -186,7 +182,7 @@ impl Objects for S3Bucket {
         match answer.body.collect().await {
             Ok(bytes) => Ok(bytes.to_vec()),
             Err(error) => {
-                let reason = reason(&error);
+                let reason = causes(&error);
                 // The SDK compares the bytes with the checksum they were stored
                 // with, and tells it by these words only.
                 Err(match reason.contains("checksum mismatch") {
@@ -221,20 +217,6 @@ impl Objects for S3Bucket {
         let request = self.client.get_object().bucket(&self.name).key(key).presigned(config).await;
         request.map(|request| request.uri().to_owned()).map_err(|error| StoreError::new(key, error))
     }
-}
-
-/// What went wrong and why, from the outermost error in.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let error_text = error.to_string();
-        if !text.contains(&error_text) {
-            text = format!("{text}: {error_text}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn content_type(key: &str) -> &'static str {

@@ -5,7 +5,7 @@ use crate::calendar::Period;
 use crate::id::LineId;
 use crate::lot::{Cohort, Expiry};
 use crate::money::{Money, OutOfRange, Points};
-use crate::tally::{FlowKind, Tally};
+use crate::tally::{FlowKind, Tally, count};
 use std::collections::BTreeMap;
 
 pub(super) fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
@@ -24,7 +24,7 @@ pub(super) fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
             sales: Money::ZERO,
             points: Points::ZERO,
         });
-        row.events = row.events.checked_add(flow.events).ok_or(OutOfRange)?;
+        count(&mut row.events, flow.events)?;
         row.sales.add(flow.amount)?;
         row.points.add(flow.points)?;
     }

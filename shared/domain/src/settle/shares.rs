@@ -5,7 +5,7 @@ use crate::id::LineId;
 use crate::money::{Money, OutOfRange, Points, Rate};
 use crate::netting::Nets;
 use crate::rulebook::{Beneficiary, Product, Rulebook};
-use crate::tally::{Obligation, ObligationKey};
+use crate::tally::{Obligation, ObligationKey, count};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ pub(super) fn bilateral(shares: &[Share]) -> Result<Vec<Bilateral>, OutOfRange> 
             prior_period: Money::ZERO,
             net: Money::ZERO,
         });
-        pair.events = pair.events.checked_add(share.events).ok_or(OutOfRange)?;
+        count(&mut pair.events, share.events)?;
         pair.points.add(share.points)?;
         pair.amount.add(share.row.amount)?;
         pair.prior_period.add(share.prior_period)?;
