@@ -149,7 +149,7 @@ pub(super) fn liability(
     for row in experience {
         let cohort = row.cohort.clone();
         let terms = terms(inputs.rulebook, &cohort)?;
-        let (estimate, factors) = estimated(&estimates, &cohort, row.expiry_age())?;
+        let (estimate, factors) = estimated(&estimates, &cohort)?;
         let rate = effective(inputs.rulebook, terms, estimate)?;
         let used = used(inputs.rulebook, terms, &rate)?;
         let moved = moved.get(&cohort).unwrap_or(&nothing);
@@ -365,11 +365,9 @@ fn observed(
 fn estimated<'e>(
     estimates: &'e [Estimate],
     cohort: &Cohort,
-    expiry_age: Option<usize>,
 ) -> Result<(&'e CohortRate, &'e [Option<Decimal>]), SettleError> {
     estimates
         .iter()
-        .filter(|estimate| estimate.funder == cohort.funder && estimate.expiry_age == expiry_age)
         .find_map(|estimate| {
             let rate = estimate.cohorts.iter().find(|rate| rate.cohort == *cohort)?;
             Some((rate, estimate.factors.as_slice()))
@@ -470,4 +468,34 @@ fn expiring(
     row.points.add(outstanding)?;
     row.value.add(value)?;
     row.liability.add(liability)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_errors_of_a_funder_and_a_term_are_what_they_are_without_the_others() {
+        let steady = [vec![200, 300, 585, 600], vec![200, 300, 615], vec![200, 360], vec![200]];
+        let falling = [vec![100, 110, 112, 113], vec![90, 120, 121], vec![95, 99], vec![100]];
+        let rows = |funder: &str, months: u32, redeemed: &[Vec<i64>; 4]| -> Vec<Experience> {
+            let funder = LineId::parse(funder).unwrap();
+            let issued = (0..).map(|month| Period::parse("2025-01").unwrap().plus_months(month));
+            let row = |(issued, redeemed): (Period, &Vec<i64>)| Experience {
+                cohort: Cohort {
+                    expires: Expiry::On(issued.plus_months(months).last_day()),
+                    issued,
+                    funder: funder.clone(),
+                },
+                issued: Points::new(1_000),
+                redeemed: redeemed.iter().copied().map(Points::new).collect(),
+            };
+            issued.zip(redeemed).map(row).collect()
+        };
+        let apart = [rows("shop", 3, &steady), rows("inn", 3, &falling), rows("shop", 2, &falling)];
+        let alone = apart.iter().flat_map(|rows| standard_errors(rows)).collect::<BTreeMap<_, _>>();
+        assert_eq!(standard_errors(&apart.concat()), alone);
+        assert_eq!(alone.len(), 12);
+        assert!(alone.values().any(|error| !error.is_zero()));
+    }
 }

@@ -317,6 +317,18 @@ fn an_estimate_of_no_redemptions_at_all_releases_everything() {
 }
 
 #[test]
+fn a_cohort_that_is_redeemed_to_the_last_point_had_a_re_estimate_and_no_expiry() {
+    let at = rate("0.8");
+    let first = Movement { redeemed_own: points(40), ..sale("10.00", 100) };
+    let first = CohortLiability::default().close(&first, at, Rate::ONE).unwrap();
+    let rest = Movement { redeemed_own: points(60), ..Movement::default() };
+    let row = first.state.close(&rest, at, Rate::ONE).unwrap().row;
+    // The forty were measured by eighty, and are by a hundred now.
+    assert_eq!((row.own_line_revenue, row.re_estimate), (money("6.00"), money("-1.00")));
+    assert_eq!((row.expired, row.closing), (Money::ZERO, Money::ZERO));
+}
+
+#[test]
 fn a_redemption_at_another_line_becomes_its_payable_and_the_funders_net_revenue() {
     let mut movement = sale("100", 1_000);
     movement.redeemed_own = points(100);

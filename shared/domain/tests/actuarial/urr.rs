@@ -153,6 +153,14 @@ fn macks_standard_errors_of_taylor_and_ashe_are_the_published_ones() {
 }
 
 #[test]
+fn where_macks_variances_fall_the_last_one_falls_on_in_their_ratio() {
+    let rows = [vec![200, 300, 585, 600], vec![200, 300, 615], vec![200, 360], vec![200]];
+    let mack = triangle(&[1_000; 4], &rows, None).unwrap().mack().unwrap();
+    // 1.5 squared over 6.
+    assert_eq!(mack.variances, [number("6"), number("1.5"), number("0.375")]);
+}
+
+#[test]
 fn every_method_gives_the_figures_worked_by_hand_for_points_that_expire() {
     let (data, triangle) = quarterly();
     let figures = |projection, figures, what| assert_figures(&projection, figures, &data.issued, what);
@@ -214,6 +222,21 @@ fn an_age_without_redemptions_makes_the_chain_ladder_undefined_and_the_others_no
     assert_eq!(triangle.additive().unwrap().total(), Ok(Some(Decimal::from(60 + 50 + 55))));
     assert!(triangle.cape_cod().unwrap().total().unwrap().is_some());
     assert!(triangle.survival().unwrap().total().unwrap().is_some());
+}
+
+#[test]
+fn what_nobody_redeemed_at_an_age_is_undeveloped_there_if_anybody_did_later() {
+    let developed = |cumulative: &[Vec<i64>]| {
+        let projection = triangle(&[100; 3], cumulative, Some(2)).unwrap().bornhuetter_ferguson(number("0.6")).unwrap();
+        (projection.pattern, projection.ultimates)
+    };
+    let points = |number: i64| Some(Decimal::from(number));
+    // The middle cohort alone redeemed at age one, and nobody knows what follows.
+    let (pattern, ultimates) = developed(&[vec![0, 0, 0], vec![0, 20], vec![0]]);
+    assert_eq!((pattern, ultimates), (vec![points(0), None, points(1)], vec![points(0), None, points(60)]));
+    // Everything comes at the last age.
+    let (pattern, ultimates) = developed(&[vec![0, 0, 30], vec![0, 0], vec![0]]);
+    assert_eq!((pattern, ultimates), (vec![points(0), points(0), points(1)], vec![points(30), points(60), points(60)]));
 }
 
 #[test]

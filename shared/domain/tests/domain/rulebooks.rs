@@ -3,7 +3,7 @@
 use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
 use interline_domain::limits::{
-    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SHARES_MAX,
+    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
 };
 use interline_domain::lot::Expiry;
 use interline_domain::money::{Money, Points};
@@ -337,6 +337,14 @@ fn a_broken_programme_is_refused() {
     ] {
         refuses(says, &[(old, new)], &[(1, field, rule)]);
     }
+}
+
+#[test]
+fn a_month_may_be_sealed_a_month_after_its_end_at_the_latest() {
+    let sealed =
+        |hours: u32| Rulebook::parse(&mutated(&[("seal_after_hours = 2", &format!("seal_after_hours = {hours}"))]));
+    assert_eq!(sealed(SEAL_AFTER_HOURS_MAX).unwrap().seal_after, TimeDelta::days(31));
+    assert!(sealed(SEAL_AFTER_HOURS_MAX + 1).is_err());
 }
 
 #[test]
@@ -699,6 +707,9 @@ fn more_lines_rules_or_shares_than_the_limit_are_refused() {
     assert!(Rulebook::parse(&lines(LINES_MAX)).is_ok());
     let found = errors(&lines(LINES_MAX + 1));
     assert!(found.0[0].field == "lines[64]" && found.0[0].rule.contains("at most 64 lines"), "{found}");
+    // Rules are not looked at: they may be of the lines that were left out.
+    let of_the_last = "[[burn]]\nline = \"l64\"\nfrom = \"2025-01-01\"\nvalue = \"0.01\"\n";
+    assert_eq!(errors(&format!("{}{of_the_last}", lines(LINES_MAX + 1))), found);
 
     // One rule a day, after the fourteen that are there.
     let rules = |number: usize| -> String {
