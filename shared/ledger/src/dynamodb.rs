@@ -259,9 +259,7 @@ impl Store for Table {
     }
 
     async fn pause(&self, longest: Duration, seed: u64) {
-        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        let spread = (seed ^ u64::from(std::process::id())).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        tokio::time::sleep(Duration::from_millis(longest / 2 + spread % (longest / 2 + 1))).await;
+        tokio::time::sleep(spread(longest, seed, std::process::id())).await;
     }
 
     fn consumed(&self) -> &Consumed {
@@ -311,5 +309,36 @@ fn expression(condition: &Condition) -> Expression {
             Some(HashMap::from([("#a".to_owned(), (*attribute).to_owned())])),
             Some(HashMap::from([(":old".to_owned(), value.clone())])),
         ),
+    }
+}
+
+/// From half of `longest` to all of it, in whole milliseconds.
+fn spread(longest: Duration, seed: u64, process: u32) -> Duration {
+    let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    let shortest = longest / 2;
+    let bits = (seed ^ u64::from(process)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    Duration::from_millis(shortest + bits % (longest - shortest + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_pause_is_anything_from_half_of_the_longest_to_all_of_it() {
+        for longest in [0, 1, 4, 249, 250] {
+            let pauses = |pairs: &[(u64, u32)]| -> BTreeSet<u128> {
+                let pause = |(seed, process): &(u64, u32)| spread(Duration::from_millis(longest), *seed, *process);
+                pairs.iter().map(|pair| pause(pair).as_millis()).collect()
+            };
+            let all: BTreeSet<u128> = (u128::from(longest / 2)..=u128::from(longest)).collect();
+            let by_seed: Vec<(u64, u32)> = (0..5_000).map(|seed| (seed, 1)).collect();
+            let by_process: Vec<(u64, u32)> = (0..5_000).map(|process| (u64::MAX, process)).collect();
+            assert_eq!(pauses(&by_seed), all);
+            assert_eq!(pauses(&by_process), all);
+            let no_bits: Vec<(u64, u32)> = (0..5_000).map(|process| (0, process)).collect();
+            assert_eq!(pauses(&no_bits), all);
+        }
     }
 }

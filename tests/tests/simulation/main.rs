@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of tests fails the test")]
 
+mod attempts;
 mod contract;
 mod cutoff;
 mod faults;

@@ -1,7 +1,8 @@
 //! The cut-off of the real functions, in every order: record handlers of an event that
-//! is late, and closers that seal a month, tally a shard and make the run final. At
-//! every operation on an item that several of them use, each of the others may go
-//! first, or a process may end and its caller start anew.
+//! is late, and closers that seal a month, tally a shard and make the run final; and an
+//! event that files and callers send, which may be refused. At every operation on an
+//! item that several of them use, each of the others may go first, or a process may end
+//! and its caller start anew.
 //!
 //! Depth first, by running the tasks again along each schedule. What a task does next
 //! follows from what it was told, so schedules that lead to the same items with the
@@ -15,12 +16,13 @@ use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;
 use interline_lambda::App;
+use interline_ledger::attributes::REFUSALS;
 use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
-use interline_ledger::{Ledger, LedgerError, Run};
+use interline_ledger::{Answer, Ledger, LedgerError, Rejection, Run, Source};
 use interline_reports::bucket::Bucket;
 use interline_reports::manifest::RunKind;
 use interline_tests::calls;
-use interline_tests::events::member_of_shard;
+use interline_tests::events::{member_of_shard, redemption};
 use interline_tests::programme::{RULEBOOK, moment};
 use interline_tests::sim::memory::{MemoryBucket, Table};
 use lambda_http::Request;
@@ -36,6 +38,7 @@ use std::time::Duration;
 /// All events are of this shard; nobody looks at the others.
 const SHARD: u8 = 7;
 const HOME: &str = "2017-01-20T12:00:00+08:00";
+const IN_JANUARY: &str = "2017-01-21T09:00:00+08:00";
 const IN_FEBRUARY: &str = "2017-02-01T09:00:00+08:00";
 const IN_MARCH: &str = "2017-03-01T09:00:00+08:00";
 const MONTHS: [&str; 3] = ["2017-01", "2017-02", "2017-03"];
@@ -50,6 +53,7 @@ enum Conditions {
     WithoutGates,
     WithoutAbsenceAndVersions,
     WithoutRevisions,
+    WithoutRefusals,
 }
 
 /// What a task has to show when it is done.
@@ -57,6 +61,8 @@ enum Conditions {
 enum Done {
     /// The event's number, and whether it was said to be new.
     Recorded(usize, bool),
+    /// The event of a file.
+    Refused(usize),
     /// Months, with what their tallies say.
     Closed(Vec<(String, String)>),
 }
@@ -190,8 +196,9 @@ impl Port {
         answer
     }
 
-    fn condition(&self, condition: Condition) -> Condition {
+    fn condition(&self, item: &Item, condition: Condition) -> Condition {
         match (&condition, self.conditions) {
+            (_, Conditions::WithoutRefusals) if item.contains_key(REFUSALS) => Condition::None,
             (Condition::Absent | Condition::Equals("v", _), Conditions::WithoutAbsenceAndVersions) => Condition::None,
             (Condition::Equals("n", _), Conditions::WithoutRevisions) => Condition::None,
             _ => condition,
@@ -236,7 +243,7 @@ impl Store for Port {
     }
 
     async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
-        let (pk, condition) = (item["pk"].as_s().unwrap().clone(), self.condition(condition));
+        let (pk, condition) = (item["pk"].as_s().unwrap().clone(), self.condition(&item, condition));
         let told = |done: &Result<bool, LedgerError>| format!("{done:?}");
         self.operation(&pk, |table| table.put(item, &condition, 0), told).await
     }
@@ -251,7 +258,10 @@ impl Store for Port {
             self.conditions != Conditions::WithoutGates || !matches!(write, Write::RequireAbsent { .. })
         };
         let writes = writes.iter().filter(looked_at).cloned().map(|write| match write {
-            Write::Put { item, condition } => Write::Put { item, condition: self.condition(condition) },
+            Write::Put { item, condition } => {
+                let condition = self.condition(&item, condition);
+                Write::Put { item, condition }
+            }
             other => other,
         });
         let writes: Vec<Write> = writes.collect();
@@ -280,6 +290,8 @@ impl Store for Port {
 enum Role {
     /// Sends one of the events until it has an answer.
     Writer(usize),
+    /// Finds one of the events in a file of this digest.
+    File(usize, &'static str),
     /// Closes these months, one after the other.
     Closer(Vec<&'static str>),
 }
@@ -376,6 +388,16 @@ async fn close(app: &App, month: &str) -> Result<String, String> {
     }
 }
 
+/// What is answered to a redemption that stands in a file of this digest.
+async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Result<Answer, String> {
+    let [line, reference] = [3, 5].map(|nth| path.split('/').nth(nth).unwrap());
+    let row = redemption(line, reference, HOME, member, body["points"].as_i64().unwrap());
+    let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
+    let source = Source::File { digest };
+    let posted = app.ledger.post(&rulebook.rulebook, &row.member, std::slice::from_ref(&row), source, app.now()).await;
+    posted.map_err(|error| error.to_string())?.pop().ok_or_else(|| format!("{path} has no answer"))
+}
+
 /// The shard's tally as it would be written, with what it found of the month before.
 async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
@@ -402,6 +424,21 @@ impl Stage<'_> {
                         }
                         _ => inside.broken = Some(format!("{path} was answered with {status}: {body}")),
                     }
+                })
+            }
+            Role::File(number, digest) => {
+                let event = self.explorer.cast.events[number].clone();
+                Box::pin(async move {
+                    let answer = in_file(&app, &event, digest).await;
+                    Turn { inside: inside.clone() }.await;
+                    let mut inside = inside.lock().unwrap();
+                    let done = match answer {
+                        Ok(Answer::Accepted(_)) => Done::Recorded(number, true),
+                        Ok(Answer::Replayed(_)) => Done::Recorded(number, false),
+                        Ok(Answer::Rejected(_)) => Done::Refused(number),
+                        Err(broken) => return inside.broken = Some(broken),
+                    };
+                    inside.done.insert(task, done);
                 })
             }
             Role::Closer(months) => Box::pin(async move {
@@ -487,11 +524,21 @@ impl Stage<'_> {
             let (path, ..) = &cast.events[number];
             let reference = path.rsplit('/').next().unwrap();
             let places: Vec<&Key> = all.iter().filter(|key| key.sk.split('#').nth(2) == Some(reference)).collect();
-            if places.len() != 1 {
+            let refused = !done.values().any(|done| matches!(done, Done::Recorded(of, _) if *of == number));
+            if places.len() != usize::from(!refused) {
                 return Err(format!("{path} is recorded at {places:?}"));
             }
             if done.values().filter(|done| **done == Done::Recorded(number, true)).count() > 1 {
                 return Err(format!("{path} was said to be new twice"));
+            }
+        }
+        for role in &cast.roles {
+            let Role::File(number, digest) = role else { continue };
+            let recorded = all.iter().any(|key| cast.events[*number].0.rsplit('/').next() == key.sk.split('#').nth(2));
+            let again = futures::executor::block_on(in_file(&self.explorer.app, &cast.events[*number], digest))?;
+            match (&again, recorded) {
+                (Answer::Replayed(_), true) | (Answer::Rejected(Rejection::RefusedBefore(_)), false) => {}
+                (other, _) => return Err(format!("the row of the file {digest} is answered with {other:?} later")),
             }
         }
         for closed in done.values() {
@@ -516,7 +563,7 @@ impl Stage<'_> {
 impl Role {
     fn event(&self) -> Option<usize> {
         match self {
-            Role::Writer(number) => Some(*number),
+            Role::Writer(number) | Role::File(number, _) => Some(*number),
             Role::Closer(_) => None,
         }
     }
@@ -656,6 +703,9 @@ fn casts() -> Vec<Cast> {
     let both = [Role::Writer(0), Role::Writer(1)];
     let twice = [Role::Writer(0), Role::Writer(0)];
     let with = |writers: &[Role], closers: &[Role]| [writers, closers].concat();
+    // More than there is before the sale.
+    let large = event("grocery", "redemptions", "R-2", &one, &json!({ "points": 200 }));
+    let files = [Role::Writer(0), Role::File(1, "a"), Role::File(1, "b")];
     let to_march = Role::Closer(vec!["2017-01", "2017-02"]);
     let one_writer = &both[..1];
     vec![
@@ -665,6 +715,8 @@ fn casts() -> Vec<Cast> {
         cast("one event twice, one closer", IN_FEBRUARY, &[&first], &with(&twice, &[january()]), 0, None),
         cast("one event, two closers", IN_FEBRUARY, &[&first], &with(one_writer, &[january(), january()]), 0, Some(2)),
         cast("one event, a closer of two months", IN_MARCH, &[&first], &with(one_writer, &[to_march]), 1, None),
+        cast("points and two files that spend them", IN_JANUARY, &[&first, &large], &files, 0, None),
+        cast("the same late", IN_FEBRUARY, &[&first, &large], &with(&files, &[january()]), 0, Some(2)),
     ]
 }
 
@@ -697,7 +749,12 @@ fn every_schedule_with_a_crash_more_clears_each_entry_once() {
 
 #[test]
 fn without_a_condition_on_the_table_some_schedule_goes_wrong() {
-    for conditions in [Conditions::WithoutGates, Conditions::WithoutAbsenceAndVersions, Conditions::WithoutRevisions] {
+    for conditions in [
+        Conditions::WithoutGates,
+        Conditions::WithoutAbsenceAndVersions,
+        Conditions::WithoutRevisions,
+        Conditions::WithoutRefusals,
+    ] {
         let broken = casts().into_iter().find_map(|cast| Explorer::new(cast, conditions).all().err());
         println!("{conditions:?}: {}", broken.expect("nothing was noticed"));
     }
