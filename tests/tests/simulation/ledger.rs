@@ -1,0 +1,258 @@
+//! The ledger's rules one by one, over the store in memory.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use interline_domain::calendar::Period;
+use interline_domain::entry::{Command, EntryKind};
+use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::limits::{RECENT_REFERENCES, SHARDS};
+use interline_domain::rulebook::Rulebook;
+use interline_ledger::{Answer, Attempt, Ledger, LedgerError, Run, Source, StatementFilter, Status};
+use interline_tests::events::{member_of_shard, redemption, reversal, sale};
+use interline_tests::programme::{RULEBOOK, accepted, moment};
+use interline_tests::sim::memory::Memory;
+use std::sync::Arc;
+
+const JANUARY: &str = "2017-01-05T12:00:00+08:00";
+const FEBRUARY: &str = "2017-02-05T12:00:00+08:00";
+const MARCH: &str = "2017-03-05T12:00:00+08:00";
+
+struct Books {
+    ledger: Ledger,
+    rulebook: Rulebook,
+}
+
+impl Books {
+    fn new() -> Self {
+        let ledger = Ledger::on(Arc::new(Memory::default()));
+        Self { ledger, rulebook: Rulebook::parse(RULEBOOK).unwrap() }
+    }
+
+    /// At the event's own time.
+    async fn post(&self, command: &Command) -> Answer {
+        let now = command.occurred();
+        let posted = self.ledger.post(&self.rulebook, &command.member, std::slice::from_ref(command), Source::Api, now);
+        posted.await.unwrap().pop().unwrap()
+    }
+
+    async fn seal(&self, period: Period, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.ledger.seal(&self.rulebook, period, now).await
+    }
+}
+
+fn period(text: &str) -> Period {
+    Period::parse(text).unwrap()
+}
+
+fn line(code: &str) -> LineId {
+    LineId::parse(code).unwrap()
+}
+
+fn run(id: &str, manifest: &str) -> Run {
+    Run {
+        id: id.to_owned(),
+        rulebook: "r".to_owned(),
+        manifest: manifest.to_owned(),
+        finished_at: moment("2017-02-02T00:00:00+08:00"),
+    }
+}
+
+#[tokio::test]
+async fn a_reversal_takes_the_latest_event_of_its_name_and_only_the_members_own() {
+    let books = Books::new();
+    let [one, other] = [0, 1].map(|nth| member_of_shard(7, nth));
+    for (month, member, amount) in [(1, &one, "10.00"), (2, &one, "20.00"), (3, &other, "30.00")] {
+        let at = format!("2017-0{month}-05T12:00:00+08:00");
+        accepted(books.post(&sale("dining", "S-1", &at, member, amount)).await);
+        // Lately used references are not taken for another event.
+        for number in 0..RECENT_REFERENCES {
+            let at = format!("2017-0{month}-06T12:00:00+08:00");
+            accepted(books.post(&sale("grocery", &format!("S-{month}-{number}"), &at, member, "0.01")).await);
+        }
+    }
+    let before = books.ledger.account(&MemberId::parse(&one).unwrap()).await.unwrap();
+    let taken = reversal("dining", "T-1", "2017-03-07T12:00:00+08:00", &one, "accrual:S-1", "");
+    let taken = accepted(books.post(&taken).await);
+    // Three points a yuan.
+    let before = before.balance(books.rulebook.day(moment(MARCH))).unwrap();
+    assert_eq!(before.get() - taken.balance.get(), 60);
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_name_under_its_own_member_only() {
+    let books = Books::new();
+    let [one, other] = [0, 1].map(|nth| MemberId::parse(&member_of_shard(7, nth)).unwrap());
+    accepted(books.post(&sale("dining", "S-1", JANUARY, one.as_str(), "10.00")).await);
+    let find = async |reference: &str, member: &MemberId, home: &str| {
+        let reference = Reference::parse(reference).unwrap();
+        let found = books.ledger.entry(&line("dining"), EntryKind::Accrual, &reference, member, period(home)).await;
+        found.unwrap().is_some()
+    };
+    assert!(find("S-1", &one, "2017-01").await);
+    for (reference, member, home) in [("S-1", &other, "2017-01"), ("S-2", &one, "2017-01"), ("S-1", &one, "2017-02")] {
+        assert!(!find(reference, member, home).await, "{reference} of {member} in {home}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_is_read_page_by_page_to_its_end_under_every_filter() {
+    let books = Books::new();
+    for number in 0..5 {
+        let at = format!("2017-01-05T12:00:0{number}+08:00");
+        accepted(books.post(&sale("dining", &format!("S-{number}"), &at, "m1", "40.00")).await);
+    }
+    accepted(books.post(&redemption("dining", "R-1", "2017-01-06T12:00:00+08:00", "m1", 50)).await);
+    accepted(books.post(&sale("grocery", "S-9", "2017-01-07T12:00:00+08:00", "m1", "40.00")).await);
+    let member = MemberId::parse("m1").unwrap();
+    let all = ["grocery S-9", "dining R-1", "dining S-4", "dining S-3", "dining S-2", "dining S-1", "dining S-0"];
+    let of = |words: &[&str]| -> Vec<&str> {
+        all.into_iter().filter(|event| words.iter().all(|word| event.contains(word))).collect()
+    };
+    let cases = [
+        (None, None, of(&[])),
+        (Some("dining"), None, of(&["dining"])),
+        (None, Some(EntryKind::Accrual), of(&["S-"])),
+        (Some("dining"), Some(EntryKind::Accrual), of(&["dining", "S-"])),
+        (Some("grocery"), Some(EntryKind::Redemption), Vec::new()),
+    ];
+    for (of_line, kind, expected) in cases {
+        for limit in 1..=8 {
+            let filter = StatementFilter { line: of_line.map(line), kind };
+            let (mut shown, mut position, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = books.ledger.member_entries(&member, &filter, position, limit).await.unwrap();
+                assert!(page.0.len() <= limit);
+                let names = page.0.iter().map(|recorded| {
+                    let command = &recorded.entry.command;
+                    format!("{} {}", command.line, command.reference)
+                });
+                shown.extend(names);
+                (position, pages) = (page.1, pages + 1);
+                if position.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(shown, expected, "{of_line:?} {kind:?} by {limit}");
+            if of_line.is_none() && kind.is_none() {
+                assert_eq!(pages, expected.len().div_ceil(limit), "by {limit}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lines_events_are_read_page_by_page_through_all_shards() {
+    let books = Books::new();
+    let mut expected = Vec::new();
+    for (shard, nth) in [(0, 0), (0, 1), (0, 2), (7, 0), (SHARDS - 1, 0), (SHARDS - 1, 1)] {
+        let member = member_of_shard(shard, nth);
+        for line in ["dining", "grocery"] {
+            accepted(books.post(&sale(line, &format!("S-{nth}"), JANUARY, &member, "40.00")).await);
+        }
+        expected.push((shard, format!("S-{nth}")));
+    }
+    for limit in 1..=7 {
+        let (mut shown, mut position) = (Vec::new(), None);
+        loop {
+            let page = books.ledger.line_entries(&line("dining"), period("2017-01"), position, limit).await.unwrap();
+            assert!(page.0.len() <= limit, "{} by {limit}", page.0.len());
+            assert!(page.0.len() == limit || page.1.is_none(), "an unfinished page by {limit}");
+            shown.extend(page.0.iter().map(|recorded| {
+                let command = &recorded.entry.command;
+                (interline_domain::account::shard(&command.member), command.reference.to_string())
+            }));
+            position = page.1;
+            match &position {
+                Some(position) => assert!(position.is_of(&line("dining")) && !position.is_of(&line("grocery"))),
+                None => break,
+            }
+        }
+        assert_eq!(shown, expected, "by {limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_month_is_sealed_from_its_moment_on_and_stays_as_it_was_sealed() {
+    let books = Books::new();
+    let (january, february) = (period("2017-01"), period("2017-02"));
+    let moment = books.rulebook.seal_not_before(january);
+    let early = books.seal(january, moment - TimeDelta::milliseconds(1)).await;
+    assert!(matches!(early, Err(LedgerError::TooEarly(..))), "{early:?}");
+    assert!(!books.ledger.is_sealed(january, 0).await.unwrap());
+
+    for later in [0, 1] {
+        books.seal(january, moment + TimeDelta::hours(later)).await.unwrap();
+        let state = books.ledger.period(january).await.unwrap();
+        assert_eq!((state.status, state.sealed_at), (Status::Sealed, Some(moment)));
+    }
+    for shard in 0..SHARDS {
+        assert!(books.ledger.is_sealed(january, shard).await.unwrap(), "{shard}");
+        assert!(!books.ledger.is_sealed(february, shard).await.unwrap(), "{shard}");
+    }
+    let next = books.rulebook.seal_not_before(february);
+    let unordered = books.seal(february, next).await;
+    assert!(matches!(unordered, Err(LedgerError::PredecessorOpen { .. })), "{unordered:?}");
+    let before = books.seal(period("2016-12"), next).await;
+    assert!(matches!(before, Err(LedgerError::BeforeProgramme(..))), "{before:?}");
+
+    books.ledger.finish_final(january, run("a", "1")).await.unwrap();
+    books.seal(february, next).await.unwrap();
+    let states = books.ledger.periods().await.unwrap();
+    let states: Vec<_> = states.iter().map(|state| (state.period, state.status)).collect();
+    assert_eq!(states, [(january, Status::Final), (february, Status::Sealed)]);
+}
+
+#[tokio::test]
+async fn a_run_under_way_is_not_started_again_until_it_failed_or_is_old() {
+    let books = Books::new();
+    let (ledger, month) = (&books.ledger, period("2017-01"));
+    let started = moment("2017-02-02T00:00:00+08:00");
+    let claim = async |run: &str, stale: DateTime<Utc>| ledger.claim_run(month, run, started, stale).await.unwrap();
+    let attempt = async || ledger.period(month).await.unwrap().attempt;
+    let of = |run: &str, failed: Option<&str>| {
+        Some(Attempt { run: run.to_owned(), started_at: started, failed: failed.map(str::to_owned) })
+    };
+    let just_before = started - TimeDelta::milliseconds(1);
+    assert_eq!(claim("a", just_before).await, None);
+    assert_eq!(claim("b", just_before).await, of("a", None));
+    assert_eq!(attempt().await, of("a", None));
+    // As old as it may be.
+    assert_eq!(claim("b", started).await, None);
+    assert_eq!(attempt().await, of("b", None));
+
+    ledger.fail_run(month, "a", "not this one").await.unwrap();
+    assert_eq!(attempt().await, of("b", None));
+    ledger.fail_run(month, "b", "it broke").await.unwrap();
+    assert_eq!(attempt().await, of("b", Some("it broke")));
+    assert_eq!(claim("c", just_before).await, None);
+    assert_eq!(attempt().await, of("c", None));
+
+    // Another run's result does not end it; its own does.
+    ledger.finish_trial(month, run("b", "1")).await.unwrap();
+    assert_eq!(attempt().await, of("c", None));
+    ledger.finish_trial(month, run("c", "2")).await.unwrap();
+    let state = ledger.period(month).await.unwrap();
+    assert_eq!((state.attempt, state.trial, state.final_run), (None, Some(run("c", "2")), None));
+    assert_eq!(state.status, Status::Open);
+}
+
+#[tokio::test]
+async fn a_final_run_stays_the_final_one() {
+    let books = Books::new();
+    let (ledger, month) = (&books.ledger, period("2017-01"));
+    ledger.start_run(month, "a", moment(FEBRUARY)).await.unwrap();
+    ledger.finish_final(month, run("a", "1")).await.unwrap();
+    let state = ledger.period(month).await.unwrap();
+    assert_eq!((state.status, &state.attempt, &state.final_run), (Status::Final, &None, &Some(run("a", "1"))));
+    for other in [run("b", "1"), run("a", "2"), run("b", "2")] {
+        let refused = ledger.finish_final(month, other).await;
+        assert!(matches!(refused, Err(LedgerError::AlreadyFinal { .. })), "{refused:?}");
+    }
+    let later = Run { finished_at: moment(MARCH), ..run("a", "1") };
+    ledger.finish_final(month, later.clone()).await.unwrap();
+    assert_eq!(ledger.period(month).await.unwrap(), state);
+
+    // Repeated as an execution of its own, it is under way until it ends.
+    ledger.start_run(month, "a", moment(MARCH)).await.unwrap();
+    ledger.finish_final(month, later).await.unwrap();
+    assert_eq!(ledger.period(month).await.unwrap(), state);
+}
