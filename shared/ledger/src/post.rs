@@ -277,8 +277,8 @@ impl Batch<'_> {
             draft.write(Write::Put { item: items::reversed_item(&key, reversed), condition: Condition::None }, None);
         }
         // A period that is over may be sealed any moment; the current one cannot be.
-        let late = self.booked != self.home;
-        if !draft.writes.is_empty() && self.booked < self.current && (draft.changed || !late) {
+        // A refusal clears nothing, whenever it is remembered.
+        if draft.changed && self.booked < self.current {
             draft.write(Write::RequireAbsent { key: keys::gate(self.booked, self.shard) }, None);
         }
         Ok(draft)

@@ -554,6 +554,9 @@ impl Stage<'_> {
                 if state.final_run.is_none_or(|run| run.manifest != now) {
                     return Err(format!("the final run of {month} is another one"));
                 }
+                if state.sealed_at.is_none() {
+                    return Err(format!("{month} was never marked as sealed"));
+                }
             }
         }
         Ok(())
