@@ -1,16 +1,16 @@
 //! How often the ledger tries a transaction, and how it waits in between.
 
-use async_trait::async_trait;
+use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
 use interline_domain::account::reference_hash;
 use interline_domain::entry::Command;
 use interline_domain::rulebook::Rulebook;
-use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
+use interline_ledger::store::{Outcome, TransactError};
 use interline_ledger::{Answer, Ledger, LedgerError, Source};
 use interline_tests::events::sale;
 use interline_tests::programme::{RULEBOOK, moment};
-use interline_tests::sim::memory::Memory;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const AT: &str = "2017-01-05T12:00:00+08:00";
@@ -23,99 +23,31 @@ enum Busy {
     Service,
 }
 
-/// A store whose next transactions fail.
-#[derive(Debug)]
-struct Failing {
-    memory: Memory,
-    as_of: Busy,
-    left: Mutex<u32>,
-    transactions: Mutex<u32>,
-    pauses: Mutex<Vec<(Duration, u64)>>,
-}
-
-#[async_trait]
-impl Store for Failing {
-    async fn create_if_missing(&self) -> Result<(), LedgerError> {
-        self.memory.create_if_missing().await
-    }
-
-    async fn get(&self, key: &Key) -> Result<Option<Item>, LedgerError> {
-        self.memory.get(key).await
-    }
-
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, LedgerError> {
-        self.memory.get_many(keys).await
-    }
-
-    async fn page(
-        &self,
-        pk: &str,
-        prefix: Option<&str>,
-        after: Option<String>,
-        limit: Option<i32>,
-    ) -> Result<(Vec<Item>, Option<String>), LedgerError> {
-        self.memory.page(pk, prefix, after, limit).await
-    }
-
-    async fn statement_page(
-        &self,
-        member: &str,
-        start: Option<Item>,
-        limit: usize,
-    ) -> Result<(Vec<Item>, bool), LedgerError> {
-        self.memory.statement_page(member, start, limit).await
-    }
-
-    async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
-        self.memory.put(item, condition).await
-    }
-
-    async fn transact(&self, writes: &[Write]) -> Result<(), TransactError> {
-        *self.transactions.lock().unwrap() += 1;
-        let fails = {
-            let mut left = self.left.lock().unwrap();
-            let fails = *left > 0;
-            *left = left.saturating_sub(1);
-            fails
-        };
-        match (fails, self.as_of) {
-            (false, _) => self.memory.transact(writes).await,
-            (true, Busy::Service) => Err(TransactError::Ledger(LedgerError::Unavailable("busy".to_owned()))),
-            (true, Busy::Conflict) => {
-                let first = |at| if at == 0 { Outcome::Conflict } else { Outcome::Fine };
-                Err(TransactError::Cancelled((0..writes.len()).map(first).collect()))
-            }
-        }
-    }
-
-    async fn pause(&self, longest: Duration, seed: u64) {
-        self.pauses.lock().unwrap().push((longest, seed));
-    }
-
-    fn consumed(&self) -> &Consumed {
-        self.memory.consumed()
-    }
-}
-
 struct Tried {
     answer: Result<Answer, LedgerError>,
     transactions: u32,
     pauses: Vec<(Duration, u64)>,
 }
 
+/// The event's first `times` transactions fail.
 fn tried(as_of: Busy, times: u32, event: &Command, now: DateTime<Utc>) -> Tried {
-    let store = Arc::new(Failing {
-        memory: Memory::default(),
-        as_of,
-        left: Mutex::new(times),
-        transactions: Mutex::default(),
-        pauses: Mutex::default(),
+    let transactions = Arc::new(AtomicU32::new(0));
+    let counted = transactions.clone();
+    let store = Hooked::default().before_transactions(move |writes| {
+        if counted.fetch_add(1, Ordering::Relaxed) >= times {
+            return Ok(());
+        }
+        let first = |at| if at == 0 { Outcome::Conflict } else { Outcome::Fine };
+        Err(match as_of {
+            Busy::Conflict => TransactError::Cancelled((0..writes.len()).map(first).collect()),
+            Busy::Service => TransactError::Ledger(LedgerError::Unavailable("busy".to_owned())),
+        })
     });
+    let store = Arc::new(store);
     let (ledger, rulebook) = (Ledger::on(store.clone()), Rulebook::parse(RULEBOOK).unwrap());
     let posted = ledger.post(&rulebook, &event.member, std::slice::from_ref(event), Source::Api, now);
     let answer = futures::executor::block_on(posted).map(|mut answers| answers.pop().unwrap());
-    let (transactions, pauses) = (*store.transactions.lock().unwrap(), store.pauses.lock().unwrap().clone());
-    Tried { answer, transactions, pauses }
+    Tried { answer, transactions: transactions.load(Ordering::Relaxed), pauses: store.pauses() }
 }
 
 fn event(reference: &str) -> Command {

@@ -1,5 +1,6 @@
 //! The ledger's rules one by one, over the store in memory.
 
+use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
 use interline_domain::calendar::Period;
 use interline_domain::entry::{Command, EntryKind};
@@ -10,7 +11,7 @@ use interline_ledger::{Answer, Attempt, Ledger, LedgerError, Run, Source, Statem
 use interline_tests::events::{member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
 use interline_tests::sim::memory::Memory;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 const JANUARY: &str = "2017-01-05T12:00:00+08:00";
 const FEBRUARY: &str = "2017-02-05T12:00:00+08:00";
@@ -199,6 +200,37 @@ async fn a_month_is_sealed_from_its_moment_on_and_stays_as_it_was_sealed() {
     let states = books.ledger.periods().await.unwrap();
     let states: Vec<_> = states.iter().map(|state| (state.period, state.status)).collect();
     assert_eq!(states, [(january, Status::Final), (february, Status::Sealed)]);
+}
+
+#[tokio::test]
+async fn a_seal_that_another_write_overtakes_is_told_unless_that_was_the_seal() {
+    let (january, rulebook) = (period("2017-01"), Rulebook::parse(RULEBOOK).unwrap());
+    let now = rulebook.seal_not_before(january);
+    let sealed_while = async |other: fn(Ledger, Rulebook, DateTime<Utc>)| {
+        let memory = Arc::new(Memory::default());
+        let (others, once, of_others) = (memory.clone(), Once::new(), rulebook.clone());
+        // Its gates are put; the period is written next.
+        let store = Hooked::on(memory).before_puts(move |item| {
+            if item["pk"].as_s().unwrap() == "P" {
+                once.call_once(|| other(Ledger::on(others.clone()), of_others.clone(), now));
+            }
+        });
+        let ledger = Ledger::on(Arc::new(store));
+        (ledger.seal(&rulebook, january, now).await, ledger.period(january).await.unwrap())
+    };
+    let (answer, state) = sealed_while(|ledger, _, now| {
+        futures::executor::block_on(ledger.start_run(period("2017-01"), "a", now)).unwrap();
+    })
+    .await;
+    assert!(matches!(answer, Err(LedgerError::PeriodChanged(_))), "{answer:?}");
+    assert_eq!(state.status, Status::Open);
+
+    let (answer, state) = sealed_while(|ledger, rulebook, now| {
+        futures::executor::block_on(ledger.seal(&rulebook, period("2017-01"), now)).unwrap();
+    })
+    .await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!((state.status, state.sealed_at), (Status::Sealed, Some(now)));
 }
 
 #[tokio::test]

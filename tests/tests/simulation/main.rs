@@ -6,5 +6,6 @@ mod attempts;
 mod contract;
 mod cutoff;
 mod faults;
+mod hooks;
 mod ledger;
 mod schedules;
