@@ -7,10 +7,13 @@ use interline_domain::entry::{Command, EntryKind};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::{RECENT_REFERENCES, SHARDS};
 use interline_domain::rulebook::Rulebook;
-use interline_ledger::{Answer, Attempt, Ledger, LedgerError, Run, Source, StatementFilter, Status};
+use interline_ledger::{
+    Answer, Attempt, Ledger, LedgerError, LinePosition, Run, Source, StatementFilter, StatementPosition, Status,
+};
 use interline_tests::events::{member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
 use interline_tests::sim::memory::Memory;
+use serde_json::json;
 use std::sync::{Arc, Once};
 
 const JANUARY: &str = "2017-01-05T12:00:00+08:00";
@@ -168,6 +171,24 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
             }
         }
         assert_eq!(shown, expected, "by {limit}");
+    }
+}
+
+#[test]
+fn a_position_that_no_page_ended_at_is_told() {
+    let line_position = |shard: u8, after: &str| -> LinePosition {
+        serde_json::from_value(json!({ "shard": shard, "after": after })).unwrap()
+    };
+    assert!(line_position(SHARDS - 1, "dining#a#S-1").is_of(&line("dining")));
+    for (shard, after) in [(SHARDS, "dining#a#S-1"), (0, "dining"), (0, "diningroom#a#S-1"), (0, "grocery#a#S-1")] {
+        assert!(!line_position(shard, after).is_of(&line("dining")), "{shard} {after}");
+    }
+    let statement_position = |parts: [&str; 3]| -> StatementPosition {
+        serde_json::from_value(json!({ "pk": parts[0], "sk": parts[1], "occurred": parts[2] })).unwrap()
+    };
+    assert!(statement_position(["p", "s", "o"]).is_key());
+    for parts in [["", "s", "o"], ["p", "", "o"], ["p", "s", ""]] {
+        assert!(!statement_position(parts).is_key(), "{parts:?}");
     }
 }
 
