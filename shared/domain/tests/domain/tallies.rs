@@ -8,6 +8,7 @@ use interline_domain::id::Reference;
 use interline_domain::lot::Slice;
 use interline_domain::money::{Money, OutOfRange, Points};
 use interline_domain::plan::{Reversed, Target, plan};
+use interline_domain::rate::Reason;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::tally::{ControlKind, Fold, SetDigest, Tally, TallyError};
 
@@ -413,4 +414,10 @@ fn counts_that_become_too_large_are_an_error_and_no_wrap() {
     controls.controls.entry((line("ML"), ControlKind::Accrual)).or_default().events = u64::MAX;
     assert_eq!(controls.clone().merge(&controls), Err(OutOfRange));
     assert_eq!(controls.clone().merge(&Tally::default()), Ok(()));
+}
+
+#[test]
+fn reasons_are_called_as_the_detail_file_calls_them() {
+    let words = [Reason::Redemption, Reason::Return, Reason::Repayment].map(Reason::word);
+    assert_eq!(words, ["redemption", "return", "repayment"]);
 }
