@@ -367,6 +367,7 @@ fn the_remote_method_releases_breakage_only_once_redemption_is_remote() {
     let first = programme.close();
     let row = &first.liability[0];
     assert_eq!((row.method, &row.basis), (Method::Remote { after_months: Some(2) }, &Basis::Remote));
+    assert_eq!([row.method, Method::CatchUp].map(Method::word), ["remote", "catch-up"]);
     // All hundred points count: 100 of 1,100, and 40 % of it is earned.
     assert_eq!(
         (row.row.added, row.row.own_line_revenue, row.row.closing),
