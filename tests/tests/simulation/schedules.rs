@@ -519,11 +519,13 @@ impl Stage<'_> {
         }
         let all: Vec<Key> = MONTHS.iter().flat_map(|month| inside.entries(month)).collect();
         drop(inside);
+        let places = |number: usize| -> Vec<&Key> {
+            let reference = cast.events[number].0.rsplit('/').next();
+            all.iter().filter(|key| key.sk.split('#').nth(2) == reference).collect()
+        };
         let sent: BTreeSet<usize> = cast.roles.iter().filter_map(Role::event).collect();
         for number in sent {
-            let (path, ..) = &cast.events[number];
-            let reference = path.rsplit('/').next().unwrap();
-            let places: Vec<&Key> = all.iter().filter(|key| key.sk.split('#').nth(2) == Some(reference)).collect();
+            let ((path, ..), places) = (&cast.events[number], places(number));
             let refused = !done.values().any(|done| matches!(done, Done::Recorded(of, _) if *of == number));
             if places.len() != usize::from(!refused) {
                 return Err(format!("{path} is recorded at {places:?}"));
@@ -534,10 +536,9 @@ impl Stage<'_> {
         }
         for role in &cast.roles {
             let Role::File(number, digest) = role else { continue };
-            let recorded = all.iter().any(|key| cast.events[*number].0.rsplit('/').next() == key.sk.split('#').nth(2));
             let again = futures::executor::block_on(in_file(&self.explorer.app, &cast.events[*number], digest))?;
-            match (&again, recorded) {
-                (Answer::Replayed(_), true) | (Answer::Rejected(Rejection::RefusedBefore(_)), false) => {}
+            match (&again, places(*number).is_empty()) {
+                (Answer::Replayed(_), false) | (Answer::Rejected(Rejection::RefusedBefore(_)), true) => {}
                 (other, _) => return Err(format!("the row of the file {digest} is answered with {other:?} later")),
             }
         }

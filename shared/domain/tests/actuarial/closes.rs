@@ -388,14 +388,13 @@ fn the_remote_method_releases_breakage_only_once_redemption_is_remote() {
 fn points_worth_less_than_a_minor_unit_are_reported_while_they_are_there_or_move() {
     let mut programme = Programme::new(&with(&[(r#"face_value = "1""#, r#"face_value = "0.0001""#)]));
     programme.sale("shop", "10");
-    let mut left = || programme.close().liability.iter().map(|row| (row.row.closing, row.outstanding)).collect();
+    let left = |close: Settlement| -> Vec<(Money, Points)> {
+        close.liability.iter().map(|row| (row.row.closing, row.outstanding)).collect()
+    };
     let of = |points: i64| vec![(Money::ZERO, Points::new(points))];
-    let found: [Vec<(Money, Points)>; 2] = [left(), left()];
-    assert_eq!(found, [of(1), of(1)]);
+    assert_eq!([left(programme.close()), left(programme.close())], [of(1), of(1)]);
     programme.spend("shop", 1);
-    let mut left = || programme.close().liability.iter().map(|row| (row.row.closing, row.outstanding)).collect();
-    let found: [Vec<(Money, Points)>; 2] = [left(), left()];
-    assert_eq!(found, [of(0), Vec::new()]);
+    assert_eq!([left(programme.close()), left(programme.close())], [of(0), Vec::new()]);
 }
 
 #[test]
