@@ -1,33 +1,33 @@
-//! A member's account: lots, debts, and what caps and retries need to know.
+//! A member's account: lots, debts, and what caps and refunds need to know.
 
 use crate::calendar::Period;
-use crate::entry::EntryKind;
-use crate::id::{LineId, Reference};
-use crate::limits::{EXPIRED_LOT_KEPT_MONTHS, RECENT_REFERENCES};
+use crate::id::LineId;
+use crate::limits::EXPIRED_LOT_KEPT_MONTHS;
 use crate::lot::{Cohort, Expiry, Slice};
 use crate::money::{OutOfRange, Points};
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
-    /// Counts the writes; zero before the first.
-    pub version: u64,
-    /// In the order of spending. Every lot has points.
+    /// The number of the member's entries, so also that of the latest; zero before the first.
+    pub sequence: u64,
+    /// In the order of spending. Every lot has points. Those past their date are
+    /// what was never spent of them.
     pub lots: BTreeMap<Cohort, Points>,
     /// Points owed to funders, for reversed accruals that were already spent.
     pub debts: BTreeMap<LineId, Points>,
-    /// Hashes of the latest references, oldest first.
-    pub recent: VecDeque<u64>,
     /// Points redeemed per line and day, kept only where the rulebook caps them.
     pub redeemed: BTreeMap<(LineId, NaiveDate), Points>,
     /// The latest period that booked points given back. No event is booked in an
     /// earlier one any more: it could spend there what comes back only later.
     pub returned_in: Option<Period>,
+    /// Lots whose last day lies before this one are forgotten, spent or not.
+    pub forgotten_before: Option<NaiveDate>,
 }
 
-/// A debt paid with points that were just credited.
+/// A debt paid with points of the member's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repayment {
     pub creditor: LineId,
@@ -36,9 +36,12 @@ pub struct Repayment {
 }
 
 impl Account {
-    /// Points that can be spent on a day.
+    /// Points that can be spent on a day: those of the lots less all debts, and
+    /// never less than none.
     pub fn balance(&self, day: NaiveDate) -> Result<Points, OutOfRange> {
-        Points::sum(self.spendable(day).map(|(_, points)| points))
+        let held = Points::sum(self.spendable(day).map(|(_, points)| points))?;
+        let owed = Points::sum(self.debts.values().copied())?;
+        Ok(held.minus(owed)?.max(Points::ZERO))
     }
 
     /// A lot issued in a later month than the event is not there for it: the
@@ -54,6 +57,9 @@ impl Account {
     /// The lots that pay for `points`, in the order of spending; `None` when the
     /// balance is too small.
     pub fn lots_for(&self, points: Points, day: NaiveDate) -> Result<Option<Vec<Slice>>, OutOfRange> {
+        if points > self.balance(day)? {
+            return Ok(None);
+        }
         let mut left = points;
         let mut slices = Vec::new();
         for (cohort, available) in self.spendable(day) {
@@ -117,6 +123,35 @@ impl Account {
         Ok(())
     }
 
+    /// Pays up to `points` of what is owed to a creditor with points that can be
+    /// spent on a day: those of the refunded sale's cohorts first, then the
+    /// creditor's own, where no money moves, then in the order of spending.
+    pub fn repay(
+        &mut self,
+        creditor: &LineId,
+        points: Points,
+        sale: &[Slice],
+        day: NaiveDate,
+    ) -> Result<Vec<Repayment>, OutOfRange> {
+        let of_sale = |cohort: &Cohort| sale.iter().any(|slice| slice.cohort == *cohort);
+        let mut lots: Vec<(Cohort, Points)> =
+            self.spendable(day).map(|(cohort, points)| (cohort.clone(), points)).collect();
+        lots.sort_by_key(|(cohort, _)| (!of_sale(cohort), cohort.funder != *creditor));
+        let mut left = points;
+        let mut repaid = Vec::new();
+        for (cohort, available) in lots {
+            let points = available.min(left);
+            if points.is_zero() {
+                break;
+            }
+            left = left.minus(points)?;
+            let paid = Slice { cohort, points };
+            self.take(&paid)?;
+            repaid.push(Repayment { creditor: creditor.clone(), paid });
+        }
+        Ok(repaid)
+    }
+
     pub fn redeemed_on(&self, line: &LineId, day: NaiveDate) -> Points {
         self.redeemed.get(&(line.clone(), day)).copied().unwrap_or_default()
     }
@@ -126,33 +161,32 @@ impl Account {
         Points::sum(days.map(|(_, points)| *points))
     }
 
-    /// Forgets what no event of `period` or a later one can need, except the
-    /// lots that a late event may still spend.
-    pub fn prune(&mut self, period: Period) {
-        let kept_from = period.minus_months(EXPIRED_LOT_KEPT_MONTHS).first_day();
+    /// Forgets what no event of `period` or a later one can need: lots so long
+    /// past their date that no refund asks for what is left of them, and counts of
+    /// days that no event can come late for.
+    pub fn prune(&mut self, period: Period, refund_months: u32) {
+        let counted_from = period.minus_months(EXPIRED_LOT_KEPT_MONTHS).first_day();
+        self.redeemed.retain(|(_, day), _| *day >= counted_from);
+        let kept_from = period.minus_months(refund_months + EXPIRED_LOT_KEPT_MONTHS).first_day();
+        let kept_from = self.forgotten_before.map_or(kept_from, |before| before.max(kept_from));
+        self.forgotten_before = Some(kept_from);
         self.lots.retain(|cohort, _| match cohort.expires {
             Expiry::On(last) => last >= kept_from,
             Expiry::Never => true,
         });
-        self.redeemed.retain(|(_, day), _| *day >= kept_from);
     }
 
-    pub fn remembers(&self, hash: u64) -> bool {
-        self.recent.contains(&hash)
-    }
-
-    pub fn remember(&mut self, hash: u64) {
-        self.recent.push_back(hash);
-        while self.recent.len() > RECENT_REFERENCES {
-            self.recent.pop_front();
+    /// Whether a refund on a day can tell what is left of a cohort's points: they
+    /// can still be spent, or their date is no more than `refund_months` ago.
+    pub fn can_tell(&self, cohort: &Cohort, day: NaiveDate, refund_months: u32) -> bool {
+        match cohort.expires {
+            Expiry::Never => true,
+            Expiry::On(last) => {
+                let asked_from = Period::of_day(day).minus_months(refund_months).first_day();
+                last >= asked_from && self.forgotten_before.is_none_or(|before| last >= before)
+            }
         }
     }
-}
-
-/// A short name for an event of a line, whatever its time.
-pub fn reference_hash(line: &LineId, kind: EntryKind, reference: &Reference) -> u64 {
-    let digest = Sha256::digest(format!("{line}#{}#{reference}", kind.code()));
-    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// The shard of a member's entries.

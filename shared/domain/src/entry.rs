@@ -5,7 +5,7 @@ use crate::calendar::{Period, write_date, write_two_digits};
 use crate::id::{LineId, MemberId, Reference};
 use crate::lot::Slice;
 use crate::money::{Money, Points};
-use chrono::{DateTime, Datelike, FixedOffset, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
@@ -58,6 +58,37 @@ impl fmt::Display for EntryKind {
     }
 }
 
+/// Within what a reference names one event of its line and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// For ever.
+    Line,
+    /// The line's tills number anew with every month.
+    Month(Period),
+    /// Or with every day.
+    Day(NaiveDate),
+}
+
+impl Scope {
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(month) = Period::parse(text) {
+            return Some(Scope::Month(month));
+        }
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text).map(Scope::Day)
+    }
+}
+
+/// What follows a reference in keys and reports: nothing, `@2025-11` or `@2025-11-03`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Line => Ok(()),
+            Scope::Month(month) => write!(f, "@{month}"),
+            Scope::Day(day) => write!(f, "@{day}"),
+        }
+    }
+}
+
 /// One event as its line reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
@@ -76,7 +107,15 @@ pub enum Action {
     Redeem { points: Points, bill: Option<Money> },
     /// Takes an earlier event of the same line back, in part or (without a
     /// number) whatever is left of it. A sale is reversed by amount, points by points.
-    Reverse { kind: EntryKind, reference: Reference, amount: Option<Money>, points: Option<Points> },
+    /// `on` is a day of the earlier event, where its line's references recur; without
+    /// it the reversal's own.
+    Reverse {
+        kind: EntryKind,
+        reference: Reference,
+        on: Option<NaiveDate>,
+        amount: Option<Money>,
+        points: Option<Points>,
+    },
     /// Points given without a sale.
     Grant { points: Points },
 }
@@ -112,10 +151,11 @@ impl Command {
         }
     }
 
-    /// `kind:reference` of what a reversal takes back.
+    /// `kind:reference`, with `@day` where one is named, of what a reversal takes back.
     pub fn reverses(&self) -> Option<String> {
         match &self.action {
-            Action::Reverse { kind, reference, .. } => Some(format!("{kind}:{reference}")),
+            Action::Reverse { kind, reference, on: None, .. } => Some(format!("{kind}:{reference}")),
+            Action::Reverse { kind, reference, on: Some(day), .. } => Some(format!("{kind}:{reference}@{day}")),
             Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => None,
         }
     }
@@ -140,8 +180,8 @@ impl Command {
         write_utc(text, self.occurred());
         // Writing to a String cannot fail.
         let _ = write!(text, "|{amount}|{points}|");
-        if let Action::Reverse { kind, reference, .. } = &self.action {
-            let _ = write!(text, "{kind}:{reference}");
+        if let Some(reverses) = self.reverses() {
+            text.push_str(&reverses);
         }
     }
 
@@ -162,6 +202,7 @@ impl Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub command: Command,
+    pub scope: Scope,
     /// The period of the event's own time.
     pub home: Period,
     /// The period that clears it: its home, or a later one if it came late.
@@ -189,22 +230,48 @@ pub enum Outcome {
         value: Money,
         repaid: Vec<Repayment>,
     },
-    /// Points of a reversed accrual or adjustment: taken from their lot, and
-    /// what was spent already is owed.
+    /// Points of a reversed accrual or adjustment, by the slices that it issued.
     Withdrawn {
-        original_at: DateTime<Utc>,
+        original: Original,
+        before: Reversed,
+        /// Refunded now.
         amount: Money,
+        /// Withdrawn now of each slice of the original: the sum of `taken`, `gone` and `owed`.
+        points: Vec<Points>,
+        /// Taken from their lot.
         taken: Vec<Slice>,
+        /// Never spent, and past their date: they expired with their cohort.
+        gone: Vec<Slice>,
+        /// Spent already: owed to the funder.
         owed: Vec<Slice>,
+        /// What of it was paid at once with other points of the member's.
+        repaid: Vec<Repayment>,
     },
 }
 
-/// What the rating of a returned redemption needs of the original.
+/// What valuing a reversal needs of the original.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Original {
     pub at: DateTime<Utc>,
+    /// Of a redemption what the member got for it, of a sale its amount, of points given nothing.
     pub value: Money,
     pub slices: Vec<Slice>,
+}
+
+/// How much of an entry has been reversed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reversed {
+    pub points: Points,
+    pub amount: Money,
+    /// For a sale or points given: the points of each slice. Empty as long as nothing is reversed.
+    pub by_slice: Vec<Points>,
+}
+
+impl Reversed {
+    /// Of the slice at a place.
+    pub fn of_slice(&self, at: usize) -> Points {
+        self.by_slice.get(at).copied().unwrap_or_default()
+    }
 }
 
 impl Entry {
@@ -212,13 +279,19 @@ impl Entry {
         self.booked != self.home
     }
 
-    /// Points issued, redeemed, given back or withdrawn.
+    /// Points issued, redeemed, given back or withdrawn; what was gone already is not.
     pub fn points(&self) -> Result<Points, crate::money::OutOfRange> {
         match &self.outcome {
             Outcome::Issued { slices, .. } | Outcome::Redeemed { slices, .. } => sum(slices),
             Outcome::Returned { points, .. } => Ok(*points),
             Outcome::Withdrawn { taken, owed, .. } => sum(taken)?.plus(sum(owed)?),
         }
+    }
+
+    /// `line#kind#reference`, as reports name an entry.
+    pub fn name(&self) -> String {
+        let Command { line, reference, .. } = &self.command;
+        format!("{line}#{}#{reference}{}", self.command.kind(), self.scope)
     }
 
     /// The text whose SHA-256 stands for the entry in a shard's digest. It holds
@@ -261,10 +334,17 @@ impl Entry {
                 let _ = write!(text, "|{at}|{}|{before}|{points}|{}", original.value.minor(), value.minor());
                 repayments(text, repaid);
             }
-            Outcome::Withdrawn { original_at, amount, taken, owed } => {
+            Outcome::Withdrawn { original, before, amount, points, taken, gone, owed, repaid } => {
+                slices(text, "issued", &original.slices);
+                let _ = write!(text, "|{}|{}", rfc3339_utc(original.at), original.value.minor());
+                let _ = write!(text, "|{}|{}", before.amount.minor(), amount.minor());
+                for (at, now) in points.iter().enumerate() {
+                    let _ = write!(text, ";{}:{now}", before.of_slice(at));
+                }
                 slices(text, "taken", taken);
+                slices(text, "gone", gone);
                 slices(text, "owed", owed);
-                let _ = write!(text, "|{}|{}", rfc3339_utc(*original_at), amount.minor());
+                repayments(text, repaid);
             }
         }
     }
@@ -320,6 +400,7 @@ mod tests {
             action: Action::Reverse {
                 kind: EntryKind::Accrual,
                 reference: Reference::parse("S-1").unwrap(),
+                on: None,
                 amount: Some(Money::from_minor(1250)),
                 points: None,
             },

@@ -40,14 +40,12 @@ pub const SHARES_MAX: usize = 8;
 pub const EXPIRY_MONTHS_MAX: u32 = 120;
 /// Shards of a period. A member's events of a period are in one of them.
 pub const SHARDS: u8 = 64;
-/// References that an account remembers, to catch a retry that changed its time.
-pub const RECENT_REFERENCES: usize = 16;
 /// How far a caller's clock may be ahead.
 pub const FUTURE_TOLERANCE_MINUTES: i64 = 10;
-/// A reversal finds its original in its own month or this many months before.
-pub const REVERSAL_WINDOW_MONTHS: u32 = 36;
-/// A lot that expired stays on the account for this many whole months, so that
-/// an event that comes late can still spend what it could have spent in time.
+/// What is left of a lot is told for at most this many months after its last day.
+pub const REFUND_MONTHS_MAX: u32 = 36;
+/// A lot stays on the account for so many whole months more than a refund may ask
+/// for it, and an event that comes late can still spend what it could have spent in time.
 pub const EXPIRED_LOT_KEPT_MONTHS: u32 = 1;
 /// Nets up to this many are settled directly with the fewest payments possible.
 pub const EXACT_NETTING_MAX: usize = 15;

@@ -1,9 +1,9 @@
 //! Decides what an event does to a member's account, or why it is refused.
 
-use crate::account::{Account, reference_hash};
+use crate::account::Account;
 use crate::allocate::{divide_half_up, exact_value, largest_remainder, round_value};
 use crate::calendar::Period;
-use crate::entry::{Action, Command, Entry, EntryKind, Original, Outcome};
+use crate::entry::{Action, Command, Entry, EntryKind, Original, Outcome, Reversed};
 use crate::id::LineId;
 use crate::limits::FUTURE_TOLERANCE_MINUTES;
 use crate::lot::{Cohort, Slice};
@@ -12,25 +12,21 @@ use crate::rate::value_returned;
 use crate::rulebook::{BurnRule, EarnRule, Rulebook};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-/// How much of an entry has been reversed so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reversed {
-    pub points: Points,
-    pub amount: Money,
-}
-
 /// The event that a reversal takes back, as the ledger found it.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     pub entry: &'a Entry,
-    pub reversed: Reversed,
+    /// How much of it has been reversed so far.
+    pub reversed: &'a Reversed,
+    /// By which it was decided.
+    pub rulebook: &'a Rulebook,
 }
 
 /// What is to be written, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub entry: Entry,
-    /// The account after the entry. The version is still the one that was read.
+    /// The account after the entry.
     pub account: Account,
     /// For a reversal: the new total of what is reversed of its target.
     pub reversed: Option<Reversed>,
@@ -65,8 +61,8 @@ pub enum Refusal {
     AboveDayCap { left: Points },
     #[error("is above the {left} points left of the member's limit for the month")]
     AboveMonthCap { left: Points },
-    #[error("no {kind} {reference} of this line and member was found in the {months} months before")]
-    TargetNotFound { kind: EntryKind, reference: crate::id::Reference, months: u32 },
+    #[error("no {kind} {reference} of this line and member was found")]
+    TargetNotFound { kind: EntryKind, reference: crate::id::Reference },
     #[error("a {0} cannot be reversed")]
     NotReversible(EntryKind),
     #[error("lies before the event that it reverses ({0})")]
@@ -203,7 +199,7 @@ pub fn plan(
     let mut account = account.clone();
     let day = rulebook.day(command.occurred());
     let home = rulebook.period(command.occurred());
-    account.prune(home);
+    account.prune(home, rulebook.refund_months);
     let (outcome, reversed) = match &command.action {
         Action::Accrue { amount } => {
             let rule = rulebook.earn(&command.line, day).ok_or_else(|| no_earn_rule(command, day))?;
@@ -220,12 +216,8 @@ pub fn plan(
             check_redemption(rule, &account, &command.line, *points, *bill, day)?;
             (redeem(rule, &mut account, &command.line, *points, day)?, None)
         }
-        Action::Reverse { kind, reference, amount, points } => {
-            let not_found = || Refusal::TargetNotFound {
-                kind: *kind,
-                reference: reference.clone(),
-                months: crate::limits::REVERSAL_WINDOW_MONTHS,
-            };
+        Action::Reverse { kind, reference, amount, points, .. } => {
+            let not_found = || Refusal::TargetNotFound { kind: *kind, reference: reference.clone() };
             let whose = |entry: &Entry| entry.command.line == command.line && entry.command.member == command.member;
             let target = target.filter(|target| whose(target.entry)).ok_or_else(not_found)?;
             if command.occurred() < target.entry.command.occurred() {
@@ -238,8 +230,9 @@ pub fn plan(
             (outcome, Some(reversed))
         }
     };
-    account.remember(reference_hash(&command.line, command.kind(), &command.reference));
-    let entry = Entry { command: command.clone(), home, booked, outcome };
+    account.sequence = account.sequence.checked_add(1).ok_or(OutOfRange)?;
+    let scope = rulebook.scope(&command.line, day);
+    let entry = Entry { command: command.clone(), scope, home, booked, outcome };
     Ok(Plan { entry, account, reversed })
 }
 
@@ -377,7 +370,7 @@ fn reverse(
         Outcome::Redeemed { value, slices } => {
             let total = original.points()?;
             let points = part_of_points(total, target.reversed.points, points)?;
-            let reversed = Reversed { points: target.reversed.points.plus(points)?, ..target.reversed };
+            let reversed = Reversed { points: target.reversed.points.plus(points)?, ..target.reversed.clone() };
             let mut repaid = Vec::new();
             for slice in from_the_end(slices, target.reversed.points, points)? {
                 repaid.extend(account.credit(&slice, day)?);
@@ -391,42 +384,7 @@ fn reverse(
             let before = target.reversed.points;
             Ok((Outcome::Returned { original, before, points, value: value_now, repaid }, reversed))
         }
-        Outcome::Issued { slices, .. } => {
-            let total = original.points()?;
-            let (points, amount) = match original.command.action {
-                Action::Accrue { amount: sale } => {
-                    let amount = part_of_amount(sale, target.reversed.amount, amount)?;
-                    let refunded = target.reversed.amount.plus(amount)?;
-                    (points_to_withdraw(rulebook, original, total, sale, refunded, target.reversed.points)?, amount)
-                }
-                Action::Grant { .. } => (part_of_points(total, target.reversed.points, points)?, Money::ZERO),
-                Action::Redeem { .. } | Action::Reverse { .. } => {
-                    return Err(Refusal::NotReversible(original.command.kind()));
-                }
-            };
-            let reversed =
-                Reversed { points: target.reversed.points.plus(points)?, amount: target.reversed.amount.plus(amount)? };
-            let mut taken = Vec::new();
-            let mut owed = Vec::new();
-            for slice in from_the_end(slices, target.reversed.points, points)? {
-                // Points past their date are gone already, in the books too.
-                if slice.cohort.expires.is_before(day) {
-                    continue;
-                }
-                let found = account.take(&slice)?;
-                let missing = slice.points.minus(found)?;
-                account.owe(&slice.cohort.funder, missing)?;
-                let cohort = slice.cohort;
-                if !found.is_zero() {
-                    taken.push(Slice { cohort: cohort.clone(), points: found });
-                }
-                if !missing.is_zero() {
-                    owed.push(Slice { cohort, points: missing });
-                }
-            }
-            let original_at = original.command.occurred();
-            Ok((Outcome::Withdrawn { original_at, amount, taken, owed }, reversed))
-        }
+        Outcome::Issued { slices, .. } => withdraw(rulebook, account, target, slices, (amount, points), day),
         Outcome::Returned { .. } | Outcome::Withdrawn { .. } => Err(Refusal::NotReversible(original.command.kind())),
     }
 }
@@ -451,28 +409,102 @@ fn part_of_amount(total: Money, before: Money, asked: Option<Money>) -> Result<M
     }
 }
 
-/// What a refund takes: the points of the sale less the points of what remains of it.
-fn points_to_withdraw(
+/// Takes back what a sale or a gift issued, funder by funder: from its lots what
+/// is unspent of it, and as a debt what was spent. Other points of the member's
+/// pay that debt at once as far as they go.
+fn withdraw(
     rulebook: &Rulebook,
-    original: &Entry,
-    total: Points,
-    sale: Money,
-    refunded: Money,
-    before: Points,
-) -> Result<Points, Refusal> {
-    let remaining = sale.minus(refunded)?;
-    let day = rulebook.day(original.command.occurred());
-    let kept = match rulebook.earn(&original.command.line, day) {
-        Some(rule) => {
-            let issued = points_of_sale(rule, &original.command.line, remaining)?;
-            Points::sum(issued.into_iter().map(|(_, points)| points))?
+    account: &mut Account,
+    target: Target<'_>,
+    slices: &[Slice],
+    (amount, points): (Option<Money>, Option<Points>),
+    day: NaiveDate,
+) -> Result<(Outcome, Reversed), Refusal> {
+    let Target { entry, reversed: before, .. } = target;
+    let (value, amount, points) = match entry.command.action {
+        Action::Accrue { amount: sale } => {
+            let amount = part_of_amount(sale, before.amount, amount)?;
+            let remaining = sale.minus(before.amount.plus(amount)?)?;
+            (sale, amount, points_of_refund(rulebook, target, slices, remaining)?)
         }
-        None => Points::ZERO,
+        Action::Grant { .. } => {
+            let points = part_of_points(entry.points()?, before.points, points)?;
+            (Money::ZERO, Money::ZERO, points_of_gift(slices, before, points)?)
+        }
+        Action::Redeem { .. } | Action::Reverse { .. } => {
+            return Err(Refusal::NotReversible(entry.command.kind()));
+        }
     };
-    // A rulebook corrected since may say another number; never more than was
-    // issued, never less than was taken already.
-    let withdrawn = total.minus(kept.min(total))?.max(before);
-    Ok(withdrawn.minus(before)?)
+    let (mut taken, mut gone, mut owed) = (Vec::new(), Vec::new(), Vec::new());
+    for (slice, points) in slices.iter().zip(&points) {
+        let slice = Slice { points: *points, ..slice.clone() };
+        let of = |points: Points| Slice { points, ..slice.clone() };
+        if !account.can_tell(&slice.cohort, day, rulebook.refund_months) {
+            gone.push(slice);
+            continue;
+        }
+        let found = account.take(&slice)?;
+        // Points past their date are gone already, in the books too.
+        let unspent = if slice.cohort.expires.is_before(day) { &mut gone } else { &mut taken };
+        unspent.push(of(found));
+        owed.push(of(slice.points.minus(found)?));
+    }
+    for slices in [&mut taken, &mut gone, &mut owed] {
+        slices.retain(|slice| !slice.points.is_zero());
+    }
+    let mut repaid = Vec::new();
+    for slice in &owed {
+        let funder = &slice.cohort.funder;
+        let paid = account.repay(funder, slice.points, slices, day)?;
+        let now = Points::sum(paid.iter().map(|repayment| repayment.paid.points))?;
+        account.owe(funder, slice.points.minus(now)?)?;
+        repaid.extend(paid);
+    }
+    let mut reversed = Reversed { amount: before.amount.plus(amount)?, ..Reversed::default() };
+    for (at, points) in points.iter().enumerate() {
+        let points = before.of_slice(at).plus(*points)?;
+        reversed.points.add(points)?;
+        reversed.by_slice.push(points);
+    }
+    let original = Original { at: entry.command.occurred(), value, slices: slices.to_vec() };
+    let before = before.clone();
+    Ok((Outcome::Withdrawn { original, before, amount, points, taken, gone, owed, repaid }, reversed))
+}
+
+/// What a refund takes of each slice of a sale: what was issued less what the
+/// remaining sale would earn by the terms that decided it, less what was taken
+/// before. The largest remainder is not monotone, so a smaller sale may earn a
+/// funder more: then nothing is taken of it, and nothing goes back.
+fn points_of_refund(
+    rulebook: &Rulebook,
+    target: Target<'_>,
+    slices: &[Slice],
+    remaining: Money,
+) -> Result<Vec<Points>, Refusal> {
+    let Command { line, .. } = &target.entry.command;
+    let day = rulebook.day(target.entry.command.occurred());
+    let kept = match target.rulebook.earn(line, day) {
+        Some(rule) => points_of_sale(rule, line, remaining)?,
+        None => Vec::new(),
+    };
+    let mut points = Vec::with_capacity(slices.len());
+    for (at, slice) in slices.iter().enumerate() {
+        let kept = kept.iter().find(|(funder, _)| *funder == slice.cohort.funder).map_or(Points::ZERO, |kept| kept.1);
+        let left = slice.points.minus(target.reversed.of_slice(at))?;
+        points.push(left.minus(kept)?.max(Points::ZERO));
+    }
+    Ok(points)
+}
+
+/// What taking back a number of points given takes of each slice, the last first.
+fn points_of_gift(slices: &[Slice], before: &Reversed, points: Points) -> Result<Vec<Points>, OutOfRange> {
+    let mut left = points;
+    let mut parts = vec![Points::ZERO; slices.len()];
+    for (at, slice) in slices.iter().enumerate().rev() {
+        parts[at] = slice.points.minus(before.of_slice(at))?.min(left);
+        left = left.minus(parts[at])?;
+    }
+    Ok(parts)
 }
 
 /// The next `points` of slices that are given up last first, `before` of them gone.

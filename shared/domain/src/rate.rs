@@ -24,7 +24,7 @@ pub enum Reason {
     Redemption,
     /// A redemption given back: points and amounts are negative.
     Return,
-    /// New points of one line paid a member's debt to another.
+    /// Points of one line paid a member's debt to another.
     Repayment,
 }
 
@@ -62,7 +62,7 @@ impl RatedSlice {
     }
 }
 
-/// The rated slices of an entry; none for an accrual that paid no debt.
+/// The rated slices of an entry; none for a sale or a refund that paid no debt.
 pub fn rate(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<RatedSlice>, RatingError> {
     let line = &entry.command.line;
     // Most entries are sales, for which no day is looked up.
@@ -78,8 +78,7 @@ pub fn rate(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<RatedSlice>, Ratin
             rated = returned(whole, *before, *points)?;
             Some(repaid)
         }
-        Outcome::Issued { repaid, .. } => Some(repaid),
-        Outcome::Withdrawn { .. } => None,
+        Outcome::Issued { repaid, .. } | Outcome::Withdrawn { repaid, .. } => Some(repaid),
     };
     for repayment in repaid.into_iter().flatten() {
         let Slice { cohort, points } = repayment.paid.clone();

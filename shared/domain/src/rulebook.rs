@@ -13,6 +13,7 @@ pub use accounting::{
 };
 
 use crate::calendar::Period;
+use crate::entry::Scope;
 use crate::id::LineId;
 use crate::lot::Expiry;
 use crate::money::{Money, Points, Rate};
@@ -43,6 +44,20 @@ pub struct Line {
     pub entity: String,
     /// The bank account that payments are made from and to; may be empty.
     pub bank_account: String,
+    /// Within what a reference of the line names one event, by the first day of each
+    /// answer, earliest first; before the first it is for ever.
+    pub reference_scopes: Vec<(NaiveDate, ReferenceScope)>,
+}
+
+/// Within what a reference names one event of a line and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferenceScope {
+    #[default]
+    Line,
+    /// The line's tills number anew with every month.
+    Month,
+    Day,
 }
 
 /// Points per currency unit of a sale, rounded down per sale.
@@ -134,6 +149,8 @@ pub struct Rulebook {
     pub netting: Netting,
     /// A period may be sealed this long after its end.
     pub seal_after: TimeDelta,
+    /// For how long after a lot's last day a refund can tell what was spent of it.
+    pub refund_months: u32,
     /// Hashed with a member's id in reports, so that a report alone does not name a member.
     pub pseudonym_salt: String,
     pub lines: Vec<Line>,
@@ -220,6 +237,21 @@ impl Rulebook {
 
     pub fn line_ids(&self) -> BTreeSet<&LineId> {
         self.lines.iter().map(|line| &line.id).collect()
+    }
+
+    /// Within what the references of a line's events of a day name one event.
+    pub fn reference_scope(&self, line: &LineId, day: NaiveDate) -> ReferenceScope {
+        let scopes = self.line(line).map_or(&[][..], |line| &line.reference_scopes);
+        scopes.iter().rev().find(|(from, _)| *from <= day).map_or(ReferenceScope::Line, |(_, scope)| *scope)
+    }
+
+    /// What tells an event of a day from those of its line with the same reference.
+    pub fn scope(&self, line: &LineId, day: NaiveDate) -> Scope {
+        match self.reference_scope(line, day) {
+            ReferenceScope::Line => Scope::Line,
+            ReferenceScope::Month => Scope::Month(Period::of_day(day)),
+            ReferenceScope::Day => Scope::Day(day),
+        }
     }
 
     pub fn earn(&self, line: &LineId, day: NaiveDate) -> Option<&EarnRule> {

@@ -197,10 +197,7 @@ impl<'r> Fold<'r> {
     }
 
     pub fn add(&mut self, entry: &Entry, details: &mut Vec<Detail>) -> Result<(), TallyError> {
-        let name = || {
-            let command = &entry.command;
-            format!("{}#{}#{}", command.line, command.kind(), command.reference)
-        };
+        let name = || entry.name();
         let found = shard_of(&entry.command.member);
         if entry.booked != self.period || found != self.shard {
             let found = format!("{}#{}", self.period, self.shard);

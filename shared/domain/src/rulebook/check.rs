@@ -3,11 +3,13 @@
 mod accounting;
 
 use super::wire::{self, RulebookFile};
-use super::{Beneficiary, BurnRule, Dated, EarnRule, Line, Rulebook, RulebookError, RulebookErrors, Span, SplitRule};
+use super::{
+    Beneficiary, BurnRule, Dated, EarnRule, Line, ReferenceScope, Rulebook, RulebookError, RulebookErrors, Span, SplitRule,
+};
 use crate::calendar::Period;
 use crate::id::LineId;
 use crate::limits::{
-    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
+    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REFUND_MONTHS_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
 };
 use crate::money::{Money, Points, Rate};
 use chrono::{Days, NaiveDate, TimeDelta};
@@ -175,6 +177,9 @@ impl Check {
         if programme.seal_after_hours > SEAL_AFTER_HOURS_MAX {
             self.refuse(&place, "seal_after_hours", format!("must be at most {SEAL_AFTER_HOURS_MAX}, a month"));
         }
+        if !(1..=REFUND_MONTHS_MAX).contains(&programme.refund_months) {
+            self.refuse(&place, "refund_months", format!("must be 1 to {REFUND_MONTHS_MAX}"));
+        }
         if programme.pseudonym_salt.len() < 8 {
             self.refuse(&place, "pseudonym_salt", "must have at least 8 characters");
         }
@@ -198,6 +203,7 @@ impl Check {
             platform: platform?,
             netting: programme.netting,
             seal_after: TimeDelta::hours(i64::from(programme.seal_after_hours)),
+            refund_months: programme.refund_months,
             pseudonym_salt: programme.pseudonym_salt,
             lines,
             earn,
@@ -246,10 +252,31 @@ impl Check {
             let name_zh = if line.name_zh.is_empty() { line.name.clone() } else { line.name_zh.clone() };
             let entity = if line.entity.is_empty() { name_zh.clone() } else { line.entity.clone() };
             let bank_account = line.bank_account.clone();
-            checked.push(Line { id, name: line.name.clone(), name_zh, entity, bank_account });
+            let reference_scopes = self.reference_scopes(&place, &line.reference_scope);
+            checked.push(Line { id, name: line.name.clone(), name_zh, entity, bank_account, reference_scopes });
         }
         checked.sort_by(|one, other| one.id.cmp(&other.id));
         checked
+    }
+
+    fn reference_scopes(
+        &mut self,
+        place: &Place,
+        scopes: &wire::ReferenceScopes,
+    ) -> Vec<(NaiveDate, ReferenceScope)> {
+        let dated = match scopes {
+            wire::ReferenceScopes::Always(scope) => return vec![(NaiveDate::MIN, *scope)],
+            wire::ReferenceScopes::Dated(dated) => dated,
+        };
+        let mut scopes: Vec<(NaiveDate, ReferenceScope)> = Vec::new();
+        for dated in dated {
+            let Some(from) = self.date(place, "reference_scope", &dated.from) else { continue };
+            if scopes.last().is_some_and(|(before, _)| *before >= from) {
+                self.refuse(place, "reference_scope", format!("{from} is not after the day before it"));
+            }
+            scopes.push((from, dated.scope));
+        }
+        scopes
     }
 
     fn earn(&mut self, rules: Vec<Spanned<wire::Earn>>) -> BTreeMap<LineId, Dated<EarnRule>> {

@@ -1,6 +1,6 @@
 //! The rulebook as it is written: TOML, unknown fields refused.
 
-use super::{Account, Netting, RulebookError, RulebookErrors, VatTreatment};
+use super::{Account, Netting, ReferenceScope, RulebookError, RulebookErrors, VatTreatment};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -41,7 +41,13 @@ pub struct Programme {
     pub netting: Netting,
     #[serde(default = "one")]
     pub seal_after_hours: u32,
+    #[serde(default = "twelve")]
+    pub refund_months: u32,
     pub pseudonym_salt: String,
+}
+
+fn twelve() -> u32 {
+    12
 }
 
 fn one() -> u32 {
@@ -59,6 +65,29 @@ pub struct Line {
     pub entity: String,
     #[serde(default)]
     pub bank_account: String,
+    #[serde(default)]
+    pub reference_scope: ReferenceScopes,
+}
+
+/// One for the whole programme, or one from each day on.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "must be \"line\", \"month\" or \"day\", or a list of { from, scope }")]
+pub enum ReferenceScopes {
+    Always(ReferenceScope),
+    Dated(Vec<DatedScope>),
+}
+
+impl Default for ReferenceScopes {
+    fn default() -> Self {
+        ReferenceScopes::Always(ReferenceScope::Line)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatedScope {
+    pub from: String,
+    pub scope: ReferenceScope,
 }
 
 #[derive(Deserialize)]
