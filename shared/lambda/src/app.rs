@@ -1,10 +1,12 @@
 use crate::failure::Failure;
+use crate::keys::{Keys, NoKeys};
 use chrono::{DateTime, TimeDelta, Utc};
+use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::Ledger;
-use interline_reports::bucket::Bucket;
+use interline_reports::bucket::{Bucket, StoreError};
 use interline_reports::manifest::sha256;
-use interline_reports::pack::rulebook_key;
+use interline_reports::pack::{fingerprint_key, rulebook_key};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub struct App {
     pub reports: Bucket,
     pub inbox: Bucket,
     clock: Clock,
+    keys: Arc<dyn Keys>,
     role_prefix: String,
     metrics: Option<MetricSink>,
     served: AtomicBool,
@@ -52,6 +55,7 @@ impl App {
             reports,
             inbox,
             clock,
+            keys: Arc::new(NoKeys),
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
             metrics: None,
             served: AtomicBool::new(false),
@@ -67,6 +71,11 @@ impl App {
 
     pub fn with_metrics(self, sink: MetricSink) -> Self {
         Self { metrics: Some(sink), ..self }
+    }
+
+    /// Where keys of pseudonyms are kept.
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     pub fn role_prefix(&self) -> &str {
@@ -136,6 +145,47 @@ impl App {
         Ok(published)
     }
 
+    /// Members' names in the reports of a rulebook's programme.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Key`] where the key is kept elsewhere and is not there, or
+    /// cannot be one.
+    pub async fn pseudonyms(&self, rulebook: &Rulebook) -> Result<Pseudonyms, Failure> {
+        let source = &rulebook.pseudonym_key;
+        let (name, fetched) = match source.to_fetch() {
+            None => ("", None),
+            Some(name) => (name, Some(self.keys.key(name).await?)),
+        };
+        let unusable = |reason: String| Failure::Key { name: name.to_owned(), reason };
+        source.pseudonyms(fetched.as_deref()).map_err(|bad| unusable(bad.to_string()))
+    }
+
+    /// As [`pseudonyms`](Self::pseudonyms), where the key is the one that the
+    /// programme's reports were made with.
+    pub async fn pseudonyms_of_before(&self, rulebook: &Rulebook) -> Result<Pseudonyms, Failure> {
+        let pseudonyms = self.pseudonyms(rulebook).await?;
+        let Some((name, fingerprint)) = fingerprint(rulebook, &pseudonyms) else { return Ok(pseudonyms) };
+        match self.reports.get(&fingerprint_key(name)).await {
+            Ok(before) if before == fingerprint => Ok(pseudonyms),
+            Ok(_) => Err(another_key(name)),
+            // No report was made with any key yet.
+            Err(StoreError::Missing(_)) => Ok(pseudonyms),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Refuses to go on without the key of the programme's reports. Of a key only
+    /// its fingerprint is stored, when it is first used.
+    pub async fn keep_to_one_key(&self, rulebook: &Rulebook) -> Result<(), Failure> {
+        let pseudonyms = self.pseudonyms(rulebook).await?;
+        let Some((name, fingerprint)) = fingerprint(rulebook, &pseudonyms) else { return Ok(()) };
+        match self.reports.put_once(&fingerprint_key(name), fingerprint).await {
+            Err(StoreError::Differs(_)) => Err(another_key(name)),
+            other => Ok(other?),
+        }
+    }
+
     /// Checks a rulebook, also against the one in force, stores it for good and
     /// makes it the current one.
     pub async fn publish(&self, text: &str) -> Result<Arc<Published>, Failure> {
@@ -149,4 +199,15 @@ impl App {
         *self.current.lock().await = Some((self.now(), published.clone()));
         Ok(published)
     }
+}
+
+/// Name and fingerprint of a key that is kept elsewhere.
+fn fingerprint<'r>(rulebook: &'r Rulebook, pseudonyms: &Pseudonyms) -> Option<(&'r str, Vec<u8>)> {
+    let name = rulebook.pseudonym_key.to_fetch()?;
+    Some((name, format!("{}\n", pseudonyms.fingerprint()?).into_bytes()))
+}
+
+fn another_key(name: &str) -> Failure {
+    let reason = "is not the key that the programme's reports were made with; bring that one back".to_owned();
+    Failure::Key { name: name.to_owned(), reason }
 }

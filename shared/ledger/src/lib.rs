@@ -26,6 +26,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     store: Arc<dyn Store>,
+    checks_every_gate: bool,
 }
 
 impl Ledger {
@@ -34,12 +35,18 @@ impl Ledger {
     }
 
     pub fn on(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, checks_every_gate: false }
     }
 
     /// Creates the table where no template does: on a laptop and in tests.
     pub async fn create_table_if_missing(&self) -> Result<(), LedgerError> {
         self.store.create_if_missing().await
+    }
+
+    /// Looks at the gate of the current period, too. Where a clock can be set by
+    /// hand, that period may be sealed already.
+    pub fn checking_every_gate(self) -> Self {
+        Self { checks_every_gate: true, ..self }
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

@@ -41,7 +41,10 @@ pub struct Programme {
     pub netting: Netting,
     #[serde(default = "one")]
     pub seal_after_hours: u32,
-    pub pseudonym_salt: String,
+    pub pseudonym_key: Option<String>,
+    pub pseudonym_salt: Option<String>,
+    #[serde(default)]
+    pub allow_phone_members: bool,
 }
 
 fn one() -> u32 {
