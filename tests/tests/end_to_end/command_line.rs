@@ -335,7 +335,12 @@ fn a_key_is_in_no_file_of_the_reports() {
 #[test]
 fn without_the_key_everything_but_the_pseudonyms_is_verified() {
     let folder = Folder::new();
-    folder.good(&["--rulebook", &folder.file("own.toml"), "import", &folder.file("events.csv")]);
+    let spending = csv([
+        "accrual,grocery,S-1,2017-01-05T10:00:00+08:00,m1,500.00,,",
+        "redemption,dining,R-1,2017-01-06T10:00:00+08:00,m1,,200,",
+    ]);
+    let spending = folder.write("spending.csv", &String::from_utf8(spending).unwrap());
+    folder.good(&["--rulebook", &folder.file("own.toml"), "import", &spending]);
     folder.good(&["close", "2017-01"]);
     let verified = folder.good(&["verify", "2017-01"]);
     assert_eq!(verified["pseudonyms_not_compared"], Value::Null);
@@ -355,7 +360,7 @@ fn without_the_key_everything_but_the_pseudonyms_is_verified() {
     let (path, _) =
         run.iter().filter(|(path, _)| path.contains("details/part-")).max_by_key(|(_, bytes)| bytes.len()).unwrap();
     let part = folder.data().join("s3").join(REPORTS_BUCKET).join(path);
-    let changed = change_an_amount(&std::fs::read(&part).unwrap());
+    let changed = change_a_row(&std::fs::read(&part).unwrap());
     std::fs::write(&part, changed).unwrap();
     let (answer, good) = answer(&folder.data(), &["verify", "2017-01"]);
     assert!(!good && answer["identical"] == false, "{answer}");
@@ -364,7 +369,7 @@ fn without_the_key_everything_but_the_pseudonyms_is_verified() {
     assert!(differences.iter().any(|text| text.starts_with("details/part-")), "{differences:?}");
 }
 
-fn change_an_amount(part: &[u8]) -> Vec<u8> {
+fn change_a_row(part: &[u8]) -> Vec<u8> {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(part), &mut text).unwrap();
     assert!(text.contains("redemption"));

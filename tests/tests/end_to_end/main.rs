@@ -13,3 +13,4 @@ mod place;
 mod protocol;
 mod readers;
 mod runtime_api;
+mod secrets;
