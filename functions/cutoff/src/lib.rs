@@ -96,6 +96,8 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     };
     let rulebook = &rulebook.rulebook;
     app.ledger.check_order(rulebook, period).await?;
+    // Without the key no tally could be written, and the period would be sealed for nothing.
+    app.keep_to_one_key(rulebook).await?;
     let run = match close.kind {
         RunKind::Trial => match close.run {
             None => trial_id(now),

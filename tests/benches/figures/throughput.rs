@@ -157,10 +157,11 @@ fn put(item: &Item, is_account: bool) -> TransactWriteItem {
 async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let rulebook = programme.rulebook().await;
     let ledger = &programme.app().ledger;
+    let pseudonyms = programme.app().pseudonyms(&rulebook).await.unwrap();
     let started = Instant::now();
     let entries = every_shard(|shard| {
-        let rulebook = &rulebook;
-        async move { interline_tally::tally(ledger, rulebook, period, shard).await.unwrap().0.tally.entries }
+        let (rulebook, pseudonyms) = (&rulebook, &pseudonyms);
+        async move { interline_tally::tally(ledger, rulebook, pseudonyms, period, shard).await.unwrap().0.tally.entries }
     })
     .await;
     (entries, per_second(entries, started))

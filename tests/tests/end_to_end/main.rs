@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod clearing;
+mod command_line;
 mod crash;
 mod faults;
 mod full_disk;
@@ -12,3 +13,4 @@ mod place;
 mod protocol;
 mod readers;
 mod runtime_api;
+mod secrets;
