@@ -26,7 +26,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     store: Arc<dyn Store>,
-    checks_every_gate: bool,
+    gate_always_checked: bool,
 }
 
 impl Ledger {
@@ -35,18 +35,18 @@ impl Ledger {
     }
 
     pub fn on(store: Arc<dyn Store>) -> Self {
-        Self { store, checks_every_gate: false }
+        Self { store, gate_always_checked: false }
+    }
+
+    /// Whether an event checks its period's gate even where the clock says that the
+    /// period is not over: for a clock that was set by hand.
+    pub fn with_gate_always_checked(self, gate_always_checked: bool) -> Self {
+        Self { gate_always_checked, ..self }
     }
 
     /// Creates the table where no template does: on a laptop and in tests.
     pub async fn create_table_if_missing(&self) -> Result<(), LedgerError> {
         self.store.create_if_missing().await
-    }
-
-    /// Looks at the gate of the current period, too. Where a clock can be set by
-    /// hand, that period may be sealed already.
-    pub fn checking_every_gate(self) -> Self {
-        Self { checks_every_gate: true, ..self }
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

@@ -123,7 +123,7 @@ impl Ledger {
                 shard: shard(member),
                 home,
                 current: rulebook.period(now),
-                checks_every_gate: self.checks_every_gate,
+                gate_always_checked: self.gate_always_checked,
                 booked: home,
                 known: BTreeMap::new(),
                 source,
@@ -144,7 +144,7 @@ struct Batch<'a> {
     shard: u8,
     home: Period,
     current: Period,
-    checks_every_gate: bool,
+    gate_always_checked: bool,
     /// The period that clears the batch: its home unless that is sealed.
     booked: Period,
     /// What was looked up under the sort keys of the home; `None`: nothing is there.
@@ -228,7 +228,7 @@ impl Batch<'_> {
     /// The first period after the home whose shard is not sealed.
     async fn open_period(&self) -> Result<Period, LedgerError> {
         let mut candidate = self.home.next();
-        while self.checks_every_gate || candidate < self.current {
+        while self.gate_always_checked || candidate < self.current {
             if self.store.get(&keys::gate(candidate, self.shard)).await?.is_none() {
                 return Ok(candidate);
             }
@@ -278,9 +278,9 @@ impl Batch<'_> {
             // Guarded by the account's version.
             draft.write(Write::Put { item: items::reversed_item(&key, reversed), condition: Condition::None }, None);
         }
-        // A period that is over may be sealed any moment; the current one cannot be, unless by a clock that was wrong.
+        // A period that is over may be sealed any moment; the current one cannot be.
         // A refusal clears nothing, whenever it is remembered.
-        if draft.changed && (self.checks_every_gate || self.booked < self.current) {
+        if draft.changed && (self.gate_always_checked || self.booked < self.current) {
             draft.write(Write::RequireAbsent { key: keys::gate(self.booked, self.shard) }, None);
         }
         Ok(draft)
