@@ -53,7 +53,7 @@ impl World {
         }
         let storage = Storage::Directory(arguments.data_dir.clone());
         // Any folder may have been served with its clock set by hand.
-        let world = Self::start(storage, clock(&arguments.command), Ledger::checking_every_gate).await?;
+        let world = Self::start(storage, clock(&arguments.command), true).await?;
         match begins {
             true => world.create().await?,
             false if is_missing(&world.app.ledger).await => return Err(no_ledger(&arguments.data_dir)),
@@ -64,19 +64,19 @@ impl World {
 
     /// A world on the embedded stack, with no rulebook of its own.
     pub async fn embedded(storage: Storage, clock: Clock) -> Result<Self, CliError> {
-        let world = Self::start(storage, clock, std::convert::identity).await?;
+        let world = Self::start(storage, clock, false).await?;
         world.create().await?;
         Ok(world)
     }
 
-    async fn start(storage: Storage, clock: Clock, ledger: fn(Ledger) -> Ledger) -> Result<Self, CliError> {
+    async fn start(storage: Storage, clock: Clock, gate_always_checked: bool) -> Result<Self, CliError> {
         let data_dir = match &storage {
             Storage::Directory(path) => path.clone(),
             Storage::Memory => PathBuf::new(),
         };
         let folder = matches!(storage, Storage::Directory(_)).then(|| data_dir.join("s3"));
         let embedded = Embedded::start(storage).await?;
-        let ledger = ledger(Ledger::new(embedded.dynamodb(), TABLE));
+        let ledger = Ledger::new(embedded.dynamodb(), TABLE).with_gate_always_checked(gate_always_checked);
         let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
         let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
         let mut app = App::new(ledger, reports, inbox, clock);

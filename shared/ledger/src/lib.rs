@@ -43,15 +43,15 @@ impl Ledger {
         Self { store, gate_always_checked: false }
     }
 
+    /// Whether an event checks its period's gate even where the clock says that the
+    /// period is not over: for a clock that was set by hand.
+    pub fn with_gate_always_checked(self, gate_always_checked: bool) -> Self {
+        Self { gate_always_checked, ..self }
+    }
+
     /// Creates the table where no template does: on a laptop and in tests.
     pub async fn create_table_if_missing(&self) -> Result<(), LedgerError> {
         self.store.create_if_missing().await
-    }
-
-    /// Looks at the gate of the current period, too. Where a clock can be set by
-    /// hand, that period may be sealed already.
-    pub fn checking_every_gate(self) -> Self {
-        Self { gate_always_checked: true, ..self }
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {
