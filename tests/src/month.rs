@@ -114,7 +114,7 @@ impl<'r> Month<'r> {
             let planned = planned.unwrap();
             account = planned.account;
             let balance = account.balance(self.rulebook.day(moment)).unwrap();
-            entries.push(Recorded { entry: planned.entry, balance, recorded_at: moment });
+            entries.push(Recorded { entry: planned.entry, balance, recorded_at: moment, source: None });
         }
     }
 }

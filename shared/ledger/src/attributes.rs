@@ -28,6 +28,8 @@ pub const OCCURRED: &str = "o";
 pub const OFFSET: &str = "z";
 /// When it was recorded. In no report and no digest.
 pub const RECORDED: &str = "r";
+/// The digest of the file that it came in. In no report and no digest.
+pub const SOURCE: &str = "fd";
 /// What the member could spend after the entry.
 pub const BALANCE: &str = "c";
 /// SHA-256 of the command.

@@ -36,6 +36,8 @@ pub struct Recorded {
     /// What the member could spend after it, so that a retry gets the first answer.
     pub balance: Points,
     pub recorded_at: DateTime<Utc>,
+    /// The digest of the file that it came in; `None`: through the API.
+    pub source: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +229,7 @@ pub fn entry_key(entry: &Entry) -> Key {
 }
 
 pub fn entry_item(recorded: &Recorded) -> Item {
-    let Recorded { entry, balance, recorded_at } = recorded;
+    let Recorded { entry, balance, recorded_at, source } = recorded;
     let command = &entry.command;
     let mut item = with_key(&entry_key(entry));
     let mut put = |name: &str, value: AttributeValue| {
@@ -239,6 +241,9 @@ pub fn entry_item(recorded: &Recorded) -> Item {
     put(RECORDED, string(rfc3339_utc(*recorded_at)));
     put(BALANCE, number(balance));
     put(FINGERPRINT, AttributeValue::B(Blob::new(command.fingerprint())));
+    if let Some(digest) = source {
+        put(SOURCE, string(digest));
+    }
     if let Some(amount) = command.amount() {
         put(AMOUNT, number(amount.minor()));
     }
@@ -356,6 +361,7 @@ pub fn recorded(item: &Item) -> Result<Recorded, LedgerError> {
         entry: entry(&reader)?,
         balance: Points::new(reader.number(BALANCE)?),
         recorded_at: reader.moment(RECORDED)?,
+        source: reader.optional_text(SOURCE)?.map(str::to_owned),
     })
 }
 

@@ -41,6 +41,20 @@ pub enum Source<'a> {
     File { digest: &'a str },
 }
 
+impl Source<'_> {
+    fn digest(self) -> Option<String> {
+        match self {
+            Source::Api => None,
+            Source::File { digest } => Some(digest.to_owned()),
+        }
+    }
+}
+
+/// As much of a file's digest as remembered refusals are told apart by.
+fn short(digest: &str) -> &str {
+    digest.get(..16).unwrap_or(digest)
+}
+
 #[derive(Debug, Clone)]
 pub enum Answer {
     Accepted(Box<Recorded>),
@@ -317,7 +331,7 @@ impl Batch<'_> {
                 Some(Some(Found::Entry(_) | Found::Stub { .. }) | None) | None => None,
             };
             if let (Some(refusals), Source::File { digest }) = (&refusals, self.source)
-                && let Some(before) = refusals.get(digest)
+                && let Some(before) = refusals.get(short(digest))
             {
                 return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
             }
@@ -343,7 +357,8 @@ impl Batch<'_> {
                 let Ok(balance) = plan.account.balance(day) else {
                     return Ok(Answer::Rejected(Rejection::Refused(Refusal::OutOfRange)));
                 };
-                let recorded = Recorded { entry: plan.entry, balance, recorded_at: self.now };
+                let recorded =
+                    Recorded { entry: plan.entry, balance, recorded_at: self.now, source: self.source.digest() };
                 draft.account = plan.account;
                 draft.changed = true;
                 draft.reversed.extend(tracker.zip(plan.reversed));
@@ -363,7 +378,7 @@ impl Batch<'_> {
                     && rejection.depends_on_state()
                 {
                     let mut refusals = refusals.unwrap_or_default();
-                    refusals.insert(digest.to_owned(), rejection.remembered());
+                    refusals.insert(short(digest).to_owned(), rejection.remembered());
                     let item = items::refusal_item(&home, &refusals);
                     draft.refused.insert(home.sk.clone(), rejection.remembered());
                     draft.write(Write::Put { item, condition }, Some(home.sk));
