@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod full_disk;
 mod import;
+mod import_pace;
 mod outages;
 mod place;
 mod protocol;
