@@ -11,7 +11,6 @@ mod rows;
 mod walk;
 
 pub use checkpoint::Late;
-pub use rejects::Reject;
 pub use rows::{Events, FileError, Row, RowError, read};
 
 use aws_lambda_events::event::s3::S3Event;
@@ -25,7 +24,7 @@ use interline_lambda::{App, Failure};
 use interline_ledger::{Answer, LedgerError, Source};
 use interline_reports::bucket::StoreError;
 use interline_reports::manifest::sha256;
-use rejects::{Content, write_rejects};
+use rejects::{Content, Reject, write_rejects};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use walk::{OfMember, Reason, Rejected, Walk};
