@@ -8,6 +8,7 @@ mod crash;
 mod faults;
 mod full_disk;
 mod import;
+mod import_pace;
 mod outages;
 mod place;
 mod protocol;

@@ -19,7 +19,7 @@ pub async fn demo(world: &World, output: &Output) -> Result<bool, CliError> {
         let imported = import::one(world, name, bytes, &world.data_dir, output).await?;
         let done = close::run(world, period, RunKind::Final, output).await?;
         close::print(world, &done, RunKind::Final, output);
-        all_well &= done.checks_passed && imported.refused.is_none();
+        all_well &= done.checks_passed && imported.refused.is_none() && imported.fault.is_none();
         documents.push(json!({ "import": imported, "close": close::document(world, &done, RunKind::Final) }));
         last = period;
         period = period.next();
