@@ -10,6 +10,10 @@ use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
+use interline_domain::limits::SHARDS;
+
+/// Items that a look for the first entry takes at once.
+const FIRST_LOOK: i32 = 8;
 
 /// The entries of one shard, in key order.
 pub struct ShardEntries {
@@ -33,6 +37,27 @@ impl Ledger {
     pub async fn account(&self, member: &MemberId) -> Result<Account, LedgerError> {
         let item = self.store.get(&keys::account(member)).await?;
         Ok(item.as_ref().map(items::account).transpose()?.unwrap_or_default())
+    }
+
+    /// Whether anything is booked in a period: strongly consistent, and no longer
+    /// than until one entry is found.
+    pub async fn has_entries(&self, period: Period) -> Result<bool, LedgerError> {
+        for shard in 0..SHARDS {
+            let (pk, mut after) = (keys::shard(period, shard), None);
+            loop {
+                let (found, next) = self.store.page(&pk, None, after, Some(FIRST_LOOK)).await?;
+                for item in &found {
+                    if items::cleared(item)?.is_some() {
+                        return Ok(true);
+                    }
+                }
+                if next.is_none() {
+                    break;
+                }
+                after = next;
+            }
+        }
+        Ok(false)
     }
 
     /// Strongly consistent reads of one shard of the base table.
