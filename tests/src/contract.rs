@@ -317,7 +317,7 @@ pub async fn bucket(bucket: &Bucket, run: &str) {
         Err(StoreError::Missing(_) | StoreError::Refused { .. })
     ));
     assert_eq!(bucket.get_version(&free, None, 9).await.unwrap(), b"22");
-    assert!(!bucket.put_if_absent(&free, b"3".to_vec()).await.unwrap());
+    assert!(!bucket.put_new(&free, b"3".to_vec()).await.unwrap());
     bucket.put(&free, Vec::new()).await.unwrap();
     assert_eq!(bucket.get(&free).await.unwrap(), b"");
 

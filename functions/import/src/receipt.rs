@@ -34,7 +34,7 @@ pub async fn keep(app: &App, line: &LineId, imported: &Imported) -> Result<Strin
     let receipt = Receipt { line, imported: Imported { rejects: None, ..imported.clone() } };
     let bytes = serde_json::to_vec_pretty(&receipt)?;
     let key = key(&imported.digest);
-    if app.reports.put_if_absent(&key, bytes.clone()).await? {
+    if app.reports.put_new(&key, bytes.clone()).await? {
         return Ok(key);
     }
     let sender: Sender = serde_json::from_slice(&app.reports.get(&key).await?)?;
@@ -43,6 +43,6 @@ pub async fn keep(app: &App, line: &LineId, imported: &Imported) -> Result<Strin
     }
     // Another line sent the same bytes before: what became of them there says nothing of this one.
     let key = format!("files/{}.{line}.json", imported.digest);
-    app.reports.put_if_absent(&key, bytes).await?;
+    app.reports.put_new(&key, bytes).await?;
     Ok(key)
 }

@@ -9,7 +9,7 @@ use interline_domain::id::MemberId;
 use interline_domain::rulebook::Rulebook;
 use interline_embedded::{DATABASE, Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
-use interline_lambda::{App, Clock, Failure};
+use interline_lambda::{App, Clock, Failure, Program};
 use interline_ledger::{Ledger, LedgerError, StatementFilter, Status};
 use interline_reports::bucket::Bucket;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl World {
     async fn on_aws(arguments: &Arguments) -> Result<Self, CliError> {
         let settings = Settings::from_env()?;
         let config = bootstrap::sdk_config().await;
-        let app = bootstrap::with_keys(bootstrap::app(&config, &settings), &config);
+        let app = bootstrap::with_keys(bootstrap::app(&config, &settings), &config).with_program(program());
         Ok(Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None })
     }
 
@@ -53,7 +53,7 @@ impl World {
         }
         let storage = Storage::Directory(arguments.data_dir.clone());
         // Any folder may have been served with its clock set by hand.
-        let world = Self::start(storage, clock(&arguments.command), true).await?;
+        let world = Self::start(storage, clock(&arguments.command), program(), true).await?;
         match begins {
             true => world.create().await?,
             false if is_missing(&world.app.ledger).await => return Err(no_ledger(&arguments.data_dir)),
@@ -64,12 +64,17 @@ impl World {
 
     /// A world on the embedded stack, with no rulebook of its own.
     pub async fn embedded(storage: Storage, clock: Clock) -> Result<Self, CliError> {
-        let world = Self::start(storage, clock, false).await?;
+        let world = Self::start(storage, clock, Arc::new(|| None), false).await?;
         world.create().await?;
         Ok(world)
     }
 
-    async fn start(storage: Storage, clock: Clock, gate_always_checked: bool) -> Result<Self, CliError> {
+    async fn start(
+        storage: Storage,
+        clock: Clock,
+        program: Program,
+        gate_always_checked: bool,
+    ) -> Result<Self, CliError> {
         let data_dir = match &storage {
             Storage::Directory(path) => path.clone(),
             Storage::Memory => PathBuf::new(),
@@ -79,7 +84,7 @@ impl World {
         let ledger = Ledger::new(embedded.dynamodb(), TABLE).with_gate_always_checked(gate_always_checked);
         let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
         let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
-        let mut app = App::new(ledger, reports, inbox, clock);
+        let mut app = App::new(ledger, reports, inbox, clock).with_program(program);
         if folder.is_some() {
             app = app.with_keys(Arc::new(KeyFolder::of(&data_dir)));
         }
@@ -257,6 +262,11 @@ async fn is_missing(ledger: &Ledger) -> bool {
     let says = ["no such table", "ResourceNotFoundException"];
     let missing = |error: LedgerError| says.iter().any(|text| error.to_string().contains(text));
     answers.into_iter().any(|answer| answer.is_err_and(missing))
+}
+
+/// This very executable, by its hash.
+fn program() -> Program {
+    Arc::new(bootstrap::executable)
 }
 
 /// The system's clock, or one that was set to another time.

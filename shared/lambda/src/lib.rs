@@ -12,6 +12,6 @@ pub mod problem;
 pub mod routes;
 pub mod wire;
 
-pub use app::{App, Clock, MetricSink, Published};
+pub use app::{App, Clock, MetricSink, Program, Published};
 pub use caller::Caller;
 pub use failure::{Class, Failure};

@@ -11,6 +11,7 @@ use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
+use interline_domain::limits::SHARDS;
 use std::collections::BTreeMap;
 
 /// Accounts read at once, which is what DynamoDB takes.
@@ -66,6 +67,18 @@ impl Ledger {
             }
         }
         Ok(accounts)
+    }
+
+    /// Whether anything is booked in a period: strongly consistent, and no longer
+    /// than until one entry is found.
+    pub async fn has_entries(&self, period: Period) -> Result<bool, LedgerError> {
+        for shard in 0..SHARDS {
+            let (found, _) = self.store.page(&keys::shard(period, shard), None, None, Some(1)).await?;
+            if !found.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Strongly consistent reads of one shard of the base table.

@@ -201,7 +201,10 @@ async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let started = Instant::now();
     let entries = every_shard(|shard| {
         let (rulebook, pseudonyms) = (&rulebook, &pseudonyms);
-        async move { interline_tally::tally(ledger, rulebook, pseudonyms, period, shard).await.unwrap().0.tally.entries }
+        async move {
+            let tallied = interline_tally::tally(ledger, rulebook, pseudonyms, period, shard).await.unwrap();
+            tallied.file.tally.entries
+        }
     })
     .await;
     (entries, per_second(entries, started))

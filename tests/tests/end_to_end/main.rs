@@ -15,3 +15,4 @@ mod protocol;
 mod readers;
 mod runtime_api;
 mod secrets;
+mod versions;
