@@ -96,6 +96,8 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     };
     let rulebook = &rulebook.rulebook;
     app.ledger.check_order(rulebook, period).await?;
+    // Without the key no tally can be written, and the period would be sealed for nothing.
+    app.pseudonyms(rulebook).await?;
     let run = match close.kind {
         RunKind::Trial => match close.run {
             None => trial_id(now),
@@ -110,6 +112,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
             if let Some(run) = closed.as_ref().filter(|run| run.rulebook != rulebook.hash) {
                 return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into());
             }
+            app.keep_to_one_key(rulebook).await?;
             app.ledger.seal(rulebook, period, now).await?;
             closed.map_or_else(|| final_id(&rulebook.hash), |run| run.id)
         }

@@ -1,6 +1,7 @@
 //! The middle step of a close: folds one shard into a tally and a detail part.
 
 use interline_domain::calendar::Period;
+use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::ShardDigest;
 use interline_domain::tally::{Fold, SetDigest, Tally};
@@ -28,7 +29,8 @@ pub struct Done {
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
-    let (file, details) = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
+    let pseudonyms = app.pseudonyms(&published.rulebook).await?;
+    let (file, details) = tally(&app.ledger, &published.rulebook, &pseudonyms, task.period, task.shard).await?;
     let entries = file.tally.entries;
     // A trial's month may still be open: its step may be repeated after more events came.
     let is_trial = is_trial(&task.run);
@@ -49,20 +51,29 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
 pub async fn tally(
     ledger: &Ledger,
     rulebook: &Rulebook,
+    pseudonyms: &Pseudonyms,
     period: Period,
     shard: u8,
 ) -> Result<(TallyFile, PackFile), Failure> {
     // At once: a tally mostly waits for pages.
-    let ((tally, details), previous) =
-        tokio::try_join!(folded(ledger, rulebook, period, shard), previous(ledger, rulebook, period, shard))?;
+    let ((tally, details), previous) = tokio::try_join!(
+        folded(ledger, rulebook, pseudonyms, period, shard),
+        previous(ledger, rulebook, period, shard)
+    )?;
     let file = TallyFile { shard, rulebook: rulebook.hash.clone(), tally, previous, details: details.entry.clone() };
     Ok((file, details))
 }
 
-async fn folded(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<(Tally, PackFile), Failure> {
+async fn folded(
+    ledger: &Ledger,
+    rulebook: &Rulebook,
+    pseudonyms: &Pseudonyms,
+    period: Period,
+    shard: u8,
+) -> Result<(Tally, PackFile), Failure> {
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
-    let mut part = DetailPart::default();
+    let mut part = DetailPart::new(pseudonyms.clone());
     let mut rows = Vec::new();
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
     while let Some(page) = entries.next_page().await {

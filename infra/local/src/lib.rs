@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod files;
 pub mod gateway;
+mod keys;
 pub mod month_end;
 mod output;
 pub mod sample;
@@ -63,6 +64,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliError> {
+    if let Some(reason) = arguments.refused() {
+        return Err(CliError::Usage(reason));
+    }
     if let Command::Rulebook { command: RulebookCommand::Check { file } } = &arguments.command {
         return commands::rulebook::check(file, output);
     }
@@ -73,7 +77,7 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
     let result = match &arguments.command {
         Command::Demo => commands::demo(&world, output).await,
         Command::Import { files, strict } => commands::import(&world, arguments, files, *strict, output).await,
-        Command::Close { period, trial } => commands::close(&world, arguments, *period, *trial, output).await,
+        Command::Close { period, trial } => commands::close(&world, *period, *trial, output).await,
         Command::Reports { period, out, open } => {
             commands::reports(&world, *period, out.as_deref(), *open, output).await
         }

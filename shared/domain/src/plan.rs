@@ -38,6 +38,8 @@ pub struct Plan {
 pub enum Refusal {
     #[error("line {0} is not among the programme's lines")]
     UnknownLine(LineId),
+    #[error("looks like a phone number: send an id of the programme's own, which names nobody")]
+    PhoneLikeMember,
     #[error("lies more than {FUTURE_TOLERANCE_MINUTES} minutes in the future")]
     InTheFuture,
     #[error("lies before the programme's first period {0}")]
@@ -91,6 +93,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::UnknownLine(_) => "unknown-line",
+            Refusal::PhoneLikeMember => "phone-like-member",
             Refusal::InTheFuture => "in-the-future",
             Refusal::BeforeProgramme(_) => "before-programme",
             Refusal::NoEarnRule { .. } => "no-earn-rule",
@@ -116,6 +119,7 @@ impl Refusal {
     pub fn field(&self) -> &'static str {
         match self {
             Refusal::UnknownLine(_) => "line",
+            Refusal::PhoneLikeMember => "member",
             Refusal::InTheFuture | Refusal::BeforeProgramme(_) | Refusal::BeforeTarget(_) => "occurred_at",
             Refusal::NoEarnRule { .. } | Refusal::NoBurnRule { .. } => "line",
             Refusal::InsufficientPoints { .. }
@@ -145,6 +149,7 @@ impl Refusal {
             | Refusal::MorePointsThanLeft(_)
             | Refusal::MoreAmountThanLeft(_) => true,
             Refusal::UnknownLine(_)
+            | Refusal::PhoneLikeMember
             | Refusal::InTheFuture
             | Refusal::BeforeProgramme(_)
             | Refusal::NoEarnRule { .. }
@@ -166,6 +171,9 @@ impl Refusal {
 pub fn check(rulebook: &Rulebook, command: &Command, now: DateTime<Utc>) -> Result<(), Refusal> {
     if rulebook.line(&command.line).is_none() {
         return Err(Refusal::UnknownLine(command.line.clone()));
+    }
+    if command.member.looks_like_a_phone_number() && !rulebook.allow_phone_members {
+        return Err(Refusal::PhoneLikeMember);
     }
     if command.occurred() > now + TimeDelta::minutes(FUTURE_TOLERANCE_MINUTES) {
         return Err(Refusal::InTheFuture);

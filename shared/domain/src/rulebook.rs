@@ -17,6 +17,7 @@ use crate::entry::Scope;
 use crate::id::LineId;
 use crate::lot::Expiry;
 use crate::money::{Money, Points, Rate};
+use crate::pseudonym::KeySource;
 use crate::urr::ManualRate;
 use accounting::VatKey;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -151,8 +152,10 @@ pub struct Rulebook {
     pub seal_after: TimeDelta,
     /// For how long after a lot's last day a refund can tell what was spent of it.
     pub refund_months: u32,
-    /// Hashed with a member's id in reports, so that a report alone does not name a member.
-    pub pseudonym_salt: String,
+    /// What members' names in reports are made with, the same for the programme's life.
+    pub pseudonym_key: KeySource,
+    /// Whether a member's id may look like a phone number.
+    pub allow_phone_members: bool,
     pub lines: Vec<Line>,
     earn: BTreeMap<LineId, Dated<EarnRule>>,
     burn: BTreeMap<LineId, Dated<BurnRule>>,
@@ -166,6 +169,8 @@ pub struct Rulebook {
     liability: BTreeMap<Option<LineId>, Dated<LiabilityTerms>>,
     overrides: Overrides,
     vat: BTreeMap<VatKey, Dated<VatRule>>,
+    /// What is accepted and should be otherwise in a new programme.
+    pub warnings: Vec<RulebookError>,
 }
 
 /// What is wrong with a rulebook, all of it at once.
@@ -218,6 +223,7 @@ impl Rulebook {
             same("time_zone", &before.zone, &self.zone),
             same("first_period", &before.first_period, &self.first_period),
             same("platform", &before.platform, &self.platform),
+            same("pseudonym_key", &before.pseudonym_key, &self.pseudonym_key),
         ]
         .into_iter()
         .flatten()
@@ -337,14 +343,5 @@ impl Rulebook {
     /// The first moment at which a period may be sealed.
     pub fn seal_not_before(&self, period: Period) -> DateTime<Utc> {
         period.end(self.zone) + self.seal_after
-    }
-
-    /// A member's name in reports: 16 hex digits of SHA-256 over salt and id.
-    pub fn pseudonym(&self, member: &str) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update(self.pseudonym_salt.as_bytes());
-        hasher.update(b"|");
-        hasher.update(member.as_bytes());
-        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -1,11 +1,13 @@
 use crate::failure::{Class, Failure};
+use crate::keys::{Keys, NoKeys};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{Ledger, LedgerError, Rulebooks};
-use interline_reports::bucket::Bucket;
+use interline_reports::bucket::{Bucket, StoreError};
 use interline_reports::manifest::sha256;
-use interline_reports::pack::rulebook_key;
+use interline_reports::pack::{fingerprint_key, rulebook_key};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub struct App {
     pub reports: Bucket,
     pub inbox: Bucket,
     clock: Clock,
+    keys: Arc<dyn Keys>,
     role_prefix: String,
     metrics: Option<MetricSink>,
     served: AtomicBool,
@@ -53,6 +56,7 @@ impl App {
             reports,
             inbox,
             clock,
+            keys: Arc::new(NoKeys),
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
             metrics: None,
             served: AtomicBool::new(false),
@@ -68,6 +72,11 @@ impl App {
 
     pub fn with_metrics(self, sink: MetricSink) -> Self {
         Self { metrics: Some(sink), ..self }
+    }
+
+    /// Where keys of pseudonyms are kept.
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     pub fn role_prefix(&self) -> &str {
@@ -137,6 +146,47 @@ impl App {
         Ok(published)
     }
 
+    /// Members' names in the reports of a rulebook's programme.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Key`] where the key is kept elsewhere and is not there, or
+    /// cannot be one.
+    pub async fn pseudonyms(&self, rulebook: &Rulebook) -> Result<Pseudonyms, Failure> {
+        let source = &rulebook.pseudonym_key;
+        let (name, fetched) = match source.to_fetch() {
+            None => ("", None),
+            Some(name) => (name, Some(self.keys.key(name).await?)),
+        };
+        let unusable = |reason: String| Failure::Key { name: name.to_owned(), reason };
+        source.pseudonyms(fetched.as_deref()).map_err(|bad| unusable(bad.to_string()))
+    }
+
+    /// As [`pseudonyms`](Self::pseudonyms), where the key is the one that the
+    /// programme's reports were made with.
+    pub async fn pseudonyms_of_before(&self, rulebook: &Rulebook) -> Result<Pseudonyms, Failure> {
+        let pseudonyms = self.pseudonyms(rulebook).await?;
+        let Some((name, fingerprint)) = fingerprint(rulebook, &pseudonyms) else { return Ok(pseudonyms) };
+        match self.reports.get(&fingerprint_key(name)).await {
+            Ok(before) if before == fingerprint => Ok(pseudonyms),
+            Ok(_) => Err(another_key(name)),
+            // No report was made with any key yet.
+            Err(StoreError::Missing(_)) => Ok(pseudonyms),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Refuses to go on without the key of the programme's reports. Of a key only
+    /// its fingerprint is stored, when it is first used.
+    pub async fn keep_to_one_key(&self, rulebook: &Rulebook) -> Result<(), Failure> {
+        let pseudonyms = self.pseudonyms(rulebook).await?;
+        let Some((name, fingerprint)) = fingerprint(rulebook, &pseudonyms) else { return Ok(()) };
+        match self.reports.put_once(&fingerprint_key(name), fingerprint).await {
+            Err(StoreError::Differs(_)) => Err(another_key(name)),
+            other => Ok(other?),
+        }
+    }
+
     /// Checks a rulebook, also against the one in force, stores it for good and
     /// makes it the current one.
     pub async fn publish(&self, text: &str) -> Result<Arc<Published>, Failure> {
@@ -162,4 +212,15 @@ impl Rulebooks for App {
             Err(failure) => Err(LedgerError::Rulebook { hash: hash.to_owned(), reason: failure.to_string() }),
         }
     }
+}
+
+/// Name and fingerprint of a key that is kept elsewhere.
+fn fingerprint<'r>(rulebook: &'r Rulebook, pseudonyms: &Pseudonyms) -> Option<(&'r str, Vec<u8>)> {
+    let name = rulebook.pseudonym_key.to_fetch()?;
+    Some((name, format!("{}\n", pseudonyms.fingerprint()?).into_bytes()))
+}
+
+fn another_key(name: &str) -> Failure {
+    let reason = "is not the key that the programme's reports were made with; bring that one back".to_owned();
+    Failure::Key { name: name.to_owned(), reason }
 }

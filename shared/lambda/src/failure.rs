@@ -29,6 +29,9 @@ pub enum Failure {
     /// An input as a whole that cannot be used, such as a file.
     #[error("{0}")]
     Unusable(String),
+    /// The key of the pseudonyms is not there, or is not the one of before.
+    #[error("pseudonym key {name}: {reason}")]
+    Key { name: String, reason: String },
     /// A close whose checks do not all pass.
     #[error("the close was stopped: {0}")]
     ChecksFailed(String),
@@ -73,7 +76,11 @@ impl Failure {
             Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_) | LedgerError::Rulebook { .. }) => {
                 Class::Broken
             }
-            Failure::Ledger(_) | Failure::Rulebook(_) | Failure::BadEvent(_) | Failure::Unusable(_) => Class::Refused,
+            Failure::Ledger(_)
+            | Failure::Rulebook(_)
+            | Failure::BadEvent(_)
+            | Failure::Unusable(_)
+            | Failure::Key { .. } => Class::Refused,
             Failure::Settle(_) | Failure::ChecksFailed(_) => Class::ChecksFailed,
             Failure::TimedOut => Class::TimedOut,
             Failure::Store(_) | Failure::Tally(_) | Failure::OutOfRange(_) | Failure::Corrupt(_) => Class::Broken,

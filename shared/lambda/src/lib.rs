@@ -7,6 +7,7 @@ mod caller;
 mod failure;
 pub mod finished;
 pub mod http;
+pub mod keys;
 pub mod problem;
 pub mod routes;
 pub mod wire;

@@ -38,7 +38,7 @@ pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-pub const KINDS: [Kind; 35] = [
+pub const KINDS: [Kind; 36] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -53,6 +53,7 @@ pub const KINDS: [Kind; 35] = [
     TOO_EARLY,
     CLOSE_UNDER_WAY,
     BODY_TOO_LARGE,
+    kind("phone-like-member", 422, "The member's id looks like a phone number"),
     kind("in-the-future", 422, "The event lies in the future"),
     kind("before-programme", 422, "The event lies before the programme began"),
     kind("no-earn-rule", 422, "The line issues no points on that day"),

@@ -45,6 +45,11 @@ pub fn rulebook_key(hash: &str) -> String {
     format!("rulebooks/{hash}.toml")
 }
 
+/// Where the fingerprint of a pseudonym key lies, by the key's name.
+pub fn fingerprint_key(name: &str) -> String {
+    format!("rulebooks/keys/{name}.fingerprint")
+}
+
 pub fn tally_path(shard: u8) -> String {
     format!("tallies/shard-{shard:02}.json")
 }

@@ -50,10 +50,11 @@ fn everything_wrong_has_a_place_and_a_rule(text: &str, errors: &RulebookErrors) 
     }
 }
 
-/// Without its hash, which is that of the text.
+/// Without its hash, which is that of the text, and without the lines of its warnings.
 fn terms(rulebook: &Rulebook) -> String {
     let mut terms = rulebook.clone();
     terms.hash.clear();
+    terms.warnings.iter_mut().for_each(|warning| warning.line = 0);
     format!("{terms:?}")
 }
 

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod clearing;
+mod command_line;
 mod crash;
 mod faults;
 mod full_disk;
 mod import;
+mod import_pace;
 mod outages;
 mod place;
 mod protocol;
 mod readers;
 mod runtime_api;
+mod secrets;

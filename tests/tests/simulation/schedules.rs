@@ -402,7 +402,8 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
 /// The shard's tally as it would be written, with what it found of the month before.
 async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
-    let tallied = interline_tally::tally(&app.ledger, &rulebook.rulebook, period, SHARD).await;
+    let pseudonyms = app.pseudonyms(&rulebook.rulebook).await.map_err(|failure| failure.to_string())?;
+    let tallied = interline_tally::tally(&app.ledger, &rulebook.rulebook, &pseudonyms, period, SHARD).await;
     let (file, details) = tallied.map_err(|failure| failure.to_string())?;
     Ok(format!("{} {}", String::from_utf8_lossy(&file.json().unwrap()), details.entry.sha256))
 }

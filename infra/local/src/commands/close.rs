@@ -1,5 +1,4 @@
 use crate::CliError;
-use crate::arguments::Arguments;
 use crate::month_end;
 use crate::output::Output;
 use crate::world::World;
@@ -13,33 +12,16 @@ use interline_reports::pack::key;
 use interline_settle::Done;
 use serde_json::{Value, json};
 
-pub async fn close(
-    world: &World,
-    arguments: &Arguments,
-    period: Period,
-    trial: bool,
-    output: &Output,
-) -> Result<bool, CliError> {
+pub async fn close(world: &World, period: Period, trial: bool, output: &Output) -> Result<bool, CliError> {
     let kind = if trial { RunKind::Trial } else { RunKind::Final };
-    // Terms that were asked for by name, even for a period that is closed already.
-    let rulebook = match arguments.rulebook {
-        Some(_) => Some(world.app.rulebook().await?.rulebook.hash.clone()),
-        None => None,
-    };
-    let done = run(world, period, kind, rulebook, output).await?;
+    let done = run(world, period, kind, output).await?;
     print(world, &done, kind, output);
     output.document(&document(world, &done, kind));
     Ok(done.checks_passed)
 }
 
-pub async fn run(
-    world: &World,
-    period: Period,
-    kind: RunKind,
-    rulebook: Option<String>,
-    output: &Output,
-) -> Result<Done, Failure> {
-    let close = Close { period: Some(period), kind, rulebook, run: None };
+pub async fn run(world: &World, period: Period, kind: RunKind, output: &Output) -> Result<Done, Failure> {
+    let close = Close { period: Some(period), kind, rulebook: None, run: None };
     let bar = output.progress(&format!("close {period}"), u64::from(SHARDS));
     let done = month_end::close(&world.app, close, &|_| bar.inc(1)).await;
     bar.finish_and_clear();

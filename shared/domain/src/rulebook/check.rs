@@ -14,6 +14,7 @@ use crate::limits::{
     SHARES_MAX,
 };
 use crate::money::{Money, Points, Rate};
+use crate::pseudonym::{KEY_NAME_MAX, KeySource, SAMPLE_KEY_NAME};
 use chrono::{Days, NaiveDate, TimeDelta};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -26,10 +27,10 @@ const OTHER_DECIMALS: [&str; 26] = [
 
 pub fn checked(text: &str, file: RulebookFile, hash: String) -> Result<Rulebook, RulebookErrors> {
     let lines = text.match_indices('\n').map(|(at, _)| at).collect();
-    let mut check = Check { line_ends: lines, known: BTreeSet::new(), errors: Vec::new() };
+    let mut check = Check { line_ends: lines, known: BTreeSet::new(), errors: Vec::new(), warnings: Vec::new() };
     let rulebook = check.rulebook(file, hash);
     match rulebook {
-        Some(rulebook) if check.errors.is_empty() => Ok(rulebook),
+        Some(rulebook) if check.errors.is_empty() => Ok(Rulebook { warnings: check.warnings, ..rulebook }),
         _ => {
             check.errors.sort_by_key(|error| error.line);
             Err(RulebookErrors(check.errors))
@@ -42,6 +43,7 @@ struct Check {
     line_ends: Vec<usize>,
     known: BTreeSet<LineId>,
     errors: Vec<RulebookError>,
+    warnings: Vec<RulebookError>,
 }
 
 /// Where a rule stands, for its errors.
@@ -49,6 +51,13 @@ struct Check {
 struct Place {
     line: usize,
     path: String,
+}
+
+impl Place {
+    fn finding(&self, field: &str, rule: impl ToString) -> RulebookError {
+        let field = if field.is_empty() { self.path.clone() } else { format!("{}.{field}", self.path) };
+        RulebookError { line: self.line, field, rule: rule.to_string() }
+    }
 }
 
 impl Check {
@@ -61,8 +70,11 @@ impl Check {
     }
 
     fn refuse(&mut self, place: &Place, field: &str, rule: impl ToString) {
-        let field = if field.is_empty() { place.path.clone() } else { format!("{}.{field}", place.path) };
-        self.errors.push(RulebookError { line: place.line, field, rule: rule.to_string() });
+        self.errors.push(place.finding(field, rule));
+    }
+
+    fn warn(&mut self, place: &Place, field: &str, rule: impl ToString) {
+        self.warnings.push(place.finding(field, rule));
     }
 
     fn parsed<T, E: ToString>(&mut self, place: &Place, field: &str, result: Result<T, E>) -> Option<T> {
@@ -182,9 +194,7 @@ impl Check {
         if !(1..=REFUND_MONTHS_MAX).contains(&programme.refund_months) {
             self.refuse(&place, "refund_months", format!("must be 1 to {REFUND_MONTHS_MAX}"));
         }
-        if programme.pseudonym_salt.len() < 8 {
-            self.refuse(&place, "pseudonym_salt", "must have at least 8 characters");
-        }
+        let pseudonym_key = self.pseudonym_key(&place, programme.pseudonym_key, programme.pseudonym_salt);
 
         let earn = self.earn(file.earn);
         let burn = self.burn(file.burn);
@@ -206,7 +216,8 @@ impl Check {
             netting: programme.netting,
             seal_after: TimeDelta::hours(i64::from(programme.seal_after_hours)),
             refund_months: programme.refund_months,
-            pseudonym_salt: programme.pseudonym_salt,
+            pseudonym_key: pseudonym_key?,
+            allow_phone_members: programme.allow_phone_members,
             lines,
             earn,
             burn,
@@ -217,6 +228,7 @@ impl Check {
             liability,
             overrides,
             vat,
+            warnings: Vec::new(),
         };
         self.every_pair_has_a_price(&rulebook);
         self.every_funder_has_an_expiry(&rulebook);
@@ -224,6 +236,47 @@ impl Check {
         self.every_pair_has_a_vat_rule(&rulebook);
         self.points_create_no_money(&rulebook);
         Some(rulebook)
+    }
+
+    fn pseudonym_key(&mut self, place: &Place, name: Option<String>, salt: Option<String>) -> Option<KeySource> {
+        match (name, salt) {
+            (Some(name), None) => {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+                if name.is_empty() || name.len() > KEY_NAME_MAX || !name.bytes().all(allowed) {
+                    let rule = format!("must be 1 to {KEY_NAME_MAX} of A-Z a-z 0-9 _ -, the name of the key");
+                    self.refuse(place, "pseudonym_key", rule);
+                }
+                if name == SAMPLE_KEY_NAME {
+                    self.warn(
+                        place,
+                        "pseudonym_key",
+                        "is the sample's key, which is no secret; name a key of the programme's own before anything \
+                         is recorded: it stays for the programme's life",
+                    );
+                }
+                Some(KeySource::Named(name))
+            }
+            (None, Some(salt)) => {
+                if salt.len() < 8 {
+                    self.refuse(place, "pseudonym_salt", "must have at least 8 characters");
+                }
+                self.warn(
+                    place,
+                    "pseudonym_salt",
+                    "lies in every pack with the rulebook, so whoever has one can find out who a member is; a new \
+                     programme names a secret key instead: pseudonym_key = \"name\"",
+                );
+                Some(KeySource::Salt(salt))
+            }
+            (Some(_), Some(_)) => {
+                self.refuse(place, "pseudonym_salt", "must be left out where pseudonym_key names the key");
+                None
+            }
+            (None, None) => {
+                self.refuse(place, "pseudonym_key", "is missing: the name of the key that pseudonyms are made with");
+                None
+            }
+        }
     }
 
     fn lines(&mut self, lines: &[Spanned<wire::Line>]) -> Vec<Line> {

@@ -43,7 +43,10 @@ pub struct Programme {
     pub seal_after_hours: u32,
     #[serde(default = "twelve")]
     pub refund_months: u32,
-    pub pseudonym_salt: String,
+    pub pseudonym_key: Option<String>,
+    pub pseudonym_salt: Option<String>,
+    #[serde(default)]
+    pub allow_phone_members: bool,
 }
 
 fn twelve() -> u32 {

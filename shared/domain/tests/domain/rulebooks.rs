@@ -7,6 +7,7 @@ use interline_domain::limits::{
 };
 use interline_domain::lot::Expiry;
 use interline_domain::money::{Money, Points};
+use interline_domain::pseudonym::{BadKey, Pseudonyms};
 use interline_domain::rulebook::{Netting, Rulebook, RulebookErrors};
 use interline_domain::split::SplitTerms;
 
@@ -257,15 +258,79 @@ fn a_period_is_sealed_no_earlier_than_the_rulebook_says() {
     assert_eq!(rulebook.seal_not_before(period("2025-01")), at("2025-02-01T02:00:00+08:00"));
 }
 
+const SALT: &str = "pseudonym_salt = \"eight or more\"";
+
+/// The values were computed with `openssl dgst -sha256 -hmac`.
 #[test]
-fn a_pseudonym_depends_on_the_member_and_on_the_salt() {
-    let one = rulebook(VALID);
-    let other = rulebook(&mutated(&[("eight or more", "nine or more")]));
-    let name = one.pseudonym("m1");
-    assert!(name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
-    assert_eq!(one.pseudonym("m1"), name);
-    assert_ne!(one.pseudonym("m2"), name);
-    assert_ne!(other.pseudonym("m1"), name);
+fn a_pseudonym_is_an_hmac_of_the_member_that_no_program_takes_for_a_number() {
+    let long = "k".repeat(100);
+    for (says, key, fetched, expected) in [
+        ("a salt is the key", SALT, None, "m-609cd8235b37568a"),
+        ("the sample's key is known", "pseudonym_key = \"sample\"", None, "m-72ae7fe1e4b3103b"),
+        (
+            "a key is fetched, a line break ends it",
+            "pseudonym_key = \"own\"",
+            Some("0123456789abcdef0123456789abcdef\n"),
+            "m-d34d63c97f1494b2",
+        ),
+        ("a key longer than a block of the hash", "pseudonym_key = \"own\"", Some(long.as_str()), "m-b0d7ddf763c0207b"),
+    ] {
+        let source = rulebook(&mutated(&[(SALT, key)])).pseudonym_key;
+        assert_eq!(source.pseudonyms(fetched).unwrap().of(&member("m1")), expected, "{says}");
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_short_or_of_several_words_makes_no_pseudonym() {
+    let source = rulebook(&mutated(&[(SALT, "pseudonym_key = \"own\"")])).pseudonym_key;
+    for fetched in [None, Some(""), Some("0123456789abcdef0123456789abcde"), Some("0123456789abcdef 0123456789abcdef")]
+    {
+        assert_eq!(source.pseudonyms(fetched).unwrap_err(), BadKey, "{fetched:?}");
+    }
+}
+
+#[test]
+fn without_the_key_all_members_are_named_alike_and_there_is_no_fingerprint() {
+    let unknown = Pseudonyms::unknown();
+    assert_eq!(unknown.of(&member("m1")), unknown.of(&member("m2")));
+    assert_eq!(unknown.fingerprint(), None);
+}
+
+#[test]
+fn a_fingerprint_tells_keys_apart_and_is_no_pseudonym() {
+    let source = rulebook(&mutated(&[(SALT, "pseudonym_key = \"own\"")])).pseudonym_key;
+    let one = source.pseudonyms(Some("0123456789abcdef0123456789abcdef")).unwrap();
+    let other = source.pseudonyms(Some("0123456789abcdef0123456789abcdeF")).unwrap();
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_eq!(one.fingerprint(), one.clone().fingerprint());
+}
+
+#[test]
+fn a_key_that_others_have_is_accepted_with_a_warning() {
+    for (key, field) in [
+        (SALT, Some("programme.pseudonym_salt")),
+        ("pseudonym_key = \"sample\"", Some("programme.pseudonym_key")),
+        ("pseudonym_key = \"own\"", None),
+    ] {
+        let warnings = rulebook(&mutated(&[(SALT, key)])).warnings;
+        assert_eq!(warnings.iter().map(|warning| warning.field.as_str()).collect::<Vec<_>>(), Vec::from_iter(field));
+        assert!(warnings.iter().all(|warning| warning.line == 1));
+    }
+}
+
+#[test]
+fn a_programme_keeps_its_key_for_life() {
+    let keys = [SALT, "pseudonym_salt = \"nine or more\"", "pseudonym_key = \"own\"", "pseudonym_key = \"other\""];
+    for (at, before) in keys.iter().enumerate() {
+        for (then, after) in keys.iter().enumerate() {
+            let [before, after] = [before, after].map(|key| rulebook(&mutated(&[(SALT, key)])));
+            let follows = after.check_follows(&before);
+            assert_eq!(follows.is_ok(), at == then, "{follows:?}");
+            if let Err(errors) = follows {
+                assert_eq!(errors.0[0].field, "pseudonym_key");
+            }
+        }
+    }
 }
 
 #[test]
@@ -334,6 +399,16 @@ fn a_broken_programme_is_refused() {
         ),
         ("no such hub", "platform = \"hq\"", "platform = \"nobody\"", "programme.platform", "line nobody is not among"),
         ("a short salt", "eight or more", "seven..", "programme.pseudonym_salt", "at least 8 characters"),
+        ("no key", SALT, "", "programme.pseudonym_key", "is missing"),
+        (
+            "a key and a salt",
+            SALT,
+            "pseudonym_salt = \"eight or more\"\npseudonym_key = \"own\"",
+            "programme.pseudonym_salt",
+            "must be left out",
+        ),
+        ("a key without a name", SALT, "pseudonym_key = \"\"", "programme.pseudonym_key", "must be 1 to 64"),
+        ("a key in another folder", SALT, "pseudonym_key = \"../k\"", "programme.pseudonym_key", "must be 1 to 64"),
     ] {
         refuses(says, &[(old, new)], &[(1, field, rule)]);
     }
