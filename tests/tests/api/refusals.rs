@@ -183,7 +183,7 @@ pub fn accruals() -> Vec<Row> {
         row("grocery", "PUT", s1, with(&recorded, "amount", json!("10000.01")), "conflict", "amount"),
         row("grocery", "PUT", s1, with(&recorded, "occurred_at", json!(AT)), "conflict", "occurred_at"),
         row("grocery", "PUT", s1, with(&recorded, "member", json!(neighbour())), "conflict", "member"),
-        row("grocery", "PUT", s2, sale("m1", "2017-02-01T00:00:05+08:00", "1.00"), "reference-conflict", "occurred_at"),
+        row("grocery", "PUT", s2, sale("m1", "2017-02-01T00:00:05+08:00", "1.00"), "conflict", "occurred_at"),
     ]);
     rows
 }

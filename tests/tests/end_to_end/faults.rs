@@ -35,7 +35,8 @@ async fn conflicts_throttling_and_lost_replies_are_overcome_and_the_events_are_r
         next.next(&faults);
         let rulebook = programme.rulebook().await;
         let now = programme.app().now();
-        let answers = ledger.post(&rulebook, &rulebook, &events()[0].member, &events(), Source::Api, now).await.unwrap();
+        let answers =
+            ledger.post(&rulebook, &rulebook, &events()[0].member, &events(), Source::Api, now).await.unwrap();
         assert_eq!(next.left(), 0, "{faults:?}");
         assert!(
             answers.iter().all(|answer| matches!(answer, Answer::Accepted(_) | Answer::Replayed(_))),
