@@ -90,12 +90,13 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
     let closed = app.ledger.period(period).await?.final_run;
     let closed_with = closed.as_ref().map(|run| run.rulebook.clone());
-    let rulebook = match close.rulebook.or(closed_with) {
+    let chosen = close.rulebook.or(closed_with);
+    let newest = chosen.is_none();
+    let mut rulebook = match chosen {
         Some(hash) => app.rulebook_by_hash(&hash).await?,
         None => current,
     };
-    let rulebook = &rulebook.rulebook;
-    app.ledger.check_order(rulebook, period).await?;
+    app.ledger.check_order(&rulebook.rulebook, period).await?;
     let run = match close.kind {
         RunKind::Trial => match close.run {
             None => trial_id(now),
@@ -107,15 +108,25 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         },
         RunKind::Final => {
             // A final run is immutable: it is repeated with its own terms, in its own folder, or not at all.
-            if let Some(run) = closed.as_ref().filter(|run| run.rulebook != rulebook.hash) {
+            if let Some(run) = closed.as_ref().filter(|run| run.rulebook != rulebook.rulebook.hash) {
                 return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into());
             }
-            app.ledger.seal(rulebook, period, now).await?;
-            closed.map_or_else(|| final_id(&rulebook.hash), |run| run.id)
+            app.ledger.seal(&rulebook.rulebook, period, now).await?;
+            if newest {
+                // Until now the month's terms could change; they are those in force when it was sealed.
+                rulebook = app.rulebook_now().await?;
+            }
+            closed.map_or_else(|| final_id(&rulebook.rulebook.hash), |run| run.id)
         }
     };
     app.ledger.start_run(period, &run, now).await?;
-    Ok(Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards: (0..SHARDS).collect() })
+    Ok(Started {
+        period,
+        kind: close.kind,
+        run,
+        rulebook: rulebook.rulebook.hash.clone(),
+        shards: (0..SHARDS).collect(),
+    })
 }
 
 fn is_trial_name(run: &str) -> bool {

@@ -35,11 +35,9 @@ impl World {
             Self::embedded(Storage::Directory(arguments.data_dir.clone()), clock(&arguments.command)).await?
         };
         world.data_dir = arguments.data_dir.clone();
-        let published = match &arguments.command {
-            Command::Rulebook { command: RulebookCommand::Publish { file } } => Some(file),
-            _ => arguments.rulebook.as_ref(),
-        };
-        if let Some(path) = published {
+        if let Command::Rulebook { command: RulebookCommand::Publish { .. } } = &arguments.command {
+            // It publishes by itself.
+        } else if let Some(path) = &arguments.rulebook {
             let text = read(path)?;
             world.app.publish(&text).await?;
         } else if !arguments.aws && world.app.ledger.current_rulebook().await?.is_none() {

@@ -8,9 +8,11 @@ mod failure;
 pub mod finished;
 pub mod http;
 pub mod problem;
+mod publishing;
 pub mod routes;
 pub mod wire;
 
 pub use app::{App, Clock, MetricSink, Published};
 pub use caller::Caller;
 pub use failure::{Class, Failure};
+pub use publishing::Proposal;

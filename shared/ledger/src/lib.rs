@@ -14,7 +14,7 @@ pub mod store;
 
 pub use error::LedgerError;
 pub use items::{Recorded, RememberedRefusal, entry_item};
-pub use periods::{Attempt, PeriodState, Run, Status};
+pub use periods::{Attempt, InForce, PeriodState, Run, Status};
 pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
 pub use statements::{LinePosition, StatementFilter, StatementPosition};
 pub use store::{Consumed, STATEMENT_INDEX, Store};
