@@ -27,6 +27,9 @@ pub enum LedgerError {
     RulebookChanged,
     #[error("no rulebook is published")]
     NoRulebook,
+    /// The rulebook that decided an entry.
+    #[error("rulebook {hash} cannot be read: {reason}")]
+    Rulebook { hash: String, reason: String },
 }
 
 impl LedgerError {
@@ -39,8 +42,13 @@ impl LedgerError {
             | LedgerError::PredecessorOpen { .. }
             | LedgerError::BeforeProgramme(..)
             | LedgerError::AlreadyFinal { .. }
+<<<<<<< HEAD
             | LedgerError::RulebookChanged
             | LedgerError::NoRulebook => false,
+=======
+            | LedgerError::NoRulebook
+            | LedgerError::Rulebook { .. } => false,
+>>>>>>> ledger
         }
     }
 }

@@ -233,5 +233,5 @@ async fn an_object_that_is_not_in_an_inbox_is_refused_and_one_that_is_gone_is_an
     let failure = interline_import::handle(programme.app(), event).await.unwrap_err();
     assert!(matches!(failure, Failure::Store(_)), "{failure}");
     assert_eq!(failure.to_string(), "object inbox/dining/gone.csv does not exist");
-    assert!(programme.account("m1").await.version == 0);
+    assert!(programme.account("m1").await.sequence == 0);
 }

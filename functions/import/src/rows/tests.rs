@@ -46,7 +46,7 @@ fn check(cases: &[(&str, &str, &str)]) {
 #[test]
 fn each_kind_of_event_is_read() {
     let kind = |kind| (kind, Reference::parse("X-9").unwrap());
-    let reverse = |(kind, reference), amount, points| Action::Reverse { kind, reference, amount, points };
+    let reverse = |(kind, reference), amount, points| Action::Reverse { kind, reference, on: None, amount, points };
     let (amount, points) = (Money::from_minor(1250), Points::new(120));
     for (event, values, action) in [
         ("accrual", "12.50,,", Action::Accrue { amount }),
@@ -57,6 +57,17 @@ fn each_kind_of_event_is_read() {
         ("reversal", "12.50,,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), None)),
         ("reversal", ",120,redemption:X-9", reverse(kind(EntryKind::Redemption), None, Some(points))),
         ("reversal", ",,adjustment:X-9", reverse(kind(EntryKind::Adjustment), None, None)),
+        (
+            "reversal",
+            ",,accrual:X-9@2017-01-30",
+            Action::Reverse {
+                kind: EntryKind::Accrual,
+                reference: Reference::parse("X-9").unwrap(),
+                on: NaiveDate::from_ymd_opt(2017, 1, 30),
+                amount: None,
+                points: None,
+            },
+        ),
         // Which of the two a reversal may have depends on what it reverses: not decided here.
         ("reversal", "12.50,120,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), Some(points))),
     ] {
@@ -109,6 +120,11 @@ fn a_field_that_its_event_needs_or_forbids_is_checked() {
         ("reversal", ",,Accrual:B", "reverses", "not-a-target"),
         ("reversal", ",,accrual", "reverses", "not-a-target"),
         ("reversal", ",,accrual:", "reverses", "missing-field"),
+        ("reversal", ",,accrual:@2017-01-30", "reverses", "missing-field"),
+        ("reversal", ",,accrual:B@", "reverses", "not-a-day"),
+        ("reversal", ",,accrual:B@2017-01", "reverses", "not-a-day"),
+        ("reversal", ",,accrual:B@2017-02-29", "reverses", "not-a-day"),
+        ("reversal", ",,accrual:B@2017-01-30@2017-01-30", "reverses", "not-a-day"),
         ("reversal", ",,accrual: B", "reverses", "bad-character"),
         ("reversal", ",,accrual:B:C", "reverses", "bad-character"),
         ("reversal", ",,reversal:B", "reverses", "not-reversible"),
@@ -526,8 +542,11 @@ fn action() -> impl Strategy<Value = Action> {
         money().prop_map(|amount| Action::Accrue { amount }),
         (points(), proptest::option::of(money())).prop_map(|(points, bill)| Action::Redeem { points, bill }),
         points().prop_map(|points| Action::Grant { points }),
-        (target, proptest::option::of(money()), proptest::option::of(points()))
-            .prop_map(|((kind, reference), amount, points)| Action::Reverse { kind, reference, amount, points }),
+        (target, proptest::option::of(0..80_000_i32), proptest::option::of(money()), proptest::option::of(points()))
+            .prop_map(|((kind, reference), on, amount, points)| {
+                let on = on.and_then(NaiveDate::from_epoch_days);
+                Action::Reverse { kind, reference, on, amount, points }
+            }),
     ]
 }
 
