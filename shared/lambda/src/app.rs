@@ -137,7 +137,6 @@ impl App {
         Ok(published)
     }
 
-<<<<<<< HEAD
     /// The rulebook that is in force at this very moment.
     pub async fn rulebook_now(&self) -> Result<Arc<Published>, Failure> {
         *self.current.lock().await = None;
@@ -146,20 +145,6 @@ impl App {
 
     pub(crate) async fn came_into_force(&self, published: Arc<Published>) {
         *self.current.lock().await = Some((self.now(), published));
-=======
-    /// Checks a rulebook, also against the one in force, stores it for good and
-    /// makes it the current one.
-    pub async fn publish(&self, text: &str) -> Result<Arc<Published>, Failure> {
-        let rulebook = Rulebook::parse(text)?;
-        if let Some(before) = self.ledger.current_rulebook().await? {
-            rulebook.check_follows(&self.rulebook_by_hash(&before).await?.rulebook)?;
-        }
-        self.reports.put_once(&rulebook_key(&rulebook.hash), text.as_bytes().to_vec()).await?;
-        self.ledger.set_current_rulebook(&rulebook.hash).await?;
-        let published = Arc::new(Published { rulebook: Arc::new(rulebook), text: text.to_owned() });
-        *self.current.lock().await = Some((self.now(), published.clone()));
-        Ok(published)
->>>>>>> ledger
     }
 }
 

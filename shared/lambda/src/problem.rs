@@ -38,11 +38,7 @@ pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-<<<<<<< HEAD
-pub const KINDS: [Kind; 37] = [
-=======
-pub const KINDS: [Kind; 35] = [
->>>>>>> ledger
+pub const KINDS: [Kind; 36] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -157,13 +153,9 @@ impl From<Failure> for Problem {
                 | LedgerError::Contention(_)
                 | LedgerError::Broken { .. }
                 | LedgerError::PeriodChanged(_)
-<<<<<<< HEAD
                 | LedgerError::RulebookChanged
-                | LedgerError::NoRulebook => Self::internal(error),
-=======
                 | LedgerError::NoRulebook
                 | LedgerError::Rulebook { .. } => Self::internal(error),
->>>>>>> ledger
             },
             other => Self::internal(other),
         }

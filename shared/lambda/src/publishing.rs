@@ -79,7 +79,7 @@ impl App {
             };
             self.ledger.set_current_rulebook(&before, &hash, record.as_deref(), guard).await?;
         }
-        let published = Arc::new(Published { rulebook, text });
+        let published = Arc::new(Published { rulebook: Arc::new(rulebook), text });
         self.came_into_force(published.clone()).await;
         Ok(published)
     }

@@ -42,13 +42,9 @@ impl LedgerError {
             | LedgerError::PredecessorOpen { .. }
             | LedgerError::BeforeProgramme(..)
             | LedgerError::AlreadyFinal { .. }
-<<<<<<< HEAD
             | LedgerError::RulebookChanged
-            | LedgerError::NoRulebook => false,
-=======
             | LedgerError::NoRulebook
             | LedgerError::Rulebook { .. } => false,
->>>>>>> ledger
         }
     }
 }

@@ -16,13 +16,8 @@ mod statements;
 pub mod store;
 
 pub use error::LedgerError;
-<<<<<<< HEAD
-pub use items::{Recorded, RememberedRefusal, entry_item};
-pub use periods::{Attempt, InForce, PeriodState, Run, Status};
-=======
 pub use items::{EntrySource, Recorded, RememberedRefusal, entry_item};
-pub use periods::{Attempt, PeriodState, Run, Status};
->>>>>>> ledger
+pub use periods::{Attempt, InForce, PeriodState, Run, Status};
 pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;

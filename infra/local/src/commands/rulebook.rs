@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
 
-<<<<<<< HEAD
 /// Shows what changes, asks where that is wanted, and brings the rulebook into force.
 pub async fn publish(
     world: &World,
@@ -28,13 +27,7 @@ pub async fn publish(
         return Ok(false);
     }
     let published = world.app.bring_into_force(proposal, retroactive).await?;
-    let Rulebook { name, hash, .. } = &published.rulebook;
-=======
-/// The world was opened with it; see [`World::open`].
-pub async fn publish(world: &World, output: &Output) -> Result<bool, CliError> {
-    let published = world.app.rulebook().await?;
     let Rulebook { name, hash, .. } = &*published.rulebook;
->>>>>>> ledger
     output.line(format!("{name}: in force, hash {hash}"));
     document["published"] = json!(true);
     output.document(&document);

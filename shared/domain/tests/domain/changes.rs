@@ -106,11 +106,7 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
             "rule = \"other\"",
             "splits: what every line owes at every line, from 2026-01-01 on: standard redeemer=0.97 hq=0.03 -> other redeemer=0.97 hq=0.03",
         ),
-        (
-            "months = 12",
-            "months = 13",
-            "expiry: points of every line, from 2026-01-01 on: 12 months -> 13 months",
-        ),
+        ("months = 12", "months = 13", "expiry: points of every line, from 2026-01-01 on: 12 months -> 13 months"),
         (
             "face_value = \"0.01\"",
             "face_value = \"0.02\"",
@@ -134,8 +130,14 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
 #[test]
 fn the_same_answers_in_other_words_are_no_change() {
     let other_words = [
-        ("price = \"0.0085\"", "to = \"2026-02-28\"\nprice = \"0.0085\"\n[[prices]]\nredeemer = \"inn\"\nfrom = \"2026-03-01\"\nprice = \"0.00850\""),
-        ("redeemer = \"shop\"\n", "redeemer = \"shop\"\nfunder = \"inn\"\nfrom = \"2026-01-01\"\nprice = \"0.009\"\n[[prices]]\nredeemer = \"shop\"\n"),
+        (
+            "price = \"0.0085\"",
+            "to = \"2026-02-28\"\nprice = \"0.0085\"\n[[prices]]\nredeemer = \"inn\"\nfrom = \"2026-03-01\"\nprice = \"0.00850\"",
+        ),
+        (
+            "redeemer = \"shop\"\n",
+            "redeemer = \"shop\"\nfunder = \"inn\"\nfrom = \"2026-01-01\"\nprice = \"0.009\"\n[[prices]]\nredeemer = \"shop\"\n",
+        ),
     ];
     for change in other_words {
         assert_eq!(changes(&[change]), Vec::<String>::new());
@@ -184,12 +186,16 @@ fn a_new_line_changes_nothing_and_begins_after_the_closed_months() {
     };
     assert_eq!(joins("from = \"2026-02-10\""), Ok(Ok(Vec::new())));
     let gap = joins("").unwrap_err().to_string();
-    assert!(gap.contains("no price for points of hq redeemed at spa") || gap.contains("redeemed at spa on 2026-01-01"), "{gap}");
+    assert!(
+        gap.contains("no price for points of hq redeemed at spa") || gap.contains("redeemed at spa on 2026-01-01"),
+        "{gap}"
+    );
 }
 
 #[test]
 fn what_a_reference_names_stays_for_days_that_are_past() {
-    let scoped = edited(&[("id = \"inn\"", "id = \"inn\"\nreference_scope = [{ from = \"2026-03-01\", scope = \"day\" }]")]);
+    let scoped =
+        edited(&[("id = \"inn\"", "id = \"inn\"\nreference_scope = [{ from = \"2026-03-01\", scope = \"day\" }]")]);
     let differences = scoped.differences(&rulebook(BEFORE));
     assert_eq!(differences.past(&BTreeSet::new(), day("2026-03-01")), Ok(Vec::new()));
     assert!(differences.past(&BTreeSet::new(), day("2026-03-02")).is_err());
