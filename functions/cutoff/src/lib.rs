@@ -96,16 +96,20 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
     let state = app.ledger.period(period).await?;
     let closed_with = state.final_run.as_ref().map(|run| run.rulebook.clone());
-    let rulebook = match close.rulebook.clone().or(closed_with) {
+    let chosen = close.rulebook.clone().or(closed_with);
+    let newest = chosen.is_none();
+    let mut published = match chosen {
         Some(hash) => app.rulebook_by_hash(&hash).await?,
         None => current,
     };
-    let rulebook = &rulebook.rulebook;
+    let rulebook = &published.rulebook;
     app.ledger.check_order(rulebook, period).await?;
-    let started = |run, shards| Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards };
+    let started = |run, rulebook: &Rulebook, shards| {
+        Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards }
+    };
     if let (RunKind::Final, Some(run)) = (close.kind, &state.final_run) {
         again(app, &close, &state, rulebook).await?;
-        return Ok(started(run.id.clone(), Vec::new()));
+        return Ok(started(run.id.clone(), rulebook, Vec::new()));
     }
     // Without the key no tally can be written, and the period would be sealed for nothing.
     app.pseudonyms(rulebook).await?;
@@ -117,11 +121,15 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
             }
             app.keep_to_one_key(rulebook).await?;
             app.ledger.seal(rulebook, period, now).await?;
-            app.final_run(&rulebook.hash)
+            if newest {
+                // Until now the month's terms could change; they are those in force when it was sealed.
+                published = app.rulebook_now().await?;
+            }
+            app.final_run(&published.rulebook.hash)
         }
     };
     app.ledger.start_run(period, &run, now).await?;
-    Ok(started(run, (0..SHARDS).collect()))
+    Ok(started(run, &published.rulebook, (0..SHARDS).collect()))
 }
 
 /// A final run is immutable: it is asked for again with its own terms, whatever

@@ -227,7 +227,8 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
         Some(changed) => Failure::ChecksFailed(format!("{changed}; {error}")),
     })?;
     let run = RunName { kind: task.kind, id: task.run.clone() };
-    let files = render(&run, rulebook, &published.text, &settlement)
+    let changes = app.changes_of(&task.rulebook, task.period).await?;
+    let files = render(&run, rulebook, &published.text, &changes, &settlement)
         .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));

@@ -110,10 +110,17 @@ pub enum RulebookCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Bring a rulebook into force, if it is valid and may follow the one before
+    /// Show what a rulebook changes and bring it into force, if it is valid and may
+    /// follow the one before
     Publish {
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Why terms change for days that are past, in months that are not closed
+        #[arg(long, value_name = "REASON")]
+        retroactive: Option<String>,
+        /// Do not ask before it comes into force on AWS
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -95,7 +95,11 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         }
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
-        Command::Rulebook { .. } => commands::rulebook::publish(&world, output).await,
+        Command::Rulebook { command: RulebookCommand::Check { file } } => commands::rulebook::check(file, output),
+        Command::Rulebook { command: RulebookCommand::Publish { file, retroactive, yes } } => {
+            let asks = arguments.aws && !yes;
+            commands::rulebook::publish(&world, file, retroactive.as_deref(), asks, output).await
+        }
     };
     world.close().await;
     result

@@ -116,9 +116,7 @@ impl World {
             self.check_clock(&current.rulebook, *now).await?;
         }
         match (&arguments.command, in_force, given) {
-            (Command::Rulebook { .. } | Command::Serve { .. }, Some(_), Some(given)) => {
-                self.app.publish(&given.text).await?;
-            }
+            (Command::Serve { .. }, Some(_), Some(given)) => drop(self.app.publish(&given.text).await?),
             (Command::Demo, Some(current), given) => check_demo(&self.data_dir, &current.rulebook, given.as_ref())?,
             (Command::Import { .. }, Some(current), Some(given)) => {
                 return Err(CliError::Usage(format!(
@@ -160,7 +158,10 @@ impl World {
             let place = self.data_dir.join("keys").join(name);
             eprintln!("New pseudonym key: {}. Keep a copy: without it no month can be closed.", place.display());
         }
-        self.app.publish(text).await?;
+        // It publishes by itself.
+        if !matches!(command, Command::Rulebook { .. }) {
+            self.app.publish(text).await?;
+        }
         Ok(())
     }
 
@@ -203,7 +204,7 @@ fn given(arguments: &Arguments) -> Result<Option<Given>, CliError> {
         }
     }
     let path = match &arguments.command {
-        Command::Rulebook { command: RulebookCommand::Publish { file } } => file,
+        Command::Rulebook { command: RulebookCommand::Publish { file, .. } } => file,
         _ => match &arguments.rulebook {
             Some(file) => file,
             None => return Ok(None),

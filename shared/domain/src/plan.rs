@@ -44,6 +44,8 @@ pub enum Refusal {
     InTheFuture,
     #[error("lies before the programme's first period {0}")]
     BeforeProgramme(Period),
+    #[error("line {line} does not take part on {day}")]
+    LineNotActive { line: LineId, day: NaiveDate },
     #[error("line {line} issues no points on {day}")]
     NoEarnRule { line: LineId, day: NaiveDate },
     #[error("line {line} redeems no points on {day}")]
@@ -96,6 +98,7 @@ impl Refusal {
             Refusal::PhoneLikeMember => "phone-like-member",
             Refusal::InTheFuture => "in-the-future",
             Refusal::BeforeProgramme(_) => "before-programme",
+            Refusal::LineNotActive { .. } => "line-not-active",
             Refusal::NoEarnRule { .. } => "no-earn-rule",
             Refusal::NoBurnRule { .. } => "no-burn-rule",
             Refusal::InsufficientPoints { .. } => "insufficient-points",
@@ -121,7 +124,7 @@ impl Refusal {
             Refusal::UnknownLine(_) => "line",
             Refusal::PhoneLikeMember => "member",
             Refusal::InTheFuture | Refusal::BeforeProgramme(_) | Refusal::BeforeTarget(_) => "occurred_at",
-            Refusal::NoEarnRule { .. } | Refusal::NoBurnRule { .. } => "line",
+            Refusal::LineNotActive { .. } | Refusal::NoEarnRule { .. } | Refusal::NoBurnRule { .. } => "line",
             Refusal::InsufficientPoints { .. }
             | Refusal::BelowMinimum(_)
             | Refusal::OffStep(_)
@@ -152,6 +155,7 @@ impl Refusal {
             | Refusal::PhoneLikeMember
             | Refusal::InTheFuture
             | Refusal::BeforeProgramme(_)
+            | Refusal::LineNotActive { .. }
             | Refusal::NoEarnRule { .. }
             | Refusal::NoBurnRule { .. }
             | Refusal::BelowMinimum(_)
@@ -169,9 +173,9 @@ impl Refusal {
 
 /// Refuses an event whose line or time cannot be, before anything is read.
 pub fn check(rulebook: &Rulebook, command: &Command, now: DateTime<Utc>) -> Result<(), Refusal> {
-    if rulebook.line(&command.line).is_none() {
+    let Some(line) = rulebook.line(&command.line) else {
         return Err(Refusal::UnknownLine(command.line.clone()));
-    }
+    };
     if command.member.looks_like_a_phone_number() && !rulebook.allow_phone_members {
         return Err(Refusal::PhoneLikeMember);
     }
@@ -180,6 +184,10 @@ pub fn check(rulebook: &Rulebook, command: &Command, now: DateTime<Utc>) -> Resu
     }
     if rulebook.period(command.occurred()) < rulebook.first_period {
         return Err(Refusal::BeforeProgramme(rulebook.first_period));
+    }
+    let day = rulebook.day(command.occurred());
+    if !line.takes_part(day) {
+        return Err(Refusal::LineNotActive { line: line.id.clone(), day });
     }
     if let Action::Reverse { kind, amount, points, .. } = &command.action {
         match kind {

@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod bucket;
+pub mod changes;
 pub mod details;
 pub mod erp;
 pub mod error;

@@ -174,7 +174,7 @@ fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[En
 
 fn its_files_are_written(text: &str, rulebook: &Rulebook, settlement: &Settlement) {
     let run = RunName { kind: RunKind::Final, id: "v1-00000000".to_owned() };
-    for file in render(&run, rulebook, text, settlement).expect("what was settled is written") {
+    for file in render(&run, rulebook, text, &[], settlement).expect("what was settled is written") {
         let path = &file.entry.path;
         let plain = |part: &str| {
             part.starts_with(|first: char| first.is_ascii_alphanumeric())

@@ -321,7 +321,8 @@ async fn an_entry_is_shown_even_if_the_rulebook_in_force_has_no_price_for_it_any
     let hash = Rulebook::parse(&text).unwrap().hash;
     let app = served.programme.app();
     app.reports.put_once(&rulebook_key(&hash), text.into_bytes()).await.unwrap();
-    app.ledger.set_current_rulebook(&hash).await.unwrap();
+    let read = app.ledger.rulebook_in_force().await.unwrap();
+    app.ledger.set_current_rulebook(&read, &hash, None, None).await.unwrap();
     served.programme.set_now("2017-02-20T12:00:00+08:00");
     let statement = served.get("members", "/v1/members/m1/entries").await.ok();
     let [redeemed, earned] = &statement["entries"].as_array().unwrap()[..] else { panic!("{statement:#}") };

@@ -50,6 +50,7 @@ fn rule(refusal: &Refusal) -> &'static str {
         Refusal::PhoneLikeMember => "PhoneLikeMember",
         Refusal::InTheFuture => "InTheFuture",
         Refusal::BeforeProgramme(_) => "BeforeProgramme",
+        Refusal::LineNotActive { .. } => "LineNotActive",
         Refusal::NoEarnRule { .. } => "NoEarnRule",
         Refusal::NoBurnRule { .. } => "NoBurnRule",
         Refusal::InsufficientPoints { .. } => "InsufficientPoints",

@@ -82,7 +82,8 @@ async fn broken_and_unreachable() -> Served {
     let mut served = january().await;
     served.close("2017-01", "trial").await;
     let app = served.programme.world.app.clone();
-    app.ledger.set_current_rulebook(&"0".repeat(64)).await.unwrap();
+    let read = app.ledger.rulebook_in_force().await.unwrap();
+    app.ledger.set_current_rulebook(&read, &"0".repeat(64), None, None).await.unwrap();
     served.set_now("2017-02-01T10:00:00+08:00");
     let all = async |served: &Served, status: u16| {
         for call in calls() {
@@ -300,7 +301,8 @@ async fn without_travel(served: &Served) {
     let hash = Rulebook::parse(&text).unwrap().hash;
     let app = served.programme.app();
     app.reports.put_once(&rulebook_key(&hash), text.into_bytes()).await.unwrap();
-    app.ledger.set_current_rulebook(&hash).await.unwrap();
+    let read = app.ledger.rulebook_in_force().await.unwrap();
+    app.ledger.set_current_rulebook(&read, &hash, None, None).await.unwrap();
     // Later than a function goes on with the one that it read.
     served.set_now("2017-02-20T12:00:00+08:00");
 }
