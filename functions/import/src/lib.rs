@@ -190,7 +190,7 @@ pub async fn import(
     result.rows = events.rows.len() as u64;
     // A line speaks for itself; the platform may send for all.
     let sender = (*line != published.rulebook.platform).then_some(line);
-    let walk = Walk::of(&events.rows, sender);
+    let walk = Walk::of(&published.rulebook, &events.rows, sender);
     result.is_repeat = receipt::is_there(app, &digest).await?;
     let reading = Reading { digest: &digest, is_repeat: result.is_repeat };
     let keeper = Keeper::of(app, line, reading, walk.lanes.iter().map(Vec::len).sum());

@@ -1,11 +1,12 @@
 //! In which order the rows of a file are recorded.
 
 use crate::rows::Row;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use interline_domain::account::shard;
-use interline_domain::entry::{Action, Command, EntryKind};
+use interline_domain::entry::{Action, Command, EntryKind, Scope};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
+use interline_domain::rulebook::Rulebook;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -32,16 +33,17 @@ pub struct Walk<'a> {
     pub rejected: Rejected,
 }
 
-type Names<'a> = BTreeMap<(&'a LineId, EntryKind, &'a Reference), usize>;
+type Name<'a> = (&'a LineId, EntryKind, &'a Reference, Scope);
+type Names<'a> = BTreeMap<Name<'a>, usize>;
 
 impl<'a> Walk<'a> {
     /// `sender`: the only line whose events are taken.
-    pub fn of(rows: &'a [Row], sender: Option<&LineId>) -> Self {
+    pub fn of(rulebook: &Rulebook, rows: &'a [Row], sender: Option<&LineId>) -> Self {
         let mut members: BTreeMap<&MemberId, OfMember<'a>> = BTreeMap::new();
         let mut rejected = Rejected::new();
         let mut names = Names::new();
         for (at, row) in rows.iter().enumerate() {
-            match admitted(rows, row, sender, &mut names, at) {
+            match admitted(rulebook, rows, row, sender, &mut names, at) {
                 Ok(command) => members.entry(&command.member).or_default().push((at, command)),
                 Err(reason) => {
                     rejected.insert(at, reason);
@@ -50,7 +52,7 @@ impl<'a> Walk<'a> {
         }
         let mut lanes: Vec<Vec<OfMember<'a>>> = (0..SHARDS).map(|_| Vec::new()).collect();
         for (member, mut of_member) in members {
-            of_member.sort_by_cached_key(|(at, command)| turn(rows, &names, *at, command));
+            of_member.sort_by_cached_key(|(at, command)| turn(rulebook, rows, &names, *at, command));
             lanes[usize::from(shard(member))].push(of_member);
         }
         Self { lanes, rejected }
@@ -59,6 +61,7 @@ impl<'a> Walk<'a> {
 
 /// An event that the ledger is asked for, or why it is not.
 fn admitted<'a>(
+    rulebook: &Rulebook,
     rows: &'a [Row],
     row: &'a Row,
     sender: Option<&LineId>,
@@ -73,7 +76,8 @@ fn admitted<'a>(
     {
         return Err(reason("line", "not-your-line", format!("this inbox takes events of line {sender} only")));
     }
-    match names.entry((&command.line, command.kind(), &command.reference)) {
+    let name = name(rulebook, command, command.kind(), &command.reference, rulebook.day(command.occurred()));
+    match names.entry(name) {
         Entry::Vacant(vacant) => {
             vacant.insert(at);
         }
@@ -89,12 +93,32 @@ fn admitted<'a>(
     Ok(command)
 }
 
+/// What names an event of the command's line on a day.
+fn name<'a>(
+    rulebook: &Rulebook,
+    command: &'a Command,
+    kind: EntryKind,
+    reference: &'a Reference,
+    day: NaiveDate,
+) -> Name<'a> {
+    (&command.line, kind, reference, rulebook.scope(&command.line, day))
+}
+
 /// By time, then by row; a reversal after what it takes back, so that one that is
 /// too early is refused for its time and not as if there were nothing to take back.
-fn turn(rows: &[Row], names: &Names<'_>, at: usize, command: &Command) -> (DateTime<Utc>, usize, bool) {
+fn turn(
+    rulebook: &Rulebook,
+    rows: &[Row],
+    names: &Names<'_>,
+    at: usize,
+    command: &Command,
+) -> (DateTime<Utc>, usize, bool) {
     let own = (command.occurred(), at);
     let target = match &command.action {
-        Action::Reverse { kind, reference, .. } => names.get(&(&command.line, *kind, reference)),
+        Action::Reverse { kind, reference, on, .. } => {
+            let day = on.unwrap_or_else(|| rulebook.day(command.occurred()));
+            names.get(&name(rulebook, command, *kind, reference, day))
+        }
         Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => None,
     };
     let target = target.and_then(|target| Some((rows[*target].parsed.as_ref().ok()?.occurred(), *target)));
@@ -109,10 +133,16 @@ mod tests {
     use super::*;
     use crate::rows::read;
 
+    const PROGRAMME: &str = include_str!("../../../shared/domain/tests/golden/small.toml");
+
+    fn programme() -> Rulebook {
+        Rulebook::parse(PROGRAMME).unwrap()
+    }
+
     fn order(text: &str) -> Vec<Vec<u64>> {
         let file = format!("event,line,reference,occurred_at,member,amount,points,reverses\n{text}");
         let events = read(file.as_bytes(), false).unwrap();
-        let walk = Walk::of(&events.rows, None);
+        let walk = Walk::of(&programme(), &events.rows, None);
         assert!(walk.rejected.is_empty(), "{:?}", walk.rejected);
         let lanes = walk.lanes.into_iter().flatten();
         lanes.map(|member| member.into_iter().map(|(at, _)| at as u64 + 1).collect()).collect()
@@ -164,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_that_recurs_with_every_day_belongs_to_another_member_on_another_day() {
+        let of = |scope: &str| {
+            let shop = format!("id = \"shop\", reference_scope = \"{scope}\"");
+            let rulebook = Rulebook::parse(&PROGRAMME.replace("id = \"shop\"", &shop)).unwrap();
+            let file = "event,line,reference,occurred_at,member,amount,points\n\
+                        accrual,shop,A1,2025-01-05T10:00:00+08:00,m1,1.00,\n\
+                        accrual,shop,A1,2025-01-06T10:00:00+08:00,m2,1.00,\n";
+            let events = read(file.as_bytes(), false).unwrap();
+            Walk::of(&rulebook, &events.rows, None).rejected.into_values().map(|reason| reason.code).collect::<Vec<_>>()
+        };
+        assert_eq!((of("line"), of("month"), of("day")), (vec!["conflict".to_owned()], vec!["conflict".to_owned()], vec![]));
+    }
+
+    #[test]
     fn members_of_a_shard_are_recorded_one_after_the_other_in_an_order_of_their_own() {
         let rows = |members: &mut dyn Iterator<Item = u32>| {
             let row = |member: u32| format!("accrual,mall,A{member},2017-01-01T10:00:00Z,m{member},1.00,,\n");
@@ -173,7 +217,7 @@ mod tests {
             let file =
                 format!("event,line,reference,occurred_at,member,amount,points\n{}", text.replace(",,\n", ",\n"));
             let events = read(file.as_bytes(), false).unwrap();
-            let walk = Walk::of(&events.rows, None);
+            let walk = Walk::of(&programme(), &events.rows, None);
             let of_lane =
                 |lane: &Vec<OfMember<'_>>| lane.iter().map(|rows| rows[0].1.member.clone()).collect::<Vec<_>>();
             walk.lanes.iter().map(of_lane).collect::<Vec<_>>()
