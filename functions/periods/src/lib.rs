@@ -127,13 +127,13 @@ async fn known(app: &App, period: Period) -> Result<PeriodState, Problem> {
 struct CloseBody {
     kind: String,
     /// A final run may be of a month without entries.
-    #[serde(default)]
-    empty: bool,
+    empty: Option<bool>,
 }
 
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
     let CloseBody { kind, empty } = call.json()?;
+    let empty = empty.unwrap_or_default();
     let kind = match kind.as_str() {
         "trial" => RunKind::Trial,
         "final" => RunKind::Final,
