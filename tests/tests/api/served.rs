@@ -235,3 +235,12 @@ pub fn reversal(member: &str, at: &str, of: &str) -> Value {
     let (kind, reference) = of.split_once(':').unwrap();
     json!({ "member": member, "occurred_at": at, "reverses": { "kind": kind, "reference": reference } })
 }
+
+/// An entry as it was answered when it was recorded: without what is reversed of it
+/// and what is left.
+pub fn as_recorded(mut entry: Value) -> Value {
+    for beside in ["reversed", "left"] {
+        entry.as_object_mut().unwrap().remove(beside);
+    }
+    entry
+}
