@@ -287,7 +287,11 @@ impl Posting<'_> {
             // The time of each write, not of the file's start: a period that ends
             // while a long file is read becomes a past one.
             let now = self.app.now();
-            (lane, rows, self.app.ledger.post(self.rulebook, self.app, &commands[0].member, &commands, source, now).await)
+            (
+                lane,
+                rows,
+                self.app.ledger.post(self.rulebook, self.app, &commands[0].member, &commands, source, now).await,
+            )
         });
         answers.boxed()
     }
