@@ -456,15 +456,13 @@ fn withdraw(
     for (slice, points) in slices.iter().zip(&points) {
         let slice = Slice { points: *points, ..slice.clone() };
         let of = |points: Points| Slice { points, ..slice.clone() };
-        if !account.can_tell(&slice.cohort, day, rulebook.refund_months) {
-            gone.push(slice);
-            continue;
-        }
         let found = account.take(&slice)?;
         // Points past their date are gone already, in the books too.
         let unspent = if slice.cohort.expires.is_before(day) { &mut gone } else { &mut taken };
         unspent.push(of(found));
-        owed.push(of(slice.points.minus(found)?));
+        if account.can_tell(&slice.cohort, day, rulebook.refund_months) {
+            owed.push(of(slice.points.minus(found)?));
+        }
     }
     for slices in [&mut taken, &mut gone, &mut owed] {
         slices.retain(|slice| !slice.points.is_zero());
