@@ -108,7 +108,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards }
     };
     if let (RunKind::Final, Some(run)) = (close.kind, &state.final_run) {
-        again(app, &close, &state, rulebook).await?;
+        again(app, &state, rulebook, now).await?;
         return Ok(started(run.id.clone(), rulebook, Vec::new()));
     }
     // Without the key no tally can be written, and the period would be sealed for nothing.
@@ -134,15 +134,14 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
 
 /// A final run is immutable: it is asked for again with its own terms, whatever
 /// version of the program closed it, or not at all.
-async fn again(app: &App, close: &Close, state: &PeriodState, rulebook: &Rulebook) -> Result<(), Failure> {
+async fn again(app: &App, state: &PeriodState, rulebook: &Rulebook, now: DateTime<Utc>) -> Result<(), Failure> {
     let Some(run) = &state.final_run else { return Ok(()) };
     if run.rulebook != rulebook.hash {
         return Err(LedgerError::AlreadyFinal { period: state.period, run: run.id.clone() }.into());
     }
-    // Otherwise the run that was asked for would seem to be under way for good.
-    if let Some(asked_for) = close.run.as_ref().filter(|asked_for| **asked_for != run.id) {
-        let reason = format!("the period was final already, with run {}", run.id);
-        app.ledger.fail_run(state.period, asked_for, &reason).await?;
+    // Whatever is noted as under way would seem so for good; settling takes the note away.
+    if state.attempt.is_some() {
+        app.ledger.start_run(state.period, &run.id, now).await?;
     }
     Ok(())
 }

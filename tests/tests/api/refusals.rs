@@ -180,6 +180,7 @@ pub fn accruals() -> Vec<Row> {
         row("grocery", "PUT", path, sale("m1", "2017-02-01T00:15:01+08:00", "1.00"), "in-the-future", "occurred_at"),
         row("grocery", "PUT", path, sale("m1", "2016-12-31T23:59:59+08:00", "1.00"), "before-programme", "occurred_at"),
         row("group", "PUT", "/v1/lines/group/accruals/N-1", &good, "no-earn-rule", "line"),
+        row("travel", "PUT", "/v1/lines/travel/accruals/N-1", &good, "line-not-active", "line"),
         row("grocery", "PUT", s1, with(&recorded, "amount", json!("10000.01")), "conflict", "amount"),
         row("grocery", "PUT", s1, with(&recorded, "occurred_at", json!(AT)), "conflict", "occurred_at"),
         row("grocery", "PUT", s1, with(&recorded, "member", json!(neighbour())), "conflict", "member"),
@@ -434,7 +435,8 @@ fn strict_rulebook() -> String {
         limited("garden", "max_per_month = 400"),
     ];
     let limits: Vec<(&str, &str)> = limits.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
-    edited(RULEBOOK, &limits)
+    // From February on only.
+    edited(RULEBOOK, &limits).replace("id = \"travel\"", "id = \"travel\"\nfrom = \"2017-02-01\"")
 }
 
 /// A member with points, and with something to meet in each row.

@@ -78,7 +78,7 @@ async fn an_event_after_the_cut_off_is_cleared_in_the_next_period_and_says_so() 
     assert_eq!(conflict.problem(), ("conflict".to_owned(), Some("points".to_owned())));
     // It is found under the month in which it happened, and listed where it is cleared.
     let one = "/v1/lines/dining/redemptions/R-1";
-    assert_eq!(served.get("dining", one).await.ok(), late);
+    assert_eq!(as_recorded(served.get("dining", one).await.ok()), late);
     let listed = |period: &'static str| {
         let served = &served;
         async move {

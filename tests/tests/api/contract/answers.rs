@@ -5,8 +5,11 @@ use super::document::{Document, Part, too_long};
 use super::seen::Seen;
 use crate::refusals::{self, Row};
 use crate::served::{Served, redemption, reversal, sale};
+use interline_domain::account::shard;
 use interline_domain::calendar::Period;
+use interline_domain::id::MemberId;
 use interline_domain::rulebook::Rulebook;
+use interline_ledger::store::Condition;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
 use interline_tests::programme::RULEBOOK;
@@ -85,6 +88,13 @@ async fn broken_and_unreachable() -> Served {
     let read = app.ledger.rulebook_in_force().await.unwrap();
     app.ledger.set_current_rulebook(&read, &"0".repeat(64), None, None).await.unwrap();
     served.set_now("2017-02-01T10:00:00+08:00");
+    // Neither an entry nor a list needs the rulebook in force.
+    let partition = format!("E#2017-01#{:02}", shard(&MemberId::parse("m1").unwrap()));
+    let (entries, _) = app.ledger.store().page(&partition, None, None, None).await.unwrap();
+    for mut item in entries {
+        item.remove("z");
+        assert!(app.ledger.store().put(item, Condition::None).await.unwrap());
+    }
     let all = async |served: &Served, status: u16| {
         for call in calls() {
             let operation = Document::get().operation(call.operation);
