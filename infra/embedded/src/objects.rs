@@ -95,6 +95,10 @@ impl S3 for Objects {
         if !path.is_file() {
             return Err(s3_error!(NoSuchKey));
         }
+        // It would give what is there for any version; there are none here.
+        if req.input.version_id.is_some() {
+            return Err(s3_error!(NoSuchVersion));
+        }
         self.served.get_object(req).await
     }
 

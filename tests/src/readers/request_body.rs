@@ -142,9 +142,12 @@ fn an_entry_is_found_under_its_name(app: &App, request: &Request<'_>, json: &Val
     let home = if json["origin_period"].is_null() { &json["period"] } else { &json["origin_period"] };
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     Period::parse(&text(home)).expect("a period");
-    let path = request.path.split('?').next().unwrap_or_default();
-    let path = format!("{path}?member={}&period={}", text(&json["member"]), text(home));
-    let found = Request { role: request.role, method: "GET", path, body: b"" }.send(app).expect("a request");
+    let path = request.path.split('?').next().unwrap_or_default().to_owned();
+    let mut found = Request { role: request.role, method: "GET", path, body: b"" }.send(app).expect("a request");
+    for beside in ["reversed", "left"] {
+        let shown = found.json.as_object_mut().expect("an object").remove(beside);
+        assert!(shown.is_some(), "{beside}: {}", found.json);
+    }
     assert_eq!((found.status, &found.json), (200, json));
 }
 

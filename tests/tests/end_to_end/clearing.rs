@@ -349,9 +349,9 @@ async fn a_rulebook_comes_into_force_by_itself_and_one_that_cannot_follow_it_cha
     };
     let (first, good) = publish("first.toml", RULEBOOK);
     assert!(good, "{first}");
-    let dearer = edited(RULEBOOK, &[("price = \"0.0090\"", "price = \"0.0091\"")]);
-    let (second, good) = publish("second.toml", &dearer);
-    assert!(good && second["hash"] == sha256(dearer.as_bytes()), "{second}");
+    let direct = edited(RULEBOOK, &[("netting = \"hub\"", "netting = \"direct\"")]);
+    let (second, good) = publish("second.toml", &direct);
+    assert!(good && second["hash"] == sha256(direct.as_bytes()), "{second}");
     let (refused, good) = publish("third.toml", &edited(RULEBOOK, &[("\"CNY\"", "\"USD\"")]));
     assert!(!good);
     assert!(refused["error"].as_str().unwrap().contains("currency: was CNY in the rulebook in force"), "{refused}");

@@ -519,7 +519,7 @@ async fn a_replay_is_the_first_answer_after_the_close_by_another_rulebook_and_wi
     let first = programme.accept(&[sold.clone(), spent.clone()]).await;
     programme.set_now(AFTER_JANUARY);
     programme.close("2017-01").await.unwrap();
-    let changed = edited(RULEBOOK, &[("price = \"0.0090\"", "price = \"0.0091\"")]);
+    let changed = edited(RULEBOOK, &[("netting = \"hub\"", "netting = \"direct\"")]);
     programme.app().publish(&changed).await.unwrap();
     programme.set_now(MARCH);
     let items = programme.items().await;
@@ -1020,7 +1020,7 @@ async fn a_close_out_of_order_too_early_or_with_other_terms_is_refused_with_the_
     let first = close("2017-01").await.unwrap();
     assert_eq!(reason(close("2017-03").await.unwrap_err()), "period 2017-03 cannot be closed before 2017-02 is final");
 
-    let changed = edited(RULEBOOK, &[("price = \"0.0090\"", "price = \"0.0091\"")]);
+    let changed = edited(RULEBOOK, &[("netting = \"hub\"", "netting = \"direct\"")]);
     let changed = programme.app().publish(&changed).await.unwrap().rulebook.hash.clone();
     let failure = programme.close_as("2017-01", RunKind::Final, Some(changed.clone())).await.unwrap_err();
     assert_eq!(reason(failure), format!("period 2017-01 is final with run {}; a final run is immutable", first.run));

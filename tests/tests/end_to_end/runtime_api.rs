@@ -89,7 +89,7 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
                 (json!({ "period": "2017-01" }), refused, "the event is not what this function takes"),
                 (no_such_rulebook, broken, "object rulebooks/0000"),
             ],
-            json!({ "period": "2017-01", "run": "r", "rulebook": hash, "shard": 63 }),
+            json!({ "period": "2017-01", "run": "trial-r", "rulebook": hash, "shard": 63 }),
         ),
         (
             "settle",
@@ -132,8 +132,8 @@ async fn two_requests_of_the_api_on_one_warm_process_are_answered_and_logged_wit
     let mut record = Function::start("record", &programme).await;
     let body = json!({ "member": "member-7", "occurred_at": "2017-01-05T12:00:00+08:00", "amount": "100.00" });
     let put = event(&arn("line-dining"), "PUT", "/v1/lines/dining/accruals/S-1", &body.to_string());
-    // Account and entry in a transaction, the entry in the index, and a check of the past month's gate.
-    for (status, cold_start, units) in [(201, true, 7.0), (200, false, 0.0)] {
+    // Account, entry and reference in a transaction, the entry in the index, and a check of the past month's gate.
+    for (status, cold_start, units) in [(201, true, 9.0), (200, false, 0.0)] {
         let answer = record.invoke(put.clone()).await.unwrap();
         assert_eq!(answer["statusCode"], status);
         let log = record.log_of_request().await;
@@ -166,7 +166,7 @@ async fn a_request_that_reaches_its_time_limit_is_answered_so_and_may_be_repeate
     assert_eq!(programme.balance("m1", AFTER_JANUARY).await, 300);
 
     let hash = programme.rulebook().await.hash;
-    let task = json!({ "period": "2017-01", "run": "r", "rulebook": hash, "shard": 63 });
+    let task = json!({ "period": "2017-01", "run": "trial-r", "rulebook": hash, "shard": 63 });
     let mut tally = Function::start("tally", &programme).await;
     let error = tally.invoke_until(task.clone(), long_ago).await.unwrap_err();
     assert_eq!(error["errorType"], "Interline.TimedOut");
@@ -174,7 +174,7 @@ async fn a_request_that_reaches_its_time_limit_is_answered_so_and_may_be_repeate
     let line = fields(&log);
     assert_eq!(
         (&line["outcome"], &line["run"], &line["shard"]),
-        (&json!("Interline.TimedOut"), &json!("r"), &json!(63))
+        (&json!("Interline.TimedOut"), &json!("trial-r"), &json!(63))
     );
     assert_eq!(tally.invoke(task).await.unwrap()["shard"], 63);
 }

@@ -248,10 +248,10 @@ async fn a_final_month_closed_again_by_another_version_stays_as_it_is() {
     assert_eq!(programme.close(JANUARY).await.unwrap(), first);
     assert_eq!((programme.items().await, Pack::of(&programme, JANUARY, &first.run).await), before);
 
-    let cheaper = edited(RULEBOOK, &[("price = \"0.0090\"", "price = \"0.0091\"")]);
-    let cheaper = programme.app().publish(&cheaper).await.unwrap().rulebook.hash.clone();
+    let direct = edited(RULEBOOK, &[("netting = \"hub\"", "netting = \"direct\"")]);
+    let direct = programme.app().publish(&direct).await.unwrap().rulebook.hash.clone();
     assert_eq!(programme.close(JANUARY).await.unwrap(), first, "its own terms count, not the latest");
-    let refused = programme.close_as(JANUARY, RunKind::Final, Some(cheaper)).await.unwrap_err();
+    let refused = programme.close_as(JANUARY, RunKind::Final, Some(direct)).await.unwrap_err();
     assert!(refused.to_string().contains("is final with run"), "{refused}");
 }
 

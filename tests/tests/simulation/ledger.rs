@@ -180,9 +180,9 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
     for (shard, nth) in [(0, 0), (0, 1), (0, 2), (7, 0), (SHARDS - 1, 0), (SHARDS - 1, 1)] {
         let member = member_of_shard(shard, nth);
         for line in ["dining", "grocery"] {
-            accepted(books.post(&sale(line, &format!("S-{nth}"), JANUARY, &member, "40.00")).await);
+            accepted(books.post(&sale(line, &format!("S-{shard}-{nth}"), JANUARY, &member, "40.00")).await);
         }
-        expected.push((shard, format!("S-{nth}")));
+        expected.push((shard, format!("S-{shard}-{nth}")));
     }
     for limit in 1..=7 {
         let (mut shown, mut position) = (Vec::new(), None);
