@@ -186,7 +186,9 @@ pub fn check(rulebook: &Rulebook, command: &Command, now: DateTime<Utc>) -> Resu
         return Err(Refusal::BeforeProgramme(rulebook.first_period));
     }
     let day = rulebook.day(command.occurred());
-    if !line.takes_part(day) {
+    // What a line sold is refunded after its last day, too.
+    let is_late_refund = matches!(command.action, Action::Reverse { .. }) && day >= line.first_day;
+    if !line.takes_part(day) && !is_late_refund {
         return Err(Refusal::LineNotActive { line: line.id.clone(), day });
     }
     if let Action::Reverse { kind, amount, points, .. } = &command.action {

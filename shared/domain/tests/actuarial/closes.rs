@@ -765,7 +765,7 @@ fn terms_that_cannot_be_are_refused_where_they_stand() {
         (
             "an unknown method",
             r#"liability = [{ from = "2025-01-01", face_value = "1", method = "prospective" }]"#,
-            "rulebook",
+            "liability[0].method",
             "unknown variant `prospective`",
         ),
         (
@@ -826,8 +826,8 @@ fn terms_that_cannot_be_are_refused_where_they_stand() {
         (
             "an account that is none",
             r#"accounts = { cash = { code = "1001", name = "库存现金" } }"#,
-            "rulebook",
-            "unknown variant `cash`",
+            "accounts.cash",
+            "unknown field `cash`",
         ),
         (
             "a code that is too long",

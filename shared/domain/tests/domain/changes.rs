@@ -87,8 +87,8 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
     for (old, new, expected) in [
         ("unit = \"1\"", "unit = \"3\"", "earn: shop, from 2026-01-01 on: 1 points per unit -> 3 points per unit"),
         (
-            "value = \"0.01\"",
-            "value = \"0.01\"\nmax_per_day = 9",
+            "\nvalue = \"0.01\"",
+            "\nvalue = \"0.01\"\nmax_per_day = 9",
             "burn: inn, from 2026-01-01 on: 0.01 a point, minimum 1, step 1 -> 0.01 a point, minimum 1, step 1, at most 9 a day",
         ),
         (
@@ -145,7 +145,7 @@ fn the_same_answers_in_other_words_are_no_change() {
     assert!(rulebook(BEFORE).differences(&rulebook(BEFORE)).is_empty());
     let undated = edited(&[("netting = \"hub\"", "netting = \"direct\""), ("name = \"Shop\"", "name = \"Shops\"")]);
     let found = undated.differences(&rulebook(BEFORE));
-    assert_eq!((found.dated.len(), found.undated.len()), (0, 3));
+    assert_eq!((found.dated.len(), found.undated.len()), (0, 4));
 }
 
 #[test]

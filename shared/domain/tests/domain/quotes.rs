@@ -44,8 +44,14 @@ impl Terms {
 fn terms() -> impl Strategy<Value = Terms> {
     let cap = || prop_oneof![Just(0), 1_i64..120];
     let share = prop_oneof![Just(0), 1_i64..100];
-    (1_i64..9_999, 1_i64..30, 1_i64..12, [cap(), cap(), cap()], share)
-        .prop_map(|(value, minimum, step, caps, bill_share)| Terms { value, minimum, step, caps, bill_share })
+    (1_i64..9_999, 1_i64..30, 1_i64..12, [cap(), cap(), cap()], share).prop_map(
+        |(value, minimum, step, caps, bill_share)| {
+            // A cap that nobody can meet is refused with the rulebook.
+            let least = (minimum + step - 1) / step * step;
+            let caps = caps.map(|cap: i64| if cap == 0 { 0 } else { cap.max(least) });
+            Terms { value, minimum, step, caps, bill_share }
+        },
+    )
 }
 
 /// Points that can be spent, and some that were spent that day and earlier in the month.
@@ -124,11 +130,13 @@ fn a_quote_for_as_much_as_possible_names_the_limit_that_stands_in_the_way() {
     let least = |minimum, step, caps, bill_share| Terms { value: 100, minimum, step, caps, bill_share };
     let full = account(&[("ML|2025-02|never", 1_000)]);
     let poor = account(&[("ML|2025-02|never", 20)]);
+    let mut spent = full.clone();
+    spent.redeemed.insert((line("HT"), day("2025-03-10")), points(1));
     let paid = Money::from_minor(100);
     let bill = Some(paid);
     for (terms, account, reason) in [
-        (least(50, 1, [49, 0, 0], 0), &full, Refusal::AboveOrderCap(points(49))),
-        (least(1, 50, [0, 49, 0], 0), &full, Refusal::AboveDayCap { left: points(49) }),
+        (least(1, 50, [0, 50, 0], 0), &spent, Refusal::AboveDayCap { left: points(49) }),
+        (least(50, 1, [0, 0, 50], 0), &spent, Refusal::AboveMonthCap { left: points(49) }),
         (least(51, 1, [0; 3], 50), &full, Refusal::AboveBillCap { cap: points(50), bill: paid }),
         (least(21, 1, [0; 3], 0), &poor, Refusal::InsufficientPoints { available: points(20), requested: points(21) }),
         (least(7, 30, [0; 3], 0), &poor, Refusal::InsufficientPoints { available: points(20), requested: points(30) }),

@@ -10,10 +10,11 @@ use interline_domain::rulebook::Rulebook;
 use std::collections::BTreeSet;
 
 /// `shop` has every limit on a number of points, `inn` those on the bill, the
-/// day and the month, `vault` none and a dear point; `club` stopped in March.
+/// day and the month, `vault` none and a dear point; `club` stopped in March, and
+/// `fair` takes part in February and March.
 const RULEBOOK: &str = r#"
 programme = { name = "Refusals", currency = "CNY", time_zone = "Asia/Shanghai", first_period = "2025-01", platform = "hq", netting = "hub", pseudonym_salt = "refusals" }
-lines = [{ id = "hq", name = "Group" }, { id = "shop", name = "Shop" }, { id = "inn", name = "Inn" }, { id = "vault", name = "Vault" }, { id = "club", name = "Club" }]
+lines = [{ id = "hq", name = "Group" }, { id = "shop", name = "Shop" }, { id = "inn", name = "Inn" }, { id = "vault", name = "Vault" }, { id = "club", name = "Club" }, { id = "fair", name = "Fair", from = "2025-02-01", to = "2025-03-31" }]
 earn = [
   { line = "shop", from = "2025-01-01", points_per_unit = "1" },
   { line = "inn", from = "2025-01-01", points_per_unit = "1", minimum_amount = "10" },
@@ -73,7 +74,8 @@ fn rule(refusal: &Refusal) -> &'static str {
 }
 
 /// The rules that can refuse each command; together they are all there are.
-const OF_EVERY_COMMAND: [&str; 5] = ["UnknownLine", "PhoneLikeMember", "InTheFuture", "BeforeProgramme", "OutOfRange"];
+const OF_EVERY_COMMAND: [&str; 6] =
+    ["UnknownLine", "PhoneLikeMember", "InTheFuture", "BeforeProgramme", "LineNotActive", "OutOfRange"];
 const OF_ISSUES: [&str; 1] = ["NoEarnRule"];
 const OF_REDEMPTIONS: [&str; 9] = [
     "NoBurnRule",
@@ -96,7 +98,7 @@ const OF_REVERSALS: [&str; 7] = [
     "Superfluous",
 ];
 const _: () = assert!(
-    OF_EVERY_COMMAND.len() + OF_ISSUES.len() + OF_REDEMPTIONS.len() + OF_REVERSALS.len() == 22,
+    OF_EVERY_COMMAND.len() + OF_ISSUES.len() + OF_REDEMPTIONS.len() + OF_REVERSALS.len() == 23,
     "a refusal is listed for no command"
 );
 
@@ -163,6 +165,13 @@ fn nowhere_and_never(action: &Action) -> Vec<Case> {
             command("mars", "X1", NOON, action.clone()),
             Refusal::UnknownLine(line("mars")),
             "unknown-line",
+            "line",
+        ),
+        case(
+            "the last second before the line's first day",
+            command("fair", "X1", "2025-01-31T23:59:59+08:00", action.clone()),
+            Refusal::LineNotActive { line: line("fair"), day: day("2025-01-31") },
+            "line-not-active",
             "line",
         ),
         case(
@@ -689,6 +698,15 @@ fn exactly_what_is_left_can_be_taken_back() {
         let taken = plan_in_time(&rulebook, &plan.account, &back, Some(target));
         assert!(taken.is_ok(), "{kind}: {taken:?}");
     }
+}
+
+#[test]
+fn a_line_that_has_left_sells_no_more_and_may_still_take_back() {
+    let after = |action| check(&rulebook(RULEBOOK), &command("fair", "X1", "2025-04-01T00:00:00+08:00", action), now());
+    let left = Refusal::LineNotActive { line: line("fair"), day: day("2025-04-01") };
+    assert_eq!(after(Action::Accrue { amount: money("1.00") }), Err(left.clone()));
+    assert_eq!(after(Action::Redeem { points: points(1), bill: None }), Err(left));
+    assert_eq!(after(take_back(EntryKind::Accrual, None, None)), Ok(()));
 }
 
 #[test]
