@@ -324,7 +324,8 @@ impl Books {
     fn withdrawal(&self, issued: &Slices, points: &[i64], day: NaiveDate) -> Withdrawn {
         let mut found = Withdrawn::default();
         let mut books = self.clone();
-        let asked_from = (first_day(&month(day)) - Months::new(terms::REFUND_MONTHS)).to_string().max(self.forgotten.clone());
+        let asked_from =
+            (first_day(&month(day)) - Months::new(terms::REFUND_MONTHS)).to_string().max(self.forgotten.clone());
         let today = day.to_string();
         for ((lot, _), points) in issued.iter().zip(points) {
             let is_told = lot.0 >= asked_from;
@@ -369,7 +370,11 @@ impl Books {
             }
             Effect::Redeemed { slices } => {
                 let (mut left, mut expected) = (entry.points.unwrap_or_default(), Vec::new());
-                ensure!(left <= self.balance(entry.day), "{left} points were spent, debts leave {}", self.balance(entry.day));
+                ensure!(
+                    left <= self.balance(entry.day),
+                    "{left} points were spent, debts leave {}",
+                    self.balance(entry.day)
+                );
                 for (lot, available) in self.spendable(entry.day) {
                     let points = available.min(left);
                     left -= points;
@@ -474,7 +479,9 @@ impl Entry {
         };
         let (amount, points) = (self.amount.unwrap_or_default(), self.points.unwrap_or_default());
         let kind = word(kind);
-        sha256(format!("1|{line}|{kind}|{reference}|{member}|{}Z|{amount}|{points}|{reverses}", self.occurred).as_bytes())
+        sha256(
+            format!("1|{line}|{kind}|{reference}|{member}|{}Z|{amount}|{points}|{reverses}", self.occurred).as_bytes(),
+        )
     }
 }
 
@@ -489,7 +496,8 @@ impl Auditor {
     }
 
     fn commit(&mut self, commit: &Commit, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
-        let of = |letter: &'static str| commit.items.iter().filter(move |(key, _)| key.pk.split('#').next() == Some(letter));
+        let of =
+            |letter: &'static str| commit.items.iter().filter(move |(key, _)| key.pk.split('#').next() == Some(letter));
         let mut entries: Vec<_> = of("E").collect();
         entries.sort_by_key(|(_, item)| number(item, "v"));
         for (key, item) in entries {
@@ -517,7 +525,9 @@ impl Auditor {
             let entry = &self.entries[&(key.pk.clone(), key.sk.clone())];
             let (line, kind, name, _) = &entry.name;
             let reference = of("U").find(|(of, _)| of.pk == format!("U#{line}#{kind}#{name}"));
-            let Some((reference, told)) = reference else { return Err(format!("{key:?} was written without its reference")) };
+            let Some((reference, told)) = reference else {
+                return Err(format!("{key:?} was written without its reference"));
+            };
             let at = self.references.get(&reference.pk).cloned().flatten();
             ensure!(at == Some((key.pk.clone(), key.sk.clone())), "{reference:?} tells that {key:?} is at {at:?}");
             let fingerprint: String = bytes(told, "f").iter().map(|byte| format!("{byte:02x}")).collect();
@@ -581,7 +591,11 @@ impl Auditor {
         let books = self.books.entry(member).or_default();
         books.apply(&entry).map_err(|error| format!("{place:?}: {error}"))?;
         let sequence = number(item, "v");
-        ensure!(sequence == Some(books.sequence), "{place:?} is number {sequence:?} of its member, not {}", books.sequence);
+        ensure!(
+            sequence == Some(books.sequence),
+            "{place:?} is number {sequence:?} of its member, not {}",
+            books.sequence
+        );
         let balance = books.balance(entry.day);
         let said = number(item, "c").unwrap_or(-1);
         ensure!(said == balance, "{place:?} says the balance is {said}, it is {balance}");
@@ -590,7 +604,10 @@ impl Auditor {
         places.push(place.clone());
         ensure!(places.len() == 1, "event {:?} is recorded more than once: {places:?}", entry.name);
         let (line, kind, reference, _) = &entry.name;
-        let other = self.entries.values().find(|other| (&other.name.0, &other.name.1, &other.name.2) == (line, kind, reference));
+        let other = self
+            .entries
+            .values()
+            .find(|other| (&other.name.0, &other.name.1, &other.name.2) == (line, kind, reference));
         ensure!(other.is_none(), "the reference of {:?} is recorded for {other:?}", entry.name);
         self.entries.insert(place, entry);
         Ok(())
@@ -633,7 +650,9 @@ impl Auditor {
                 let name = (line.clone(), kind.to_owned(), reference.to_owned(), member.clone());
                 let of = self.recorded.get(&name).and_then(|places| self.entries.get(&places[0]));
                 let Some(of) = of else { return Err(format!("{original} was never recorded")) };
-                let Effect::Issued { slices, .. } = &of.effect else { return Err(format!("{original} issued nothing")) };
+                let Effect::Issued { slices, .. } = &of.effect else {
+                    return Err(format!("{original} issued nothing"));
+                };
                 ensure!(issued == slices, "{original} issued {slices:?}, not {issued:?}");
                 let so_far = self.reversed.entry((line.clone(), original.clone())).or_default();
                 let earlier = |at: usize| so_far.by_slice.get(at).copied().unwrap_or_default();
@@ -645,7 +664,9 @@ impl Auditor {
                         let kept = terms::issued(line, sale - refunded);
                         let kept = |funder: &str| kept.iter().find(|(of, _)| *of == funder).map_or(0, |kept| kept.1);
                         let slices = slices.iter().enumerate();
-                        slices.map(|(at, ((.., funder), points))| (points - earlier(at) - kept(funder)).max(0)).collect()
+                        slices
+                            .map(|(at, ((.., funder), points))| (points - earlier(at) - kept(funder)).max(0))
+                            .collect()
                     }
                     _ => {
                         let left = slices.iter().map(|(_, points)| points).sum::<i64>() - so_far.points;
@@ -940,7 +961,11 @@ impl Auditor {
             answer[list].as_array().into_iter().flatten().map(|row| row["points"].as_i64().unwrap()).sum()
         };
         let net = (sum("lots") - sum("debts")).max(0);
-        ensure!(answer["balance"] == net, "member {member} has the balance {}, lots less debts {net}", answer["balance"]);
+        ensure!(
+            answer["balance"] == net,
+            "member {member} has the balance {}, lots less debts {net}",
+            answer["balance"]
+        );
         let balance = self.books[member].balance(as_of.parse().map_err(|_| format!("as_of is {as_of:?}"))?);
         ensure!(answer["balance"] == balance, "member {member} is shown {} instead of {balance}", answer["balance"]);
         Ok(())
