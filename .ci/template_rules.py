@@ -300,10 +300,20 @@ def only_cutoff_seals(world):
         keys = set(leading_keys(statement))
         if "G#*" in keys and name != "CutoffRole":
             yield f"{name} may seal"
-        if keys & {"M#*", "E#*", "V#*"} and name not in ("RecordRole", "ImportRole"):
+        if keys & {"M#*", "E#*", "U#*"} and name not in ("RecordRole", "ImportRole"):
             yield f"{name} may write events"
         if "R" in keys and name != "RulebookPolicy":
             yield f"{name} may bring a rulebook into force"
+
+
+def every_kind_of_item_is_named(world):
+    """The kinds of items in statements are those that the ledger's keys have, both ways."""
+    code = (ROOT / "shared/ledger/src/keys.rs").read_text(encoding="utf-8").partition("#[cfg(test)]")[0]
+    kinds = {f"{kind}#*" for kind in re.findall(r'format!\("([A-Z])#', code)}
+    kinds |= set(re.findall(r'(?:pk: |&str = )"([A-Z])"', code))
+    named_kinds = {key for _, statement in statements(world) for key in leading_keys(statement)}
+    if kinds != named_kinds:
+        yield f"the ledger has items {sorted(kinds)}, the statements name {sorted(named_kinds)}"
 
 
 def works_in_every_partition(world):
@@ -496,6 +506,7 @@ RULES = [
     every_asynchronous_source_has_a_dead_letter_queue,
     every_statement_is_narrow,
     only_cutoff_seals,
+    every_kind_of_item_is_named,
     works_in_every_partition,
     data_is_kept,
     routes_are_the_contract,
@@ -543,6 +554,8 @@ def breakages():
         "PolicyDocument"]["Statement"].append(
             {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "x",
              "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["G#*"]}}})
+    yield "a kind of item that is not there", every_kind_of_item_is_named, lambda w: first_statement("RecordRole")(w)[
+        "Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].append("V#*")
     yield "a partition", works_in_every_partition, lambda w: properties("ApiMayCallRecord")(w).update(
         SourceArn="arn:aws:execute-api:eu-west-1:1:x/*")
     yield "a table without backups", data_is_kept, lambda w: properties("Table")(w).pop(

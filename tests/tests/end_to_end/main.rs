@@ -15,4 +15,5 @@ mod protocol;
 mod readers;
 mod runtime_api;
 mod secrets;
+mod terms;
 mod versions;
