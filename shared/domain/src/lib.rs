@@ -10,6 +10,7 @@ pub mod allocate;
 pub mod books;
 pub mod calendar;
 pub mod causes;
+pub mod claims;
 pub mod entry;
 pub mod id;
 pub mod liability;

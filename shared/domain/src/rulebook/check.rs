@@ -4,12 +4,14 @@ mod accounting;
 
 use super::wire::{self, RulebookFile};
 use super::{
-    Beneficiary, BurnRule, Dated, EarnRule, Line, ReferenceScope, Rulebook, RulebookError, RulebookErrors, Span, SplitRule,
+    Beneficiary, BurnRule, Dated, EarnRule, Line, ReferenceScope, Rulebook, RulebookError, RulebookErrors, Span,
+    SplitRule,
 };
 use crate::calendar::Period;
 use crate::id::LineId;
 use crate::limits::{
-    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REFUND_MONTHS_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
+    BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REFUND_MONTHS_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX,
+    SHARES_MAX,
 };
 use crate::money::{Money, Points, Rate};
 use chrono::{Days, NaiveDate, TimeDelta};
@@ -259,11 +261,7 @@ impl Check {
         checked
     }
 
-    fn reference_scopes(
-        &mut self,
-        place: &Place,
-        scopes: &wire::ReferenceScopes,
-    ) -> Vec<(NaiveDate, ReferenceScope)> {
+    fn reference_scopes(&mut self, place: &Place, scopes: &wire::ReferenceScopes) -> Vec<(NaiveDate, ReferenceScope)> {
         let dated = match scopes {
             wire::ReferenceScopes::Always(scope) => return vec![(NaiveDate::MIN, *scope)],
             wire::ReferenceScopes::Dated(dated) => dated,

@@ -248,10 +248,10 @@ impl ShardDigest {
     }
 }
 
-struct Checks(Vec<Check>);
+pub(super) struct Checks(pub(super) Vec<Check>);
 
 impl Checks {
-    fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
+    pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
         let pass = expected == actual;
         self.0.push(Check {
             check: check.to_owned(),
