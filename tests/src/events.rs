@@ -6,6 +6,7 @@ use flate2::write::GzEncoder;
 use interline_domain::account::shard;
 use interline_domain::entry::{Action, Command, EntryKind};
 use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::moment::parse_day;
 use interline_domain::money::{Money, Points};
 use std::io::{Read, Write};
 
@@ -33,8 +34,8 @@ pub fn grant(line: &str, reference: &str, at: &str, member: &str, points: i64) -
     command(line, reference, at, member, Action::Grant { points: Points::new(points) })
 }
 
-/// Takes back `accrual:REF` or another event: an amount of a sale, a number of
-/// points of the others, or all that is left.
+/// Takes back `accrual:REF`, with `@day` where its line's references recur, or another
+/// event: an amount of a sale, a number of points of the others, or all that is left.
 pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, part: &str) -> Command {
     let (kind, original) = of.split_once(':').unwrap();
     let kind = EntryKind::from_word(kind).unwrap();
@@ -43,7 +44,9 @@ pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, p
         part if kind == EntryKind::Accrual => (Some(Money::parse(part).unwrap()), None),
         part => (None, Some(Points::parse(part).unwrap())),
     };
-    let action = Action::Reverse { kind, reference: Reference::parse(original).unwrap(), amount, points };
+    let (original, on) = original.split_once('@').map_or((original, None), |(original, day)| (original, Some(day)));
+    let (reference, on) = (Reference::parse(original).unwrap(), on.map(|day| parse_day(day).unwrap()));
+    let action = Action::Reverse { kind, reference, on, amount, points };
     command(line, reference, at, member, action)
 }
 

@@ -10,7 +10,7 @@ use interline_domain::limits::SHARDS;
 use interline_domain::money::{Money, Points};
 use interline_domain::plan::{Refusal, plan};
 use interline_domain::rulebook::Rulebook;
-use interline_ledger::Recorded;
+use interline_ledger::{EntrySource, Recorded};
 
 /// Values of a distribution at these per mille, with straight lines between.
 type Quantiles = [i64; 8];
@@ -114,7 +114,14 @@ impl<'r> Month<'r> {
             let planned = planned.unwrap();
             account = planned.account;
             let balance = account.balance(self.rulebook.day(moment)).unwrap();
-            entries.push(Recorded { entry: planned.entry, balance, recorded_at: moment });
+            entries.push(Recorded {
+                entry: planned.entry,
+                balance,
+                recorded_at: moment,
+                sequence: account.sequence,
+                rulebook: self.rulebook.hash.clone(),
+                source: EntrySource::Api,
+            });
         }
     }
 }

@@ -76,7 +76,7 @@ impl Programme {
     }
 
     pub async fn rulebook(&self) -> Rulebook {
-        self.app().rulebook().await.unwrap().rulebook.clone()
+        Rulebook::clone(&self.app().rulebook().await.unwrap().rulebook)
     }
 
     /// Events of one member, as through the API.
@@ -87,7 +87,7 @@ impl Programme {
     pub async fn post_from(&self, commands: &[Command], source: Source<'_>) -> Vec<Answer> {
         let rulebook = self.rulebook().await;
         let app = self.app();
-        app.ledger.post(&rulebook, &commands[0].member, commands, source, app.now()).await.unwrap()
+        app.ledger.post(&rulebook, app, &commands[0].member, commands, source, app.now()).await.unwrap()
     }
 
     pub async fn post_one(&self, command: &Command) -> Answer {

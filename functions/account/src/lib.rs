@@ -12,7 +12,7 @@ use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::wire::{self, money};
 use interline_lambda::{App, Caller};
-use interline_ledger::{LinePosition, Recorded, StatementFilter, StatementPosition};
+use interline_ledger::{LinePosition, Recorded, Rulebooks, StatementFilter, StatementPosition};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,7 +39,8 @@ async fn answer(app: &App, call: &Call) -> Result<Reply, Problem> {
     }
 }
 
-/// An entry is found by its name, its member and the month in which it happened.
+/// An entry is found by its name, and where the line's references recur by a day of
+/// it: without one by today.
 async fn entry(
     app: &App,
     call: &Call,
@@ -47,12 +48,14 @@ async fn entry(
     kind: EntryKind,
     reference: &Reference,
 ) -> Result<Reply, Problem> {
-    call.only(&["member", "period"])?;
-    let (member, period) = (call.member()?, call.period()?);
+    call.only(&["on"])?;
     let published = app.rulebook().await?;
-    let recorded = app.ledger.entry(line, kind, reference, &member, period).await?;
-    let missing = || Problem::not_found(format!("no {kind} {reference} of member {member} in {period}"));
-    Ok(Reply::ok(wire::entry(&published.rulebook, &recorded.ok_or_else(missing)?)?))
+    let rulebook = &published.rulebook;
+    let scope = rulebook.scope(line, call.on()?.unwrap_or_else(|| rulebook.day(app.now())));
+    let missing = || Problem::not_found(format!("no {kind} {reference}{scope} of line {line}"));
+    let (recorded, reversed) = app.ledger.entry(line, kind, reference, scope).await?.ok_or_else(missing)?;
+    let decided_by = app.by_hash(&recorded.rulebook).await?;
+    Ok(Reply::ok(wire::entry_with_rest(&decided_by, &recorded, &reversed)?))
 }
 
 async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Problem> {
@@ -60,7 +63,7 @@ async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Pro
     let published = app.rulebook().await?;
     let day = published.rulebook.day(app.now());
     let account = app.ledger.account(member).await?;
-    if account.version == 0 {
+    if account.sequence == 0 {
         return Err(Problem::not_found(format!("member {member} has no events")));
     }
     let mut expiring: BTreeMap<Expiry, Points> = BTreeMap::new();
@@ -112,10 +115,11 @@ async fn line_entries(app: &App, call: &Call, line: &LineId) -> Result<Reply, Pr
 }
 
 async fn page(app: &App, entries: &[Recorded], next: Value) -> Result<Reply, Problem> {
-    let published = app.rulebook().await?;
-    let entries: Vec<Value> =
-        entries.iter().map(|recorded| wire::entry(&published.rulebook, recorded)).collect::<Result<_, _>>()?;
-    Ok(Reply::ok(json!({ "entries": entries, "next_cursor": next })))
+    let mut shown = Vec::with_capacity(entries.len());
+    for recorded in entries {
+        shown.push(wire::entry(&*app.by_hash(&recorded.rulebook).await?, recorded)?);
+    }
+    Ok(Reply::ok(json!({ "entries": shown, "next_cursor": next })))
 }
 
 #[derive(Debug, Deserialize)]

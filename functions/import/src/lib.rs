@@ -124,14 +124,14 @@ pub async fn import(
     result.rejected = rejected.len() as u64;
     progress(result.rejected, result.rows);
     let rulebook = &published.rulebook;
-    let source = Source::File { digest: &digest[..16] };
+    let source = Source::File { digest: &digest };
     let mut answers = stream::iter(members.values())
         .map(|of_member| async move {
             let commands: Vec<Command> = of_member.iter().map(|(_, command)| (*command).clone()).collect();
             let member = &commands[0].member;
             // The time of each write, not of the file's start: a period that ends
             // while a long file is read becomes a past one.
-            let answers = app.ledger.post(rulebook, member, &commands, source, app.now()).await?;
+            let answers = app.ledger.post(rulebook, app, member, &commands, source, app.now()).await?;
             Ok::<_, Failure>(of_member.iter().map(|(at, _)| *at).zip(answers))
         })
         .buffer_unordered(MEMBERS_AT_ONCE);

@@ -2,12 +2,12 @@
 //!
 //! No field may hold a line break, so a quote that is never closed spoils its own line only.
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use flate2::read::MultiGzDecoder;
 use interline_domain::entry::{Action, Command, EntryKind};
 use interline_domain::id::{IdError, LineId, MemberId, Reference};
 use interline_domain::limits::LINES_MAX;
-use interline_domain::moment::parse_occurred_at;
+use interline_domain::moment::{parse_day, parse_occurred_at};
 use interline_domain::money::{Money, NumberError, Points};
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Take};
@@ -294,8 +294,8 @@ impl Values<'_> {
             EntryKind::Reversal => {
                 let amount = self.get(Column::Amount)?.map(amount).transpose()?;
                 let points = self.get(Column::Points)?.map(points).transpose()?;
-                let (kind, reference) = target(self.required_of(kind, Column::Reverses)?)?;
-                return Ok(Action::Reverse { kind, reference, amount, points });
+                let (kind, reference, on) = target(self.required_of(kind, Column::Reverses)?)?;
+                return Ok(Action::Reverse { kind, reference, on, amount, points });
             }
         };
         self.empty_of(kind, Column::Reverses)?;
@@ -334,17 +334,30 @@ fn points(text: &str) -> Result<Points, RowError> {
     Points::parse(text).map_err(|error| number_error(Column::Points, error))
 }
 
-/// `accrual:REF`, the event that a reversal takes back.
-fn target(text: &str) -> Result<(EntryKind, Reference), RowError> {
+/// `accrual:REF`, the event that a reversal takes back, or `accrual:REF@2025-11-03`
+/// with a day of it.
+fn target(text: &str) -> Result<(EntryKind, Reference, Option<NaiveDate>), RowError> {
     let target = text.split_once(':').and_then(|(word, name)| Some((EntryKind::from_word(word)?, name)));
-    match target {
-        None => Err(Column::Reverses
-            .error("not-a-target", "must be the event and its reference, such as accrual:A-1001 or redemption:R-7")),
-        Some((EntryKind::Reversal, _)) => {
-            Err(Column::Reverses.error("not-reversible", "a reversal cannot be reversed"))
+    let (kind, name) = match target {
+        None => {
+            return Err(Column::Reverses.error(
+                "not-a-target",
+                "must be the event and its reference, such as accrual:A-1001 or redemption:R-7",
+            ));
         }
-        Some((kind, name)) => Ok((kind, reference(Column::Reverses, name)?)),
-    }
+        Some((EntryKind::Reversal, _)) => {
+            return Err(Column::Reverses.error("not-reversible", "a reversal cannot be reversed"));
+        }
+        Some(target) => target,
+    };
+    let (name, on) = match name.split_once('@') {
+        None => (name, None),
+        Some((name, day)) => {
+            let rule = "must end with a day after its @, such as accrual:A-1001@2025-11-03";
+            (name, Some(parse_day(day).ok_or_else(|| Column::Reverses.error("not-a-day", rule))?))
+        }
+    };
+    Ok((kind, reference(Column::Reverses, name)?, on))
 }
 
 fn id_error(column: Column, error: &IdError) -> RowError {

@@ -10,11 +10,11 @@ use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::moment::parse_occurred_at;
 use interline_domain::money::{Money, Points};
 use interline_domain::plan::Refusal;
-use interline_lambda::http::{Call, Object, Reply, respond};
+use interline_lambda::http::{Call, Object, Reply, day, respond};
 use interline_lambda::problem::Problem;
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, wire};
-use interline_ledger::{Answer, Source};
+use interline_ledger::{Answer, Rulebooks, Source};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 
@@ -54,6 +54,9 @@ struct ReversalBody {
 struct Reverses {
     kind: String,
     reference: String,
+    /// A day of the event, where the line's references recur; without it the
+    /// reversal's own.
+    on: Option<String>,
 }
 
 pub async fn handle(app: &App, request: Request) -> Response<Body> {
@@ -69,14 +72,15 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
     let published = app.rulebook().await?;
     let rulebook = &published.rulebook;
     let commands = std::slice::from_ref(&command);
-    let answers = app.ledger.post(rulebook, &command.member, commands, Source::Api, app.now()).await?;
+    let answers = app.ledger.post(rulebook, app, &command.member, commands, Source::Api, app.now()).await?;
     let (recorded, replayed) = match answers.into_iter().next() {
         Some(Answer::Accepted(recorded)) => (recorded, false),
         Some(Answer::Replayed(recorded)) => (recorded, true),
         Some(Answer::Rejected(rejection)) => return Err(as_sent(*kind, Problem::from(&rejection))),
         None => return Err(Problem::from(&Refusal::OutOfRange)),
     };
-    let body = wire::entry(rulebook, &recorded)?;
+    // A retry gets what was answered first, whatever is in force by now.
+    let body = wire::entry(&*app.by_hash(&recorded.rulebook).await?, &recorded)?;
     Ok(match replayed {
         false => Reply::status(201, body),
         true => Reply::ok(body).with("idempotent-replayed", "true"),
@@ -111,6 +115,7 @@ fn command(call: &Call, line: &LineId, kind: EntryKind, reference: &Reference) -
                 kind: EntryKind::from_word(&reverses.kind).ok_or_else(unknown)?,
                 reference: Reference::parse(&reverses.reference)
                     .map_err(|error| Problem::invalid("reverses.reference", error))?,
+                on: reverses.on.map(|text| day("reverses.on", &text)).transpose()?,
                 amount: body.amount.map(|amount| money("amount", &amount)).transpose()?,
                 points: body.points.map(points).transpose()?,
             };

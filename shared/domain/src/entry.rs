@@ -300,6 +300,9 @@ impl Entry {
         self.command.write_canonical(text);
         text.push('|');
         self.booked.write(text);
+        if self.scope != Scope::Line {
+            let _ = write!(text, "{}", self.scope);
+        }
         let slice = |text: &mut String, slice: &Slice| {
             slice.cohort.write(text);
             let _ = write!(text, ":{}", slice.points.get());

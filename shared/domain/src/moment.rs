@@ -56,6 +56,14 @@ pub fn parse_occurred_at(text: &str) -> Result<DateTime<FixedOffset>, MomentErro
     offset.from_local_datetime(&day.and_time(time)).single().ok_or_else(no_day)
 }
 
+/// A day such as `2017-01-31`, of the years that have periods.
+pub fn parse_day(text: &str) -> Option<NaiveDate> {
+    let (shape, _) = MOMENT.split_at("0000-00-00".len());
+    let part = |range: Range<usize>| number(&text.as_bytes()[range]);
+    let year = (has_shape(text, shape)).then(|| part(0..4)).filter(|year| YEARS.contains(year))?;
+    NaiveDate::from_ymd_opt(year.cast_signed(), part(5..7), part(8..10))
+}
+
 /// `Z` or `+08:00`; chrono refuses a day or more.
 fn offset(text: &str) -> Option<FixedOffset> {
     if matches!(text, "Z" | "z") {

@@ -3,7 +3,8 @@
 use crate::account::Account;
 use crate::allocate::{divide_half_up, exact_value, largest_remainder, round_value};
 use crate::calendar::Period;
-use crate::entry::{Action, Command, Entry, EntryKind, Original, Outcome, Reversed};
+pub use crate::entry::Reversed;
+use crate::entry::{Action, Command, Entry, EntryKind, Original, Outcome};
 use crate::id::LineId;
 use crate::limits::FUTURE_TOLERANCE_MINUTES;
 use crate::lot::{Cohort, Slice};

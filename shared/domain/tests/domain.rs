@@ -12,6 +12,8 @@ mod histories;
 mod moments;
 #[path = "domain/quotes.rs"]
 mod quotes;
+#[path = "domain/refunds.rs"]
+mod refunds;
 #[path = "domain/refusals.rs"]
 mod refusals;
 #[path = "domain/rulebooks.rs"]

@@ -1,7 +1,8 @@
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use interline_domain::rulebook::Rulebook;
-use interline_ledger::Ledger;
+use interline_ledger::{Ledger, LedgerError, Rulebooks};
 use interline_reports::bucket::Bucket;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::rulebook_key;
@@ -14,7 +15,7 @@ use tokio::sync::Mutex;
 /// How long a function goes on with the rulebook it read.
 const RULEBOOK_FRESH: TimeDelta = TimeDelta::seconds(60);
 /// Rulebooks kept in memory by hash.
-const RULEBOOKS_KEPT: usize = 8;
+const RULEBOOKS_KEPT: usize = 32;
 
 /// Where the alarms of a deployment look for its metrics.
 const METRICS_NAMESPACE: &str = "Interline";
@@ -28,7 +29,7 @@ pub type MetricSink = Arc<dyn Fn(&str) + Send + Sync>;
 /// A rulebook with the text it was read from.
 #[derive(Debug)]
 pub struct Published {
-    pub rulebook: Rulebook,
+    pub rulebook: Arc<Rulebook>,
     pub text: String,
 }
 
@@ -110,7 +111,7 @@ impl App {
         {
             return Ok(published.clone());
         }
-        let hash = self.ledger.current_rulebook().await?.ok_or(interline_ledger::LedgerError::NoRulebook)?;
+        let hash = self.ledger.current_rulebook().await?.ok_or(LedgerError::NoRulebook)?;
         let published = self.rulebook_by_hash(&hash).await?;
         *current = Some((now, published.clone()));
         Ok(published)
@@ -128,7 +129,7 @@ impl App {
         }
         let text = String::from_utf8(bytes).map_err(|_| Failure::Corrupt(format!("object {key} is not UTF-8")))?;
         let rulebook = Rulebook::parse(&text)?;
-        let published = Arc::new(Published { rulebook, text });
+        let published = Arc::new(Published { rulebook: Arc::new(rulebook), text });
         if by_hash.len() >= RULEBOOKS_KEPT {
             by_hash.clear();
         }
@@ -145,8 +146,20 @@ impl App {
         }
         self.reports.put_once(&rulebook_key(&rulebook.hash), text.as_bytes().to_vec()).await?;
         self.ledger.set_current_rulebook(&rulebook.hash).await?;
-        let published = Arc::new(Published { rulebook, text: text.to_owned() });
+        let published = Arc::new(Published { rulebook: Arc::new(rulebook), text: text.to_owned() });
         *self.current.lock().await = Some((self.now(), published.clone()));
         Ok(published)
+    }
+}
+
+#[async_trait]
+impl Rulebooks for App {
+    async fn by_hash(&self, hash: &str) -> Result<Arc<Rulebook>, LedgerError> {
+        match self.rulebook_by_hash(hash).await {
+            Ok(published) => Ok(published.rulebook.clone()),
+            Err(Failure::Ledger(error)) => Err(error),
+            Err(failure) if failure.class() == Class::Retryable => Err(LedgerError::Unavailable(failure.to_string())),
+            Err(failure) => Err(LedgerError::Rulebook { hash: hash.to_owned(), reason: failure.to_string() }),
+        }
     }
 }

@@ -70,7 +70,9 @@ impl Failure {
         match self {
             Failure::Ledger(error) if error.is_retryable() => Class::Retryable,
             Failure::Store(error) if error.is_retryable() => Class::Retryable,
-            Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_)) => Class::Broken,
+            Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_) | LedgerError::Rulebook { .. }) => {
+                Class::Broken
+            }
             Failure::Ledger(_) | Failure::Rulebook(_) | Failure::BadEvent(_) | Failure::Unusable(_) => Class::Refused,
             Failure::Settle(_) | Failure::ChecksFailed(_) => Class::ChecksFailed,
             Failure::TimedOut => Class::TimedOut,

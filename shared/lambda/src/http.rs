@@ -7,8 +7,10 @@ use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Pr
 use crate::routes::{Function, Route};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::NaiveDate;
 use interline_domain::calendar::Period;
-use interline_domain::id::{LineId, MemberId};
+use interline_domain::id::LineId;
+use interline_domain::moment::parse_day;
 use interline_reports::manifest::sha256;
 use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::request::RequestContext;
@@ -246,8 +248,8 @@ impl Call {
         Period::parse(self.required("period")?).map_err(|error| Problem::invalid("period", error))
     }
 
-    pub fn member(&self) -> Result<MemberId, Problem> {
-        MemberId::parse(self.required("member")?).map_err(|error| Problem::invalid("member", error))
+    pub fn on(&self) -> Result<Option<NaiveDate>, Problem> {
+        self.parameter("on")?.map(|text| day("on", text)).transpose()
     }
 
     pub fn line(&self) -> Result<Option<LineId>, Problem> {
@@ -277,6 +279,11 @@ impl Call {
         let (of, position): (String, T) = serde_json::from_slice(json).map_err(|_| invalid())?;
         if of == list && fits(&position) { Ok(Some(position)) } else { Err(invalid()) }
     }
+}
+
+/// A day in a field.
+pub fn day(field: &str, text: &str) -> Result<NaiveDate, Problem> {
+    parse_day(text).ok_or_else(|| Problem::invalid(field, "must be a day such as 2017-01-31"))
 }
 
 /// A value that is written as a JSON object. Serde alone would also take an

@@ -29,8 +29,6 @@ pub const NO_SUCH_PATH: Kind = kind("no-such-path", 404, "There is nothing under
 pub const NOT_FOUND: Kind = kind("not-found", 404, "What was asked for does not exist");
 pub const METHOD_NOT_ALLOWED: Kind = kind("method-not-allowed", 405, "The path does not take this method");
 pub const CONFLICT: Kind = kind("conflict", 409, "The reference is recorded with other content");
-pub const REFERENCE_CONFLICT: Kind =
-    kind("reference-conflict", 409, "The reference was recorded lately with another time");
 pub const PERIOD_FINAL: Kind = kind("period-final", 409, "The period has a final run, which is immutable");
 pub const PREDECESSOR_OPEN: Kind = kind("predecessor-open", 409, "The period before is not final yet");
 pub const TOO_EARLY: Kind = kind("too-early", 409, "The period may not be sealed yet");
@@ -40,7 +38,7 @@ pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-pub const KINDS: [Kind; 36] = [
+pub const KINDS: [Kind; 35] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -50,7 +48,6 @@ pub const KINDS: [Kind; 36] = [
     kind("unknown-line", 404, "The programme has no such line"),
     METHOD_NOT_ALLOWED,
     CONFLICT,
-    REFERENCE_CONFLICT,
     PERIOD_FINAL,
     PREDECESSOR_OPEN,
     TOO_EARLY,
@@ -155,7 +152,8 @@ impl From<Failure> for Problem {
                 | LedgerError::Contention(_)
                 | LedgerError::Broken { .. }
                 | LedgerError::PeriodChanged(_)
-                | LedgerError::NoRulebook => Self::internal(error),
+                | LedgerError::NoRulebook
+                | LedgerError::Rulebook { .. } => Self::internal(error),
             },
             other => Self::internal(other),
         }

@@ -3,18 +3,18 @@
 use crate::problem::Problem;
 use chrono::SecondsFormat;
 use interline_domain::account::Repayment;
-use interline_domain::entry::{Action, Entry, Outcome};
+use interline_domain::entry::{Action, Entry, Outcome, Reversed};
 use interline_domain::lot::Slice;
-use interline_domain::money::Money;
+use interline_domain::money::{Money, OutOfRange, Points};
 use interline_domain::plan::from_the_end;
 use interline_domain::rate::{RatedSlice, RatingError, rate};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::Recorded;
 use serde_json::{Value, json};
 
-/// An entry with what it means by the rulebook in force when it happened. The
-/// settlement is indicative: what counts is computed at the close. It is null
-/// where the rulebook in force has no price for it any more.
+/// An entry with what it means by the rulebook that decided it. The settlement is
+/// indicative: what counts is computed at the close. It is null where that rulebook
+/// has no price for it.
 pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem> {
     let entry = &recorded.entry;
     let command = &entry.command;
@@ -36,7 +36,12 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
     match &command.action {
         Action::Accrue { amount } => json["amount"] = money(*amount),
         Action::Redeem { bill: Some(bill), .. } => json["bill"] = money(*bill),
-        Action::Reverse { kind, reference, .. } => json["reverses"] = json!({ "kind": kind, "reference": reference }),
+        Action::Reverse { kind, reference, on, .. } => {
+            json["reverses"] = json!({ "kind": kind, "reference": reference });
+            if let Some(day) = on {
+                json["reverses"]["on"] = json!(day);
+            }
+        }
         Action::Redeem { bill: None, .. } | Action::Grant { .. } => {}
     }
     details(&mut json, entry)?;
@@ -63,13 +68,48 @@ fn details(json: &mut Value, entry: &Entry) -> Result<(), Problem> {
             json["value"] = money(*value);
             json["debts_repaid"] = repayments(repaid);
         }
-        Outcome::Withdrawn { amount, taken, owed, .. } => {
+        Outcome::Withdrawn { amount, taken, gone, owed, repaid, .. } => {
             json["amount"] = money(*amount);
             json["slices"] = slices(taken);
+            json["expired"] = slices(gone);
             json["debts_incurred"] = slices(owed);
+            json["debts_repaid"] = repayments(repaid);
         }
     }
     Ok(())
+}
+
+/// An entry with what has been reversed of it and what is left; a reversal is not
+/// reversed itself.
+pub fn entry_with_rest(rulebook: &Rulebook, recorded: &Recorded, reversed: &Reversed) -> Result<Value, Problem> {
+    let mut json = entry(rulebook, recorded)?;
+    let Entry { command, outcome, .. } = &recorded.entry;
+    let total = recorded.entry.points()?;
+    let mut now = json!({ "points": reversed.points });
+    let mut left = json!({ "points": total.minus(reversed.points)? });
+    if let Action::Accrue { amount } = &command.action {
+        now["amount"] = money(reversed.amount);
+        left["amount"] = money(amount.minus(reversed.amount)?);
+    }
+    match outcome {
+        Outcome::Issued { slices, .. } => {
+            now["by_funder"] = by_funder(slices, |at, _| Ok(reversed.of_slice(at)))?;
+            left["by_funder"] = by_funder(slices, |at, slice| slice.points.minus(reversed.of_slice(at)))?;
+        }
+        Outcome::Redeemed { .. } => {}
+        Outcome::Returned { .. } | Outcome::Withdrawn { .. } => return Ok(json),
+    }
+    json["reversed"] = now;
+    json["left"] = left;
+    Ok(json)
+}
+
+fn by_funder(
+    slices: &[Slice],
+    points: impl Fn(usize, &Slice) -> Result<Points, OutOfRange>,
+) -> Result<Value, OutOfRange> {
+    let of = |(at, slice): (usize, &Slice)| Ok(json!({ "funder": slice.cohort.funder, "points": points(at, slice)? }));
+    slices.iter().enumerate().map(of).collect()
 }
 
 fn settlement(rulebook: &Rulebook, entry: &Entry) -> Result<Value, RatingError> {

@@ -5,21 +5,21 @@ pub const PK: &str = "pk";
 pub const SK: &str = "sk";
 
 // Account.
-/// Version: the number of writes.
-pub const VERSION: &str = "v";
-/// Lots: a map `funder|issued|expires` -> points.
+/// The number of the member's entries; also beside an entry, which it was then.
+pub const SEQUENCE: &str = "v";
+/// Lots, packed as `lots.rs` says.
 pub const LOTS: &str = "l";
 /// Debts: a map creditor -> points.
 pub const DEBTS: &str = "d";
-/// Hashes of the latest references, eight bytes each, oldest first.
-pub const RECENT: &str = "h";
 /// Capped redemptions: a map `line|day` -> points.
 pub const REDEEMED: &str = "u";
 /// The latest period that booked points given back.
 pub const RETURNED_IN: &str = "i";
+/// Lots whose last day lies before this one are forgotten.
+pub const FORGOTTEN_BEFORE: &str = "lb";
 
-// Entry. Line, kind and reference are in the sort key, the booked period in the
-// partition key, the origin of a late entry at the end of the sort key.
+// Entry. Line, kind, reference and its scope are in the sort key, the booked period in
+// the partition key, the origin of a late entry at the end of the sort key.
 /// Member; also the partition key of the statement index.
 pub const MEMBER: &str = "m";
 /// When it happened, in UTC without the `Z`; also the sort key of the statement index.
@@ -30,16 +30,18 @@ pub const OFFSET: &str = "z";
 pub const RECORDED: &str = "r";
 /// What the member could spend after the entry.
 pub const BALANCE: &str = "c";
-/// SHA-256 of the command.
-pub const FINGERPRINT: &str = "f";
+/// Hash of the rulebook that decided it.
+pub const RULEBOOK: &str = "h";
+/// SHA-256 of the file that it came in; none where it came by the API.
+pub const FILE: &str = "fd";
 /// The command's amount, in minor units.
 pub const AMOUNT: &str = "a";
 /// The command's points.
 pub const POINTS: &str = "p";
-/// `code:reference` of what a reversal takes back.
+/// `code:reference` of what a reversal takes back, with `@day` where one is named.
 pub const REVERSES: &str = "x";
-/// Slices `funder|issued|expires:points;...`: issued, spent, taken, or those of
-/// the original for a return.
+/// Slices `funder|issued|expires:points;...`: issued, spent, or for a reversal those
+/// of the original.
 pub const SLICES: &str = "s";
 /// Debts repaid `creditor:funder|issued|expires:points;...`
 pub const REPAID: &str = "y";
@@ -47,27 +49,33 @@ pub const REPAID: &str = "y";
 pub const VALUE: &str = "g";
 /// For a reversal: when its original happened, in UTC.
 pub const ORIGINAL_AT: &str = "t";
-/// For a return: the value of the original.
+/// For a reversal: the value of the original.
 pub const ORIGINAL_VALUE: &str = "w";
-/// For a return: points given back before.
+/// For a reversal: points reversed before.
 pub const BEFORE: &str = "q";
 /// For a return: points given back now.
 pub const RETURNED: &str = "n";
+/// For a withdrawal: the amount refunded before.
+pub const BEFORE_AMOUNT: &str = "qa";
+/// For a withdrawal: the points reversed before of each slice `points;...`
+pub const BEFORE_BY_SLICE: &str = "qs";
 /// For a withdrawal: the amount refunded now.
 pub const REFUNDED: &str = "b";
+/// For a withdrawal: the points withdrawn now of each slice `points;...`
+pub const WITHDRAWN: &str = "ns";
+/// For a withdrawal: slices that were taken from their lots.
+pub const TAKEN: &str = "ts";
+/// For a withdrawal: slices that expired unspent.
+pub const GONE: &str = "gs";
 /// For a withdrawal: slices that were spent already.
 pub const OWED: &str = "e";
 
-/// On the stub that a late entry leaves in its home: the period that clears it.
-pub const BOOKED: &str = "k";
-/// On a remembered refusal: a map file digest -> `field|code|rule`.
-pub const REFUSALS: &str = "no";
-
-/// What a month is closed from: all of an entry but its fingerprint and what was
-/// noted beside it, and what stubs and refusals are told by.
-pub const CLEARED: [&str; 19] = [
+/// What a month is closed and accounts are proven from: all of an entry but what
+/// was noted beside it for its caller.
+pub const CLEARED: [&str; 23] = [
     PK,
     SK,
+    SEQUENCE,
     MEMBER,
     OCCURRED,
     OFFSET,
@@ -81,13 +89,25 @@ pub const CLEARED: [&str; 19] = [
     ORIGINAL_VALUE,
     BEFORE,
     RETURNED,
+    BEFORE_AMOUNT,
+    BEFORE_BY_SLICE,
     REFUNDED,
+    WITHDRAWN,
+    TAKEN,
+    GONE,
     OWED,
-    BOOKED,
-    REFUSALS,
 ];
 
-// Reversal tracker: AMOUNT and POINTS reversed so far.
+// Reference. Line, kind, reference and its scope are in the partition key. POINTS and
+// AMOUNT say how much of the entry is reversed.
+/// `booked#shard` of the entry, with `#home` of a late one.
+pub const ENTRY_AT: &str = "k";
+/// SHA-256 of the command.
+pub const FINGERPRINT: &str = "f";
+/// The points reversed so far of each slice `points;...`
+pub const REVERSED_BY_SLICE: &str = "ps";
+/// As long as nothing is recorded: a map file digest -> `field|code|rule`.
+pub const REFUSALS: &str = "no";
 
 // Gate.
 /// When the shard was sealed.

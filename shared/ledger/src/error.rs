@@ -25,6 +25,9 @@ pub enum LedgerError {
     PeriodChanged(Period),
     #[error("no rulebook is published")]
     NoRulebook,
+    /// The rulebook that decided an entry.
+    #[error("rulebook {hash} cannot be read: {reason}")]
+    Rulebook { hash: String, reason: String },
 }
 
 impl LedgerError {
@@ -37,7 +40,8 @@ impl LedgerError {
             | LedgerError::PredecessorOpen { .. }
             | LedgerError::BeforeProgramme(..)
             | LedgerError::AlreadyFinal { .. }
-            | LedgerError::NoRulebook => false,
+            | LedgerError::NoRulebook
+            | LedgerError::Rulebook { .. } => false,
         }
     }
 }

@@ -1,17 +1,17 @@
-//! The one place that builds keys.
+//! The one place that builds keys and reads them.
 
 use interline_domain::account::shard as shard_of;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Command, EntryKind};
+use interline_domain::entry::{Entry, EntryKind, Scope};
 use interline_domain::id::{LineId, MemberId, Reference};
 
 /// Names an item in an error, which may be logged: by the member's shard, not by
 /// the member.
 pub fn without_member(pk: &str, sk: &str) -> String {
     match pk.split_once('#') {
-        Some((kind @ ("M" | "V"), id)) => match MemberId::parse(id) {
-            Ok(member) => format!("{kind}#(a member of shard {:02}) {sk}", shard_of(&member)),
-            Err(_) => format!("{kind}#(no member's id) {sk}"),
+        Some(("M", id)) => match MemberId::parse(id) {
+            Ok(member) => format!("M#(a member of shard {:02}) {sk}", shard_of(&member)),
+            Err(_) => format!("M#(no member's id) {sk}"),
         },
         _ => format!("{pk} {sk}"),
     }
@@ -28,29 +28,100 @@ pub fn account(member: &MemberId) -> Key {
     Key { pk: format!("M#{member}"), sk: "A".to_owned() }
 }
 
+/// What an event is known by, once and for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    pub line: LineId,
+    pub kind: EntryKind,
+    pub reference: Reference,
+    pub scope: Scope,
+}
+
+impl Name {
+    /// `<line>#<kind>#<reference><scope>`
+    fn text(&self) -> String {
+        let Name { line, kind, reference, scope } = self;
+        format!("{line}#{}#{reference}{scope}", kind.code())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('#');
+        let (line, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let (reference, scope) = match name.split_once('@') {
+            None => (name, Scope::Line),
+            Some((reference, scope)) => (reference, Scope::parse(scope)?),
+        };
+        let name = Self {
+            line: LineId::parse(line).ok()?,
+            kind: EntryKind::from_code(kind)?,
+            reference: Reference::parse(reference).ok()?,
+            scope,
+        };
+        parts.next().is_none().then_some(name)
+    }
+}
+
+/// What is known of a reference.
+pub fn reference(name: &Name) -> Key {
+    Key { pk: format!("U#{}", name.text()), sk: "U".to_owned() }
+}
+
+pub fn parse_reference(pk: &str) -> Option<Name> {
+    Name::parse(pk.strip_prefix("U#")?)
+}
+
+/// Where an entry lies: in the period that clears it, and in its member's shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub booked: Period,
+    pub shard: u8,
+    /// The period of its own time.
+    pub home: Period,
+}
+
+impl Place {
+    pub fn of(entry: &Entry) -> Self {
+        Self { booked: entry.booked, shard: shard_of(&entry.command.member), home: entry.home }
+    }
+
+    /// As a reference item tells it: `<booked>#<shard>`, and `#<home>` of a late entry.
+    pub fn text(&self) -> String {
+        let Place { booked, shard, home } = self;
+        let late = if home == booked { String::new() } else { format!("#{home}") };
+        format!("{booked}#{shard:02}{late}")
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('#');
+        let (booked, shard) = (Period::parse(parts.next()?).ok()?, parts.next()?.parse().ok()?);
+        let home = parts.next().map_or(Ok(booked), Period::parse).ok()?;
+        parts.next().is_none().then_some(Self { booked, shard, home })
+    }
+}
+
+/// The partition of a shard's entries.
 pub fn shard(period: Period, shard: u8) -> String {
     format!("E#{period}#{shard:02}")
 }
 
-/// Where an event lies in its home, whether as an entry, a stub or a refusal.
-pub fn home(period: Period, shard_number: u8, command: &Command) -> Key {
-    event(period, shard_number, &command.line, command.kind(), &command.reference)
+/// An entry. The origin of a late one is told, as its partition does not.
+pub fn entry(name: &Name, place: &Place) -> Key {
+    let Place { booked, shard: shard_number, home } = *place;
+    let late = if home == booked { String::new() } else { format!("#{home}") };
+    Key { pk: shard(booked, shard_number), sk: format!("{}{late}", name.text()) }
 }
 
-pub fn event(period: Period, shard_number: u8, line: &LineId, kind: EntryKind, reference: &Reference) -> Key {
-    Key { pk: shard(period, shard_number), sk: format!("{line}#{}#{reference}", kind.code()) }
+/// The period of an entry's partition.
+pub fn booked(pk: &str) -> Option<Period> {
+    Period::parse(pk.split('#').nth(1)?).ok()
 }
 
-/// Where a late event is booked. The origin keeps it apart from an event of that
-/// period with the same reference.
-pub fn late(booked: Period, shard_number: u8, command: &Command, origin: Period) -> Key {
-    let home = home(booked, shard_number, command);
-    Key { sk: format!("{}#{origin}", home.sk), ..home }
-}
-
-/// How much of an entry is reversed.
-pub fn reversed(member: &MemberId, home_period: Period, sk: &str) -> Key {
-    Key { pk: format!("V#{member}"), sk: format!("{home_period}#{sk}") }
+/// An entry's name and, of a late one, its home.
+pub fn parse_entry(sk: &str) -> Option<(Name, Option<Period>)> {
+    let name_ends = sk.match_indices('#').nth(2).map(|(at, _)| at);
+    let (name, origin) = name_ends.map_or((sk, None), |at| (&sk[..at], Some(&sk[at + 1..])));
+    let origin = origin.map(Period::parse).transpose().ok()?;
+    Some((Name::parse(name)?, origin))
 }
 
 pub fn gate(period: Period, shard: u8) -> Key {
@@ -74,10 +145,40 @@ mod tests {
     #[test]
     fn an_item_is_named_in_an_error_without_its_member() {
         assert_eq!(without_member("M#member-7", "A"), "M#(a member of shard 55) A");
-        assert_eq!(
-            without_member("V#member-7", "2017-01#dining#R#R-1"),
-            "V#(a member of shard 55) 2017-01#dining#R#R-1"
-        );
+        assert_eq!(without_member("U#dining#a#S-1", "U"), "U#dining#a#S-1 U");
         assert_eq!(without_member("E#2017-01#07", "dining#A#S-1"), "E#2017-01#07 dining#A#S-1");
+    }
+
+    #[test]
+    fn an_entrys_name_and_place_are_read_back_from_its_keys() {
+        let january = Period::parse("2017-01").unwrap();
+        let day = january.first_day();
+        for scope in [Scope::Line, Scope::Month(january), Scope::Day(day)] {
+            for booked in [january, january.next()] {
+                let name = Name {
+                    line: LineId::parse("dining").unwrap(),
+                    kind: EntryKind::Accrual,
+                    reference: Reference::parse("2017-01").unwrap(),
+                    scope,
+                };
+                let place = Place { booked, shard: 7, home: january };
+                let key = entry(&name, &place);
+                let origin = (booked != january).then_some(january);
+                assert_eq!(self::booked(&key.pk), Some(booked));
+                assert_eq!(parse_entry(&key.sk), Some((name.clone(), origin)), "{key:?}");
+                assert_eq!(parse_reference(&reference(&name).pk), Some(name));
+                assert_eq!(Place::parse(&place.text()), Some(place));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_read_as_one() {
+        for text in ["", "dining#a", "dining#x#S-1", "dining#a#S-1@", "dining#a#S-1@2017", "dining#a#S-1#x", "#a#S-1"] {
+            assert_eq!(parse_entry(text), None, "{text}");
+        }
+        for text in ["", "2017-01", "2017-01#x", "2017-01#07#x", "2017-01#07#2017-01#"] {
+            assert_eq!(Place::parse(text), None, "{text}");
+        }
     }
 }

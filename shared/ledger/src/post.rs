@@ -1,44 +1,67 @@
 //! Records events: read the account, plan, commit in one transaction.
 //!
-//! The hot path is one read and one transaction of two items. Whatever can go
+//! The hot path is one read and one transaction of three items. Whatever can go
 //! wrong shows as a cancelled transaction and is looked up only then: an event
 //! that is there already, a shard that is sealed, an account that changed.
 
 use crate::Ledger;
-use crate::attributes::{REFUSALS, VERSION};
+use crate::attributes::{PK, REFUSALS, SEQUENCE};
 use crate::error::LedgerError;
-use crate::items::{self, Found, Recorded, RememberedRefusal};
-use crate::keys::{self, Key};
-use crate::store::{self, Condition, Outcome, Store, TransactError, Write};
+use crate::items::{self, EntrySource, Recorded, Refusals, RememberedRefusal};
+use crate::keys::{self, Key, Name};
+use crate::references::{self, Found};
+use crate::rulebooks::Rulebooks;
+use crate::store::{self, Condition, Item, Outcome, Store, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use interline_domain::account::{Account, reference_hash, shard};
+use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command, Entry};
+use interline_domain::entry::{Action, Command, EntryKind, Reversed};
 use interline_domain::id::MemberId;
-use interline_domain::limits::REVERSAL_WINDOW_MONTHS;
-use interline_domain::plan::{Plan, Refusal, Reversed, Target, check, plan};
+use interline_domain::money::Points;
+use interline_domain::plan::{Plan, Refusal, Target, check, plan};
 use interline_domain::rulebook::Rulebook;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// DynamoDB takes at most so many items in one transaction.
 const TRANSACTION_ITEMS: usize = 100;
-/// Entries of one member in one transaction, each with a stub if it comes late.
+/// Entries of one member in one transaction, each with its reference, beside the
+/// account and the gate.
 pub const ENTRIES_PER_BATCH: usize = 49;
 const _: () = assert!(ENTRIES_PER_BATCH * 2 + 2 <= TRANSACTION_ITEMS);
 /// One writer wins each round, so this many rounds serve as many writers of one account.
 const ATTEMPTS: u32 = 128;
 const LONGEST_PAUSE_MILLIS: u64 = 250;
+/// A file is told from others by so many digits of its digest.
+const FILE_DIGITS: usize = 16;
 
 /// Where events come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// A refusal leaves no trace; the reference may be tried again.
     Api,
-    /// A refusal is remembered with the file's digest: the same file gets the
-    /// same answer when it is repeated, or resumed after a crash.
+    /// A refusal is remembered with the file's SHA-256, in 64 hexadecimal digits: the
+    /// same file gets the same answer when it is repeated, or resumed after a crash.
     File { digest: &'a str },
+}
+
+impl<'a> Source<'a> {
+    /// What a refusal is remembered by.
+    fn file(self) -> Option<&'a str> {
+        match self {
+            Source::Api => None,
+            Source::File { digest } => Some(digest.get(..FILE_DIGITS).unwrap_or(digest)),
+        }
+    }
+
+    fn stored(self) -> EntrySource {
+        match self {
+            Source::Api => EntrySource::Api,
+            Source::File { digest } => EntrySource::File(digest.to_owned()),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -58,8 +81,6 @@ pub enum Rejection {
     RefusedBefore(RememberedRefusal),
     #[error("this reference is recorded with another {0}")]
     Conflict(&'static str),
-    #[error("this reference was recorded lately with another time; a retry must repeat its occurred_at")]
-    ReferenceConflict,
 }
 
 impl Rejection {
@@ -68,7 +89,6 @@ impl Rejection {
             Rejection::Refused(refusal) => refusal.code(),
             Rejection::RefusedBefore(before) => &before.code,
             Rejection::Conflict(_) => "conflict",
-            Rejection::ReferenceConflict => "reference-conflict",
         }
     }
 
@@ -77,15 +97,6 @@ impl Rejection {
             Rejection::Refused(refusal) => refusal.field(),
             Rejection::RefusedBefore(before) => &before.field,
             Rejection::Conflict(field) => field,
-            Rejection::ReferenceConflict => "occurred_at",
-        }
-    }
-
-    fn depends_on_state(&self) -> bool {
-        match self {
-            Rejection::Refused(refusal) => refusal.depends_on_state(),
-            Rejection::ReferenceConflict => true,
-            Rejection::RefusedBefore(_) | Rejection::Conflict(_) => false,
         }
     }
 
@@ -96,10 +107,12 @@ impl Rejection {
 
 impl Ledger {
     /// Records events of one member in their order. Each has an answer; a
-    /// rejected one leaves the others untouched.
+    /// rejected one leaves the others untouched. `rulebook` decides; `rulebooks` has
+    /// those that decided what is refunded now.
     pub async fn post(
         &self,
         rulebook: &Rulebook,
+        rulebooks: &dyn Rulebooks,
         member: &MemberId,
         commands: &[Command],
         source: Source<'_>,
@@ -111,14 +124,16 @@ impl Ledger {
             let home = rulebook.period(first.occurred());
             let mut items = 0;
             let fits = |command: &&Command| {
-                // Entry, stub, and for a reversal its tracker.
+                // Entry and reference, and for a reversal its target's.
                 items += if matches!(command.action, Action::Reverse { .. }) { 3 } else { 2 };
                 rulebook.period(command.occurred()) == home && items + 2 <= TRANSACTION_ITEMS
             };
             let (batch, left) = rest.split_at(rest.iter().take_while(fits).count());
             let mut writer = Batch {
                 store: &*self.store,
+                gate_always_checked: self.gate_always_checked,
                 rulebook,
+                rulebooks,
                 member,
                 shard: shard(member),
                 home,
@@ -138,15 +153,17 @@ impl Ledger {
 /// Events of one member and one home period.
 struct Batch<'a> {
     store: &'a dyn Store,
+    gate_always_checked: bool,
     rulebook: &'a Rulebook,
+    rulebooks: &'a dyn Rulebooks,
     member: &'a MemberId,
     shard: u8,
     home: Period,
     current: Period,
     /// The period that clears the batch: its home unless that is sealed.
     booked: Period,
-    /// What was looked up under the sort keys of the home; `None`: nothing is there.
-    known: BTreeMap<String, Option<Found>>,
+    /// What was looked up by reference keys; `None`: nothing is known.
+    known: BTreeMap<Key, Option<Found>>,
     source: Source<'a>,
     now: DateTime<Utc>,
 }
@@ -154,15 +171,34 @@ struct Batch<'a> {
 /// A transaction in the making.
 struct Draft {
     account: Account,
-    changed: bool,
-    planned: BTreeMap<String, Recorded>,
-    /// Refusals to be remembered: the file's answer to that reference from here on.
-    refused: BTreeMap<String, RememberedRefusal>,
-    reversed: BTreeMap<Key, Reversed>,
+    /// What it leaves of each reference. DynamoDB takes an item once in a transaction.
+    references: BTreeMap<Key, Left>,
     writes: Vec<Write>,
-    /// For each write, the sort key in the home that it claims.
-    claims: Vec<Option<String>>,
+    /// For each write, the reference that it claims.
+    claims: Vec<Option<Key>>,
     answers: Vec<Answer>,
+}
+
+enum Left {
+    Recorded {
+        recorded: Box<Recorded>,
+        reversed: Reversed,
+        write: Change,
+    },
+    /// The answers of files, this one's among them.
+    Refused {
+        refusals: Refusals,
+        condition: Condition,
+    },
+}
+
+/// What a transaction writes for a reference that has an entry.
+enum Change {
+    Nothing,
+    /// What is reversed of it. Guarded by the account's sequence.
+    Reversed,
+    /// The entry, too.
+    All(Condition),
 }
 
 impl Batch<'_> {
@@ -193,7 +229,7 @@ impl Batch<'_> {
     /// from event to event and call to call.
     async fn pause(&self, attempt: u32, first: &Command) {
         let longest = Duration::from_millis((4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS));
-        let event = reference_hash(&first.line, first.kind(), &first.reference);
+        let event = first.fingerprint().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
         let seed = (u64::from(self.now.timestamp_subsec_nanos()) ^ event).rotate_left(attempt);
         self.store.pause(longest, seed).await;
     }
@@ -201,32 +237,46 @@ impl Batch<'_> {
     /// Takes in why a transaction was cancelled; `true` if others were in the way.
     async fn learn(&mut self, draft: &Draft, outcomes: Vec<Outcome>) -> Result<bool, LedgerError> {
         let mut contended = false;
+        let mut claimed: BTreeMap<&Key, Option<Item>> = BTreeMap::new();
         for ((outcome, claim), write) in outcomes.into_iter().zip(&draft.claims).zip(&draft.writes) {
             match (outcome, claim, write) {
                 (Outcome::Fine, ..) => {}
                 (Outcome::Conflict, ..) => contended = true,
-                (Outcome::Condition(item), Some(sk), _) => {
-                    // Without its old item the reply says too little: look it up.
-                    let found = if item.is_empty() { None } else { Some(items::found(&item)?) };
-                    match found {
-                        Some(found) => self.known.insert(sk.clone(), Some(found)),
-                        None => self.known.remove(sk),
-                    };
-                    if item.is_empty() {
-                        self.look_up(sk).await?;
+                (Outcome::Condition(item), Some(reference), _) => {
+                    // Without its old item, or with the entry's, the reply says too little.
+                    let is_reference = item.get(PK).and_then(|pk| pk.as_s().ok()) == Some(&reference.pk);
+                    let known = claimed.entry(reference).or_default();
+                    if is_reference {
+                        *known = Some(item);
                     }
                 }
                 (Outcome::Condition(_), None, Write::RequireAbsent { .. }) => self.booked = self.open_period().await?,
                 (Outcome::Condition(_), None, Write::Put { .. }) => contended = true,
             }
         }
+        let mut read = Vec::new();
+        for (reference, item) in claimed {
+            match item {
+                Some(item) => read.push((reference.clone(), item)),
+                None => {
+                    self.look_up(reference).await?;
+                    let free = !matches!(self.known.get(reference), Some(Some(_)));
+                    if free && matches!(draft.references.get(reference), Some(Left::Recorded { .. })) {
+                        // It lies there without its reference.
+                        return Err(store::missing(reference));
+                    }
+                }
+            }
+        }
+        let found = references::resolve(self.store, read).await?;
+        self.known.extend(found.into_iter().map(|(key, found)| (key, Some(found))));
         Ok(contended)
     }
 
     /// The first period after the home whose shard is not sealed.
     async fn open_period(&self) -> Result<Period, LedgerError> {
         let mut candidate = self.home.next();
-        while candidate < self.current {
+        while candidate < self.current || self.gate_always_checked {
             if self.store.get(&keys::gate(candidate, self.shard)).await?.is_none() {
                 return Ok(candidate);
             }
@@ -235,10 +285,9 @@ impl Batch<'_> {
         Ok(candidate)
     }
 
-    async fn look_up(&mut self, sk: &str) -> Result<(), LedgerError> {
-        let key = Key { pk: keys::shard(self.home, self.shard), sk: sk.to_owned() };
-        let found = self.store.get(&key).await?.map(|item| items::found(&item)).transpose()?;
-        self.known.insert(sk.to_owned(), found);
+    async fn look_up(&mut self, key: &Key) -> Result<(), LedgerError> {
+        let found = references::find(self.store, key).await?;
+        self.known.insert(key.clone(), found);
         Ok(())
     }
 
@@ -248,13 +297,12 @@ impl Batch<'_> {
         if let Some(period) = account.returned_in {
             self.booked = self.booked.max(period);
         }
-        let version = account.version;
+        // What was not there may be there by now.
+        self.known.retain(|_, known| known.is_some());
+        let sequence = account.sequence;
         let mut draft = Draft {
             account,
-            changed: false,
-            planned: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            reversed: BTreeMap::new(),
+            references: BTreeMap::new(),
             writes: Vec::new(),
             claims: Vec::new(),
             answers: Vec::with_capacity(commands.len()),
@@ -263,189 +311,201 @@ impl Batch<'_> {
             let answer = self.answer(&mut draft, command).await?;
             draft.answers.push(answer);
         }
-        if draft.changed {
-            draft.account.version = version + 1;
+        draft.write_references()?;
+        if draft.account.sequence != sequence {
             // Whatever the plans rest on must still be so.
-            let condition = match version {
+            let condition = match sequence {
                 0 => Condition::Absent,
-                version => Condition::Equals(VERSION, AttributeValue::N(version.to_string())),
+                sequence => Condition::Equals(SEQUENCE, AttributeValue::N(sequence.to_string())),
             };
             draft.write(Write::Put { item: items::account_item(self.member, &draft.account), condition }, None);
-        }
-        for (key, reversed) in std::mem::take(&mut draft.reversed) {
-            // Guarded by the account's version.
-            draft.write(Write::Put { item: items::reversed_item(&key, reversed), condition: Condition::None }, None);
-        }
-        // A period that is over may be sealed any moment; the current one cannot be.
-        // A refusal clears nothing, whenever it is remembered.
-        if draft.changed && self.booked < self.current {
-            draft.write(Write::RequireAbsent { key: keys::gate(self.booked, self.shard) }, None);
+            // A period that is over may be sealed any moment; the current one cannot be.
+            // A refusal clears nothing, whenever it is remembered.
+            if self.booked < self.current || self.gate_always_checked {
+                draft.write(Write::RequireAbsent { key: keys::gate(self.booked, self.shard) }, None);
+            }
         }
         Ok(draft)
     }
 
     async fn answer(&mut self, draft: &mut Draft, command: &Command) -> Result<Answer, LedgerError> {
-        let home = keys::home(self.home, self.shard, command);
-        if let Some(recorded) = draft.planned.get(&home.sk) {
+        let scope = self.rulebook.scope(&command.line, self.rulebook.day(command.occurred()));
+        let key = keys::reference(&items::name(command, scope));
+        if let Some(Left::Recorded { recorded, .. }) = draft.references.get(&key) {
             return Ok(repeated(command, recorded));
         }
         if let Err(refusal) = check(self.rulebook, command, self.now) {
             // A process with another clock or rulebook may have accepted it.
-            if !self.known.contains_key(&home.sk) {
-                self.look_up(&home.sk).await?;
+            if !self.known.contains_key(&key) {
+                self.look_up(&key).await?;
             }
-            let recorded = self.recorded(command, &home.sk).await?;
-            return Ok(match recorded {
-                Some(recorded) => repeated(command, &recorded),
-                None => Answer::Rejected(Rejection::Refused(refusal)),
+            return Ok(match self.known.get(&key) {
+                Some(Some(Found::Entry(recorded, _))) => repeated(command, recorded),
+                Some(Some(Found::Refusals(_)) | None) | None => Answer::Rejected(Rejection::Refused(refusal)),
             });
         }
-        if let Some(before) = draft.refused.get(&home.sk) {
+        if let (Some(Left::Refused { refusals, .. }), Some(file)) = (draft.references.get(&key), self.source.file())
+            && let Some(before) = refusals.get(file)
+        {
             return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
         }
-        let hash = reference_hash(&command.line, command.kind(), &command.reference);
-        let remembered = draft.account.remembers(hash);
-        if remembered && !self.known.contains_key(&home.sk) {
-            self.look_up(&home.sk).await?;
-        }
-        let (refusals, planned, tracker) = loop {
-            if let Some(recorded) = self.recorded(command, &home.sk).await? {
-                return Ok(repeated(command, &recorded));
-            }
-            let refusals = match self.known.get(&home.sk) {
+        let (refusals, planned) = loop {
+            let refusals = match self.known.get(&key) {
+                Some(Some(Found::Entry(recorded, _))) => return Ok(repeated(command, recorded)),
                 Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
-                Some(Some(Found::Entry(_) | Found::Stub { .. }) | None) | None => None,
+                Some(None) | None => None,
             };
-            if let (Some(refusals), Source::File { digest }) = (&refusals, self.source)
-                && let Some(before) = refusals.get(digest)
+            if let (Some(refusals), Some(file)) = (&refusals, self.source.file())
+                && let Some(before) = refusals.get(file)
             {
                 return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
             }
-            if remembered {
-                break (refusals, Err(Rejection::ReferenceConflict), None);
-            }
-            let (planned, tracker) = self.plan(draft, command).await?;
+            let planned = self.plan(draft, command).await?;
             // What was accepted long ago is not refused for what happened since.
-            if planned.is_err() && !self.known.contains_key(&home.sk) {
-                self.look_up(&home.sk).await?;
+            if planned.is_err() && !self.known.contains_key(&key) {
+                self.look_up(&key).await?;
                 continue;
             }
-            break (refusals, planned.map_err(Rejection::Refused), tracker);
+            break (refusals, planned);
         };
-        // What is put under the event's key must replace just what was found there.
-        let condition = match &refusals {
-            None => Condition::Absent,
-            Some(refusals) => Condition::Equals(REFUSALS, items::refusals_value(refusals)),
+        let (plan, balance) = match planned {
+            Ok(planned) => planned,
+            Err(refusal) => return Ok(self.refuse(draft, key, refusals, refusal)),
         };
-        match planned {
-            Ok(plan) => {
-                let day = self.rulebook.day(command.occurred());
-                let Ok(balance) = plan.account.balance(day) else {
-                    return Ok(Answer::Rejected(Rejection::Refused(Refusal::OutOfRange)));
-                };
-                let recorded = Recorded { entry: plan.entry, balance, recorded_at: self.now };
-                draft.account = plan.account;
-                draft.changed = true;
-                draft.reversed.extend(tracker.zip(plan.reversed));
-                let item = items::entry_item(&recorded);
-                if recorded.entry.is_late() {
-                    let stub = items::stub_item(&recorded.entry);
-                    draft.write(Write::Put { item, condition: Condition::Absent }, None);
-                    draft.write(Write::Put { item: stub, condition }, Some(home.sk.clone()));
-                } else {
-                    draft.write(Write::Put { item, condition }, Some(home.sk.clone()));
-                }
-                draft.planned.insert(home.sk, recorded.clone());
-                Ok(Answer::Accepted(Box::new(recorded)))
-            }
-            Err(rejection) => {
-                if let Source::File { digest } = self.source
-                    && rejection.depends_on_state()
-                {
-                    let mut refusals = refusals.unwrap_or_default();
-                    refusals.insert(digest.to_owned(), rejection.remembered());
-                    let item = items::refusal_item(&home, &refusals);
-                    draft.refused.insert(home.sk.clone(), rejection.remembered());
-                    draft.write(Write::Put { item, condition }, Some(home.sk));
-                }
-                Ok(Answer::Rejected(rejection))
-            }
+        let recorded = Recorded {
+            entry: plan.entry,
+            balance,
+            recorded_at: self.now,
+            sequence: plan.account.sequence,
+            rulebook: self.rulebook.hash.clone(),
+            source: self.source.stored(),
+        };
+        draft.account = plan.account;
+        if let Some(now) = plan.reversed {
+            self.reversed(draft, command, now);
         }
+        let write = Change::All(replaces(refusals.as_ref()));
+        let left = Left::Recorded { recorded: Box::new(recorded.clone()), reversed: Reversed::default(), write };
+        draft.references.insert(key, left);
+        Ok(Answer::Accepted(Box::new(recorded)))
     }
 
-    /// The event as it is recorded, if it was found under its key.
-    async fn recorded(&self, command: &Command, sk: &str) -> Result<Option<Recorded>, LedgerError> {
-        match self.known.get(sk) {
-            Some(Some(Found::Entry(recorded))) => Ok(Some(Recorded::clone(recorded))),
-            Some(Some(Found::Stub { booked })) => {
-                let key = keys::late(*booked, self.shard, command, self.home);
-                store::recorded(self.store, &key).await.map(Some)
-            }
-            Some(Some(Found::Refusals(_)) | None) | None => Ok(None),
+    fn refuse(&self, draft: &mut Draft, key: Key, known: Option<Refusals>, refusal: Refusal) -> Answer {
+        let remember = refusal.depends_on_state();
+        let rejection = Rejection::Refused(refusal);
+        if let Some(file) = self.source.file().filter(|_| remember) {
+            let condition = replaces(known.as_ref());
+            let mut refusals = known.unwrap_or_default();
+            refusals.insert(file.to_owned(), rejection.remembered());
+            draft.references.insert(key, Left::Refused { refusals, condition });
         }
+        Answer::Rejected(rejection)
     }
 
-    /// Plans one event; for a reversal also names its tracker.
-    async fn plan(
-        &self,
-        draft: &Draft,
-        command: &Command,
-    ) -> Result<(Result<Plan, Refusal>, Option<Key>), LedgerError> {
-        let Action::Reverse { kind, reference, .. } = &command.action else {
-            return Ok((plan(self.rulebook, &draft.account, command, self.booked, None), None));
-        };
-        let sk = keys::event(self.home, self.shard, &command.line, *kind, reference).sk;
-        let target = match draft.planned.get(&sk) {
-            Some(recorded) => Some(recorded.entry.clone()),
-            None => self.target(command, &sk).await?,
-        };
-        let Some(entry) = target else {
-            return Ok((plan(self.rulebook, &draft.account, command, self.booked, None), None));
-        };
-        let tracker = keys::reversed(self.member, entry.home, &sk);
-        let reversed = match draft.reversed.get(&tracker) {
-            Some(reversed) => *reversed,
-            None => {
-                let item = self.store.get(&tracker).await?;
-                item.as_ref().map(items::reversed).transpose()?.unwrap_or_default()
-            }
-        };
-        let target = Target { entry: &entry, reversed };
-        Ok((plan(self.rulebook, &draft.account, command, self.booked, Some(target)), Some(tracker)))
-    }
-
-    /// The latest event of that name in the month of the reversal or the months before.
-    async fn target(&self, command: &Command, sk: &str) -> Result<Option<Entry>, LedgerError> {
-        let keys: Vec<Key> = (0..=REVERSAL_WINDOW_MONTHS)
-            .map(|months| self.home.minus_months(months))
-            .filter(|period| *period >= self.rulebook.first_period)
-            .map(|period| Key { pk: keys::shard(period, self.shard), sk: sk.to_owned() })
-            .collect();
-        let mut latest: Option<Entry> = None;
-        for item in self.store.get_many(&keys).await? {
-            let entry = match items::found(&item)? {
-                Found::Entry(recorded) => recorded.entry,
-                Found::Refusals(_) => continue,
-                Found::Stub { booked } => {
-                    let pk = items::Reader::new(&item).text(crate::attributes::PK)?;
-                    let origin = pk.split('#').nth(1).unwrap_or_default();
-                    let key = Key { pk: keys::shard(booked, self.shard), sk: format!("{sk}#{origin}") };
-                    store::recorded(self.store, &key).await?.entry
+    /// Plans one event, and says what the member can spend after it.
+    async fn plan(&self, draft: &mut Draft, command: &Command) -> Result<Result<(Plan, Points), Refusal>, LedgerError> {
+        let day = self.rulebook.day(command.occurred());
+        let planned = match self.target_key(command) {
+            None => plan(self.rulebook, &draft.account, command, self.booked, None),
+            Some(key) => {
+                self.read_target(draft, &key).await?;
+                match draft.references.get(&key) {
+                    Some(Left::Recorded { recorded, reversed, .. }) => {
+                        let decided_by = self.decided_by(recorded).await?;
+                        let rulebook = decided_by.as_deref().unwrap_or(self.rulebook);
+                        let target = Target { entry: &recorded.entry, reversed, rulebook };
+                        plan(self.rulebook, &draft.account, command, self.booked, Some(target))
+                    }
+                    Some(Left::Refused { .. }) | None => {
+                        plan(self.rulebook, &draft.account, command, self.booked, None)
+                    }
                 }
-            };
-            let newer = latest.as_ref().is_none_or(|latest| entry.home > latest.home);
-            if entry.command.member == command.member && newer {
-                latest = Some(entry);
+            }
+        };
+        Ok(planned.and_then(|plan| {
+            let balance = plan.account.balance(day)?;
+            Ok((plan, balance))
+        }))
+    }
+
+    /// The reference of what a reversal takes back.
+    fn target_key(&self, command: &Command) -> Option<Key> {
+        let Action::Reverse { kind, reference, on, .. } = &command.action else { return None };
+        let day = on.unwrap_or_else(|| self.rulebook.day(command.occurred()));
+        let scope = self.rulebook.scope(&command.line, day);
+        Some(keys::reference(&Name { line: command.line.clone(), kind: *kind, reference: reference.clone(), scope }))
+    }
+
+    /// Reads what a reversal takes back, after the account: whoever reverses of it
+    /// meanwhile changes that.
+    async fn read_target(&self, draft: &mut Draft, key: &Key) -> Result<(), LedgerError> {
+        if draft.references.contains_key(key) {
+            return Ok(());
+        }
+        if let Some(Found::Entry(recorded, reversed)) = references::find(self.store, key).await? {
+            let left = Left::Recorded { recorded, reversed, write: Change::Nothing };
+            draft.references.insert(key.clone(), left);
+        }
+        Ok(())
+    }
+
+    /// The rulebook that decided a sale, if it is not the current one.
+    async fn decided_by(&self, recorded: &Recorded) -> Result<Option<Arc<Rulebook>>, LedgerError> {
+        let is_sale = recorded.entry.command.kind() == EntryKind::Accrual;
+        if !is_sale || recorded.rulebook == self.rulebook.hash {
+            return Ok(None);
+        }
+        self.rulebooks.by_hash(&recorded.rulebook).await.map(Some)
+    }
+
+    /// Notes what is reversed of the target from now on.
+    fn reversed(&self, draft: &mut Draft, command: &Command, now: Reversed) {
+        let target = self.target_key(command).and_then(|key| draft.references.get_mut(&key));
+        if let Some(Left::Recorded { reversed, write, .. }) = target {
+            *reversed = now;
+            if matches!(write, Change::Nothing) {
+                *write = Change::Reversed;
             }
         }
-        Ok(latest)
     }
 }
 
 impl Draft {
-    fn write(&mut self, write: Write, claim: Option<String>) {
+    fn write(&mut self, write: Write, claim: Option<Key>) {
         self.writes.push(write);
         self.claims.push(claim);
+    }
+
+    fn write_references(&mut self) -> Result<(), LedgerError> {
+        for (key, left) in &self.references {
+            let (item, condition) = match left {
+                Left::Refused { refusals, condition } => (items::refused_reference(key, refusals), condition.clone()),
+                Left::Recorded { write: Change::Nothing, .. } => continue,
+                Left::Recorded { recorded, reversed, write } => {
+                    let reference = items::recorded_reference(&recorded.entry, reversed);
+                    match write {
+                        Change::Nothing | Change::Reversed => (reference, Condition::None),
+                        Change::All(condition) => {
+                            let item = items::entry_item(recorded)?;
+                            self.writes.push(Write::Put { item, condition: Condition::Absent });
+                            self.claims.push(Some(key.clone()));
+                            (reference, condition.clone())
+                        }
+                    }
+                }
+            };
+            self.writes.push(Write::Put { item, condition });
+            self.claims.push(Some(key.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// What is put for a reference must replace just what was found there.
+fn replaces(refusals: Option<&Refusals>) -> Condition {
+    match refusals {
+        None => Condition::Absent,
+        Some(refusals) => Condition::Equals(REFUSALS, items::refusals_value(refusals)),
     }
 }
 

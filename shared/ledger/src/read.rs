@@ -1,30 +1,44 @@
 //! Reads: accounts, and whole shards for the month-end.
 
 use crate::Ledger;
+use crate::attributes::{PK, SK};
 use crate::error::LedgerError;
-use crate::items;
-use crate::keys;
+use crate::items::{self, Reader};
+use crate::keys::{self, Key};
 use crate::store::Item;
 use futures::stream::{BoxStream, StreamExt};
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
+use std::collections::BTreeMap;
+
+/// Accounts read at once, which is what DynamoDB takes.
+const ACCOUNTS_AT_ONCE: usize = 100;
 
 /// The entries of one shard, in key order.
-pub struct ShardEntries {
-    pages: BoxStream<'static, Result<Vec<Item>, LedgerError>>,
-}
+pub struct ShardEntries(ShardRecords);
 
 impl ShardEntries {
     /// The entries of the next page; `None` after the last.
     pub async fn next_page(&mut self) -> Option<Result<Vec<Entry>, LedgerError>> {
-        let items = match self.pages.next().await? {
-            Ok(items) => items,
-            Err(error) => return Some(Err(error)),
-        };
-        let entries: Result<Vec<Option<Entry>>, LedgerError> = items.iter().map(items::cleared).collect();
-        Some(entries.map(|entries| entries.into_iter().flatten().collect()))
+        let records = self.0.next_page().await?;
+        Some(records.map(|records| records.into_iter().map(|(entry, _)| entry).collect()))
+    }
+}
+
+/// The entries of one shard with their place among their member's, in key order.
+pub struct ShardRecords {
+    pages: BoxStream<'static, Result<Vec<Item>, LedgerError>>,
+}
+
+impl ShardRecords {
+    /// The next page; `None` after the last.
+    pub async fn next_page(&mut self) -> Option<Result<Vec<(Entry, u64)>, LedgerError>> {
+        match self.pages.next().await? {
+            Ok(items) => Some(items.iter().map(items::cleared).collect()),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
@@ -35,8 +49,32 @@ impl Ledger {
         Ok(item.as_ref().map(items::account).transpose()?.unwrap_or_default())
     }
 
+    /// Accounts of any number of members, each strongly consistent; none for one that
+    /// never had an event.
+    pub async fn accounts(&self, members: &[MemberId]) -> Result<BTreeMap<MemberId, Account>, LedgerError> {
+        let mut of_key: BTreeMap<Key, &MemberId> =
+            members.iter().map(|member| (keys::account(member), member)).collect();
+        let keys: Vec<Key> = of_key.keys().cloned().collect();
+        let mut accounts = BTreeMap::new();
+        for keys in keys.chunks(ACCOUNTS_AT_ONCE) {
+            for item in self.store.get_many(keys).await? {
+                let reader = Reader::new(&item);
+                let key = Key { pk: reader.text(PK)?.to_owned(), sk: reader.text(SK)?.to_owned() };
+                if let Some(member) = of_key.remove(&key) {
+                    accounts.insert(member.clone(), items::account(&item)?);
+                }
+            }
+        }
+        Ok(accounts)
+    }
+
     /// Strongly consistent reads of one shard of the base table.
     pub fn shard_entries(&self, period: Period, shard: u8) -> ShardEntries {
-        ShardEntries { pages: self.store.clone().partition(keys::shard(period, shard)) }
+        ShardEntries(self.shard_records(period, shard))
+    }
+
+    /// As [`shard_entries`](Self::shard_entries), for proving accounts.
+    pub fn shard_records(&self, period: Period, shard: u8) -> ShardRecords {
+        ShardRecords { pages: self.store.clone().partition(keys::shard(period, shard)) }
     }
 }

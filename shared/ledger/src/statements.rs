@@ -1,16 +1,15 @@
-//! Reads for callers: one entry, a member's statement, a line's own events.
+//! Reads for callers: a member's statement, a line's own events.
 
 use crate::Ledger;
 use crate::attributes::{MEMBER, OCCURRED, PK, SK};
 use crate::error::LedgerError;
-use crate::items::{self, Found, Recorded};
+use crate::items::{self, Recorded};
 use crate::keys;
-use crate::store::{self, Item};
+use crate::store::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
-use interline_domain::account::shard;
 use interline_domain::calendar::Period;
 use interline_domain::entry::EntryKind;
-use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::id::{LineId, MemberId};
 use interline_domain::limits::SHARDS;
 use serde::{Deserialize, Serialize};
 
@@ -43,30 +42,6 @@ pub struct LinePosition {
 }
 
 impl Ledger {
-    /// An event of a line by its name, wherever it is booked.
-    pub async fn entry(
-        &self,
-        line: &LineId,
-        kind: EntryKind,
-        reference: &Reference,
-        member: &MemberId,
-        home: Period,
-    ) -> Result<Option<Recorded>, LedgerError> {
-        let shard = shard(member);
-        let key = keys::event(home, shard, line, kind, reference);
-        let found = self.store.get(&key).await?.map(|item| items::found(&item)).transpose()?;
-        let recorded = match found {
-            None | Some(Found::Refusals(_)) => None,
-            Some(Found::Entry(recorded)) => Some(*recorded),
-            Some(Found::Stub { booked }) => {
-                let key = keys::Key { pk: keys::shard(booked, shard), sk: format!("{}#{home}", key.sk) };
-                Some(store::recorded(&*self.store, &key).await?)
-            }
-        };
-        // Another member of the shard may have an event of that name.
-        Ok(recorded.filter(|recorded| recorded.entry.command.member == *member))
-    }
-
     /// A member's entries, newest first. From the index, which may lag behind a
     /// moment: statements only.
     pub async fn member_entries(
@@ -126,9 +101,7 @@ impl Ledger {
             let pk = keys::shard(period, shard);
             let (items, next) = self.store.page(&pk, Some(&prefix), after.take(), Some(left)).await?;
             for item in &items {
-                if let Found::Entry(recorded) = items::found(item)? {
-                    entries.push(*recorded);
-                }
+                entries.push(items::recorded(item)?);
             }
             match next {
                 Some(_) => after = next,

@@ -133,7 +133,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn consumed(&self) -> &Consumed;
 
     /// All items of a partition in key order, page by page, strongly consistent;
-    /// at least the attributes that a month is closed from. It ends after the first
+    /// at least the attributes that a month is closed and accounts are proven from. It ends after the first
     /// error.
     fn partition(self: Arc<Self>, pk: String) -> BoxStream<'static, Result<Vec<Item>, LedgerError>> {
         let start = Some((self, pk, None));
@@ -148,10 +148,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The entry under a key that a stub points to.
+/// The entry under a key that a reference points to.
 pub(crate) async fn recorded(store: &dyn Store, key: &Key) -> Result<Recorded, LedgerError> {
     match store.get(key).await? {
         Some(item) => items::recorded(&item),
-        None => Err(LedgerError::Broken { item: keys::without_member(&key.pk, &key.sk), attribute: "all".to_owned() }),
+        None => Err(missing(key)),
     }
+}
+
+/// Something points to an item that is not there.
+pub(crate) fn missing(key: &Key) -> LedgerError {
+    LedgerError::Broken { item: keys::without_member(&key.pk, &key.sk), attribute: "all".to_owned() }
 }

@@ -87,8 +87,8 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
     let member = MemberId::parse("m1").expect("a member");
     let mut entries: Vec<Entry> = Vec::new();
     let mut record = |command: Command| {
-        let answer =
-            wait(ledger.post(rulebook, &member, &[command], Source::Api, now)).expect("a store without faults");
+        let answer = wait(ledger.post(rulebook, rulebook, &member, &[command], Source::Api, now))
+            .expect("a store without faults");
         match answer.into_iter().next() {
             Some(Answer::Accepted(recorded)) => {
                 assert!(!recorded.balance.is_negative());
@@ -127,14 +127,14 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
             assert_eq!(redeemed.points(), Ok(quoted.points));
             for (part, points) in [(0, Some(Points::new(1))), (1, None)] {
                 let reference = Reference::parse(&format!("R-{nth}")).expect("a reference");
-                let action = Action::Reverse { kind: EntryKind::Redemption, reference, amount: None, points };
+                let action = Action::Reverse { kind: EntryKind::Redemption, reference, on: None, amount: None, points };
                 let _ = record(command(line, format!("V-{nth}-{part}"), action));
             }
         }
         let refunded = rulebook.lines.iter().take(LINES_PLAYED).step_by(2).map(|line| &line.id);
         for (line, size) in refunded.flat_map(|line| [(line, 2), (line, 3)]) {
             let reference = Reference::parse(&format!("S-{nth}-{size}")).expect("a reference");
-            let action = Action::Reverse { kind: EntryKind::Accrual, reference, amount: None, points: None };
+            let action = Action::Reverse { kind: EntryKind::Accrual, reference, on: None, amount: None, points: None };
             let _ = record(command(line, format!("W-{nth}-{size}"), action));
         }
     }

@@ -16,7 +16,7 @@ pub async fn member(
     let published = world.app.rulebook().await?;
     let day = on.unwrap_or_else(|| published.rulebook.day(world.app.now()));
     let account = world.app.ledger.account(member).await?;
-    if account.version == 0 {
+    if account.sequence == 0 {
         return Err(CliError::Usage(format!("member {member} has no events")));
     }
     let balance = account.balance(day).map_err(Failure::from)?;

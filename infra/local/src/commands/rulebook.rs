@@ -8,7 +8,7 @@ use std::path::Path;
 /// The world was opened with it; see [`World::open`].
 pub async fn publish(world: &World, output: &Output) -> Result<bool, CliError> {
     let published = world.app.rulebook().await?;
-    let Rulebook { name, hash, .. } = &published.rulebook;
+    let Rulebook { name, hash, .. } = &*published.rulebook;
     output.line(format!("{name}: in force, hash {hash}"));
     output.document(&json!({ "published": true, "hash": hash }));
     Ok(true)

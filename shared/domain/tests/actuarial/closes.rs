@@ -608,7 +608,7 @@ fn play(programme: &mut Programme, step: &Step) {
                 (EntryKind::Adjustment, None, part.map(Points::new)),
             ] {
                 if programme.kind(number) == kind {
-                    let action = Action::Reverse { kind, reference: reference.clone(), amount, points };
+                    let action = Action::Reverse { kind, reference: reference.clone(), on: None, amount, points };
                     let (line, member) = programme.home(number);
                     programme.record(&line, &member, step.day, step.months_late, action);
                 }

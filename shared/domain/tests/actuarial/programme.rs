@@ -69,7 +69,7 @@ impl Programme {
         }
         let account = self.accounts.entry(command.member.clone()).or_default();
         let found = target.and_then(|index| self.entries.get(index));
-        let found = found.map(|(entry, reversed)| Target { entry, reversed: *reversed });
+        let found = found.map(|(entry, reversed)| Target { entry, reversed, rulebook: &self.rulebook });
         let Ok(plan) = plan(&self.rulebook, account, &command, self.month, found) else { return false };
         *account = plan.account;
         if let (Some(index), Some(reversed)) = (target, plan.reversed) {
@@ -94,7 +94,7 @@ impl Programme {
     /// Takes back an event by its number, all that is left of it.
     pub fn take_back(&mut self, line: &str, kind: EntryKind, number: usize) {
         let reference = Reference::parse(&number.to_string()).unwrap();
-        let action = Action::Reverse { kind, reference, amount: None, points: None };
+        let action = Action::Reverse { kind, reference, on: None, amount: None, points: None };
         assert!(self.record(line, "m1", 25, 0, action));
     }
 

@@ -272,6 +272,7 @@ impl Step {
             EntryKind::Reversal => Action::Reverse {
                 kind: EntryKind::Accrual,
                 reference: reference(self.reverses.as_deref().unwrap()),
+                on: None,
                 amount: None,
                 points: None,
             },
@@ -287,6 +288,7 @@ fn a_refund_of_spent_points_leaves_a_debt_that_the_next_points_repay_and_the_red
     }
     let rulebook = programme();
     let file: File = toml::from_str(include_str!("../golden/claw-back.toml")).unwrap();
+    let nothing = Reversed::default();
     let mut account = Account::default();
     let mut entries: Vec<Entry> = Vec::new();
     for step in &file.step {
@@ -294,7 +296,8 @@ fn a_refund_of_spent_points_leaves_a_debt_that_the_next_points_repay_and_the_red
         let command = command(&step.line, name, &step.occurred_at, step.action());
         let target = step.reverses.as_deref().map(|reverses| Target {
             entry: entries.iter().find(|entry| entry.command.reference.as_str() == reverses).unwrap(),
-            reversed: Reversed::default(),
+            reversed: &nothing,
+            rulebook: &rulebook,
         });
         let plan = plan_in_time(&rulebook, &account, &command, target).unwrap();
         account = plan.account;

@@ -16,12 +16,12 @@ use interline_domain::rulebook::Rulebook;
 use interline_domain::tally::{Detail, FlowKind, SetDigest, Tally};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Odd rates, so that everything has to be rounded; sponsors; a price that
 /// changes; a day cap; and dining points that are gone after two months.
 const RULEBOOK: &str = r#"
-programme = { name = "Histories", currency = "CNY", time_zone = "Asia/Shanghai", first_period = "2025-01", platform = "hq", netting = "direct", pseudonym_salt = "histories" }
+programme = { name = "Histories", currency = "CNY", time_zone = "Asia/Shanghai", first_period = "2025-01", platform = "hq", netting = "direct", refund_months = 1, pseudonym_salt = "histories" }
 lines = [{ id = "hq", name = "Group" }, { id = "mall", name = "Mall" }, { id = "hotel", name = "Hotel" }, { id = "dining", name = "Dining" }]
 earn = [
   { line = "hq", from = "2025-01-01", points_per_unit = "0" },
@@ -183,7 +183,7 @@ impl World {
 
     fn take_back(&self, target: usize, name: &str, at: DateTime<FixedOffset>, percent: Option<i64>) -> Command {
         let entry = &self.entries[target];
-        let so_far = self.reversed.get(&target).copied().unwrap_or_default();
+        let so_far = self.reversed.get(&target).cloned().unwrap_or_default();
         let part = |left: i64| percent.map(|percent| (left * percent / 100).max(1));
         let kind = entry.command.kind();
         let left_points = entry.points().unwrap().minus(so_far.points).unwrap().get();
@@ -191,6 +191,7 @@ impl World {
         let action = Action::Reverse {
             kind,
             reference: entry.command.reference.clone(),
+            on: None,
             amount: part(left_amount).filter(|_| kind == EntryKind::Accrual).map(Money::from_minor),
             points: part(left_points).filter(|_| kind != EntryKind::Accrual).map(Points::new),
         };
@@ -206,9 +207,10 @@ impl World {
     /// Decides and commits, and checks what must hold for the one event.
     fn apply(&mut self, command: Command, target: Option<usize>, booked: Period) -> Option<usize> {
         let name = MEMBERS.into_iter().find(|name| *name == command.member.as_str()).unwrap();
-        let so_far = target.map(|target| self.reversed.get(&target).copied().unwrap_or_default());
+        let so_far = target.map(|target| self.reversed.get(&target).cloned().unwrap_or_default()).unwrap_or_default();
         let decided = check(&self.rulebook, &command, self.clock.to_utc()).and_then(|()| {
-            let target = target.map(|index| Target { entry: &self.entries[index], reversed: so_far.unwrap() });
+            let rulebook = &self.rulebook;
+            let target = target.map(|index| Target { entry: &self.entries[index], reversed: &so_far, rulebook });
             plan(&self.rulebook, &self.accounts[name], &command, booked, target)
         });
         let plan = match decided {
@@ -219,13 +221,22 @@ impl World {
             }
         };
         let before = &self.accounts[name];
-        assert_eq!(plan.account.version, before.version, "whoever writes counts the version");
+        assert_eq!(plan.account.sequence, before.sequence + 1, "every entry counts");
         let mut kept = before.clone();
-        kept.prune(plan.entry.home);
+        kept.prune(plan.entry.home, self.rulebook.refund_months);
         for (cohort, points) in &before.lots {
             if !kept.lots.contains_key(cohort) {
                 assert!(cohort.expires.is_before(plan.entry.home.first_day()));
                 self.expired.entry(cohort.clone()).or_default().add(*points).unwrap();
+            }
+        }
+        if let Outcome::Withdrawn { gone, .. } = &plan.entry.outcome {
+            let day = self.rulebook.day(plan.entry.command.occurred());
+            for Slice { cohort, points } in gone {
+                assert!(cohort.expires.is_before(day));
+                if kept.can_tell(cohort, day, self.rulebook.refund_months) {
+                    self.expired.entry(cohort.clone()).or_default().add(*points).unwrap();
+                }
             }
         }
         slices_sum_to_the_event(&self.rulebook, &plan.entry);
@@ -299,7 +310,19 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
             assert_eq!(points_of(&repayments), repaid_points(repaid));
             assert!(repaid_points(repaid) <= *points);
         }
-        Outcome::Withdrawn { .. } => assert!(rated.is_empty()),
+        Outcome::Withdrawn { original, before, points, taken, gone, owed, repaid, .. } => {
+            assert_eq!(points_of(&repayments), repaid_points(repaid));
+            assert!(repaid_points(repaid) <= total(owed));
+            let funders: BTreeSet<&LineId> = owed.iter().map(|slice| &slice.cohort.funder).collect();
+            assert!(repaid.iter().all(|repayment| funders.contains(&repayment.creditor)));
+            let parts = [taken, gone, owed].into_iter().flatten();
+            for (at, slice) in original.slices.iter().enumerate() {
+                let of_slice = parts.clone().filter(|part| part.cohort == slice.cohort);
+                assert_eq!(Points::sum(of_slice.map(|part| part.points)).unwrap(), points[at]);
+                assert!(before.of_slice(at).plus(points[at]).unwrap() <= slice.points);
+                assert!(!points[at].is_negative());
+            }
+        }
     }
     for slice in &repayments {
         let exact = i128::from(slice.points.get()) * slice.price.scaled();
@@ -353,7 +376,9 @@ proptest! {
         let tally = world.tally();
         for account in world.accounts.values() {
             let in_date = account.lots.iter().filter(|(cohort, _)| !cohort.expires.is_before(world.today()));
-            prop_assert_eq!(account.balance(world.today()).unwrap(), Points::sum(in_date.map(|(_, points)| *points)).unwrap());
+            let held = Points::sum(in_date.map(|(_, points)| *points)).unwrap();
+            let owed = Points::sum(account.debts.values().copied()).unwrap();
+            prop_assert_eq!(account.balance(world.today()).unwrap(), held.minus(owed).unwrap().max(Points::ZERO));
         }
         for creditor in LINES.map(line) {
             let owed = flows(&tally, |cohort, _, kind| cohort.funder == creditor && kind == FlowKind::Owed);
@@ -463,7 +488,7 @@ proptest! {
         // A debt would be repaid by the sale: then something was spent before.
         let account = world.accounts.get_mut(MEMBERS[0]).unwrap();
         account.debts.clear();
-        account.prune(world.rulebook.period(world.clock.to_utc()));
+        account.prune(world.rulebook.period(world.clock.to_utc()), world.rulebook.refund_months);
         let before = account.clone();
         let start = world.entries.len();
         let step = |deed| Step { member: 0, line: at_line, hours: 0, late: None, deed };
@@ -530,7 +555,7 @@ proptest! {
         // Lots that expired meanwhile may or may not be pruned yet.
         let pruned = |account: &Account| {
             let mut account = account.clone();
-            account.prune(world.rulebook.period(world.clock.to_utc()));
+            account.prune(world.rulebook.period(world.clock.to_utc()), world.rulebook.refund_months);
             account
         };
         let (after, before) = (pruned(&world.accounts[MEMBERS[0]]), pruned(&before));
@@ -569,7 +594,9 @@ fn histories_reach_every_outcome_and_the_refusals_that_depend_on_the_account() {
                 Outcome::Returned { before, repaid, .. } => {
                     (if before.is_zero() { "returned" } else { "returned again" }, repaid.len())
                 }
-                Outcome::Withdrawn { owed, .. } => {
+                Outcome::Withdrawn { owed, repaid, gone, .. } => {
+                    count("repaid at once", repaid.len());
+                    count("gone", gone.len());
                     (if owed.is_empty() { "withdrawn" } else { "withdrawn and owed" }, 0)
                 }
             };
@@ -591,6 +618,8 @@ fn histories_reach_every_outcome_and_the_refusals_that_depend_on_the_account() {
         "withdrawn",
         "withdrawn and owed",
         "repaid",
+        "repaid at once",
+        "gone",
         "late",
         "expired",
         "insufficient-points",

@@ -4,7 +4,6 @@ use crate::support::*;
 use chrono::{DateTime, Utc};
 use interline_domain::account::Account;
 use interline_domain::entry::{Action, Command, Entry, EntryKind, Outcome};
-use interline_domain::limits::REVERSAL_WINDOW_MONTHS;
 use interline_domain::money::{Money, Points};
 use interline_domain::plan::{Plan, Refusal, Reversed, Target, check};
 use interline_domain::rulebook::Rulebook;
@@ -120,7 +119,7 @@ fn decide(
     target: Option<&(Entry, Reversed)>,
 ) -> Result<Plan, Refusal> {
     check(rulebook, command, now())?;
-    let target = target.map(|(entry, reversed)| Target { entry, reversed: *reversed });
+    let target = target.map(|(entry, reversed)| Target { entry, reversed, rulebook });
     plan_in_time(rulebook, account, command, target)
 }
 
@@ -251,7 +250,7 @@ fn a_redemption_is_refused_with_the_rule_and_the_field() {
     let mut spent_all = spent_this_month.clone();
     spent_all.redeemed.insert((line("inn"), day("2025-04-03")), points(300));
     let mut expired = account(&[(LOT, 60), ("shop|2024-03|2025-04-09", 1000)]);
-    expired.version = 7;
+    expired.sequence = 7;
 
     // (what, command, account, refusal, code, field, depends on the account)
     let rows: Vec<(&str, Command, &Account, Refusal, &str, &str, bool)> = vec![
@@ -378,7 +377,13 @@ fn recorded(at_line: &str, action: Action, before: &Account) -> Plan {
 }
 
 fn take_back(kind: EntryKind, amount: Option<&str>, number: Option<i64>) -> Action {
-    Action::Reverse { kind, reference: reference("X0"), amount: amount.map(money), points: number.map(points) }
+    Action::Reverse {
+        kind,
+        reference: reference("X0"),
+        on: None,
+        amount: amount.map(money),
+        points: number.map(points),
+    }
 }
 
 #[test]
@@ -389,16 +394,20 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
     let gift = recorded("shop", Action::Grant { points: points(30) }, &account(&[]));
     let back = |kind| command("shop", "X1", NOON, take_back(kind, None, None));
     let part = |kind, amount, number| command("shop", "X1", NOON, take_back(kind, amount, number));
-    let so_far = |number: i64, amount: i64| Reversed { points: points(number), amount: Money::from_minor(amount) };
+    let so_far = |number: i64, amount: i64| Reversed {
+        points: points(number),
+        amount: Money::from_minor(amount),
+        by_slice: vec![points(number)],
+    };
     let of = |plan: &Plan, reversed: Reversed| Some((plan.entry.clone(), reversed));
-    let none = Reversed::default();
+    let none = Reversed::default;
     let rulebook = rulebook(RULEBOOK);
     let undone = |plan: &Plan, kind| {
-        let target = Target { entry: &plan.entry, reversed: none };
+        let target = Target { entry: &plan.entry, reversed: &none(), rulebook: &rulebook };
         plan_in_time(&rulebook, &plan.account, &back(kind), Some(target)).unwrap()
     };
-    let not_found = |kind| Refusal::TargetNotFound { kind, reference: reference("X0"), months: REVERSAL_WINDOW_MONTHS };
-    let mut of_another = of(&sale, none);
+    let not_found = |kind| Refusal::TargetNotFound { kind, reference: reference("X0") };
+    let mut of_another = of(&sale, none());
     of_another.as_mut().unwrap().0.command.member = member("m2");
 
     // (what, command, recorded before, target, refusal, code, field, depends on the account)
@@ -428,7 +437,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a reversal named by its kind",
             back(Reversal),
             &sale,
-            of(&sale, none),
+            of(&sale, none()),
             Refusal::NotReversible(Reversal),
             "not-reversible",
             "reverses",
@@ -438,7 +447,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a refund found under another kind",
             back(Accrual),
             &sale,
-            of(&undone(&sale, Accrual), none),
+            of(&undone(&sale, Accrual), none()),
             Refusal::NotReversible(Reversal),
             "not-reversible",
             "reverses",
@@ -448,7 +457,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a return found under another kind",
             back(Redemption),
             &spent,
-            of(&undone(&spent, Redemption), none),
+            of(&undone(&spent, Redemption), none()),
             Refusal::NotReversible(Reversal),
             "not-reversible",
             "reverses",
@@ -458,7 +467,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a second before what it reverses",
             command("shop", "X1", "2025-04-01T08:59:59+08:00", take_back(Accrual, None, None)),
             &sale,
-            of(&sale, none),
+            of(&sale, none()),
             Refusal::BeforeTarget(at("2025-04-01T09:00:00+08:00").to_utc()),
             "before-target",
             "occurred_at",
@@ -508,7 +517,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a point more than is left of a gift",
             part(Adjustment, None, Some(31)),
             &gift,
-            of(&gift, none),
+            of(&gift, none()),
             Refusal::MorePointsThanLeft(points(30)),
             "more-than-left",
             "points",
@@ -528,7 +537,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a sale by points",
             part(Accrual, None, Some(10)),
             &sale,
-            of(&sale, none),
+            of(&sale, none()),
             Refusal::Superfluous("points", "a sale is reversed by its amount"),
             "superfluous-field",
             "points",
@@ -538,7 +547,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a redemption by amount",
             part(Redemption, Some("1.00"), None),
             &spent,
-            of(&spent, none),
+            of(&spent, none()),
             Refusal::Superfluous("amount", "points are reversed by their number"),
             "superfluous-field",
             "amount",
@@ -548,7 +557,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
             "a gift by amount",
             part(Adjustment, Some("1.00"), Some(10)),
             &gift,
-            of(&gift, none),
+            of(&gift, none()),
             Refusal::Superfluous("amount", "points are reversed by their number"),
             "superfluous-field",
             "amount",
@@ -567,7 +576,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
         depends_on_state,
     }));
     let mut full = out_of_range("points given back to a full lot", back(Redemption), &[(LOT, FULL)]);
-    full.target = of(&spent, none);
+    full.target = of(&spent, none());
     cases.push(full);
     refuses(&cases, &[&OF_REVERSALS]);
 }
@@ -626,7 +635,7 @@ fn a_return_frees_the_caps_of_the_day_it_was_spent_on() {
     let target = (spent.entry, Reversed::default());
     let returned = decide(&rulebook, &spent.account, &give_back, Some(&target)).unwrap();
     assert_eq!(returned.account.redeemed_on(&line("inn"), day("2025-04-10")), points(180));
-    assert_eq!(returned.reversed, Some(Reversed { points: points(120), amount: Money::ZERO }));
+    assert_eq!(returned.reversed, Some(Reversed { points: points(120), ..Reversed::default() }));
     let again = command("inn", "X2", NOON, Action::Redeem { points: points(121), bill });
     assert_eq!(
         decide(&rulebook, &returned.account, &again, None),
@@ -658,9 +667,10 @@ fn exactly_what_is_left_can_be_taken_back() {
     for (plan, kind, amount, number) in
         [(&sale, EntryKind::Accrual, Some("100.00"), None), (&spent, EntryKind::Redemption, None, Some(80))]
     {
-        let target = Target { entry: &plan.entry, reversed: Reversed::default() };
+        let rulebook = rulebook(RULEBOOK);
+        let target = Target { entry: &plan.entry, reversed: &Reversed::default(), rulebook: &rulebook };
         let back = command("shop", "X1", NOON, take_back(kind, amount, number));
-        let taken = plan_in_time(&rulebook(RULEBOOK), &plan.account, &back, Some(target));
+        let taken = plan_in_time(&rulebook, &plan.account, &back, Some(target));
         assert!(taken.is_ok(), "{kind}: {taken:?}");
     }
 }
@@ -680,7 +690,11 @@ fn a_sale_of_exactly_the_minimum_earns() {
     let plan = decide(&rulebook(RULEBOOK), &account(&[]), &command, None).unwrap();
     assert_eq!(
         plan.account,
-        Account { recent: plan.account.recent.clone(), ..account(&[("inn|2025-04|2026-04-30", 10)]) }
+        Account {
+            sequence: 1,
+            forgotten_before: Some(day("2024-03-01")),
+            ..account(&[("inn|2025-04|2026-04-30", 10)])
+        }
     );
 }
 
@@ -703,6 +717,10 @@ fn new_points_pay_the_debt_to_their_own_funder_first_and_then_the_others_by_name
     assert_eq!(paid(61), ("shop 20, club 20, vault 20".to_owned(), 1));
 }
 
+fn so_far(number: i64, amount: &str) -> Reversed {
+    Reversed { points: points(number), amount: money(amount), by_slice: vec![points(number)] }
+}
+
 #[test]
 fn a_refund_takes_no_points_that_are_past_their_date() {
     let rulebook = rulebook(&RULEBOOK.replace("months = 12", "months = 1"));
@@ -714,7 +732,7 @@ fn a_refund_takes_no_points_that_are_past_their_date() {
         let plan = decide(&rulebook, &sold.account, &refund, Some(&target)).unwrap();
         assert_eq!(plan.entry.points().unwrap(), points(taken), "{refunded_at}");
         assert!(plan.account.debts.is_empty(), "{refunded_at}");
-        assert_eq!(plan.reversed, Some(Reversed { points: points(100), amount: money("100.00") }), "{refunded_at}");
+        assert_eq!(plan.reversed, Some(so_far(100, "100.00")), "{refunded_at}");
     }
 }
 
@@ -727,13 +745,13 @@ fn a_rulebook_corrected_between_two_refunds_never_gives_points_back() {
     let sold = recorded("shop", Action::Accrue { amount: money("100.00") }, &account(&[]));
     // Half was refunded by the old rate: 50 points are gone. By the new one the
     // remaining 40.00 would be worth 76 of the 100.
-    let target = (sold.entry, Reversed { points: points(50), amount: money("50.00") });
+    let target = (sold.entry, so_far(50, "50.00"));
     let refund = command("shop", "X1", NOON, take_back(EntryKind::Accrual, Some("10.00"), None));
     let plan = decide(&corrected, &sold.account, &refund, Some(&target)).unwrap();
     assert_eq!(plan.entry.points().unwrap(), points(0));
-    assert_eq!(plan.reversed, Some(Reversed { points: points(50), amount: money("60.00") }));
+    assert_eq!(plan.reversed, Some(so_far(50, "60.00")));
     let rest = command("shop", "X2", NOON, take_back(EntryKind::Accrual, None, None));
     let target = (target.0, plan.reversed.unwrap());
     let plan = decide(&corrected, &plan.account, &rest, Some(&target)).unwrap();
-    assert_eq!(plan.reversed, Some(Reversed { points: points(100), amount: money("100.00") }));
+    assert_eq!(plan.reversed, Some(so_far(100, "100.00")));
 }

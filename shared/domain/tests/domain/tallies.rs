@@ -1,9 +1,9 @@
 //! What one tally holds, and what its digest notices.
 
 use crate::support::*;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use interline_domain::account::{Account, Repayment, shard};
-use interline_domain::entry::{Action, Entry, EntryKind, Original, Outcome};
+use interline_domain::entry::{Action, Entry, EntryKind, Original, Outcome, Scope};
 use interline_domain::id::Reference;
 use interline_domain::lot::Slice;
 use interline_domain::money::{Money, OutOfRange, Points};
@@ -25,6 +25,7 @@ fn one_of_each() -> Vec<Entry> {
     let reverse = |kind, name: &str, amount: Option<&str>, number: Option<i64>| Action::Reverse {
         kind,
         reference: reference(name),
+        on: None,
         amount: amount.map(money),
         points: number.map(points),
     };
@@ -37,7 +38,8 @@ fn one_of_each() -> Vec<Entry> {
     ];
     for (hour, (at_line, name, action, target)) in steps.into_iter().enumerate() {
         let command = command(at_line, name, &format!("2025-03-01T{:02}:00:00+08:00", hour + 9), action);
-        let target = target.map(|index: usize| Target { entry: &entries[index], reversed: Reversed::default() });
+        let reversed = Reversed::default();
+        let target = target.map(|at: usize| Target { entry: &entries[at], reversed: &reversed, rulebook: &rulebook });
         let plan = plan_in_time(&rulebook, &account, &command, target).unwrap();
         account = plan.account;
         entries.push(plan.entry);
@@ -86,7 +88,8 @@ fn the_text_of_an_entry_is_the_one_that_closed_months_were_digested_with() {
         "1|HT|reversal|R1-back|m1|2025-03-01T03:00:00Z|0|30|redemption:R1\
          |2025-03|returned;ML|2025-03|2026-03-31:80|2025-03-01T02:00:00Z|4000|0|30|1500|repaid",
         "1|ML|reversal|S1-refund|m1|2025-03-01T04:00:00Z|7550|0|accrual:S1\
-         |2025-03|taken;ML|2025-03|2026-03-31:50|owed;ML|2025-03|2026-03-31:26|2025-03-01T01:00:00Z|7550",
+         |2025-03|issued;ML|2025-03|2026-03-31:100|2025-03-01T01:00:00Z|10000|0|7550;0:76\
+         |taken;ML|2025-03|2026-03-31:50|gone|owed;ML|2025-03|2026-03-31:26|repaid",
         "1|DN|adjustment|G1|m1|2025-03-01T05:00:00Z|0|50|\
          |2025-03|issued;DN|2025-03|2026-03-31:50|repaid;ML:DN|2025-03|2026-03-31:26",
     ];
@@ -111,13 +114,18 @@ fn returned(entry: &mut Entry) -> (&mut Original, [&mut Points; 2], &mut Money, 
     (original, [before, points], value, repaid)
 }
 
-fn withdrawn(entry: &mut Entry) -> (&mut DateTime<Utc>, &mut Money, &mut Vec<Slice>, &mut Vec<Slice>) {
-    let Outcome::Withdrawn { original_at, amount, taken, owed } = &mut entry.outcome else { panic!("not withdrawn") };
-    (original_at, amount, taken, owed)
+/// Taken, gone and owed.
+type Withdrawn<'a> = (&'a mut Original, &'a mut Reversed, &'a mut Money, &'a mut Vec<Points>, [&'a mut Vec<Slice>; 3]);
+
+fn withdrawn(entry: &mut Entry) -> Withdrawn<'_> {
+    let Outcome::Withdrawn { original, before, amount, points, taken, gone, owed, .. } = &mut entry.outcome else {
+        panic!("not withdrawn")
+    };
+    (original, before, amount, points, [taken, gone, owed])
 }
 
 fn taken_back(entry: &mut Entry) -> (&mut EntryKind, &mut Reference, &mut Option<Money>, &mut Option<Points>) {
-    let Action::Reverse { kind, reference, amount, points } = &mut entry.command.action else {
+    let Action::Reverse { kind, reference, amount, points, .. } = &mut entry.command.action else {
         panic!("not a reversal")
     };
     (kind, reference, amount, points)
@@ -132,6 +140,7 @@ const OF_EVERY_ENTRY: &[Change] = &[
     ("second", |entry| entry.command.occurred_at += TimeDelta::seconds(1)),
     ("millisecond", |entry| entry.command.occurred_at += TimeDelta::milliseconds(1)),
     ("booked", |entry| entry.booked = entry.booked.next()),
+    ("scope", |entry| entry.scope = Scope::Month(entry.home)),
 ];
 const OF_ACCRUALS: &[Change] = &[("amount", |entry| entry.command.action = Action::Accrue { amount: money("100.01") })];
 const OF_GRANTS: &[Change] = &[
@@ -170,15 +179,28 @@ const OF_RETURNS: &[Change] = &[
     ("one repayment more", |entry| returned(entry).3.push(repayment())),
 ];
 const OF_WITHDRAWALS: &[Change] = &[
-    ("moment of the sale", |entry| *withdrawn(entry).0 += TimeDelta::seconds(1)),
-    ("refund", |entry| *withdrawn(entry).1 = Money::ZERO),
+    ("moment of the sale", |entry| withdrawn(entry).0.at += TimeDelta::seconds(1)),
+    ("amount of the sale", |entry| withdrawn(entry).0.value = money("0.01")),
+    ("lot of the sale", |entry| withdrawn(entry).0.slices[0].cohort = cohort("ML|2025-03|never")),
+    ("refunded before", |entry| withdrawn(entry).1.amount = money("0.01")),
+    ("points withdrawn before", |entry| withdrawn(entry).1.by_slice = vec![points(1)]),
+    ("refund", |entry| *withdrawn(entry).2 = Money::ZERO),
+    ("points withdrawn", |entry| withdrawn(entry).3[0] = points(1)),
     ("owed instead of taken", |entry| {
-        let (_, _, taken, owed) = withdrawn(entry);
+        let [taken, _, owed] = withdrawn(entry).4;
         owed.append(taken);
     }),
     ("taken instead of owed", |entry| {
-        let (_, _, taken, owed) = withdrawn(entry);
+        let [taken, _, owed] = withdrawn(entry).4;
         taken.append(owed);
+    }),
+    ("gone instead of taken", |entry| {
+        let [taken, gone, _] = withdrawn(entry).4;
+        gone.append(taken);
+    }),
+    ("one repayment more", |entry| {
+        let Outcome::Withdrawn { repaid, .. } = &mut entry.outcome else { panic!("not withdrawn") };
+        repaid.push(repayment());
     }),
 ];
 

@@ -30,6 +30,7 @@ fn months() -> Months {
     let take_back = |kind, points: Option<i64>| Action::Reverse {
         kind,
         reference: reference("taken-back"),
+        on: None,
         amount: None,
         points: points.map(Points::new),
     };
@@ -41,7 +42,7 @@ fn months() -> Months {
         ("inn", "2025-01-06", sale(50_000), None),
         ("inn", "2025-01-20", spend(60), None),
         ("shop", "2025-01-21", spend(15), None),
-        ("shop", "2025-02-03", sale(30_000), None),
+        ("shop", "2025-02-03", sale(130_000), None),
         ("inn", "2025-02-10", spend(90), None),
         ("inn", "2025-02-11", take_back(EntryKind::Redemption, Some(20)), Some(5)),
         ("shop", "2025-02-12", take_back(EntryKind::Accrual, None), Some(0)),
@@ -54,7 +55,8 @@ fn months() -> Months {
             occurred_at: parse_occurred_at(&format!("{day}T12:00:00+08:00")).unwrap(),
             action,
         };
-        let target = target.map(|at: usize| Target { entry: &entries[at], reversed: Reversed::default() });
+        let reversed = Reversed::default();
+        let target = target.map(|at: usize| Target { entry: &entries[at], reversed: &reversed, rulebook: &rulebook });
         let booked = rulebook.period(command.occurred());
         let planned = plan(&rulebook, &account, &command, booked, target).unwrap();
         account = planned.account;
