@@ -67,6 +67,14 @@ impl Programme {
         self.world.app = Arc::new(App::new(ledger, app.reports.clone(), app.inbox.clone(), clock));
     }
 
+    /// Goes on with another version of the program.
+    pub fn use_engine(&mut self, engine: &str) {
+        let (app, now) = (&self.world.app, self.now.clone());
+        let clock = Arc::new(move || *now.lock().unwrap());
+        let app = App::new(app.ledger.clone(), app.reports.clone(), app.inbox.clone(), clock);
+        self.world.app = Arc::new(app.with_engine(engine));
+    }
+
     pub fn embedded(&self) -> &Embedded {
         self.world.embedded.as_ref().unwrap()
     }
@@ -122,13 +130,14 @@ impl Programme {
         interline_import::handle(self.app(), event).await.unwrap().remove(0)
     }
 
+    /// Closes a month for good, whether there is anything in it or not.
     pub async fn close(&self, period: &str) -> Result<Done, Failure> {
         self.close_as(period, RunKind::Final, None).await
     }
 
     pub async fn close_as(&self, period: &str, kind: RunKind, rulebook: Option<String>) -> Result<Done, Failure> {
         let period = Period::parse(period).unwrap();
-        let close = Close { period: Some(period), kind, rulebook, run: None };
+        let close = Close { period: Some(period), kind, rulebook, run: None, empty: true };
         month_end::close(self.app(), close, &|_| {}).await
     }
 

@@ -4,16 +4,13 @@
 use chrono::{DateTime, Utc};
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
+use interline_domain::rulebook::Rulebook;
 use interline_lambda::{App, Failure};
-use interline_ledger::LedgerError;
+use interline_ledger::{LedgerError, PeriodState, Status};
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::TRIAL;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
-/// The version of the program, part of every run's name.
-pub const ENGINE: &str = env!("CARGO_PKG_VERSION");
 
 /// Characters of the name of a trial run.
 const TRIAL_MAX: usize = 48;
@@ -61,6 +58,13 @@ pub struct Close {
     /// A name for a trial run, chosen by whoever starts it.
     #[serde(default)]
     pub run: Option<String>,
+    /// A final run may be of a month in which nothing happened.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub empty: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What the other steps need to know.
@@ -70,6 +74,8 @@ pub struct Started {
     pub kind: RunKind,
     pub run: String,
     pub rulebook: String,
+    /// None if the period was final already: then there is nothing to tally, and
+    /// settling gives what was recorded.
     pub shards: Vec<u8>,
 }
 
@@ -88,47 +94,62 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let now = app.now();
     let current = app.rulebook().await?;
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
-    let closed = app.ledger.period(period).await?.final_run;
-    let closed_with = closed.as_ref().map(|run| run.rulebook.clone());
-    let rulebook = match close.rulebook.or(closed_with) {
+    let state = app.ledger.period(period).await?;
+    let closed_with = state.final_run.as_ref().map(|run| run.rulebook.clone());
+    let rulebook = match close.rulebook.clone().or(closed_with) {
         Some(hash) => app.rulebook_by_hash(&hash).await?,
         None => current,
     };
     let rulebook = &rulebook.rulebook;
     app.ledger.check_order(rulebook, period).await?;
-    let run = match close.kind {
-        RunKind::Trial => match close.run {
-            None => trial_id(now),
-            Some(run) if is_trial_name(&run) => run,
-            Some(run) => {
-                let rule = format!("{TRIAL} and up to {TRIAL_MAX} letters, digits and hyphens");
-                return Err(Failure::BadEvent(format!("run {run:?} is no name of a trial: {rule}")));
-            }
-        },
-        RunKind::Final => {
-            // A final run is immutable: it is repeated with its own terms, in its own folder, or not at all.
-            if let Some(run) = closed.as_ref().filter(|run| run.rulebook != rulebook.hash) {
-                return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into());
+    let started = |run, shards| Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards };
+    let run = match (close.kind, &state.final_run) {
+        (RunKind::Trial, _) => trial(&close, now)?,
+        (RunKind::Final, Some(run)) => {
+            again(app, &close, &state, rulebook).await?;
+            return Ok(started(run.id.clone(), Vec::new()));
+        }
+        (RunKind::Final, None) => {
+            if state.status == Status::Open && !close.empty && !app.ledger.has_entries(period).await? {
+                return Err(Failure::EmptyPeriod(period));
             }
             app.ledger.seal(rulebook, period, now).await?;
-            closed.map_or_else(|| final_id(&rulebook.hash), |run| run.id)
+            app.final_run(&rulebook.hash)
         }
     };
     app.ledger.start_run(period, &run, now).await?;
-    Ok(Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards: (0..SHARDS).collect() })
+    Ok(started(run, (0..SHARDS).collect()))
+}
+
+/// A final run is immutable: it is asked for again with its own terms, whatever
+/// version of the program closed it, or not at all.
+async fn again(app: &App, close: &Close, state: &PeriodState, rulebook: &Rulebook) -> Result<(), Failure> {
+    let Some(run) = &state.final_run else { return Ok(()) };
+    if run.rulebook != rulebook.hash {
+        return Err(LedgerError::AlreadyFinal { period: state.period, run: run.id.clone() }.into());
+    }
+    // Otherwise the run that was asked for would seem to be under way for good.
+    if let Some(asked_for) = close.run.as_ref().filter(|asked_for| **asked_for != run.id) {
+        let reason = format!("the period was final already, with run {}", run.id);
+        app.ledger.fail_run(state.period, asked_for, &reason).await?;
+    }
+    Ok(())
+}
+
+fn trial(close: &Close, now: DateTime<Utc>) -> Result<String, Failure> {
+    match &close.run {
+        None => Ok(trial_id(now)),
+        Some(run) if is_trial_name(run) => Ok(run.clone()),
+        Some(run) => {
+            let rule = format!("{TRIAL} and up to {TRIAL_MAX} letters, digits and hyphens");
+            Err(Failure::BadEvent(format!("run {run:?} is no name of a trial: {rule}")))
+        }
+    }
 }
 
 fn is_trial_name(run: &str) -> bool {
     let own = run.strip_prefix(TRIAL).unwrap_or_default();
     (1..=TRIAL_MAX).contains(&own.len()) && own.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// The folder of a final run names its terms and its program, so that a run that
-/// was broken off and is tried with other terms meets no file of the first try.
-pub fn final_id(rulebook: &str) -> String {
-    let digest = Sha256::digest(format!("{ENGINE}|{rulebook}"));
-    let hex: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("v1-{hex}")
 }
 
 /// The folder of a trial run.

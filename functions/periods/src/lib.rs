@@ -5,7 +5,7 @@ pub mod state_machine;
 
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
-use interline_cutoff::{Close, final_id, trial_id};
+use interline_cutoff::{Close, trial_id};
 use interline_domain::calendar::Period;
 use interline_domain::entry::rfc3339_utc;
 use interline_domain::id::LineId;
@@ -126,11 +126,14 @@ async fn known(app: &App, period: Period) -> Result<PeriodState, Problem> {
 #[serde(deny_unknown_fields)]
 struct CloseBody {
     kind: String,
+    /// A final run may be of a month without entries.
+    empty: Option<bool>,
 }
 
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
-    let CloseBody { kind } = call.json()?;
+    let CloseBody { kind, empty } = call.json()?;
+    let empty = empty.unwrap_or_default();
     let kind = match kind.as_str() {
         "trial" => RunKind::Trial,
         "final" => RunKind::Final,
@@ -147,7 +150,10 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
             if state.status == Status::Open && now < earliest {
                 return Err(LedgerError::TooEarly(period, earliest).into());
             }
-            final_id(&rulebook.hash)
+            if state.status == Status::Open && !empty && !app.ledger.has_entries(period).await? {
+                return Err(Failure::EmptyPeriod(period).into());
+            }
+            app.final_run(&rulebook.hash)
         }
         (RunKind::Trial, _) => trial_id(now),
     };
@@ -165,7 +171,7 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         }
         Err(error) => return Err(error.into()),
     }
-    let close = Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()) };
+    let close = Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()), empty };
     // By its name an execution is found from the run, and the run from the execution.
     let name = format!("{period}-{run}-{}", now.timestamp_millis());
     if let Err(failure) = starter(name, close).await {

@@ -34,6 +34,7 @@ pub struct Done {
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
+    app.check_own(&task.run, &task.rulebook)?;
     let carried = carry(app, &published.rulebook, task.period, task.shard).await?;
     let newest = newest(&published.rulebook, app);
     let differing = carried.compare(app, &published.rulebook, newest).await?;

@@ -2,17 +2,24 @@
 //! and marks the period.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use interline_domain::CALCULATION_EDITION;
 use interline_domain::calendar::Period;
+use interline_domain::digest::older_month;
+use interline_domain::id::LineId;
 use interline_domain::limits::SHARDS;
 use interline_domain::money::Money;
 use interline_domain::netting::Payment;
-use interline_domain::settle::{Inputs, Position, Previous, Settlement, ShardDigest, State, settle};
+use interline_domain::settle::{
+    Inputs, MembersClaims, Position, Previous, Reread, Settlement, ShardDigest, State, settle,
+};
 use interline_domain::tally::Tally;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::{LedgerError, Run};
-use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, RunKind, RunName, SCHEMA, sha256};
-use interline_reports::pack::{MANIFEST, PackFile, STATE, TallyFile, key, render, tally_path};
+use interline_reports::accounts::{Differing, ProofFile, account_differences, differences_key, proof_key};
+use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, Provenance, RunKind, RunName, SCHEMA, sha256};
+use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, STATE, TallyFile, key, render, tally_path};
+use interline_reports::rows::Rows;
 use serde::{Deserialize, Serialize};
 
 /// Objects read or written at once.
@@ -41,6 +48,43 @@ pub struct Done {
 }
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
+    let closed = app.ledger.period(task.period).await?.final_run;
+    if let Some(run) = closed.filter(|run| task.kind == RunKind::Final && run.id == task.run) {
+        // A note that it is under way may have come back with a repeated step.
+        app.ledger.finish_final(task.period, run.clone()).await?;
+        return recorded(app, task.period, &run).await;
+    }
+    app.check_own(&task.run, &task.rulebook)?;
+    let (tallies, proofs) = futures::try_join!(tallies(app, &task), proofs(app, &task))?;
+    let pack = settle_pack(app, &task, tallies, proofs).await;
+    let fails = match &pack {
+        Ok(pack) => !pack.settlement.passes(),
+        Err(failure) => failure.class() == Class::ChecksFailed,
+    };
+    if fails {
+        app.count("ChecklistFailed", 1);
+    }
+    let pack = pack?;
+    if !pack.differing.is_empty() {
+        let key = differences_key(task.period, &task.run);
+        app.reports.put(&key, serde_json::to_vec_pretty(&pack.differing)?).await?;
+    }
+    if task.kind == RunKind::Final && !pack.settlement.passes() {
+        let failed = pack.settlement.checklist.iter().filter(|check| !check.pass);
+        let mut failed: Vec<String> = failed
+            .map(|check| format!("{}: expected {}, found {}", check.check, check.expected, check.actual))
+            .collect();
+        if !pack.differing.is_empty() {
+            let key = differences_key(task.period, &task.run);
+            failed.push(format!("interline accounts check names these members; those of this run stand in {key}"));
+        }
+        return Err(Failure::ChecksFailed(failed.join("; ")));
+    }
+    write(app, task, pack).await
+}
+
+/// The tallies of all shards in their order.
+async fn tallies(app: &App, task: &Task) -> Result<Vec<(TallyFile, FileEntry)>, Failure> {
     let read = |shard: u8| {
         let key = key(task.period, &task.run, &tally_path(shard));
         async move {
@@ -53,24 +97,45 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
             Ok::<_, Failure>((file, PackFile::new(tally_path(shard), bytes, None).entry))
         }
     };
-    let tallies: Vec<(TallyFile, FileEntry)> =
-        stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await?;
-    let pack = settle_pack(app, &task, tallies).await;
-    let fails = match &pack {
-        Ok(pack) => !pack.settlement.passes(),
-        Err(failure) => failure.class() == Class::ChecksFailed,
+    stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+}
+
+/// What was proven of the accounts of all shards, in their order.
+async fn proofs(app: &App, task: &Task) -> Result<Vec<ProofFile>, Failure> {
+    let read = |shard: u8| {
+        let key = proof_key(task.period, &task.run, shard);
+        async move {
+            let bytes = app.reports.get(&key).await?;
+            let file: ProofFile = serde_json::from_slice(&bytes)
+                .map_err(|error| Failure::Corrupt(format!("object {key} is no proof of accounts: {error}")))?;
+            match file.snapshot.shard == shard {
+                true => Ok::<_, Failure>(file),
+                false => Err(Failure::Corrupt(format!("object {key} is that of shard {}", file.snapshot.shard))),
+            }
+        }
     };
-    if fails {
-        app.count("ChecklistFailed", 1);
+    stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+}
+
+/// Who holds what by the proofs of all shards.
+fn members_claims(proofs: &[ProofFile], task: &Task, shards: &[ShardDigest]) -> Result<MembersClaims, Failure> {
+    let tallied = |proof: &ProofFile| {
+        shards.iter().any(|shard| shard.shard == proof.snapshot.shard && shard.entries == proof.entries)
+    };
+    let mut claims = MembersClaims { as_tallied: proofs.iter().all(tallied), ..MembersClaims::default() };
+    for proof in proofs {
+        if proof.rulebook != task.rulebook {
+            let (shard, rulebook) = (proof.snapshot.shard, &proof.rulebook);
+            return Err(Failure::Corrupt(format!(
+                "the accounts of shard {shard} were proven with rulebook {rulebook}"
+            )));
+        }
+        claims.add(proof.entries, &proof.lots, &proof.debts, proof.differing.len())?;
     }
-    let pack = pack?;
-    if task.kind == RunKind::Final && !pack.settlement.passes() {
-        let failed = pack.settlement.checklist.iter().filter(|check| !check.pass);
-        let failed: Vec<String> = failed
-            .map(|check| format!("{}: expected {}, found {}", check.check, check.expected, check.actual))
-            .collect();
-        return Err(Failure::ChecksFailed(failed.join("; ")));
-    }
+    Ok(claims)
+}
+
+async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
     stream::iter(pack.files)
         .map(|file| {
             let key = key(task.period, &task.run, &file.entry.path);
@@ -79,6 +144,9 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         .buffer_unordered(OBJECTS_AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
+    let program = app.program();
+    let provenance = Provenance::of(&pack.manifest, program.clone()).json()?;
+    app.reports.put_new(&key(task.period, &task.run, PROVENANCE), provenance).await?;
     // The manifest after everything it names, the period after the manifest.
     let bytes = pack.manifest.json()?;
     let manifest = sha256(&bytes);
@@ -88,6 +156,9 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         rulebook: task.rulebook.clone(),
         manifest: manifest.clone(),
         finished_at: app.now(),
+        engine: Some(pack.manifest.engine),
+        edition: Some(pack.manifest.edition),
+        program,
     };
     match task.kind {
         RunKind::Trial => app.ledger.finish_trial(task.period, run).await?,
@@ -106,6 +177,46 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     })
 }
 
+/// What a final run came to, read back from its files.
+async fn recorded(app: &App, period: Period, run: &Run) -> Result<Done, Failure> {
+    let finished = FinishedRun::read(app, period, run).await?;
+    let (positions, payments) = (finished.rows("positions.csv").await?, finished.rows("payments.csv").await?);
+    let broken = |what: &str| Failure::Corrupt(format!("run {} of {period} has no readable {what}", run.id));
+    let money = |text: &str, what: &str| Money::from_report(text).ok_or_else(|| broken(what));
+    let cell = |rows: &Rows, row: usize, column: &str| money(rows.text(row, column), column);
+    let line =
+        |rows: &Rows, row: usize, column: &str| LineId::parse(rows.text(row, column)).map_err(|_| broken(column));
+    let position = |row: usize| {
+        Ok::<_, Failure>(Position {
+            line: line(&positions, row, "line")?,
+            gross_payable: cell(&positions, row, "gross_payable")?,
+            gross_receivable: cell(&positions, row, "gross_receivable")?,
+            platform_fee: cell(&positions, row, "platform_fee")?,
+            prior_period: cell(&positions, row, "prior_period")?,
+            net: cell(&positions, row, "net")?,
+        })
+    };
+    let payment = |row: usize| {
+        Ok::<_, Failure>(Payment {
+            payer: line(&payments, row, "payer")?,
+            payee: line(&payments, row, "payee")?,
+            amount: cell(&payments, row, "amount")?,
+        })
+    };
+    let manifest = &finished.manifest;
+    Ok(Done {
+        period,
+        run: run.id.clone(),
+        manifest: run.manifest.clone(),
+        entries: manifest.entries,
+        checks_passed: manifest.checks_passed,
+        gross: money(&manifest.gross, "gross")?,
+        settled: money(&manifest.settled, "settled")?,
+        positions: (0..positions.len()).map(position).collect::<Result<_, _>>()?,
+        payments: (0..payments.len()).map(payment).collect::<Result<_, _>>()?,
+    })
+}
+
 /// A run computed in full, before anything of it is written.
 #[derive(Debug)]
 pub struct Pack {
@@ -113,59 +224,69 @@ pub struct Pack {
     /// What settling adds; tallies and details are written already.
     pub files: Vec<PackFile>,
     pub manifest: Manifest,
+    /// Whose account is not what his entries give.
+    pub differing: Vec<Differing>,
 }
 
-/// Settles tallies that lie in the order of their shards.
-pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEntry)>) -> Result<Pack, Failure> {
+/// Settles tallies that lie in the order of their shards, as do the proofs of accounts.
+pub async fn settle_pack(
+    app: &App,
+    task: &Task,
+    tallies: Vec<(TallyFile, FileEntry)>,
+    proofs: Vec<ProofFile>,
+) -> Result<Pack, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let rulebook = &published.rulebook;
     let mut tally = Tally::default();
     let mut shards = Vec::new();
-    let mut found = Vec::new();
+    let (mut found, mut found_older) = (Vec::new(), Vec::new());
     let mut entries = Vec::new();
     for (file, entry) in tallies {
         if file.rulebook != task.rulebook {
             let text = format!("the tally of shard {} was made with rulebook {}", file.shard, file.rulebook);
             return Err(Failure::Corrupt(text));
         }
-        shards.push(ShardDigest { shard: file.shard, entries: file.tally.entries, digest: file.tally.digest });
+        shards.push(ShardDigest { shard: file.shard, entries: file.tally.entries, digest: file.digest });
         found.extend(file.previous);
+        found_older.extend(file.older);
         entries.push(entry);
-        entries.push(file.details);
+        entries.extend(file.files);
         tally.merge(&file.tally)?;
     }
     let previous = previous(app, rulebook.first_period, task.period).await?;
+    let older = older(app, rulebook.first_period, task.period).await?;
     let sealed = match task.kind {
         RunKind::Trial => None,
         RunKind::Final => Some(sealed(app, task.period).await?),
     };
+    let previous_shards = previous.as_ref().map(|previous| Previous {
+        state: &previous.state,
+        recorded: &previous.manifest.shards,
+        found: &found,
+        older: older.as_ref().map(|(period, recorded)| Reread { period: *period, recorded, found: &found_older }),
+    });
+    let changed = changed(task.period, previous_shards.as_ref());
     let settlement = settle(&Inputs {
         rulebook,
         period: task.period,
         tally: &tally,
         shards: &shards,
         sealed,
-        previous: previous.as_ref().map(|previous| Previous {
-            state: &previous.state,
-            recorded: &previous.manifest.shards,
-            found: &found,
-        }),
+        previous: previous_shards,
     });
     // What slipped into a sealed month may not even add up: then it is the cause.
-    let settlement = settlement.map_err(|error| {
-        let recorded = previous.iter().flat_map(|previous| &previous.manifest.shards);
-        let changed: Vec<_> = recorded.filter(|shard| !found.contains(shard)).map(|shard| shard.shard).collect();
-        match changed.is_empty() {
-            true => Failure::Settle(error),
-            false => Failure::ChecksFailed(format!(
-                "shards {changed:?} of {} changed after it was closed; {error}",
-                task.period.previous()
-            )),
-        }
+    let mut settlement = settlement.map_err(|error| match &changed {
+        None => Failure::Settle(error),
+        Some(changed) => Failure::ChecksFailed(format!("{changed}; {error}")),
     })?;
+    let claims = members_claims(&proofs, task, &shards)?;
+    settlement.prove_claims(&claims, tally.entries, task.kind == RunKind::Final)?;
+    let accounts = proofs.iter().map(|proof| proof.snapshot.clone()).collect();
+    let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();
     let run = RunName { kind: task.kind, id: task.run.clone() };
-    let files = render(&run, rulebook, &published.text, &settlement)
+    let mut files = render(&run, rulebook, &published.text, &settlement)
         .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
+    files.extend(account_differences(rulebook, &differing));
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     let manifest = Manifest {
@@ -174,7 +295,8 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
         currency: rulebook.currency.clone(),
         period: task.period,
         run,
-        engine: env!("CARGO_PKG_VERSION").to_owned(),
+        engine: app.engine().to_owned(),
+        edition: CALCULATION_EDITION,
         rulebook: task.rulebook.clone(),
         previous: previous.map(|previous| PreviousRun {
             period: task.period.previous(),
@@ -183,13 +305,34 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
         }),
         entries: tally.entries,
         shards,
+        accounts,
         gross: settlement.gross.to_string(),
         settled: settlement.settled.to_string(),
         netting_efficiency_percent: settlement.netting_efficiency().to_string(),
         checks_passed: settlement.passes(),
         files: entries,
     };
-    Ok(Pack { settlement, files, manifest })
+    Ok(Pack { settlement, files, manifest, differing })
+}
+
+/// Which shards of closed months are not what was closed.
+fn changed(period: Period, previous: Option<&Previous<'_>>) -> Option<String> {
+    let months = previous?.reread(period).filter_map(|month| {
+        let shards = month.changed();
+        (!shards.is_empty()).then(|| format!("shards {shards:?} of {} changed after it was closed", month.period))
+    });
+    let months: Vec<String> = months.collect();
+    (!months.is_empty()).then(|| months.join("; "))
+}
+
+/// The shards of the older month whose turn it is, as its final run recorded them.
+async fn older(app: &App, first: Period, period: Period) -> Result<Option<(Period, Vec<ShardDigest>)>, Failure> {
+    let Some(older) = older_month(period, first) else { return Ok(None) };
+    let Some(run) = app.ledger.period(older).await?.final_run else {
+        return Err(LedgerError::PredecessorOpen { period, predecessor: older }.into());
+    };
+    let manifest = FinishedRun::read(app, older, &run).await?.manifest;
+    Ok(Some((older, manifest.shards)))
 }
 
 async fn sealed(app: &App, period: Period) -> Result<usize, Failure> {

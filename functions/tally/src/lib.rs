@@ -1,13 +1,14 @@
 //! The middle step of a close: folds one shard into a tally and a detail part.
 
 use interline_domain::calendar::Period;
+use interline_domain::digest::{EntryDigests, older_month};
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::ShardDigest;
-use interline_domain::tally::{Fold, SetDigest, Tally};
+use interline_domain::tally::{Fold, Tally};
 use interline_lambda::{App, Failure};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
-use interline_reports::pack::{PackFile, TallyFile, details_path, is_trial, key, tally_path};
+use interline_reports::pack::{PackFile, TallyFile, details_path, digests_path, is_trial, key, tally_path};
 use interline_reports::sheet::Totals;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ pub struct Done {
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
-    let (file, details) = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
+    app.check_own(&task.run, &task.rulebook)?;
+    let Tallied { file, parts } = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
     let entries = file.tally.entries;
     // A trial's month may still be open: its step may be repeated after more events came.
     let is_trial = is_trial(&task.run);
@@ -41,33 +43,49 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
             }
         }
     };
-    tokio::try_join!(put(details.entry.path, details.bytes), put(tally_path(task.shard), file.json()?))?;
+    let parts = parts.into_iter().map(|part| put(part.entry.path, part.bytes));
+    let parts = futures::future::try_join_all(parts);
+    tokio::try_join!(parts, put(tally_path(task.shard), file.json()?))?;
     Ok(Done { shard: task.shard, entries })
 }
 
-/// Computes a shard's tally and detail part; writes nothing.
-pub async fn tally(
-    ledger: &Ledger,
-    rulebook: &Rulebook,
-    period: Period,
-    shard: u8,
-) -> Result<(TallyFile, PackFile), Failure> {
-    // At once: a tally mostly waits for pages.
-    let ((tally, details), previous) =
-        tokio::try_join!(folded(ledger, rulebook, period, shard), previous(ledger, rulebook, period, shard))?;
-    let file = TallyFile { shard, rulebook: rulebook.hash.clone(), tally, previous, details: details.entry.clone() };
-    Ok((file, details))
+/// What one shard comes to.
+#[derive(Debug, Clone)]
+pub struct Tallied {
+    pub file: TallyFile,
+    /// What lies beside the tally: rated slices, and the digests of entries.
+    pub parts: Vec<PackFile>,
 }
 
-async fn folded(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<(Tally, PackFile), Failure> {
+/// Computes what one shard comes to; writes nothing.
+pub async fn tally(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Tallied, Failure> {
+    let first = rulebook.first_period;
+    let last = (period > first).then(|| period.previous());
+    // At once: a tally mostly waits for pages.
+    let ((tally, digest, parts), previous, older) = tokio::try_join!(
+        folded(ledger, rulebook, period, shard),
+        read_again(ledger, last, shard),
+        read_again(ledger, older_month(period, first), shard),
+    )?;
+    let files = parts.iter().map(|part| part.entry.clone()).collect();
+    let rulebook = rulebook.hash.clone();
+    let file = TallyFile { shard, rulebook, tally, digest: digest.digest, previous, older, files };
+    Ok(Tallied { file, parts })
+}
+
+type Folded = (Tally, ShardDigest, Vec<PackFile>);
+
+async fn folded(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Folded, Failure> {
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
+    let mut digests = EntryDigests::default();
     let mut part = DetailPart::default();
     let mut rows = Vec::new();
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
     while let Some(page) = entries.next_page().await {
         for entry in page? {
             fold.add(&entry, &mut rows)?;
+            digests.add(&entry);
             for row in rows.drain(..) {
                 part.add(&row).map_err(unwritten)?;
             }
@@ -80,34 +98,17 @@ async fn folded(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8)
     ]);
     let totals = Totals { rows: tally.details.events, sums };
     let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));
-    Ok((tally, details))
+    let (digest, kept) = digests.finish(shard);
+    Ok((tally, digest, vec![details, PackFile::new(digests_path(shard), kept, None)]))
 }
 
-/// Count and digest of the same shard of the month before, as it is now.
-async fn previous(
-    ledger: &Ledger,
-    rulebook: &Rulebook,
-    period: Period,
-    shard: u8,
-) -> Result<Option<ShardDigest>, Failure> {
-    match period > rulebook.first_period {
-        true => digest(ledger, period.previous(), shard).await.map(Some),
-        false => Ok(None),
-    }
-}
-
-/// Count and digest of a shard as it is now.
-async fn digest(ledger: &Ledger, period: Period, shard: u8) -> Result<ShardDigest, Failure> {
+/// Count and digest of the same shard of a closed month, as it is now.
+async fn read_again(ledger: &Ledger, period: Option<Period>, shard: u8) -> Result<Option<ShardDigest>, Failure> {
+    let Some(period) = period else { return Ok(None) };
     let mut entries = ledger.shard_entries(period, shard);
-    let mut digest = ShardDigest { shard, entries: 0, digest: SetDigest::default() };
-    let mut text = String::new();
+    let mut digests = EntryDigests::default();
     while let Some(page) = entries.next_page().await {
-        for entry in page? {
-            text.clear();
-            entry.write_canonical(&mut text);
-            digest.digest.add_text(&text);
-            digest.entries += 1;
-        }
+        page?.iter().for_each(|entry| digests.add(entry));
     }
-    Ok(digest)
+    Ok(Some(digests.finish(shard).0))
 }

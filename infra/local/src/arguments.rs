@@ -47,6 +47,12 @@ pub enum Command {
         /// Compute everything, seal nothing; may be repeated
         #[arg(long)]
         trial: bool,
+        /// Close the month although it has no entries
+        #[arg(long)]
+        empty: bool,
+        /// Sign the manifest with this private key (ECDSA on P-256, PEM)
+        #[arg(long, value_name = "KEY", conflicts_with = "trial")]
+        sign: Option<PathBuf>,
     },
     /// List the reports of a month's newest run, or copy them
     Reports {
@@ -64,10 +70,14 @@ pub enum Command {
         #[arg(value_parser = period)]
         period: Period,
     },
-    /// Recompute a closed month from the ledger and compare every byte
+    /// Recompute a closed month from the ledger and compare every byte, or
+    /// every figure if another version closed it
     Verify {
         #[arg(value_parser = period)]
         period: Period,
+        /// Check the manifest's signature with this public key (PEM)
+        #[arg(long, value_name = "KEY")]
+        public_key: Option<PathBuf>,
     },
     /// Show a member's balance, lots and debts
     Member {

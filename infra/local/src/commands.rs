@@ -10,7 +10,7 @@ pub mod rulebook;
 mod serve;
 mod verify;
 
-pub use close::close;
+pub use close::{How, close};
 pub use demo::demo;
 pub use import::import;
 pub use liability::liability;

@@ -1,12 +1,15 @@
 //! The program `interline`: the same handlers as on AWS, on one machine.
 
 mod arguments;
+mod changed_entries;
 mod commands;
 mod files;
 pub mod gateway;
 pub mod month_end;
 mod output;
 pub mod sample;
+pub mod signing;
+pub mod verification;
 pub mod world;
 
 use arguments::{Arguments, Command, RulebookCommand};
@@ -22,6 +25,8 @@ use world::World;
 pub enum CliError {
     #[error(transparent)]
     Failure(#[from] Failure),
+    #[error(transparent)]
+    Sign(#[from] interline_reports::signature::SignError),
     #[error(transparent)]
     Embedded(#[from] interline_embedded::EmbeddedError),
     #[error("{action} {path}")]
@@ -73,12 +78,17 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
     let result = match &arguments.command {
         Command::Demo => commands::demo(&world, output).await,
         Command::Import { files, strict } => commands::import(&world, arguments, files, *strict, output).await,
-        Command::Close { period, trial } => commands::close(&world, arguments, *period, *trial, output).await,
+        Command::Close { period, trial, empty, sign } => {
+            let how = commands::How { trial: *trial, empty: *empty, sign: sign.as_deref() };
+            commands::close(&world, arguments, *period, how, output).await
+        }
         Command::Reports { period, out, open } => {
             commands::reports(&world, *period, out.as_deref(), *open, output).await
         }
         Command::Liability { period } => commands::liability(&world, *period, output).await,
-        Command::Verify { period } => commands::verify(&world, *period, output).await,
+        Command::Verify { period, public_key } => {
+            commands::verify(&world, *period, public_key.as_deref(), output).await
+        }
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
         Command::Rulebook { .. } => commands::rulebook::publish(&world, output).await,

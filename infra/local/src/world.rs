@@ -6,7 +6,7 @@ use crate::sample;
 use interline_domain::id::MemberId;
 use interline_embedded::{Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
-use interline_lambda::{App, Clock};
+use interline_lambda::{App, Clock, Program};
 use interline_ledger::{Ledger, StatementFilter};
 use interline_reports::bucket::Bucket;
 use std::path::PathBuf;
@@ -29,10 +29,11 @@ impl World {
     pub async fn open(arguments: &Arguments) -> Result<Self, CliError> {
         let mut world = if arguments.aws {
             let settings = Settings::from_env()?;
-            let app = bootstrap::app(&bootstrap::sdk_config().await, &settings);
+            let app = bootstrap::app(&bootstrap::sdk_config().await, &settings).with_program(program());
             Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None }
         } else {
-            Self::embedded(Storage::Directory(arguments.data_dir.clone()), clock(&arguments.command)).await?
+            let storage = Storage::Directory(arguments.data_dir.clone());
+            Self::embedded_as(storage, clock(&arguments.command), program()).await?
         };
         world.data_dir = arguments.data_dir.clone();
         let published = match &arguments.command {
@@ -51,6 +52,10 @@ impl World {
 
     /// A world on the embedded stack, with no rulebook of its own.
     pub async fn embedded(storage: Storage, clock: Clock) -> Result<Self, CliError> {
+        Self::embedded_as(storage, clock, Arc::new(|| None)).await
+    }
+
+    async fn embedded_as(storage: Storage, clock: Clock, program: Program) -> Result<Self, CliError> {
         let data_dir = match &storage {
             Storage::Directory(path) => path.clone(),
             Storage::Memory => PathBuf::new(),
@@ -67,7 +72,7 @@ impl World {
         let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
         reports.create_if_missing().await?;
         inbox.create_if_missing().await?;
-        let app = Arc::new(App::new(ledger, reports, inbox, clock));
+        let app = Arc::new(App::new(ledger, reports, inbox, clock).with_program(program));
         Ok(Self { app, folder, data_dir, embedded: Some(embedded) })
     }
 
@@ -88,6 +93,11 @@ async fn half_made(ledger: &Ledger) -> bool {
         ledger.member_entries(&nobody, &StatementFilter::default(), None, 1).await.map(|_| ()),
     ];
     answers.into_iter().any(|answer| answer.is_err_and(|error| error.to_string().contains("no such table")))
+}
+
+/// This very executable, by its hash.
+fn program() -> Program {
+    Arc::new(bootstrap::executable)
 }
 
 /// The system's clock, or one that was set to another time.

@@ -5,12 +5,17 @@
 //! The month-end folds sealed shards ([`tally::Fold`]), merges the tallies and
 //! settles them ([`settle::settle`]).
 
+/// Which calculation this program carries out. It is raised by whatever changes a
+/// figure that an earlier one would have computed.
+pub const CALCULATION_EDITION: u32 = 1;
+
 pub mod account;
 pub mod allocate;
 pub mod books;
 pub mod calendar;
 pub mod causes;
 pub mod claims;
+pub mod digest;
 pub mod entry;
 pub mod id;
 pub mod liability;

@@ -14,6 +14,7 @@ pub use liability::{CohortState, ExpiryForecast, LiabilityRow, RedemptionRateRow
 
 use crate::books::Voucher;
 use crate::calendar::Period;
+use crate::digest::EntriesDigest;
 use crate::id::LineId;
 use crate::liability::{LiabilityError, RollForward as LiabilityRollForward};
 use crate::lot::Cohort;
@@ -21,7 +22,7 @@ use crate::money::{Money, OutOfRange, Points, Rate};
 use crate::netting::{Payment, nets, payments, settled};
 use crate::rulebook::Rulebook;
 use crate::split::SplitTerms;
-use crate::tally::{FlowKind, SetDigest, Tally};
+use crate::tally::{FlowKind, Tally};
 use crate::urr::UrrError;
 use checklist::checklist;
 use liability::liability;
@@ -29,7 +30,8 @@ use points::{debts, issuance, roll_forward};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use shares::{bilateral, owed, positions, shares};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use vouchers::vouchers;
 
 /// What one final run hands to the next.
@@ -73,7 +75,7 @@ pub struct Debt {
 pub struct ShardDigest {
     pub shard: u8,
     pub entries: u64,
-    pub digest: SetDigest,
+    pub digest: EntriesDigest,
 }
 
 pub struct Inputs<'a> {
@@ -92,6 +94,33 @@ pub struct Previous<'a> {
     pub state: &'a State,
     pub recorded: &'a [ShardDigest],
     pub found: &'a [ShardDigest],
+    /// One more month, closed before that.
+    pub older: Option<Reread<'a>>,
+}
+
+/// The shards of a closed month as its final run recorded them, and as they are read now.
+#[derive(Debug, Clone, Copy)]
+pub struct Reread<'a> {
+    pub period: Period,
+    pub recorded: &'a [ShardDigest],
+    pub found: &'a [ShardDigest],
+}
+
+impl Reread<'_> {
+    /// Shards that are not as they were recorded, in order.
+    pub fn changed(&self) -> Vec<u8> {
+        let all: BTreeSet<u8> = self.recorded.iter().chain(self.found).map(|shard| shard.shard).collect();
+        let of = |shards: &[ShardDigest], number| shards.iter().find(|shard| shard.shard == number).copied();
+        all.into_iter().filter(|shard| of(self.recorded, *shard) != of(self.found, *shard)).collect()
+    }
+}
+
+impl<'a> Previous<'a> {
+    /// Every closed month that was read again: the last one first.
+    pub fn reread(&self, period: Period) -> impl Iterator<Item = Reread<'a>> {
+        let last = Reread { period: period.previous(), recorded: self.recorded, found: self.found };
+        iter::once(last).chain(self.older)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,63 +11,7 @@ use crate::rate::{RatedSlice, RatingError, Reason, rate};
 use crate::rulebook::Rulebook;
 use crate::split::SplitTerms;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// An order-independent digest of entries: the sum of their SHA-256 digests
-/// modulo 2^256.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SetDigest([u64; 4]);
-
-impl SetDigest {
-    pub fn add_text(&mut self, text: &str) {
-        let digest = Sha256::digest(text);
-        let mut limbs = [0_u64; 4];
-        for (limb, bytes) in limbs.iter_mut().zip(digest.chunks_exact(8)) {
-            *limb = bytes.iter().rev().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
-        }
-        self.add(&Self(limbs));
-    }
-
-    pub fn add(&mut self, other: &Self) {
-        let mut carry = false;
-        for (limb, other) in self.0.iter_mut().zip(other.0) {
-            let (sum, over) = limb.overflowing_add(other);
-            let (sum, over_again) = sum.overflowing_add(u64::from(carry));
-            *limb = sum;
-            carry = over || over_again;
-        }
-    }
-}
-
-impl fmt::Display for SetDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().flat_map(|limb| limb.to_le_bytes()).try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl Serialize for SetDigest {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SetDigest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let invalid = || serde::de::Error::custom("must be 64 hex digits");
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(invalid());
-        }
-        let mut limbs = [0_u64; 4];
-        for (at, limb) in limbs.iter_mut().enumerate() {
-            let hex = &text[at * 16..at * 16 + 16];
-            *limb = u64::from_str_radix(hex, 16).map_err(|_| invalid())?.swap_bytes();
-        }
-        Ok(Self(limbs))
-    }
-}
 
 /// What a control total counts, by what the entry did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -151,7 +95,6 @@ pub struct Obligation {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     pub entries: u64,
-    pub digest: SetDigest,
     pub controls: BTreeMap<(LineId, ControlKind), Control>,
     pub flows: BTreeMap<FlowKey, Flow>,
     pub obligations: BTreeMap<ObligationKey, Obligation>,
@@ -184,12 +127,11 @@ pub struct Fold<'r> {
     period: Period,
     shard: u8,
     tally: Tally,
-    text: String,
 }
 
 impl<'r> Fold<'r> {
     pub fn new(rulebook: &'r Rulebook, period: Period, shard: u8) -> Self {
-        Self { rulebook, period, shard, tally: Tally::default(), text: String::new() }
+        Self { rulebook, period, shard, tally: Tally::default() }
     }
 
     pub fn finish(self) -> Tally {
@@ -218,9 +160,6 @@ impl<'r> Fold<'r> {
         name: &dyn Fn() -> String,
     ) -> Result<(), RatingError> {
         let slices = rate(self.rulebook, entry)?;
-        self.text.clear();
-        entry.write_canonical(&mut self.text);
-        self.tally.digest.add_text(&self.text);
         self.tally.entries += 1;
         self.control(entry, &slices)?;
         self.flows(entry)?;
@@ -361,7 +300,6 @@ pub(crate) fn count(sum: &mut u64, more: u64) -> Result<(), OutOfRange> {
 impl Tally {
     pub fn merge(&mut self, other: &Tally) -> Result<(), OutOfRange> {
         count(&mut self.entries, other.entries)?;
-        self.digest.add(&other.digest);
         for (key, control) in &other.controls {
             let sum = self.controls.entry(key.clone()).or_default();
             count(&mut sum.events, control.events)?;
@@ -389,7 +327,6 @@ impl Tally {
 #[serde(deny_unknown_fields)]
 struct Stored {
     entries: u64,
-    digest: SetDigest,
     controls: Vec<ControlRow>,
     flows: Vec<FlowRow>,
     obligations: Vec<ObligationRow>,
@@ -443,7 +380,6 @@ impl Serialize for Tally {
         });
         Stored {
             entries: self.entries,
-            digest: self.digest,
             controls: controls.collect(),
             flows: flows.collect(),
             obligations: obligations.collect(),
@@ -467,7 +403,6 @@ impl<'de> Deserialize<'de> for Tally {
             .map(|row| (ObligationKey { payer: row.payer, redeemer: row.redeemer, terms: row.terms }, row.obligation));
         Ok(Tally {
             entries: stored.entries,
-            digest: stored.digest,
             controls: each_once(controls)?,
             flows: each_once(flows)?,
             obligations: each_once(obligations)?,

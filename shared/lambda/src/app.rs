@@ -5,7 +5,7 @@ use interline_domain::rulebook::Rulebook;
 use interline_ledger::{Ledger, LedgerError, Rulebooks};
 use interline_reports::bucket::Bucket;
 use interline_reports::manifest::sha256;
-use interline_reports::pack::rulebook_key;
+use interline_reports::pack::{is_trial, rulebook_key};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ const METRICS_NAMESPACE: &str = "Interline";
 pub const DEFAULT_ROLE_PREFIX: &str = "interline";
 
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+/// Tells which build of the program runs; asked once a run is finished.
+pub type Program = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 /// Takes metrics as lines of a log.
 pub type MetricSink = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -41,6 +43,8 @@ pub struct App {
     clock: Clock,
     role_prefix: String,
     metrics: Option<MetricSink>,
+    engine: String,
+    program: Program,
     served: AtomicBool,
     current: Mutex<Option<(DateTime<Utc>, Arc<Published>)>>,
     by_hash: Mutex<BTreeMap<String, Arc<Published>>>,
@@ -55,6 +59,8 @@ impl App {
             clock,
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
             metrics: None,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            program: Arc::new(|| None),
             served: AtomicBool::new(false),
             current: Mutex::default(),
             by_hash: Mutex::default(),
@@ -68,6 +74,39 @@ impl App {
 
     pub fn with_metrics(self, sink: MetricSink) -> Self {
         Self { metrics: Some(sink), ..self }
+    }
+
+    /// Another version than the one that was built, for runs and their verification.
+    pub fn with_engine(self, engine: impl Into<String>) -> Self {
+        Self { engine: engine.into(), ..self }
+    }
+
+    pub fn with_program(self, program: Program) -> Self {
+        Self { program, ..self }
+    }
+
+    /// Version of the program.
+    pub fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    /// Hash of the executable, or name and version of the function, where it is known.
+    pub fn program(&self) -> Option<String> {
+        (self.program)()
+    }
+
+    /// The folder of a final run names its terms and its program, so that a run that
+    /// was broken off and is tried with others meets no file of the first try.
+    pub fn final_run(&self, rulebook: &str) -> String {
+        format!("v1-{}", &sha256(format!("{}|{rulebook}", self.engine).as_bytes())[..8])
+    }
+
+    /// Refuses to go on with a final run that another version began: its files would be of both.
+    pub fn check_own(&self, run: &str, rulebook: &str) -> Result<(), Failure> {
+        match is_trial(run) || run == self.final_run(rulebook) {
+            true => Ok(()),
+            false => Err(Failure::OtherVersion(run.to_owned())),
+        }
     }
 
     pub fn role_prefix(&self) -> &str {

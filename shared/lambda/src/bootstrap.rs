@@ -16,9 +16,10 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How long the start of a process waits for the stores at most.
@@ -53,6 +54,26 @@ pub fn system_clock() -> Clock {
     Arc::new(Utc::now)
 }
 
+/// SHA-256 of the running executable; none where it cannot be read. It is read
+/// once, and not before somebody asks.
+pub fn executable() -> Option<String> {
+    static HASH: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let mut file = std::fs::File::open(std::env::current_exe().ok()?).ok()?;
+        let mut hash = Sha256::new();
+        std::io::copy(&mut file, &mut hash).ok()?;
+        Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    };
+    HASH.get_or_init(read).clone()
+}
+
+/// Name and version of the function that runs.
+fn function() -> Option<String> {
+    let name = std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok()?;
+    let version = std::env::var("AWS_LAMBDA_FUNCTION_VERSION").ok()?;
+    Some(format!("{name}:{version}"))
+}
+
 /// Credentials and region from the environment, every limit explicit.
 pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
@@ -83,7 +104,9 @@ pub fn app(config: &SdkConfig, settings: &Settings) -> App {
 async fn start() -> Result<Arc<App>, Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let settings = Settings::from_env()?;
-    let app = app(&sdk_config().await, &settings).with_metrics(Arc::new(|line| println!("{line}")));
+    let app = app(&sdk_config().await, &settings)
+        .with_metrics(Arc::new(|line| println!("{line}")))
+        .with_program(Arc::new(function));
     match tokio::time::timeout(WARM_UP_AT_MOST, app.rulebook()).await {
         Ok(Ok(_)) => {}
         // The first request will say so, if it is still true by then.

@@ -1,3 +1,4 @@
+use interline_domain::calendar::Period;
 use interline_domain::money::OutOfRange;
 use interline_domain::rulebook::RulebookErrors;
 use interline_domain::settle::SettleError;
@@ -29,6 +30,12 @@ pub enum Failure {
     /// An input as a whole that cannot be used, such as a file.
     #[error("{0}")]
     Unusable(String),
+    /// A final close of a month in which nothing happened, perhaps of a wrong one.
+    #[error("{0} has no entries: close it with --empty (over the API: \"empty\": true) if that is right")]
+    EmptyPeriod(Period),
+    /// A step of a final run that another version of the program began.
+    #[error("run {0} was begun by another version of the program, or with another rulebook: start the close again")]
+    OtherVersion(String),
     /// A close whose checks do not all pass.
     #[error("the close was stopped: {0}")]
     ChecksFailed(String),
@@ -73,7 +80,12 @@ impl Failure {
             Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_) | LedgerError::Rulebook { .. }) => {
                 Class::Broken
             }
-            Failure::Ledger(_) | Failure::Rulebook(_) | Failure::BadEvent(_) | Failure::Unusable(_) => Class::Refused,
+            Failure::Ledger(_)
+            | Failure::Rulebook(_)
+            | Failure::BadEvent(_)
+            | Failure::Unusable(_)
+            | Failure::EmptyPeriod(_)
+            | Failure::OtherVersion(_) => Class::Refused,
             Failure::Settle(_) | Failure::ChecksFailed(_) => Class::ChecksFailed,
             Failure::TimedOut => Class::TimedOut,
             Failure::Store(_) | Failure::Tally(_) | Failure::OutOfRange(_) | Failure::Corrupt(_) => Class::Broken,

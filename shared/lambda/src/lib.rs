@@ -11,6 +11,6 @@ pub mod problem;
 pub mod routes;
 pub mod wire;
 
-pub use app::{App, Clock, MetricSink, Published};
+pub use app::{App, Clock, MetricSink, Program, Published};
 pub use caller::Caller;
 pub use failure::{Class, Failure};

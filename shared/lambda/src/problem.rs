@@ -32,13 +32,15 @@ pub const CONFLICT: Kind = kind("conflict", 409, "The reference is recorded with
 pub const PERIOD_FINAL: Kind = kind("period-final", 409, "The period has a final run, which is immutable");
 pub const PREDECESSOR_OPEN: Kind = kind("predecessor-open", 409, "The period before is not final yet");
 pub const TOO_EARLY: Kind = kind("too-early", 409, "The period may not be sealed yet");
+pub const PERIOD_EMPTY: Kind =
+    kind("period-empty", 409, "The period has no entries, and nobody said that this is right");
 pub const CLOSE_UNDER_WAY: Kind = kind("close-under-way", 409, "A run of the period is under way");
 pub const BODY_TOO_LARGE: Kind = kind("body-too-large", 413, "The body is too large");
 pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side");
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-pub const KINDS: [Kind; 35] = [
+pub const KINDS: [Kind; 36] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -51,6 +53,7 @@ pub const KINDS: [Kind; 35] = [
     PERIOD_FINAL,
     PREDECESSOR_OPEN,
     TOO_EARLY,
+    PERIOD_EMPTY,
     CLOSE_UNDER_WAY,
     BODY_TOO_LARGE,
     kind("in-the-future", 422, "The event lies in the future"),
@@ -155,6 +158,7 @@ impl From<Failure> for Problem {
                 | LedgerError::NoRulebook
                 | LedgerError::Rulebook { .. } => Self::internal(error),
             },
+            Failure::EmptyPeriod(_) => Self::new(PERIOD_EMPTY, failure.to_string()),
             other => Self::internal(other),
         }
     }

@@ -72,6 +72,13 @@ pub struct Run {
     /// SHA-256 of its manifest.
     pub manifest: String,
     pub finished_at: DateTime<Utc>,
+    /// Version of the program, its calculation edition, and which build it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
 }
 
 impl PeriodState {

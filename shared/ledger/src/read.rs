@@ -10,6 +10,7 @@ use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
+use interline_domain::limits::SHARDS;
 
 /// The entries of one shard, in key order.
 pub struct ShardEntries(ShardRecords);
@@ -42,6 +43,18 @@ impl Ledger {
     pub async fn account(&self, member: &MemberId) -> Result<Account, LedgerError> {
         let item = self.store.get(&keys::account(member)).await?;
         Ok(item.as_ref().map(items::account).transpose()?.unwrap_or_default())
+    }
+
+    /// Whether anything is booked in a period: strongly consistent, and no longer
+    /// than until one entry is found.
+    pub async fn has_entries(&self, period: Period) -> Result<bool, LedgerError> {
+        for shard in 0..SHARDS {
+            // Entries are all that lies in such a partition.
+            if !self.store.page(&keys::shard(period, shard), None, None, Some(1)).await?.0.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Strongly consistent reads of one shard of the base table.

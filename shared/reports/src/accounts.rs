@@ -1,12 +1,14 @@
 //! What a run leaves of members' claims: outside of its pack, as it names members.
 
 use crate::manifest::{AccountsEntry, sha256};
-use crate::pack::is_trial;
+use crate::pack::{PackFile, is_trial};
+use crate::sheet::{Cell, Sheet, columns};
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use interline_domain::calendar::Period;
 use interline_domain::claims::{Difference, Snapshot};
 use interline_domain::id::MemberId;
+use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{CohortBalance, Debt};
 use serde::{Deserialize, Serialize};
 
@@ -82,4 +84,19 @@ pub struct ProofFile {
 pub struct Differing {
     pub member: MemberId,
     pub differences: Vec<Difference>,
+}
+
+/// The file of a pack that names them, by pseudonym; none if there is nobody to name.
+pub fn account_differences(rulebook: &Rulebook, differing: &[Differing]) -> Option<PackFile> {
+    let rows: Vec<Vec<Cell>> = differing
+        .iter()
+        .flat_map(|Differing { member, differences }| {
+            let member = rulebook.pseudonym(member.as_str());
+            differences.iter().map(move |Difference { what, account, entries }| {
+                [&member, what, account, entries].map(Cell::text).to_vec()
+            })
+        })
+        .collect();
+    let sheet = Sheet { name: "account-differences", columns: columns(["member", "what", "account", "entries"]), rows };
+    (!sheet.rows.is_empty()).then(|| PackFile::new(format!("{}.csv", sheet.name), sheet.csv(), Some(sheet.totals())))
 }

@@ -133,6 +133,20 @@ impl Bucket {
         }
     }
 
+    /// Writes an object that does not exist. `false`: there is one, and it stays as it is.
+    pub async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        self.objects.put_new(key, bytes).await
+    }
+
+    /// An object's bytes, if it exists.
+    pub async fn find(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.get(key).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::Missing(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// How many objects lie under a prefix; counts to `most` and no further.
     pub async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
         self.objects.count(prefix, most).await
@@ -223,6 +237,7 @@ fn content_type(key: &str) -> &'static str {
     match key.rsplit('.').next() {
         Some("csv") => "text/csv; charset=utf-8",
         Some("json") => "application/json",
+        Some("bin" | "sig") => "application/octet-stream",
         Some("gz") => "application/gzip",
         Some("html") => "text/html; charset=utf-8",
         Some("xml") => "application/xml",

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 pub const SCHEMA: &str = "interline.manifest.v1";
+pub const PROVENANCE_SCHEMA: &str = "interline.provenance.v1";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +19,8 @@ pub struct Manifest {
     pub run: RunName,
     /// Version of the program that computed it.
     pub engine: String,
+    /// The calculation that the program carried out.
+    pub edition: u32,
     /// SHA-256 of the rulebook.
     pub rulebook: String,
     /// The final run before: runs form a chain.
@@ -107,6 +110,39 @@ fn plain_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
 
 impl Manifest {
     /// The bytes that are stored and hashed.
+    pub fn json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// Which program made a run. It lies beside the run's files and is in no
+/// comparison of them: another build of the same version is no other run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub schema: String,
+    pub period: Period,
+    pub run: RunName,
+    pub engine: String,
+    pub edition: u32,
+    /// SHA-256 of the executable, or the function's name and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+}
+
+impl Provenance {
+    pub fn of(manifest: &Manifest, program: Option<String>) -> Self {
+        Self {
+            schema: PROVENANCE_SCHEMA.to_owned(),
+            period: manifest.period,
+            run: manifest.run.clone(),
+            engine: manifest.engine.clone(),
+            edition: manifest.edition,
+            program,
+        }
+    }
+
     pub fn json(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');

@@ -11,6 +11,7 @@ use crate::sheet::{Sheet, Totals};
 use crate::workbook::workbook;
 use interline_domain::books::Voucher;
 use interline_domain::calendar::Period;
+use interline_domain::digest::EntriesDigest;
 use interline_domain::id::LineId;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{Settlement, ShardDigest};
@@ -20,6 +21,9 @@ use std::collections::BTreeMap;
 use std::iter;
 
 pub const MANIFEST: &str = "manifest.json";
+/// Beside the manifest, and not in it.
+pub const PROVENANCE: &str = "provenance.json";
+pub const SIGNATURE: &str = "manifest.json.sig";
 pub const STATE: &str = "state.json";
 pub const RULEBOOK: &str = "rulebook.toml";
 pub const WORKBOOK: &str = "settlement.xlsx";
@@ -53,6 +57,10 @@ pub fn details_path(shard: u8) -> String {
     format!("details/part-{shard:02}.csv.gz")
 }
 
+pub fn digests_path(shard: u8) -> String {
+    format!("digests/shard-{shard:02}.bin")
+}
+
 #[derive(Debug, Clone)]
 pub struct PackFile {
     pub entry: FileEntry,
@@ -79,9 +87,14 @@ pub struct TallyFile {
     pub shard: u8,
     pub rulebook: String,
     pub tally: Tally,
+    /// Of the shard's entries.
+    pub digest: EntriesDigest,
     /// The same shard of the period before, as it is read now.
     pub previous: Option<ShardDigest>,
-    pub details: FileEntry,
+    /// The same shard of the older month whose turn it is.
+    pub older: Option<ShardDigest>,
+    /// What else was written of the shard.
+    pub files: Vec<FileEntry>,
 }
 
 impl TallyFile {

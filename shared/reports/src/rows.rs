@@ -23,6 +23,15 @@ impl Rows {
         self.records.is_empty()
     }
 
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.headings.iter()
+    }
+
+    /// A cell by the place of its column; empty where there is none.
+    pub fn cell(&self, row: usize, column: usize) -> &str {
+        self.records.get(row).and_then(|record| record.get(column)).unwrap_or_default()
+    }
+
     /// A cell; empty where there is none.
     pub fn text(&self, row: usize, column: &str) -> &str {
         let at = self.headings.iter().position(|heading| heading == column);

@@ -160,11 +160,12 @@ const COLUMNS: [(&str, &str); 80] = [
     ("voucher", "凭证号"),
 ];
 
-const CHECKS: [(&str, &str); 33] = [
+const CHECKS: [(&str, &str); 34] = [
     ("all shards are read", "全部分片均已读取"),
     ("all shards are sealed", "全部分片均已封存"),
     ("the previous period is the one before", "上期为紧邻的前一期间"),
     ("sealed shards of the previous period are unchanged", "上期已封存分片未变动"),
+    ("sealed shards of an older period are unchanged", "更早一期已封存分片未变动"),
     ("every entry is in a control total", "每笔分录均计入控制总数"),
     ("details = obligations before the split", "明细 = 分成前债务"),
     ("splits = obligations before the split", "分成 = 分成前债务"),

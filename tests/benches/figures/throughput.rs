@@ -160,7 +160,7 @@ async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let started = Instant::now();
     let entries = every_shard(|shard| {
         let rulebook = &rulebook;
-        async move { interline_tally::tally(ledger, rulebook, period, shard).await.unwrap().0.tally.entries }
+        async move { interline_tally::tally(ledger, rulebook, period, shard).await.unwrap().file.tally.entries }
     })
     .await;
     (entries, per_second(entries, started))

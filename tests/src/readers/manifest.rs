@@ -1,6 +1,7 @@
 //! What one run leaves for the next, and for those who check it: manifest, tallies, state, reports in CSV.
 
 use super::memory::{TERMS, moment};
+use interline_domain::digest::EntryDigests;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{Inputs, Previous, ShardDigest, State, settle};
 use interline_domain::tally::Tally;
@@ -56,8 +57,8 @@ fn a_tally_is_settled_or_refused(tally: &Tally, state: Option<&State>) {
     let mut twice = tally.clone();
     let _ = twice.merge(tally);
     let period = state.map_or_else(|| rulebook.period(moment("2017-02-01T00:00:00Z")), |state| state.period.next());
-    let shards = [ShardDigest { shard: 0, entries: tally.entries, digest: tally.digest }];
-    let previous = state.map(|state| Previous { state, recorded: &shards, found: &shards });
+    let shards = [ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(0).0 }];
+    let previous = state.map(|state| Previous { state, recorded: &shards, found: &shards, older: None });
     let inputs = Inputs { rulebook: &rulebook, period, tally, shards: &shards, sealed: Some(64), previous };
     if let Ok(settlement) = settle(&inputs) {
         assert!(!settlement.passes(), "a single shard is no settlement");

@@ -6,6 +6,7 @@ use crate::sim::memory::Memory;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
+use interline_domain::digest::EntryDigests;
 use interline_domain::entry::{Action, Command, Entry, EntryKind};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::{AMOUNT_MAX_MINOR, SHARDS};
@@ -156,8 +157,8 @@ fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[En
     }
     let tally = fold.finish();
     let digest = |shard: u8| match shard == own {
-        true => ShardDigest { shard, entries: tally.entries, digest: tally.digest },
-        false => ShardDigest { shard, entries: 0, digest: Default::default() },
+        true => ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(shard).0 },
+        false => EntryDigests::default().finish(shard).0,
     };
     let shards: Vec<ShardDigest> = (0..SHARDS).map(digest).collect();
     let sealed = Some(usize::from(SHARDS));

@@ -2,7 +2,7 @@
 
 use crate::served::{Served, assert_like, plain_get, redemption, sale};
 use futures::future::BoxFuture;
-use interline_cutoff::{Close, final_id};
+use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_lambda::Failure;
@@ -125,7 +125,7 @@ async fn the_progress_of_a_run_is_visible() {
 #[tokio::test]
 async fn a_close_that_failed_is_shown_and_may_be_started_again() {
     let served = january().await;
-    let run = final_id(&served.programme.rulebook().await.hash);
+    let run = served.programme.app().final_run(&served.programme.rulebook().await.hash);
     let tally = key(period(), &run, &tally_path(7));
     served.programme.app().reports.put(&tally, b"somebody else's".to_vec()).await.unwrap();
     let state = served.close("2017-01", "final").await;

@@ -382,6 +382,7 @@ pub fn closes() -> Vec<Row> {
     let good = json!({ "kind": "trial" });
     let mut rows = malformed("finance", "POST", path, &good);
     rows.push(row("finance", "POST", path, json!({}), "invalid-json", "kind"));
+    rows.push(row("finance", "POST", path, with(&good, "empty", json!("yes")), "invalid-json", "empty"));
     rows.extend(wrong_types("finance", path, "POST", &good, "kind", &NO_TEXT));
     rows.extend(wrong_types("finance", path, "POST", &good, "kind", &["{\"trial\":null}"]));
     rows.extend(wrong_values("finance", "POST", path, &good, "kind", &["", "Final", "dry", "final "]));
@@ -512,10 +513,34 @@ async fn other_calls_are_refused_with_the_reason() {
     refused(&strict().await, others()).await;
 }
 
+/// A final close of a month in which nothing happened.
+pub fn empty() -> Vec<Row> {
+    let path = "/v1/periods/2017-02/close";
+    vec![
+        row("finance", "POST", path, json!({ "kind": "final" }), "period-empty", None),
+        row("finance", "POST", path, json!({ "kind": "final", "empty": false }), "period-empty", None),
+    ]
+}
+
+#[tokio::test]
+async fn a_month_without_entries_is_closed_for_good_only_if_that_is_said_to_be_right() {
+    let served = closed_january().await;
+    served.set_now("2017-03-02T12:00:00+08:00");
+    refused(&served, empty()).await;
+    let february = served.get("finance", "/v1/periods/2017-02").await.ok();
+    assert_eq!((&february["status"], &february["under_way"]), (&json!("open"), &Value::Null));
+    assert_eq!(served.close("2017-02", "trial").await["trial"]["rulebook"], february_rulebook(&served).await);
+    assert_eq!(served.close("2017-02", "final").await["status"], "final");
+}
+
+async fn february_rulebook(served: &Served) -> String {
+    served.programme.rulebook().await.hash
+}
+
 /// A second close while a run is under way.
 pub fn busy() -> Vec<Row> {
     let close = |kind: &str| {
-        let body = json!({ "kind": kind });
+        let body = json!({ "kind": kind, "empty": true });
         row("finance", "POST", "/v1/periods/2017-01/close", body, "close-under-way", None)
     };
     vec![close("trial"), close("final")]
@@ -607,6 +632,7 @@ pub fn all() -> Vec<Row> {
         quotes(),
         closes(),
         others(),
+        empty(),
         busy(),
         too_large(),
         broken(),

@@ -98,9 +98,9 @@ impl Served {
         answer.json()
     }
 
-    /// Closes a period through the API and waits until the run is there.
+    /// Closes a period, with entries or without, through the API and waits until the run is there.
     pub async fn close(&self, period: &str, kind: &str) -> Value {
-        let answer = self.post("finance", &format!("/v1/periods/{period}/close"), json!({ "kind": kind })).await;
+        let answer = self.post("finance", &format!("/v1/periods/{period}/close"), close_body(kind)).await;
         assert_eq!(answer.status, 202, "{}", answer.text());
         self.settled(period).await
     }
@@ -234,4 +234,8 @@ pub fn redemption(member: &str, at: &str, points: i64) -> Value {
 pub fn reversal(member: &str, at: &str, of: &str) -> Value {
     let (kind, reference) = of.split_once(':').unwrap();
     json!({ "member": member, "occurred_at": at, "reverses": { "kind": kind, "reference": reference } })
+}
+
+fn close_body(kind: &str) -> Value {
+    json!({ "kind": kind, "empty": kind == "final" })
 }

@@ -253,7 +253,12 @@ async fn an_entry_put_behind_the_gate_stops_the_next_close_and_shows_in_a_verify
     let failure = programme.close("2017-02").await.unwrap_err();
     assert!(matches!(failure, Failure::ChecksFailed(_)), "{failure}");
     let text = failure.to_string();
-    assert!(text.contains("sealed shards of the previous period are unchanged: expected 64, found 63"), "{text}");
+    assert!(
+        text.contains(
+            "sealed shards of the previous period are unchanged: expected 64 of 2017-01, found 63 of 2017-01, not ["
+        ),
+        "{text}"
+    );
     let state = programme.app().ledger.period(period("2017-02")).await.unwrap();
     assert_eq!((state.status, state.final_run), (Status::Sealed, None));
     // The month itself no longer verifies, and its files stay as they were.
@@ -319,7 +324,11 @@ async fn verify_recomputes_every_file_and_names_the_one_that_was_touched() {
         std::fs::write(run.join(path), &bytes).unwrap();
         let (verified, good) = verify();
         assert!(!good, "{path}");
-        assert_eq!(verified["differences"], json!([format!("{path}: differs")]));
+        let differences = verified["differences"].as_array().unwrap();
+        assert_eq!(differences[0], format!("{path}: is not the file that was recorded"));
+        let of_file = |text: &Value| text.as_str().unwrap().starts_with(&format!("{path}: "));
+        assert!(differences.iter().all(of_file), "{differences:?}");
+        assert!(verified["verdict"].as_str().unwrap().starts_with(&format!("NOT IDENTICAL: {path}: ")), "{verified}");
         assert!(!answer(&data, &reports).1, "{path}");
         std::fs::write(run.join(path), &pack.files[path]).unwrap();
     }

@@ -12,3 +12,4 @@ mod place;
 mod protocol;
 mod readers;
 mod runtime_api;
+mod versions;

@@ -57,6 +57,9 @@ fn run(id: &str, manifest: &str) -> Run {
         rulebook: "r".to_owned(),
         manifest: manifest.to_owned(),
         finished_at: moment("2017-02-02T00:00:00+08:00"),
+        engine: None,
+        edition: None,
+        program: None,
     }
 }
 

@@ -370,14 +370,22 @@ fn request((path, _, body): &Event) -> Request {
 async fn close(app: &App, month: &str) -> Result<String, String> {
     let period = Period::parse(month).unwrap();
     loop {
-        let asked = Close { period: Some(period), kind: RunKind::Final, rulebook: None, run: None };
+        let asked = Close { period: Some(period), kind: RunKind::Final, rulebook: None, run: None, empty: true };
         let started = match interline_cutoff::handle(app, asked).await {
             Ok(started) => started,
             Err(failure) if failure.class() == interline_lambda::Class::Retryable => continue,
             Err(failure) => return Err(format!("cutoff of {month}: {failure}")),
         };
         let tally = tally(app, period).await?;
-        let run = Run { id: started.run, rulebook: started.rulebook, manifest: tally.clone(), finished_at: app.now() };
+        let run = Run {
+            id: started.run,
+            rulebook: started.rulebook,
+            manifest: tally.clone(),
+            finished_at: app.now(),
+            engine: None,
+            edition: None,
+            program: None,
+        };
         loop {
             match app.ledger.finish_final(period, run.clone()).await {
                 Ok(()) => return Ok(tally),
@@ -402,8 +410,8 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
 async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
     let tallied = interline_tally::tally(&app.ledger, &rulebook.rulebook, period, SHARD).await;
-    let (file, details) = tallied.map_err(|failure| failure.to_string())?;
-    Ok(format!("{} {}", String::from_utf8_lossy(&file.json().unwrap()), details.entry.sha256))
+    let tallied = tallied.map_err(|failure| failure.to_string())?;
+    Ok(String::from_utf8(tallied.file.json().unwrap()).unwrap())
 }
 
 impl Stage<'_> {

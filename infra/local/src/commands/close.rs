@@ -2,45 +2,89 @@ use crate::CliError;
 use crate::arguments::Arguments;
 use crate::month_end;
 use crate::output::Output;
+use crate::signing::KeyFile;
 use crate::world::World;
 use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_domain::money::Money;
-use interline_lambda::Failure;
+use interline_lambda::finished::FinishedRun;
+use interline_lambda::{App, Failure};
+use interline_ledger::Run;
 use interline_reports::manifest::RunKind;
-use interline_reports::pack::key;
+use interline_reports::pack::{SIGNATURE, key};
+use interline_reports::signature::Signer;
 use interline_settle::Done;
 use serde_json::{Value, json};
+use std::path::Path;
 
 pub async fn close(
     world: &World,
     arguments: &Arguments,
     period: Period,
-    trial: bool,
+    how: How<'_>,
     output: &Output,
 ) -> Result<bool, CliError> {
-    let kind = if trial { RunKind::Trial } else { RunKind::Final };
+    let kind = if how.trial { RunKind::Trial } else { RunKind::Final };
+    // A key that cannot be read must not be found out after the close.
+    let signer = how.sign.map(KeyFile::read).transpose()?;
     // Terms that were asked for by name, even for a period that is closed already.
     let rulebook = match arguments.rulebook {
         Some(_) => Some(world.app.rulebook().await?.rulebook.hash.clone()),
         None => None,
     };
-    let done = run(world, period, kind, rulebook, output).await?;
+    let before = world.app.ledger.period(period).await?.final_run.filter(|_| kind == RunKind::Final);
+    let close = Close { period: Some(period), kind, rulebook, run: None, empty: how.empty };
+    let done = run(world, close, output).await?;
+    if let Some(run) = &before {
+        output.line(already_final(period, run));
+    }
     print(world, &done, kind, output);
-    output.document(&document(world, &done, kind));
+    let mut document = document(world, &done, kind);
+    document["already_final"] = json!(before.is_some());
+    if let Some(signer) = &signer {
+        sign(&world.app, period, signer).await?;
+        output.line(format!("  signed: {SIGNATURE}"));
+        document["signed"] = json!(true);
+    }
+    output.document(&document);
     Ok(done.checks_passed)
 }
 
-pub async fn run(
-    world: &World,
-    period: Period,
-    kind: RunKind,
-    rulebook: Option<String>,
-    output: &Output,
-) -> Result<Done, Failure> {
-    let close = Close { period: Some(period), kind, rulebook, run: None };
-    let bar = output.progress(&format!("close {period}"), u64::from(SHARDS));
+/// How a month is to be closed.
+#[derive(Debug, Clone, Copy)]
+pub struct How<'a> {
+    pub trial: bool,
+    /// Although nothing happened in it.
+    pub empty: bool,
+    pub sign: Option<&'a Path>,
+}
+
+fn already_final(period: Period, run: &Run) -> String {
+    let by = run.engine.as_ref().map(|engine| format!(", closed by {engine}")).unwrap_or_default();
+    let at = run.finished_at.format("%Y-%m-%d %H:%M:%S UTC");
+    format!("{period} was final already: run {} of {at}{by}; nothing was changed", run.id)
+}
+
+/// Signs the manifest of a final run, unless this key did.
+async fn sign(app: &App, period: Period, signer: &dyn Signer) -> Result<(), CliError> {
+    let run = app.ledger.period(period).await?.final_run;
+    let run = run.ok_or_else(|| CliError::Usage(format!("period {period} has no final run to sign")))?;
+    let finished = FinishedRun::read(app, period, &run).await?;
+    let key = finished.key(SIGNATURE);
+    let signature = signer.sign(&finished.manifest_bytes).await?;
+    if app.reports.put_new(&key, signature).await? {
+        return Ok(());
+    }
+    match signer.has_signed(&finished.manifest_bytes, &app.reports.get(&key).await?).await? {
+        true => Ok(()),
+        false => Err(CliError::Usage(format!("{key} is there already, and is not by this key"))),
+    }
+}
+
+pub async fn run(world: &World, close: Close, output: &Output) -> Result<Done, Failure> {
+    let title = close.period.map_or_else(|| "close".to_owned(), |period| format!("close {period}"));
+    let bar = output.progress(&title, u64::from(SHARDS));
     let done = month_end::close(&world.app, close, &|_| bar.inc(1)).await;
     bar.finish_and_clear();
     done

@@ -3,6 +3,7 @@ use crate::CliError;
 use crate::output::Output;
 use crate::sample;
 use crate::world::World;
+use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::rulebook::Rulebook;
 use interline_lambda::Failure;
@@ -28,7 +29,8 @@ pub async fn demo(world: &World, output: &Output) -> Result<bool, CliError> {
     for (name, bytes) in sample::FILES {
         output.line("");
         let imported = import::one(world, name, bytes, &world.data_dir, output).await?;
-        let done = close::run(world, period, RunKind::Final, None, output).await?;
+        let asked = Close { period: Some(period), kind: RunKind::Final, rulebook: None, run: None, empty: false };
+        let done = close::run(world, asked, output).await?;
         close::print(world, &done, RunKind::Final, output);
         all_well &= done.checks_passed && imported.refused.is_none();
         documents.push(json!({ "import": imported, "close": close::document(world, &done, RunKind::Final) }));

@@ -34,7 +34,7 @@ pub async fn liability(world: &World, period: Period, output: &Output) -> Result
         let sums = funders.entry(file.text(row, "funder").to_owned()).or_default();
         for (at, column) in COLUMNS.iter().enumerate() {
             let text = file.text(row, column);
-            let amount = money(text).ok_or_else(|| corrupt(format!("{column} {text:?} is no amount")))?;
+            let amount = Money::from_report(text).ok_or_else(|| corrupt(format!("{column} {text:?} is no amount")))?;
             sums[at].add(amount).map_err(Failure::from)?;
             total[at].add(amount).map_err(Failure::from)?;
         }
@@ -69,15 +69,4 @@ pub async fn liability(world: &World, period: Period, output: &Output) -> Result
         "total": object(&total),
     }));
     Ok(true)
-}
-
-/// A signed amount with two decimals, as reports write it.
-fn money(text: &str) -> Option<Money> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text),
-    };
-    let (whole, fraction) = digits.split_once('.')?;
-    let minor: i64 = format!("{whole}{fraction}").parse().ok().filter(|_| fraction.len() == 2)?;
-    Some(Money::from_minor(sign * minor))
 }

@@ -4,9 +4,12 @@ use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
 use interline_lambda::finished::{FinishedRun, newest};
-use interline_reports::pack::{MANIFEST, STATEMENT};
+use interline_reports::pack::{MANIFEST, SIGNATURE, STATEMENT};
 use serde_json::json;
 use std::path::Path;
+
+/// Files of single shards.
+const FOLDED: [&str; 3] = ["tallies/", "details/", "digests/"];
 
 pub async fn reports(
     world: &World,
@@ -27,12 +30,15 @@ pub async fn reports(
             write(&out.join(&file.path), &finished.file(&file.path).await?)?;
         }
         write(&out.join(MANIFEST), manifest_bytes)?;
+        if let Some(signature) = world.app.reports.find(&finished.key(SIGNATURE)).await? {
+            write(&out.join(SIGNATURE), &signature)?;
+        }
         output.line(format!("{} files copied to {}, every checksum right", manifest.files.len() + 1, out.display()));
     } else {
         let rows: Vec<Vec<String>> = manifest
             .files
             .iter()
-            .filter(|file| !file.path.starts_with("tallies/") && !file.path.starts_with("details/"))
+            .filter(|file| !FOLDED.iter().any(|folder| file.path.starts_with(folder)))
             .map(|file| {
                 let rows = file.rows.map(|rows| rows.to_string()).unwrap_or_default();
                 vec![file.path.clone(), rows, file.bytes.to_string()]
@@ -40,7 +46,7 @@ pub async fn reports(
             .collect();
         output.table(&["file", ">rows", ">bytes"], &rows);
         let others = manifest.files.len() - rows.len();
-        output.line(format!("  and {others} detail parts and tallies; copy all with --out DIR"));
+        output.line(format!("  and {others} detail parts, digests and tallies; copy all with --out DIR"));
     }
     if open {
         show(world, &finished)?;

@@ -1,6 +1,6 @@
 //! The checks that a final run has to pass.
 
-use super::{Check, CohortState, Inputs, Settlement, ShardDigest};
+use super::{Check, CohortState, Inputs, Reread, Settlement};
 use crate::books::{BooksEvent, Voucher, VoucherLine};
 use crate::id::LineId;
 use crate::liability::RollForward;
@@ -21,10 +21,11 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
     }
     if let Some(previous) = &inputs.previous {
         checks.equal("the previous period is the one before", inputs.period.previous(), previous.state.period);
-        let recorded: BTreeSet<String> = previous.recorded.iter().map(ShardDigest::text).collect();
-        let found: BTreeSet<String> = previous.found.iter().map(ShardDigest::text).collect();
-        let unchanged = recorded.intersection(&found).count();
-        checks.equal("sealed shards of the previous period are unchanged", recorded.len().max(found.len()), unchanged);
+        let names =
+            ["sealed shards of the previous period are unchanged", "sealed shards of an older period are unchanged"];
+        for (name, reread) in names.into_iter().zip(previous.reread(inputs.period)) {
+            checks.unchanged(name, &reread);
+        }
     }
     let entries = tally.controls.values().try_fold(0_u64, |sum, control| sum.checked_add(control.events));
     let entries = entries.ok_or(OutOfRange)?;
@@ -242,15 +243,20 @@ fn differing<K: Ord>(one: &BTreeMap<K, Money>, other: &BTreeMap<K, Money>) -> us
     keys.into_iter().filter(|key| of(one, key) != of(other, key)).count()
 }
 
-impl ShardDigest {
-    fn text(&self) -> String {
-        format!("{}:{}:{}", self.shard, self.entries, self.digest)
-    }
-}
-
 pub(super) struct Checks(pub(super) Vec<Check>);
 
 impl Checks {
+    /// Names the month and, if it fails, the shards.
+    fn unchanged(&mut self, check: &str, reread: &Reread<'_>) {
+        let (shards, changed) = (reread.recorded.len().max(reread.found.len()), reread.changed());
+        let text = |shards: usize| format!("{shards} of {}", reread.period);
+        let actual = match changed.is_empty() {
+            true => text(shards),
+            false => format!("{}, not {changed:?}", text(shards - changed.len())),
+        };
+        self.equal(check, text(shards), actual);
+    }
+
     pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
         let pass = expected == actual;
         self.0.push(Check {

@@ -1,7 +1,7 @@
 //! Members' claims against the points and debts of a settlement.
 
-use super::Settlement;
 use super::checklist::Checks;
+use super::{CohortBalance, Debt, Settlement};
 use crate::id::LineId;
 use crate::lot::{Cohort, Expiry};
 use crate::money::{OutOfRange, Points};
@@ -19,6 +19,29 @@ pub struct MembersClaims {
     pub lots: BTreeMap<Cohort, Points>,
     pub debts: BTreeMap<LineId, Points>,
     pub differing: u64,
+}
+
+impl MembersClaims {
+    /// Adds those of another shard.
+    pub fn add(
+        &mut self,
+        entries: u64,
+        lots: &[CohortBalance],
+        debts: &[Debt],
+        differing: usize,
+    ) -> Result<(), OutOfRange> {
+        self.entries = self.entries.checked_add(entries).ok_or(OutOfRange)?;
+        self.differing = self.differing.checked_add(differing as u64).ok_or(OutOfRange)?;
+        for CohortBalance { cohort, points } in lots {
+            self.lots.entry(cohort.clone()).or_default().add(*points)?;
+        }
+        for Debt { creditor, points } in debts {
+            self.debts.entry(creditor.clone()).or_default().add(*points)?;
+        }
+        self.lots.retain(|_, points| !points.is_zero());
+        self.debts.retain(|_, points| !points.is_zero());
+        Ok(())
+    }
 }
 
 impl Settlement {

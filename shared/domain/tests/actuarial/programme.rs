@@ -2,6 +2,7 @@
 
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
+use interline_domain::digest::EntryDigests;
 use interline_domain::entry::{Action, Command, Entry, EntryKind};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
@@ -115,7 +116,12 @@ impl Programme {
             tally,
             shards,
             sealed: Some(usize::from(SHARDS)),
-            previous: self.state.as_ref().map(|state| Previous { state, recorded: &self.shards, found: &self.shards }),
+            previous: self.state.as_ref().map(|state| Previous {
+                state,
+                recorded: &self.shards,
+                found: &self.shards,
+                older: None,
+            }),
         })
     }
 
@@ -148,7 +154,10 @@ pub fn merged<'t>(tallies: impl IntoIterator<Item = &'t Tally>) -> Tally {
 }
 
 pub fn digests(tallies: &[Tally]) -> Vec<ShardDigest> {
-    let digest = |(shard, tally): (u8, &Tally)| ShardDigest { shard, entries: tally.entries, digest: tally.digest };
+    let digest = |(shard, tally): (u8, &Tally)| ShardDigest {
+        entries: tally.entries,
+        ..EntryDigests::default().finish(shard).0
+    };
     (0..SHARDS).zip(tallies).map(digest).collect()
 }
 

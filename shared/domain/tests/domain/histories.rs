@@ -5,6 +5,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use interline_domain::account::{Account, Repayment};
 use interline_domain::allocate::{divide_half_up, round_value};
 use interline_domain::calendar::Period;
+use interline_domain::digest::EntryDigests;
 use interline_domain::entry::{Action, Command, Entry, EntryKind, Outcome};
 use interline_domain::id::LineId;
 use interline_domain::lot::{Cohort, Slice};
@@ -13,7 +14,7 @@ use interline_domain::netting::{direct, residual, through_hub};
 use interline_domain::plan::{Refusal, Reversed, Target, check, plan, points_of_sale};
 use interline_domain::rate::{RatedSlice, Reason, rate};
 use interline_domain::rulebook::Rulebook;
-use interline_domain::tally::{Detail, FlowKind, SetDigest, Tally};
+use interline_domain::tally::{Detail, FlowKind, Tally};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::{BTreeMap, BTreeSet};
@@ -461,13 +462,9 @@ proptest! {
         let mut entries = World::after(&steps).entries;
         prop_assume!(!entries.is_empty());
         let digest = |entries: &[Entry]| {
-            let mut digest = SetDigest::default();
-            for entry in entries {
-                let mut text = String::new();
-                entry.write_canonical(&mut text);
-                digest.add_text(&text);
-            }
-            digest
+            let mut digests = EntryDigests::default();
+            entries.iter().for_each(|entry| digests.add(entry));
+            digests.finish(0).0.digest
         };
         let whole = digest(&entries);
         let index = which.index(entries.len());

@@ -3,6 +3,8 @@
 use crate::support::*;
 use chrono::TimeDelta;
 use interline_domain::account::{Account, Repayment, shard};
+use interline_domain::calendar::Period;
+use interline_domain::digest::{EntriesDigest, EntryDigests, older_month};
 use interline_domain::entry::{Action, Entry, EntryKind, Original, Outcome, Scope};
 use interline_domain::id::Reference;
 use interline_domain::lot::Slice;
@@ -10,7 +12,9 @@ use interline_domain::money::{Money, OutOfRange, Points};
 use interline_domain::plan::{Reversed, Target, plan};
 use interline_domain::rate::Reason;
 use interline_domain::rulebook::Rulebook;
-use interline_domain::tally::{ControlKind, Fold, SetDigest, Tally, TallyError};
+use interline_domain::settle::ShardDigest;
+use interline_domain::tally::{ControlKind, Fold, Tally, TallyError};
+use sha2::{Digest, Sha256};
 
 fn programme() -> Rulebook {
     rulebook(include_str!("../golden/programme.toml"))
@@ -47,14 +51,14 @@ fn one_of_each() -> Vec<Entry> {
     entries
 }
 
-fn digest(entries: &[Entry]) -> SetDigest {
-    let mut digest = SetDigest::default();
-    for entry in entries {
-        let mut text = String::new();
-        entry.write_canonical(&mut text);
-        digest.add_text(&text);
-    }
-    digest
+fn digest(entries: &[Entry]) -> EntriesDigest {
+    digests(entries).0.digest
+}
+
+fn digests(entries: &[Entry]) -> (ShardDigest, Vec<u8>) {
+    let mut digests = EntryDigests::default();
+    entries.iter().for_each(|entry| digests.add(entry));
+    digests.finish(7)
 }
 
 #[test]
@@ -237,42 +241,62 @@ fn the_digest_changes_with_any_fact_of_any_entry() {
 }
 
 #[test]
-fn the_digest_ignores_order_and_the_offset_that_a_time_was_written_with() {
+fn the_digest_knows_the_order_of_entries_and_not_the_offset_that_a_time_was_written_with() {
     let mut entries = one_of_each();
     let whole = digest(&entries);
-    entries.reverse();
-    assert_eq!(digest(&entries), whole);
     for entry in &mut entries {
         entry.command.occurred_at = entry.command.occurred_at.to_utc().fixed_offset();
     }
     assert_eq!(digest(&entries), whole);
+    entries.swap(0, 1);
+    assert_ne!(digest(&entries), whole);
 }
 
 #[test]
-fn the_digest_of_one_text_is_its_sha_256() {
-    let mut digest = SetDigest::default();
-    digest.add_text("interline");
-    // printf interline | sha256sum
-    assert_eq!(digest.to_string(), "d27e4baaf4561bf905357b07e6ef72076767de4c5278e5472a3ef8863870d411");
+fn the_digest_of_a_shard_is_the_sha_256_over_those_of_its_entries_and_begins_of_them_are_kept() {
+    // sha256sum of nothing.
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let (empty, kept) = digests(&[]);
+    assert_eq!((empty.shard, empty.entries, empty.digest.to_string(), kept.len()), (7, 0, nothing.to_owned(), 0));
+    let entries = one_of_each();
+    let own: Vec<Vec<u8>> = entries
+        .iter()
+        .map(|entry| {
+            let mut text = String::new();
+            entry.write_canonical(&mut text);
+            Sha256::digest(text).to_vec()
+        })
+        .collect();
+    let hex: String = Sha256::digest(own.concat()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (shard, kept) = digests(&entries);
+    assert_eq!((shard.entries, shard.digest.to_string()), (5, hex));
+    assert_eq!(kept, own.iter().flat_map(|digest| digest[..8].to_vec()).collect::<Vec<u8>>());
 }
 
 #[test]
-fn a_digest_is_written_as_it_is_read_and_carries_over_its_limbs() {
+fn a_digest_is_written_as_it_is_read() {
     let sum = digest(&one_of_each());
     let json = serde_json::to_string(&sum).unwrap();
     assert_eq!(json.len(), 66);
-    assert_eq!(serde_json::from_str::<SetDigest>(&json).unwrap(), sum);
-    let read = |hex: &str| serde_json::from_str::<SetDigest>(&format!("{hex:?}"));
-    // Little-endian: 2^64 - 1 and 1 carry into the second limb, 2^256 - 1 and 1 wrap to zero.
-    let one = read(&format!("01{}", "00".repeat(31))).unwrap();
-    let mut low = read(&format!("{}{}", "ff".repeat(8), "00".repeat(24))).unwrap();
-    low.add(&one);
-    assert_eq!(low.to_string(), format!("{}01{}", "00".repeat(8), "00".repeat(23)));
-    let mut all = read(&"ff".repeat(32)).unwrap();
-    all.add(&one);
-    assert_eq!(all, SetDigest::default());
-    for hex in ["", "00", &"zz".repeat(32), &"00".repeat(33)] {
-        assert!(read(hex).is_err(), "{hex}");
+    assert_eq!(serde_json::from_str::<EntriesDigest>(&json).unwrap(), sum);
+    for hex in ["", "00", &"zz".repeat(32), &"+0".repeat(32), &"00".repeat(33)] {
+        assert!(serde_json::from_str::<EntriesDigest>(&format!("{hex:?}")).is_err(), "{hex}");
+    }
+}
+
+#[test]
+fn every_month_is_read_again_once_in_the_year_after_its_last_look() {
+    let first = Period::parse("2017-01").unwrap();
+    assert_eq!(older_month(first, first), None);
+    assert_eq!(older_month(first.next(), first), None);
+    assert_eq!(older_month(first.plus_months(2), first), Some(first));
+    for closed in (0..60).map(|months| first.plus_months(months)) {
+        if closed < first.plus_months(12) {
+            continue;
+        }
+        let looks = (0..=24).filter(|months| older_month(closed.plus_months(*months), first) == Some(closed));
+        let looks: Vec<u32> = looks.collect();
+        assert!(matches!(looks[..], [months] if (2..=12).contains(&months)), "{closed}: {looks:?}");
     }
 }
 

@@ -266,6 +266,8 @@ async fn refused() -> Vec<Served> {
     }
     let closed = refusals::closed_january().await;
     send(&closed, refusals::closes()).await;
+    closed.set_now("2017-03-02T12:00:00+08:00");
+    send(&closed, refusals::empty()).await;
     closed.set_now("2017-02-10T12:00:00+08:00");
     let february = Period::parse("2017-02").unwrap();
     closed.programme.app().ledger.start_run(february, "trial-1", closed.programme.app().now()).await.unwrap();

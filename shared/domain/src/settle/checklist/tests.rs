@@ -3,6 +3,7 @@
 use super::*;
 use crate::account::{Account as Member, shard};
 use crate::calendar::Period;
+use crate::digest::EntryDigests;
 use crate::entry::{Action, Command, Entry, EntryKind};
 use crate::id::{MemberId, Reference};
 use crate::limits::SHARDS;
@@ -10,7 +11,7 @@ use crate::moment::parse_occurred_at;
 use crate::netting::nets;
 use crate::plan::{Reversed, Target, plan};
 use crate::rulebook::Rulebook;
-use crate::settle::{LiabilityRow, Previous, State, settle};
+use crate::settle::{LiabilityRow, Previous, ShardDigest, State, settle};
 use crate::tally::{Fold, Tally};
 
 /// What was spent at one line was returned in part, a sale was refunded after
@@ -70,7 +71,7 @@ fn months() -> Months {
         fold.finish()
     };
     let (january, february) = (tally(january), tally(february));
-    let digest = |shard| ShardDigest { shard, entries: u64::from(shard), digest: january.digest };
+    let digest = |shard| ShardDigest { entries: u64::from(shard), ..EntryDigests::default().finish(shard).0 };
     let shards: Vec<ShardDigest> = (0..SHARDS).map(digest).collect();
     let first = settle(&Inputs {
         rulebook: &rulebook,
@@ -93,7 +94,7 @@ impl Months {
             tally: &self.february,
             shards: &self.shards,
             sealed: Some(usize::from(SHARDS)),
-            previous: Some(Previous { state: &self.state, recorded: &self.shards, found: &self.shards }),
+            previous: Some(Previous { state: &self.state, recorded: &self.shards, found: &self.shards, older: None }),
         }
     }
 
@@ -143,22 +144,46 @@ fn shards_that_are_missing_unsealed_or_changed_are_noticed() {
     for change in [
         |shard: &mut ShardDigest| shard.entries += 1,
         |shard: &mut ShardDigest| shard.shard = 63,
-        |shard: &mut ShardDigest| shard.digest.add_text("another entry"),
+        |shard: &mut ShardDigest| shard.digest = serde_json::from_str(&format!("\"{}\"", "0a".repeat(32))).unwrap(),
     ] {
         let mut found = months.shards.clone();
         change(&mut found[7]);
-        let previous = Previous { state: &months.state, recorded: &months.shards, found: &found };
+        let previous = Previous { state: &months.state, recorded: &months.shards, found: &found, older: None };
         assert_eq!(failed(&Inputs { previous: Some(previous), ..months.inputs() }, &settlement, &nets), unchanged);
     }
-    let previous = Previous { state: &months.state, recorded: &months.shards, found: &months.shards[1..] };
+    let previous = Previous { state: &months.state, recorded: &months.shards, found: &months.shards[1..], older: None };
     assert_eq!(failed(&Inputs { previous: Some(previous), ..months.inputs() }, &settlement, &nets), unchanged);
     let mut state = months.state.clone();
     state.period = state.period.previous();
-    let previous = Previous { state: &state, recorded: &months.shards, found: &months.shards };
+    let previous = Previous { state: &state, recorded: &months.shards, found: &months.shards, older: None };
     assert_eq!(
         failed(&Inputs { previous: Some(previous), ..months.inputs() }, &settlement, &nets),
         ["the previous period is the one before"]
     );
+}
+
+#[test]
+fn an_older_month_that_changed_is_named_with_its_shards() {
+    let months = months();
+    let settlement = months.settlement();
+    let nets = nets_of(&settlement);
+    let mut found = months.shards.clone();
+    found[7].entries += 1;
+    found.remove(9);
+    let older = Period::parse("2016-11").unwrap();
+    let reread = Reread { period: older, recorded: &months.shards, found: &found };
+    let previous =
+        Previous { state: &months.state, recorded: &months.shards, found: &months.shards, older: Some(reread) };
+    let inputs = Inputs { previous: Some(previous), ..months.inputs() };
+    let failed: Vec<Check> =
+        checklist(&inputs, &settlement, &nets).unwrap().into_iter().filter(|check| !check.pass).collect();
+    let expected = Check {
+        check: "sealed shards of an older period are unchanged".to_owned(),
+        expected: "64 of 2016-11".to_owned(),
+        actual: "62 of 2016-11, not [7, 9]".to_owned(),
+        pass: false,
+    };
+    assert_eq!(failed, [expected]);
 }
 
 #[test]
