@@ -232,9 +232,9 @@ def interline(program, *arguments, env=None):
 
 def embedded_run(program, folder):
     """The same events, files and closes on one machine, in the same order."""
-    common = ["--data-dir", folder, "--rulebook", RULEBOOK]
+    common = ["--data-dir", folder]
     port = free_port()
-    command = [program, "--json", *common, "serve", "--port", str(port)]
+    command = [program, "--json", *common, "--rulebook", RULEBOOK, "serve", "--port", str(port)]
     with Process(command, folder.parent / "serve.log", os.environ) as server:
         until("the embedded API", 60, lambda: server.log.stat().st_size or None)
         for line, path, body in EVENTS:

@@ -312,6 +312,12 @@ pub async fn bucket(bucket: &Bucket, run: &str) {
     assert_eq!(bucket.get(&free).await.unwrap(), b"22");
     assert_eq!(bucket.get_at_most(&free, 2).await.unwrap(), b"22");
     assert!(matches!(bucket.get_at_most(&free, 1).await, Err(StoreError::TooLarge { limit: 1, .. })));
+    assert!(matches!(
+        bucket.get_version(&free, Some("none"), 9).await,
+        Err(StoreError::Missing(_) | StoreError::Refused { .. })
+    ));
+    assert_eq!(bucket.get_version(&free, None, 9).await.unwrap(), b"22");
+    assert!(!bucket.put_new(&free, b"3".to_vec()).await.unwrap());
     bucket.put(&free, Vec::new()).await.unwrap();
     assert_eq!(bucket.get(&free).await.unwrap(), b"");
 

@@ -45,8 +45,8 @@ pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, p
         part => (None, Some(Points::parse(part).unwrap())),
     };
     let (original, on) = original.split_once('@').map_or((original, None), |(original, day)| (original, Some(day)));
-    let (reference, on) = (Reference::parse(original).unwrap(), on.map(|day| parse_day(day).unwrap()));
-    let action = Action::Reverse { kind, reference, on, amount, points };
+    let (original, on) = (Reference::parse(original).unwrap(), on.map(|day| parse_day(day).unwrap()));
+    let action = Action::Reverse { kind, reference: original, on, amount, points };
     command(line, reference, at, member, action)
 }
 

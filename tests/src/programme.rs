@@ -120,7 +120,10 @@ impl Programme {
     /// Imports a file on behalf of the platform.
     pub async fn import(&self, name: &str, bytes: &[u8]) -> (Imported, Option<Vec<u8>>) {
         let platform = self.rulebook().await.platform;
-        interline_import::import(self.app(), &platform, name, bytes, &|_, _| {}).await.unwrap()
+        let (mut imported, rejects) =
+            interline_import::import(self.app(), &platform, name, bytes, &|_, _| {}).await.unwrap();
+        interline_import::finish(self.app(), &platform, &mut imported).await.unwrap();
+        (imported, rejects)
     }
 
     /// Puts a file into the inbox and lets the handler hear of it.

@@ -96,42 +96,56 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
     let state = app.ledger.period(period).await?;
     let closed_with = state.final_run.as_ref().map(|run| run.rulebook.clone());
-    let rulebook = match close.rulebook.clone().or(closed_with) {
+    let chosen = close.rulebook.clone().or(closed_with);
+    let newest = chosen.is_none();
+    let mut published = match chosen {
         Some(hash) => app.rulebook_by_hash(&hash).await?,
         None => current,
     };
-    let rulebook = &rulebook.rulebook;
+    let rulebook = &published.rulebook;
     app.ledger.check_order(rulebook, period).await?;
-    let started = |run, shards| Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards };
-    let run = match (close.kind, &state.final_run) {
-        (RunKind::Trial, _) => trial(&close, now)?,
-        (RunKind::Final, Some(run)) => {
-            again(app, &close, &state, rulebook).await?;
-            return Ok(started(run.id.clone(), Vec::new()));
-        }
-        (RunKind::Final, None) => {
+    let started = |run, rulebook: &Rulebook, shards| Started {
+        period,
+        kind: close.kind,
+        run,
+        rulebook: rulebook.hash.clone(),
+        shards,
+    };
+    if let (RunKind::Final, Some(run)) = (close.kind, &state.final_run) {
+        again(app, &state, rulebook, now).await?;
+        return Ok(started(run.id.clone(), rulebook, Vec::new()));
+    }
+    // Without the key no tally can be written, and the period would be sealed for nothing.
+    app.pseudonyms(rulebook).await?;
+    let run = match close.kind {
+        RunKind::Trial => trial(&close, now)?,
+        RunKind::Final => {
             if state.status == Status::Open && !close.empty && !app.ledger.has_entries(period).await? {
                 return Err(Failure::EmptyPeriod(period));
             }
+            app.keep_to_one_key(rulebook).await?;
             app.ledger.seal(rulebook, period, now).await?;
-            app.final_run(&rulebook.hash)
+            if newest {
+                // Until now the month's terms could change; they are those in force when it was sealed.
+                published = app.rulebook_now().await?;
+            }
+            app.final_run(&published.rulebook.hash)
         }
     };
     app.ledger.start_run(period, &run, now).await?;
-    Ok(started(run, (0..SHARDS).collect()))
+    Ok(started(run, &published.rulebook, (0..SHARDS).collect()))
 }
 
 /// A final run is immutable: it is asked for again with its own terms, whatever
 /// version of the program closed it, or not at all.
-async fn again(app: &App, close: &Close, state: &PeriodState, rulebook: &Rulebook) -> Result<(), Failure> {
+async fn again(app: &App, state: &PeriodState, rulebook: &Rulebook, now: DateTime<Utc>) -> Result<(), Failure> {
     let Some(run) = &state.final_run else { return Ok(()) };
     if run.rulebook != rulebook.hash {
         return Err(LedgerError::AlreadyFinal { period: state.period, run: run.id.clone() }.into());
     }
-    // Otherwise the run that was asked for would seem to be under way for good.
-    if let Some(asked_for) = close.run.as_ref().filter(|asked_for| **asked_for != run.id) {
-        let reason = format!("the period was final already, with run {}", run.id);
-        app.ledger.fail_run(state.period, asked_for, &reason).await?;
+    // Whatever is noted as under way would seem so for good; settling takes the note away.
+    if state.attempt.is_some() {
+        app.ledger.start_run(state.period, &run.id, now).await?;
     }
     Ok(())
 }

@@ -1,66 +1,124 @@
 //! Reads a line's file of events into the ledger. A line drops
 //! `inbox/<line>/<file>.csv[.gz]`; rejected rows come back in
-//! `rejects/<line>/<file>.<digest>.rejects.csv` with line number, field and reason.
+//! `rejects/<line>/<file>.<digest>.rejects.csv`, a file to correct and send
+//! again. A file that was read to its end leaves a receipt, `files/<digest>.json`
+//! among the reports.
 
+mod checkpoint;
+mod receipt;
 mod rejects;
 mod rows;
+mod walk;
 
-pub use rejects::Reject;
-pub use rows::{FileError, Row, RowError, read};
+pub use checkpoint::Late;
+pub use rows::{Events, FileError, Row, RowError, read};
 
 use aws_lambda_events::event::s3::S3Event;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use interline_domain::account::shard;
-use interline_domain::entry::{Command, EntryKind};
-use interline_domain::id::{LineId, MemberId, Reference};
+use checkpoint::{Keeper, Reading, SoFar};
+use chrono::{DateTime, Utc};
+use futures::stream::{self, BoxStream, StreamExt};
+use interline_domain::entry::Command;
+use interline_domain::id::{LineId, Reference};
+use interline_domain::rulebook::Rulebook;
 use interline_lambda::{App, Failure};
-use interline_ledger::{Answer, Source};
+use interline_ledger::{Answer, LedgerError, Source};
+use interline_reports::bucket::StoreError;
+use interline_reports::manifest::sha256;
+use rejects::{Content, Reject, write_rejects};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use walk::{OfMember, Reason, Rejected, Walk};
 
 /// An object as it lies in the inbox, compressed or not.
-const OBJECT_MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// Members whose events are written at once.
-const MEMBERS_AT_ONCE: usize = 8;
+pub const FILE_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// Members that may fail for a fault of ours before the try is given up: then
+/// nothing works, and the file is not to blame.
+const FAULTS_MAX: usize = 100;
+/// The code of a row that was not recorded for a fault of ours.
+const INTERNAL: &str = "internal";
 
 /// What became of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Imported {
     pub file: String,
+    /// Which version of the object was read, in a bucket that keeps versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// SHA-256 of the file as it came.
     pub digest: String,
     pub rows: u64,
+    /// Recorded from this file, now or by a try that was cut off.
     pub accepted: u64,
     /// Recorded before, with the same content.
     pub replayed: u64,
     pub rejected: u64,
     /// How many rows were rejected by which rule.
     pub rejected_by_rule: BTreeMap<String, u64>,
+    /// Accepted rows that are booked into a later month than they happened in:
+    /// month -> month of the books -> rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub late: Late,
+    /// When the first and the last of the events happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_occurred_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_occurred_at: Option<DateTime<Utc>>,
+    /// Whether the file was read to its end before, whoever sent it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_repeat: bool,
     /// Why the file as a whole was not read; then nothing of it is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Why rows were not recorded for a fault of ours. The file has no receipt
+    /// then: it is to be read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// Where the rejected rows lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects: Option<String>,
+    /// Where the receipt lies among the reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// Whether a checkpoint may be there that nobody shall go on from.
+    #[serde(skip)]
+    leaves_checkpoint: bool,
 }
 
 impl Imported {
     /// A name for the file of rejected rows.
     pub fn rejects_name(&self) -> String {
-        let digest = self.digest.get(..8).unwrap_or_default();
-        format!("{}.{digest}.rejects.csv", self.file.trim_end_matches(".gz").trim_end_matches(".csv"))
+        let name = without_ending(without_ending(&self.file, ".gz"), ".csv");
+        match self.digest.get(..8) {
+            Some(digest) => format!("{name}.{digest}.rejects.csv"),
+            None => format!("{name}.rejects.csv"),
+        }
     }
+
+    /// A file that is not read, and its file of rejects, which says why.
+    fn refused(self, reason: &str) -> Result<(Self, Option<Vec<u8>>), Failure> {
+        let row = Content::Whole("".into());
+        let reject = Reject { number: 0, field: "file", code: "unreadable-file", rule: reason.into(), row };
+        let rejects = rejects_file(&rows::usual_columns(), [reject])?;
+        Ok((Self { refused: Some(reason.to_owned()), ..self }, Some(rejects)))
+    }
+}
+
+fn without_ending<'a>(name: &'a str, ending: &str) -> &'a str {
+    let (start, end) = name.split_at_checked(name.len().saturating_sub(ending.len())).unwrap_or((name, ""));
+    if end.eq_ignore_ascii_case(ending) { start } else { name }
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    without_ending(name, ending).len() < name.len()
 }
 
 pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure> {
     let mut imported = Vec::new();
     for record in event.records {
         // Keys are percent-encoded in events; the names accepted here need no encoding.
-        let key = record.s3.object.key;
-        let key = key.ok_or_else(|| Failure::BadEvent("the event names no object".to_owned()))?;
-        let result = import_object(app, &key).await?;
+        let object = record.s3.object;
+        let key = object.key.ok_or_else(|| Failure::BadEvent("the event names no object".to_owned()))?;
+        let result = import_object(app, &key, object.version_id).await?;
         tracing::info!(
             rows = result.rows,
             accepted = result.accepted,
@@ -77,27 +135,41 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
         }
         imported.push(result);
     }
-    Ok(imported)
+    match imported.iter().find_map(|result| result.fault.as_ref()) {
+        Some(fault) => Err(Failure::Corrupt(format!("rows were not recorded, the others were: {fault}"))),
+        None => Ok(imported),
+    }
 }
 
 /// Imports one object of the inbox and leaves the rejected rows beside it.
-async fn import_object(app: &App, key: &str) -> Result<Imported, Failure> {
+async fn import_object(app: &App, key: &str, version: Option<String>) -> Result<Imported, Failure> {
     let (line, name) = match place(key) {
         Ok(place) => place,
         Err(reason) => return Ok(Imported { file: key.to_owned(), refused: Some(reason), ..Imported::default() }),
     };
-    let bytes = app.inbox.get_at_most(key, OBJECT_MAX_BYTES).await?;
-    let (mut imported, rejects) = import(app, &line, name, &bytes, &|_, _| {}).await?;
+    let (mut imported, rejects) = match app.inbox.get_version(key, version.as_deref(), FILE_MAX_BYTES).await {
+        Ok(bytes) => import(app, &line, name, &bytes, &|_, _| {}).await?,
+        Err(StoreError::TooLarge { limit, .. }) => too_large(name, limit)?,
+        Err(error) => return Err(error.into()),
+    };
+    imported.version = version;
     if let Some(rejects) = rejects {
         let key = format!("rejects/{line}/{}", imported.rejects_name());
         app.inbox.put(&key, rejects).await?;
         imported.rejects = Some(key);
     }
+    finish(app, &line, &mut imported).await?;
     Ok(imported)
 }
 
+fn too_large(name: &str, limit: u64) -> Result<(Imported, Option<Vec<u8>>), Failure> {
+    let imported = Imported { file: name.to_owned(), ..Imported::default() };
+    imported.refused(&format!("the file has more than {limit} bytes: split it"))
+}
+
 /// Imports a file of a line, and returns a file of the rejected rows if there
-/// are any. `progress` hears how many of how many rows have an answer.
+/// are any. `progress` hears how many of how many rows have an answer. What it
+/// leaves is to be kept before [`finish`].
 pub async fn import(
     app: &App,
     line: &LineId,
@@ -105,69 +177,142 @@ pub async fn import(
     bytes: &[u8],
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(Imported, Option<Vec<u8>>), Failure> {
-    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if bytes.len() as u64 > FILE_MAX_BYTES {
+        return too_large(name, FILE_MAX_BYTES);
+    }
+    let digest = sha256(bytes);
     let mut result = Imported { file: name.to_owned(), digest: digest.clone(), ..Imported::default() };
     let published = app.rulebook().await?;
-    let rows = match rows::read(bytes, name.ends_with(".gz")) {
-        Ok(rows) => rows,
-        Err(error) => {
-            let code = "unreadable-file";
-            let reject = Reject { number: 0, field: "file", code, rule: error.to_string(), raw: "" };
-            result.refused = Some(error.to_string());
-            return Ok((result, Some(rejects_file([reject])?)));
-        }
+    let events = match rows::read(bytes, has_ending(name, ".gz")) {
+        Ok(events) => events,
+        Err(error) => return result.refused(&error.to_string()),
     };
-    result.rows = rows.len() as u64;
+    result.rows = events.rows.len() as u64;
     // A line speaks for itself; the platform may send for all.
     let sender = (*line != published.rulebook.platform).then_some(line);
-    let (members, mut rejected) = by_member(&rows, sender);
+    let walk = Walk::of(&published.rulebook, &events.rows, sender);
+    result.is_repeat = receipt::is_there(app, &digest).await?;
+    let reading = Reading { digest: &digest, is_repeat: result.is_repeat };
+    let keeper = Keeper::of(app, line, reading, walk.lanes.iter().map(Vec::len).sum());
+    result.leaves_checkpoint = keeper.leaves_one();
+    let refused_here = walk.rejected.len() as u64;
+    let posting = Posting { app, rulebook: &published.rulebook, reading, keeper };
+    let (so_far, fault) = posting.walk(&walk.lanes, &|done| progress(refused_here + done, result.rows)).await?;
+    result.fault = fault;
+    let mut rejected = walk.rejected;
+    rejected.extend(so_far.rejected);
+    result.accepted = so_far.accepted;
+    result.replayed = so_far.replayed;
+    result.late = so_far.late;
     result.rejected = rejected.len() as u64;
-    progress(result.rejected, result.rows);
-    let rulebook = &published.rulebook;
-    let source = Source::File { digest: &digest };
-    let mut answers = stream::iter(members.values())
-        .map(|of_member| async move {
-            let commands: Vec<Command> = of_member.iter().map(|(_, command)| (*command).clone()).collect();
-            let member = &commands[0].member;
-            // The time of each write, not of the file's start: a period that ends
-            // while a long file is read becomes a past one.
-            let answers = app.ledger.post(rulebook, app, member, &commands, source, app.now()).await?;
-            Ok::<_, Failure>(of_member.iter().map(|(at, _)| *at).zip(answers))
-        })
-        .buffer_unordered(MEMBERS_AT_ONCE);
-    while let Some(answered) = answers.try_next().await? {
-        for (at, answer) in answered {
-            match answer {
-                Answer::Accepted(_) => result.accepted += 1,
-                Answer::Replayed(_) => result.replayed += 1,
-                Answer::Rejected(rejection) => {
-                    result.rejected += 1;
-                    let reason = (rejection.field().to_owned(), rejection.code().to_owned(), rejection.to_string());
-                    rejected.insert(at, reason);
-                }
-            }
-        }
-        progress(result.accepted + result.replayed + result.rejected, result.rows);
+    for reason in rejected.values() {
+        *result.rejected_by_rule.entry(reason.code.clone()).or_default() += 1;
     }
-    drop(answers);
-    if rejected.is_empty() {
-        return Ok((result, None));
-    }
-    for (_, code, _) in rejected.values() {
-        *result.rejected_by_rule.entry(code.clone()).or_default() += 1;
-    }
-    let rejects = rejected.iter().map(|(at, (field, code, rule))| Reject {
-        number: rows[*at].number,
-        field,
-        code,
-        rule: rule.clone(),
-        raw: &rows[*at].raw,
-    });
-    Ok((result, Some(rejects_file(rejects)?)))
+    let times = || events.rows.iter().filter_map(|row| Some(row.parsed.as_ref().ok()?.occurred()));
+    (result.first_occurred_at, result.last_occurred_at) = (times().min(), times().max());
+    let rejects = (!rejected.is_empty()).then(|| rejects_of(&events, &rejected)).transpose()?;
+    Ok((result, rejects))
 }
 
-fn rejects_file<'a>(rejects: impl IntoIterator<Item = Reject<'a>>) -> Result<Vec<u8>, Failure> {
-    rejects::write_rejects(rejects).map_err(|error| Failure::Corrupt(format!("the rejects were not written: {error}")))
+/// Closes a file whose rejected rows are kept: it gets its receipt, and from now
+/// on it was read before.
+pub async fn finish(app: &App, line: &LineId, imported: &mut Imported) -> Result<(), Failure> {
+    if imported.refused.is_some() {
+        return Ok(());
+    }
+    if imported.fault.is_none() {
+        imported.receipt = Some(receipt::keep(app, line, imported).await?);
+    }
+    if imported.leaves_checkpoint {
+        checkpoint::end(app, line, &imported.digest).await?;
+    }
+    Ok(())
+}
+
+/// Records the rows of one file.
+struct Posting<'a> {
+    app: &'a App,
+    rulebook: &'a Rulebook,
+    reading: Reading<'a>,
+    keeper: Keeper<'a>,
+}
+
+type Answered<'a> = (usize, &'a OfMember<'a>, Result<Vec<Answer>, LedgerError>);
+
+impl Posting<'_> {
+    /// Walks the lanes to their ends from where an earlier try has got to. Also
+    /// gives the first fault of ours, if there was one.
+    async fn walk(
+        &self,
+        lanes: &[Vec<OfMember<'_>>],
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(SoFar, Option<String>), Failure> {
+        let mut so_far = self.keeper.so_far().await?;
+        let (mut fault, mut faults) = (None, 0);
+        // An earlier try may have met some, too.
+        if so_far.rejected.values().any(|reason| reason.code == INTERNAL) {
+            fault = Some("an earlier try has met it".to_owned());
+        }
+        progress(so_far.rows());
+        let from = so_far.done.clone();
+        let mut answers = stream::select_all(lanes.iter().enumerate().map(|(lane, members)| {
+            let rest = members.get(from[lane]..).unwrap_or_default();
+            self.lane(lane, rest)
+        }));
+        while let Some((lane, rows, answered)) = answers.next().await {
+            match answered {
+                Ok(answers) => so_far.take(self.reading, rows, answers),
+                Err(error) if error.is_retryable() || faults == FAULTS_MAX => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(%error, "a member's rows were not recorded");
+                    faults += 1;
+                    fault.get_or_insert(error.to_string());
+                    so_far.rejected.extend(rows.iter().map(|(at, _)| (*at, fault_of_ours())));
+                }
+            }
+            so_far.done[lane] += 1;
+            progress(so_far.rows());
+            if so_far.members().is_multiple_of(self.keeper.every) && so_far.members() > 0 {
+                self.keeper.keep(&so_far).await?;
+            }
+        }
+        drop(answers);
+        Ok((so_far, fault))
+    }
+
+    fn lane<'a>(&'a self, lane: usize, members: &'a [OfMember<'a>]) -> BoxStream<'a, Answered<'a>> {
+        let answers = stream::iter(members).then(move |rows| async move {
+            let commands: Vec<Command> = rows.iter().map(|(_, command)| (*command).clone()).collect();
+            let source = Source::File { digest: self.reading.digest };
+            // The time of each write, not of the file's start: a period that ends
+            // while a long file is read becomes a past one.
+            let now = self.app.now();
+            (
+                lane,
+                rows,
+                self.app.ledger.post(self.rulebook, self.app, &commands[0].member, &commands, source, now).await,
+            )
+        });
+        answers.boxed()
+    }
+}
+
+fn fault_of_ours() -> Reason {
+    let rule = "was not recorded for a fault of the programme, which is not in the row: send it again when told so";
+    Reason { field: "row".to_owned(), code: INTERNAL.to_owned(), rule: rule.to_owned() }
+}
+
+fn rejects_of(events: &Events, rejected: &Rejected) -> Result<Vec<u8>, Failure> {
+    let rejects = rejected.iter().map(|(at, Reason { field, code, rule })| {
+        let row = &events.rows[*at];
+        let content = events.values(row).map_or_else(|| Content::Whole(events.unread(row)), Content::Values);
+        Reject { number: row.number, field, code, rule: rule.into(), row: content }
+    });
+    rejects_file(&events.columns(), rejects)
+}
+
+fn rejects_file<'a>(own: &[&str], rejects: impl IntoIterator<Item = Reject<'a>>) -> Result<Vec<u8>, Failure> {
+    write_rejects(own, rejects).map_err(|error| Failure::Corrupt(format!("the rejects were not written: {error}")))
 }
 
 /// `inbox/<line>/<file>.csv` or `.csv.gz`.
@@ -183,53 +328,8 @@ fn place(key: &str) -> Result<(LineId, &str), String> {
         return Err(bad("line must begin with a letter or a digit"));
     }
     Reference::parse(name).map_err(|error| bad(&format!("file name {error}")))?;
-    if !name.ends_with(".csv") && !name.ends_with(".csv.gz") {
+    if !has_ending(without_ending(name, ".gz"), ".csv") {
         return Err(bad("must end with .csv or .csv.gz"));
     }
     Ok((line, name))
-}
-
-type Members<'a> = BTreeMap<(u8, &'a MemberId), Vec<(usize, &'a Command)>>;
-/// Row -> field, code and rule.
-type Rejected = BTreeMap<usize, (String, String, String)>;
-
-/// Rows by shard and member, each member's in the order of the file.
-fn by_member<'a>(rows: &'a [Row], sender: Option<&LineId>) -> (Members<'a>, Rejected) {
-    let mut members = Members::new();
-    let mut rejected = Rejected::new();
-    let mut references: BTreeMap<(&LineId, EntryKind, &Reference), usize> = BTreeMap::new();
-    for (at, row) in rows.iter().enumerate() {
-        let mut reject = |field: &str, code: &str, rule: String| {
-            rejected.insert(at, (field.to_owned(), code.to_owned(), rule));
-        };
-        let command = match &row.parsed {
-            Ok(command) => command,
-            Err(error) => {
-                reject(error.field, error.code, error.rule.clone());
-                continue;
-            }
-        };
-        if let Some(sender) = sender
-            && *sender != command.line
-        {
-            reject("line", "not-your-line", format!("this inbox takes events of line {sender} only"));
-            continue;
-        }
-        match references.entry((&command.line, command.kind(), &command.reference)) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(at);
-            }
-            Entry::Occupied(first) => {
-                let first = &rows[*first.get()];
-                let other = first.parsed.as_ref().map(|first| &first.member);
-                if other.is_ok_and(|member| *member != command.member) {
-                    let rule = format!("row {} has this reference for another member", first.number);
-                    reject("member", "conflict", rule);
-                    continue;
-                }
-            }
-        }
-        members.entry((shard(&command.member), &command.member)).or_default().push((at, command));
-    }
-    (members, rejected)
 }

@@ -2,13 +2,16 @@
 //!
 //! No field may hold a line break, so a quote that is never closed spoils its own line only.
 
+mod hints;
+mod numbers;
+
+use crate::rejects::{COLUMNS as REJECT_COLUMNS, REJECTED_ROW, restored};
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use flate2::read::MultiGzDecoder;
 use interline_domain::entry::{Action, Command, EntryKind};
 use interline_domain::id::{IdError, LineId, MemberId, Reference};
 use interline_domain::limits::LINES_MAX;
 use interline_domain::moment::{parse_day, parse_occurred_at};
-use interline_domain::money::{Money, NumberError, Points};
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Take};
 
@@ -28,6 +31,8 @@ pub struct Row {
     pub number: u64,
     /// As received, without its line break, at most [`RAW_MAX_BYTES`] of it. What is not UTF-8 is replaced.
     pub raw: String,
+    /// Whether `raw` is less than what was received.
+    pub is_cut: bool,
     pub parsed: Result<Command, RowError>,
 }
 
@@ -43,19 +48,74 @@ pub struct RowError {
     pub rule: String,
 }
 
+/// What stands in a file.
+#[derive(Debug)]
+pub struct Events {
+    header: Header,
+    pub rows: Vec<Row>,
+}
+
+impl Events {
+    /// The file's own columns in its order.
+    pub fn columns(&self) -> Vec<&'static str> {
+        self.header.own().map(Column::name).collect()
+    }
+
+    /// The values of a row in the file's own columns; `None` if they cannot be told apart.
+    pub fn values<'a>(&self, row: &'a Row) -> Option<Vec<Cow<'a, str>>> {
+        if row.is_cut || row.parsed.as_ref().is_err_and(|error| error.field == ROW) {
+            return None;
+        }
+        let mut values = self.header.values(&row.raw).ok()?;
+        Some(self.header.own().map(|column| std::mem::take(&mut values.own[column as usize])).collect())
+    }
+
+    /// A row whose values cannot be told apart, as it first came.
+    pub fn unread<'a>(&self, row: &'a Row) -> Cow<'a, str> {
+        let as_it_is = Cow::Borrowed(row.raw.as_str());
+        match &row.parsed {
+            Err(error) if error.code == NOT_CORRECTED && !row.is_cut => {
+                self.header.values(&row.raw).map_or(as_it_is, |values| values.unread)
+            }
+            _ => as_it_is,
+        }
+    }
+}
+
+/// The columns of a file that was not read as far as its own.
+pub fn usual_columns() -> Vec<&'static str> {
+    Column::ALL.map(Column::name).to_vec()
+}
+
 /// Why nothing at all is taken from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("the file is empty: it must start with a line of column names")]
     EmptyFile,
+    #[error("the file is a workbook (or a zip): save the sheet as CSV UTF-8")]
+    Workbook,
+    #[error("the file is a web page or XML, as some programs save a workbook: save the sheet as CSV UTF-8")]
+    Markup,
+    #[error("the file is an archive: send it as CSV, or as CSV compressed with gzip")]
+    Archive,
     #[error("the file is UTF-16: save it as UTF-8")]
     Utf16,
+    #[error("the file is not text: save the sheet as CSV UTF-8")]
+    NotText,
+    #[error("the lines end with CR only: save as CSV UTF-8")]
+    CrOnly,
     #[error("the file is compressed with gzip, but neither named nor labelled so")]
     Compressed,
     #[error("the line of column names cannot be read: {}", .0.rule)]
     Header(RowError),
+    #[error("the columns are separated by {0}: separate them by commas")]
+    Separator(&'static str),
     #[error("column {0:?} is unknown; the columns are {names}, separated by commas", names = Column::names())]
     UnknownColumn(String),
+    #[error("column {0:?} must be written {1}, in small letters and without white space around it")]
+    OtherwiseWritten(String, &'static str),
+    #[error("column \"\" is unknown: there is a comma too many at the end of the line of column names")]
+    TrailingComma,
     #[error("column {0} is missing")]
     MissingColumn(&'static str),
     #[error("column {0} is there twice")]
@@ -75,7 +135,7 @@ pub enum FileError {
 
 /// Reads a whole file. An error means that nothing of it may be used: a gzip
 /// file proves itself with the checksum that stands at its very end.
-pub fn read(reader: impl Read, gzip: bool) -> Result<Vec<Row>, FileError> {
+pub fn read(reader: impl Read, gzip: bool) -> Result<Events, FileError> {
     read_within(Limits { rows: ROWS_MAX, bytes: BYTES_MAX }, reader, gzip)
 }
 
@@ -85,12 +145,12 @@ struct Limits {
     bytes: u64,
 }
 
-fn read_within(limits: Limits, reader: impl Read, gzip: bool) -> Result<Vec<Row>, FileError> {
+fn read_within(limits: Limits, reader: impl Read, gzip: bool) -> Result<Events, FileError> {
     let mut source = Source(reader);
-    if gzip { rows(limits, &mut MultiGzDecoder::new(source)) } else { rows(limits, &mut source) }
+    if gzip { events(limits, &mut MultiGzDecoder::new(source)) } else { events(limits, &mut source) }
 }
 
-fn rows(limits: Limits, reader: &mut dyn Read) -> Result<Vec<Row>, FileError> {
+fn events(limits: Limits, reader: &mut dyn Read) -> Result<Events, FileError> {
     let mut lines = Lines::new(reader, limits.bytes);
     let header = loop {
         match lines.next_line()? {
@@ -108,22 +168,29 @@ fn rows(limits: Limits, reader: &mut dyn Read) -> Result<Vec<Row>, FileError> {
         if rows.len() == limits.rows {
             return Err(FileError::TooManyRows(limits.rows));
         }
-        rows.push(Row { number: line.number, raw: raw(line.bytes), parsed: header.command(&line, &mut known) });
+        let (raw, is_cut) = raw(line.bytes);
+        rows.push(Row { number: line.number, raw, is_cut, parsed: header.command(&line, &mut known) });
     }
-    Ok(rows)
+    Ok(Events { header, rows })
 }
 
-/// The start of a line, whole characters only.
-fn raw(bytes: &[u8]) -> String {
+/// The start of a line, whole characters only, and whether there is more of it.
+fn raw(bytes: &[u8]) -> (String, bool) {
     // A character has at most 4 bytes: three more, and none below the limit is cut in two.
     let start = &bytes[..bytes.len().min(RAW_MAX_BYTES + 3)];
     let mut text = str::from_utf8(start).map_or_else(|_| String::from_utf8_lossy(start).into_owned(), str::to_owned);
-    if text.len() > RAW_MAX_BYTES {
+    let is_cut = text.len() > RAW_MAX_BYTES;
+    if is_cut {
         text.truncate(text.floor_char_boundary(RAW_MAX_BYTES));
         text.shrink_to_fit();
     }
-    text
+    (text, is_cut || start.len() < bytes.len())
 }
+
+/// The field of an error that concerns a line as a whole.
+const ROW: &str = "row";
+/// The code of a row that came back as it was rejected.
+const NOT_CORRECTED: &str = "not-corrected";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
@@ -167,6 +234,10 @@ impl Column {
         self != Column::Reverses
     }
 
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|column| column.name() == name)
+    }
+
     fn names() -> String {
         Self::ALL.map(Self::name).join(",")
     }
@@ -177,80 +248,203 @@ impl Column {
 }
 
 fn row_error(code: &'static str, rule: impl Into<String>) -> RowError {
-    RowError { field: "row", code, rule: rule.into() }
+    RowError { field: ROW, code, rule: rule.into() }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heading {
+    Own(Column),
+    /// A column that only a file of rejected rows has, by its place in [`REJECT_COLUMNS`].
+    Rejected(usize),
+}
+
+impl Heading {
+    fn named(name: &str) -> Option<Self> {
+        let rejected = || REJECT_COLUMNS.iter().position(|column| *column == name).map(Heading::Rejected);
+        Column::named(name).map(Heading::Own).or_else(rejected)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Heading::Own(column) => column.name(),
+            Heading::Rejected(place) => REJECT_COLUMNS[place],
+        }
+    }
 }
 
 /// The columns in the order of the file.
-struct Header(Vec<Column>);
+#[derive(Debug)]
+struct Header(Vec<Heading>);
 
 impl Header {
     fn parse(line: &Line<'_>) -> Result<Self, FileError> {
-        if line.bytes.starts_with(b"\x1f\x8b") {
-            return Err(FileError::Compressed);
+        if let Some(error) = not_csv(line.bytes) {
+            return Err(error);
         }
-        // UTF-16 has a byte order mark or, for ASCII, every second byte zero.
-        if line.bytes.starts_with(b"\xff\xfe") || line.bytes.starts_with(b"\xfe\xff") || line.bytes.contains(&0) {
-            return Err(FileError::Utf16);
-        }
-        let mut columns = Vec::with_capacity(Column::ALL.len());
-        for name in Fields::of(line.text().map_err(FileError::Header)?) {
-            let name = name.map_err(FileError::Header)?;
-            let Some(column) = Column::ALL.into_iter().find(|column| column.name() == name) else {
-                return Err(FileError::UnknownColumn(name.chars().take(64).collect()));
-            };
-            if columns.contains(&column) {
-                return Err(FileError::DuplicateColumn(column.name()));
+        let names: Vec<Cow<'_, str>> =
+            Fields::of(line.text().map_err(FileError::Header)?).collect::<Result<_, _>>().map_err(FileError::Header)?;
+        let mut headings = Vec::with_capacity(names.len());
+        for (place, name) in names.iter().enumerate() {
+            let is_last = place > 0 && place + 1 == names.len();
+            let heading = Heading::named(name).ok_or_else(|| unknown(name, is_last))?;
+            if headings.contains(&heading) {
+                return Err(FileError::DuplicateColumn(heading.name()));
             }
-            columns.push(column);
+            headings.push(heading);
         }
-        match Column::ALL.into_iter().find(|column| column.is_required() && !columns.contains(column)) {
+        let is_missing = |column: &Column| column.is_required() && !headings.contains(&Heading::Own(*column));
+        match Column::ALL.into_iter().find(is_missing) {
             Some(missing) => Err(FileError::MissingColumn(missing.name())),
-            None => Ok(Self(columns)),
+            None => Ok(Self(headings)),
         }
+    }
+
+    fn own(&self) -> impl Iterator<Item = Column> {
+        self.0.iter().filter_map(|heading| match heading {
+            Heading::Own(column) => Some(*column),
+            Heading::Rejected(_) => None,
+        })
+    }
+
+    /// Whether it is a file of rejected rows that came back.
+    fn is_of_rejects(&self) -> bool {
+        self.0.iter().any(|heading| matches!(heading, Heading::Rejected(_)))
     }
 
     fn command(&self, line: &Line<'_>, known: &mut KnownLines) -> Result<Command, RowError> {
         let values = self.values(line.text()?)?;
-        let word = values.required(Column::Event)?;
-        let kind = EntryKind::from_word(word).ok_or_else(|| {
-            Column::Event.error("unknown-event", "must be accrual, redemption, reversal or adjustment")
-        })?;
-        Ok(Command {
-            line: known.parse(values.required(Column::Line)?).map_err(|error| id_error(Column::Line, &error))?,
-            reference: reference(Column::Reference, values.required(Column::Reference)?)?,
-            occurred_at: occurred_at(values.required(Column::OccurredAt)?)?,
-            member: MemberId::parse(values.required(Column::Member)?)
-                .map_err(|error| id_error(Column::Member, &error))?,
-            action: values.action(kind)?,
-        })
+        if values.is_rejected && values.own.iter().all(|value| value.is_empty()) {
+            let rule = "has nothing but the reason why it was rejected: write it into its own columns, or delete it";
+            return Err(row_error(NOT_CORRECTED, rule));
+        }
+        values.command(known).map_err(|error| values.with_hint(error))
     }
 
     fn values<'a>(&self, text: &'a str) -> Result<Values<'a>, RowError> {
-        let mut values = Values(Default::default());
-        let mut found = 0;
+        let mut values = Values::default();
+        let is_of_rejects = self.is_of_rejects();
+        let (mut found, mut surplus_is_empty) = (0, true);
         for value in Fields::of(text) {
             let value = value?;
-            if let Some(column) = self.0.get(found) {
-                values.0[*column as usize] = value;
+            match self.0.get(found) {
+                Some(Heading::Own(column)) if is_of_rejects => values.own[*column as usize] = restored(value),
+                Some(Heading::Own(column)) => values.own[*column as usize] = value,
+                Some(Heading::Rejected(place)) => {
+                    values.is_rejected |= !value.is_empty();
+                    if *place == REJECTED_ROW {
+                        values.unread = value;
+                    }
+                }
+                None => surplus_is_empty &= value.is_empty(),
             }
             found += 1;
         }
-        let Self(columns) = self;
-        if found == columns.len() {
-            Ok(values)
-        } else {
-            let rule = format!("has {found} columns where the header has {}", columns.len());
-            Err(row_error("column-count", rule))
+        let Self(headings) = self;
+        if found == headings.len() {
+            return Ok(values);
         }
+        let mut rule = format!("has {found} columns where the header has {}", headings.len());
+        // A comma within a number moves what follows it, and may leave an empty value at the end, too.
+        let is_whole = |values: &Values<'_>| values.command(&mut KnownLines::default()).is_ok();
+        if found > headings.len() && surplus_is_empty && is_whole(&values) {
+            rule += ": a comma too many at the end of the line";
+        }
+        Err(row_error("column-count", rule))
     }
 }
 
-/// The values of a row, by column; a column that the file does not have is empty.
-struct Values<'a>([Cow<'a, str>; Column::ALL.len()]);
+/// What a file is that is no CSV file in UTF-8, by its first line.
+fn not_csv(bytes: &[u8]) -> Option<FileError> {
+    const WORKBOOKS: [&[u8]; 4] = [b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0"];
+    const ARCHIVES: [&[u8]; 5] = [b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd"];
+    let begins_with_one = |beginnings: &[&[u8]]| beginnings.iter().any(|beginning| bytes.starts_with(beginning));
+    if begins_with_one(&[b"\x1f\x8b"]) {
+        return Some(FileError::Compressed);
+    }
+    if begins_with_one(&WORKBOOKS) {
+        return Some(FileError::Workbook);
+    }
+    if begins_with_one(&ARCHIVES) {
+        return Some(FileError::Archive);
+    }
+    if begins_with_one(&[b"<"]) {
+        return Some(FileError::Markup);
+    }
+    // UTF-16 has a byte order mark or, for ASCII, every second byte zero.
+    let zeros = |parity: usize| bytes.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    let is_every_second = (even == 0 || odd == 0) && (even + odd) * 3 > bytes.len();
+    if begins_with_one(&[b"\xff\xfe", b"\xfe\xff"]) || is_every_second {
+        return Some(FileError::Utf16);
+    }
+    if even + odd > 0 {
+        return Some(FileError::NotText);
+    }
+    bytes.contains(&b'\r').then_some(FileError::CrOnly)
+}
+
+fn unknown(name: &str, is_last: bool) -> FileError {
+    const SEPARATORS: [(char, &str); 5] = [
+        (';', "semicolons"),
+        ('\t', "tabs"),
+        ('|', "bars"),
+        ('，', "full-width commas"),
+        ('；', "full-width semicolons"),
+    ];
+    let shown = || name.chars().take(64).collect();
+    if name.is_empty() && is_last {
+        return FileError::TrailingComma;
+    }
+    let plain = name.trim_matches(|of: char| of.is_whitespace() || of == '\u{feff}').to_ascii_lowercase();
+    if let Some(heading) = Heading::named(&plain) {
+        return FileError::OtherwiseWritten(shown(), heading.name());
+    }
+    let is_between = |separator: char| {
+        let first = plain.split(separator).next().unwrap_or_default().trim().trim_matches('"');
+        first.len() < plain.len() && Heading::named(first).is_some()
+    };
+    match SEPARATORS.into_iter().find(|(separator, _)| is_between(*separator)) {
+        Some((_, word)) => FileError::Separator(word),
+        None => FileError::UnknownColumn(shown()),
+    }
+}
+
+#[derive(Default)]
+struct Values<'a> {
+    /// By column; one that the file does not have is empty.
+    own: [Cow<'a, str>; Column::ALL.len()],
+    /// Whether there is a word of why the row was rejected before.
+    is_rejected: bool,
+    /// The row as it came before, if its columns could not be told apart.
+    unread: Cow<'a, str>,
+}
 
 impl Values<'_> {
+    fn command(&self, known: &mut KnownLines) -> Result<Command, RowError> {
+        let kind = EntryKind::from_word(self.required(Column::Event)?).ok_or_else(|| {
+            Column::Event.error("unknown-event", "must be accrual, redemption, reversal or adjustment")
+        })?;
+        Ok(Command {
+            line: known.parse(self.required(Column::Line)?).map_err(|error| id_error(Column::Line, &error))?,
+            reference: reference(Column::Reference, self.required(Column::Reference)?)?,
+            occurred_at: occurred_at(self.required(Column::OccurredAt)?)?,
+            member: MemberId::parse(self.required(Column::Member)?)
+                .map_err(|error| id_error(Column::Member, &error))?,
+            action: self.action(kind)?,
+        })
+    }
+
+    /// Adds what a spreadsheet or a keyboard has probably done to a value.
+    fn with_hint(&self, mut error: RowError) -> RowError {
+        let value = Column::named(error.field).map(|column| (column, self.own[column as usize].as_ref()));
+        if let Some(hint) = value.and_then(|(column, value)| hints::hint(column, value, error.code)) {
+            error.rule = format!("{}: {hint}", error.rule);
+        }
+        error
+    }
+
     fn get(&self, column: Column) -> Result<Option<&str>, RowError> {
-        match self.0[column as usize].as_ref() {
+        match self.own[column as usize].as_ref() {
             "" => Ok(None),
             text if text.trim() != text => {
                 Err(column.error("surrounding-space", "must not begin or end with white space"))
@@ -277,23 +471,23 @@ impl Values<'_> {
     fn action(&self, kind: EntryKind) -> Result<Action, RowError> {
         let action = match kind {
             EntryKind::Accrual => {
-                let amount = amount(self.required_of(kind, Column::Amount)?)?;
+                let amount = numbers::amount(kind, self.required_of(kind, Column::Amount)?)?;
                 self.empty_of(kind, Column::Points)?;
                 Action::Accrue { amount }
             }
             EntryKind::Redemption => {
-                let bill = self.get(Column::Amount)?.map(amount).transpose()?;
-                let points = points(self.required_of(kind, Column::Points)?)?;
+                let bill = self.get(Column::Amount)?.map(|text| numbers::amount(kind, text)).transpose()?;
+                let points = numbers::points(kind, self.required_of(kind, Column::Points)?)?;
                 Action::Redeem { points, bill }
             }
             EntryKind::Adjustment => {
                 self.empty_of(kind, Column::Amount)?;
-                let points = points(self.required_of(kind, Column::Points)?)?;
+                let points = numbers::points(kind, self.required_of(kind, Column::Points)?)?;
                 Action::Grant { points }
             }
             EntryKind::Reversal => {
-                let amount = self.get(Column::Amount)?.map(amount).transpose()?;
-                let points = self.get(Column::Points)?.map(points).transpose()?;
+                let amount = self.get(Column::Amount)?.map(|text| numbers::amount(kind, text)).transpose()?;
+                let points = self.get(Column::Points)?.map(|text| numbers::points(kind, text)).transpose()?;
                 let (kind, reference, on) = target(self.required_of(kind, Column::Reverses)?)?;
                 return Ok(Action::Reverse { kind, reference, on, amount, points });
             }
@@ -324,14 +518,6 @@ impl KnownLines {
 
 fn reference(column: Column, text: &str) -> Result<Reference, RowError> {
     Reference::parse(text).map_err(|error| id_error(column, &error))
-}
-
-fn amount(text: &str) -> Result<Money, RowError> {
-    Money::parse(text).map_err(|error| number_error(Column::Amount, error))
-}
-
-fn points(text: &str) -> Result<Points, RowError> {
-    Points::parse(text).map_err(|error| number_error(Column::Points, error))
 }
 
 /// `accrual:REF`, the event that a reversal takes back, or `accrual:REF@2025-11-03`
@@ -365,17 +551,6 @@ fn id_error(column: Column, error: &IdError) -> RowError {
         IdError::Empty => "missing-field",
         IdError::TooLong(_) => "too-long",
         IdError::Character => "bad-character",
-    };
-    column.error(code, error.to_string())
-}
-
-fn number_error(column: Column, error: NumberError) -> RowError {
-    let code = match error {
-        NumberError::NotADecimal => "not-a-decimal",
-        NumberError::TooManyDecimals(_) => "too-many-decimals",
-        NumberError::NotAnInteger => "not-an-integer",
-        NumberError::Zero => "zero",
-        NumberError::TooLarge(_) => "too-large",
     };
     column.error(code, error.to_string())
 }
@@ -457,14 +632,19 @@ enum End {
 }
 
 impl Line<'_> {
+    /// Spreadsheets keep rows that were emptied, as commas.
     fn is_blank(&self) -> bool {
-        self.bytes.is_empty()
+        if matches!(self.end, End::TooLong) || self.bytes.first().is_some_and(u8::is_ascii_alphanumeric) {
+            return false;
+        }
+        let is_empty = |field: Result<Cow<'_, str>, RowError>| field.is_ok_and(|field| field.trim().is_empty());
+        str::from_utf8(self.bytes).is_ok_and(|text| Fields::of(text).all(is_empty))
     }
 
     fn text(&self) -> Result<&str, RowError> {
         match self.end {
             End::Break => {
-                str::from_utf8(self.bytes).map_err(|_| row_error("not-utf8", "holds bytes that are not UTF-8"))
+                str::from_utf8(self.bytes).map_err(|_| row_error("not-utf8", "is not UTF-8 (GBK?): save as CSV UTF-8"))
             }
             End::TooLong => Err(row_error("line-too-long", format!("is longer than {LINE_MAX_BYTES} bytes"))),
             // A number that was cut off looks like a number.

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use interline_domain::calendar::Period;
-use interline_domain::claims::{Claims, Snapshot};
+use interline_domain::claims::{Claims, Difference, Snapshot};
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
 use interline_domain::limits::FUTURE_TOLERANCE_MINUTES;
@@ -37,7 +37,8 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     app.check_own(&task.run, &task.rulebook)?;
     let carried = carry(app, &published.rulebook, task.period, task.shard).await?;
     let newest = newest(&published.rulebook, app);
-    let differing = carried.compare(app, &published.rulebook, newest).await?;
+    let found = carried.compare(app, &published.rulebook, newest).await?;
+    let differing = named(app, &published.rulebook, found).await?;
     let done = Done { shard: task.shard, compared: carried.moved.len() as u64, differing: differing.len() as u64 };
     let (proof, bytes) = carried.files(&task.rulebook, differing)?;
     let key = snapshot_key(task.period, &task.run, task.shard);
@@ -49,6 +50,26 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     // What is compared may be put right before the step is repeated.
     app.reports.put(&proof_key(task.period, &task.run, task.shard), serde_json::to_vec(&proof)?).await?;
     Ok(done)
+}
+
+/// Only who is named in a file needs a pseudonym, so only then its key.
+async fn named(app: &App, rulebook: &Rulebook, found: Vec<Found>) -> Result<Vec<Differing>, Failure> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pseudonyms = app.pseudonyms(rulebook).await?;
+    let named = found.into_iter().map(|Found { member, differences }| {
+        let pseudonym = pseudonyms.of(&member);
+        Differing { member, pseudonym, differences }
+    });
+    Ok(named.collect())
+}
+
+/// A member whose account is not what his entries give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub member: MemberId,
+    pub differences: Vec<Difference>,
 }
 
 /// The last month in which an entry can be booked, whichever process wrote it: clocks
@@ -103,7 +124,7 @@ async fn before(app: &App, rulebook: &Rulebook, period: Period, shard: u8) -> Re
 
 impl Carried {
     /// Who of those that moved has another account than his entries give.
-    async fn compare(&self, app: &App, rulebook: &Rulebook, newest: Period) -> Result<Vec<Differing>, Failure> {
+    async fn compare(&self, app: &App, rulebook: &Rulebook, newest: Period) -> Result<Vec<Found>, Failure> {
         let moved: Vec<MemberId> = self.moved.iter().cloned().collect();
         let accounts = app.ledger.accounts(&moved).await?;
         let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
@@ -156,7 +177,7 @@ pub async fn compare(
     newest: Period,
     shard: u8,
     members: Vec<MemberId>,
-) -> Result<Vec<Differing>, Failure> {
+) -> Result<Vec<Found>, Failure> {
     let accounts = ledger.accounts(&members).await?;
     let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
     let until: BTreeMap<&MemberId, u64> = members.iter().map(|member| (member, of(member).sequence)).collect();
@@ -165,7 +186,7 @@ pub async fn compare(
     for member in &members {
         let differences = base.differences(member, &of(member), later.get(member), newest)?;
         if !differences.is_empty() {
-            differing.push(Differing { member: member.clone(), differences });
+            differing.push(Found { member: member.clone(), differences });
         }
     }
     Ok(differing)

@@ -284,9 +284,10 @@ pub async fn settle_pack(
     let accounts = proofs.iter().map(|proof| proof.snapshot.clone()).collect();
     let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();
     let run = RunName { kind: task.kind, id: task.run.clone() };
-    let mut files = render(&run, rulebook, &published.text, &settlement)
+    let changes = app.changes_of(&task.rulebook, task.period).await?;
+    let mut files = render(&run, rulebook, &published.text, &changes, &settlement)
         .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
-    files.extend(account_differences(rulebook, &differing));
+    files.extend(account_differences(&differing));
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     let manifest = Manifest {

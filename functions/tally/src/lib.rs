@@ -2,6 +2,7 @@
 
 use interline_domain::calendar::Period;
 use interline_domain::digest::{EntryDigests, older_month};
+use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::ShardDigest;
 use interline_domain::tally::{Fold, Tally};
@@ -29,8 +30,9 @@ pub struct Done {
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
+    let pseudonyms = app.pseudonyms(&published.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;
-    let Tallied { file, parts } = tally(&app.ledger, &published.rulebook, task.period, task.shard).await?;
+    let Tallied { file, parts } = tally(&app.ledger, &published.rulebook, &pseudonyms, task.period, task.shard).await?;
     let entries = file.tally.entries;
     // A trial's month may still be open: its step may be repeated after more events came.
     let is_trial = is_trial(&task.run);
@@ -58,12 +60,18 @@ pub struct Tallied {
 }
 
 /// Computes what one shard comes to; writes nothing.
-pub async fn tally(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Tallied, Failure> {
+pub async fn tally(
+    ledger: &Ledger,
+    rulebook: &Rulebook,
+    pseudonyms: &Pseudonyms,
+    period: Period,
+    shard: u8,
+) -> Result<Tallied, Failure> {
     let first = rulebook.first_period;
     let last = (period > first).then(|| period.previous());
     // At once: a tally mostly waits for pages.
     let ((tally, digest, parts), previous, older) = tokio::try_join!(
-        folded(ledger, rulebook, period, shard),
+        folded(ledger, rulebook, pseudonyms, period, shard),
         read_again(ledger, last, shard),
         read_again(ledger, older_month(period, first), shard),
     )?;
@@ -75,11 +83,17 @@ pub async fn tally(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: 
 
 type Folded = (Tally, ShardDigest, Vec<PackFile>);
 
-async fn folded(ledger: &Ledger, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Folded, Failure> {
+async fn folded(
+    ledger: &Ledger,
+    rulebook: &Rulebook,
+    pseudonyms: &Pseudonyms,
+    period: Period,
+    shard: u8,
+) -> Result<Folded, Failure> {
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
     let mut digests = EntryDigests::default();
-    let mut part = DetailPart::default();
+    let mut part = DetailPart::new(pseudonyms.clone());
     let mut rows = Vec::new();
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
     while let Some(page) = entries.next_page().await {

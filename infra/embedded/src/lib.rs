@@ -23,6 +23,9 @@ pub use error::EmbeddedError;
 
 use servers::{Place, Ports};
 
+/// The file of the tables in a directory.
+pub const DATABASE: &str = "dynamodb.sqlite";
+
 /// Where the data lives.
 #[derive(Debug, Clone)]
 pub enum Storage {

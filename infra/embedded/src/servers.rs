@@ -40,7 +40,7 @@ impl Place {
     }
 
     pub(crate) fn on_disk(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), database: Some(directory.join("dynamodb.sqlite")) }
+        Self { directory: directory.to_owned(), database: Some(directory.join(crate::DATABASE)) }
     }
 }
 

@@ -15,7 +15,8 @@ pub struct Arguments {
     /// Where the embedded DynamoDB and S3 keep their files
     #[arg(long, global = true, default_value = ".interline", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// Publish this rulebook first, and use it
+    /// Begin a new folder with this rulebook (import, demo), or bring it into
+    /// force (serve)
     #[arg(long, global = true, value_name = "FILE")]
     pub rulebook: Option<PathBuf>,
     /// Print one JSON document on standard output
@@ -109,11 +110,64 @@ pub enum RulebookCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Bring a rulebook into force, if it is valid and may follow the one before
+    /// Show what a rulebook changes and bring it into force, if it is valid and may
+    /// follow the one before
     Publish {
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Why terms change for days that are past, in months that are not closed
+        #[arg(long, value_name = "REASON")]
+        retroactive: Option<String>,
+        /// Do not ask before it comes into force on AWS
+        #[arg(long)]
+        yes: bool,
     },
+}
+
+impl Arguments {
+    /// Why these arguments do not go together, and what to do instead.
+    pub fn refused(&self) -> Option<String> {
+        if self.aws && matches!(self.command, Command::Serve { now: Some(_), .. }) {
+            return Some("--now sets the clock of a folder of this machine; with --aws it is the system's".to_owned());
+        }
+        let file = self.rulebook.as_ref()?.display();
+        let publish = format!("interline rulebook publish {file}");
+        match &self.command {
+            Command::Rulebook { .. } => {
+                Some("a rulebook to check or publish is named without --rulebook: it is the last argument".to_owned())
+            }
+            _ if self.aws => {
+                Some(format!("--rulebook has no place with --aws; first bring it into force: {publish} --aws"))
+            }
+            Command::Demo | Command::Import { .. } | Command::Serve { .. } => None,
+            Command::Close { .. }
+            | Command::Reports { .. }
+            | Command::Liability { .. }
+            | Command::Verify { .. }
+            | Command::Member { .. } => Some(format!(
+                "--rulebook has no place here: what a month was recorded and closed with is in force already; bring \
+                 another into force for what comes: {publish}"
+            )),
+        }
+    }
+}
+
+impl Command {
+    /// Whether a folder without a ledger gets one.
+    pub fn begins_a_ledger(&self) -> bool {
+        match self {
+            Command::Demo
+            | Command::Import { .. }
+            | Command::Serve { .. }
+            | Command::Rulebook { command: RulebookCommand::Publish { .. } } => true,
+            Command::Close { .. }
+            | Command::Reports { .. }
+            | Command::Liability { .. }
+            | Command::Verify { .. }
+            | Command::Member { .. }
+            | Command::Rulebook { command: RulebookCommand::Check { .. } } => false,
+        }
+    }
 }
 
 fn period(text: &str) -> Result<Period, String> {

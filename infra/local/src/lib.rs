@@ -5,6 +5,7 @@ mod changed_entries;
 mod commands;
 mod files;
 pub mod gateway;
+mod keys;
 pub mod month_end;
 mod output;
 pub mod sample;
@@ -68,6 +69,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliError> {
+    if let Some(reason) = arguments.refused() {
+        return Err(CliError::Usage(reason));
+    }
     if let Command::Rulebook { command: RulebookCommand::Check { file } } = &arguments.command {
         return commands::rulebook::check(file, output);
     }
@@ -80,7 +84,7 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Import { files, strict } => commands::import(&world, arguments, files, *strict, output).await,
         Command::Close { period, trial, empty, sign } => {
             let how = commands::How { trial: *trial, empty: *empty, sign: sign.as_deref() };
-            commands::close(&world, arguments, *period, how, output).await
+            commands::close(&world, *period, how, output).await
         }
         Command::Reports { period, out, open } => {
             commands::reports(&world, *period, out.as_deref(), *open, output).await
@@ -91,7 +95,11 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         }
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
-        Command::Rulebook { .. } => commands::rulebook::publish(&world, output).await,
+        Command::Rulebook { command: RulebookCommand::Check { file } } => commands::rulebook::check(file, output),
+        Command::Rulebook { command: RulebookCommand::Publish { file, retroactive, yes } } => {
+            let asks = arguments.aws && !yes;
+            commands::rulebook::publish(&world, file, retroactive.as_deref(), asks, output).await
+        }
     };
     world.close().await;
     result

@@ -7,14 +7,17 @@ use flate2::read::GzDecoder;
 use interline_domain::CALCULATION_EDITION;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
+use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::settle::ShardDigest;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::Run;
 use interline_reports::bucket::StoreError;
+use interline_reports::details::with_members_of;
 use interline_reports::figures;
 use interline_reports::manifest::{FileEntry, Manifest, RunKind, sha256};
 use interline_reports::pack::{MANIFEST, PackFile, SIGNATURE, TallyFile, details_path, digests_path, key, tally_path};
 use interline_reports::rows::Rows;
+use interline_reports::sheet::Totals;
 use interline_settle::{Task, settle_pack};
 use interline_tally::Tallied;
 use serde_json::{Value, json};
@@ -33,6 +36,8 @@ pub struct Verification {
     pub entries: u64,
     /// Whether the figures were computed again; not those of another edition.
     pub recomputed: bool,
+    /// Why members' names were taken as they stand, if they were.
+    pub pseudonyms_not_compared: Option<String>,
     /// Whether the signature is right, if it was asked for.
     pub signature: Option<bool>,
     /// What is not as it was recorded; what was tampered with comes first.
@@ -89,7 +94,7 @@ pub async fn verification(
         return Ok(found);
     }
     found.recomputed = true;
-    if let Some(computed) = stored.recompute(&mut found.differences, progress).await? {
+    if let Some(computed) = stored.recompute(&mut found, progress).await? {
         stored.compare(&computed, &mut found).await?;
     }
     Ok(found)
@@ -170,16 +175,30 @@ impl<'a> Stored<'a> {
     /// None if what lies in the ledger cannot be settled any more.
     async fn recompute(
         &self,
-        differences: &mut Vec<String>,
+        found: &mut Verification,
         progress: &(dyn Fn(u8) + Sync),
     ) -> Result<Option<Computed>, Failure> {
         let (app, period) = (self.app, self.period);
         let published = app.rulebook_by_hash(&self.run.rulebook).await?;
+        let pseudonyms = match app.pseudonyms_of_before(&published.rulebook).await {
+            Ok(pseudonyms) => pseudonyms,
+            Err(failure @ Failure::Key { .. }) => {
+                found.pseudonyms_not_compared = Some(failure.to_string());
+                Pseudonyms::unknown()
+            }
+            Err(failure) => return Err(failure),
+        };
+        let is_unnamed = found.pseudonyms_not_compared.is_some();
+        let differences = &mut found.differences;
         let (mut files, mut tallies, mut proofs) = (BTreeMap::new(), Vec::new(), Vec::new());
         let before = differences.len();
         for shard in 0..SHARDS {
-            match interline_tally::tally(&app.ledger, &published.rulebook, period, shard).await {
-                Ok(Tallied { file, parts }) => {
+            match interline_tally::tally(&app.ledger, &published.rulebook, &pseudonyms, period, shard).await {
+                Ok(mut tallied) => {
+                    if is_unnamed {
+                        self.take_names(shard, &mut tallied).await?;
+                    }
+                    let Tallied { file, parts } = tallied;
                     self.entries_of(shard, Some(&file), differences).await?;
                     let tally = PackFile::new(tally_path(shard), file.json()?, None);
                     tallies.push((file, tally.entry.clone()));
@@ -214,6 +233,21 @@ impl<'a> Stored<'a> {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Without the key a detail part is compared but for its pseudonyms: those that
+    /// are stored are put in place of the computed ones. The tally holds its digest.
+    async fn take_names(&self, shard: u8, tallied: &mut Tallied) -> Result<(), Failure> {
+        let path = details_path(shard);
+        let Some(stored) = self.file(&path).await? else { return Ok(()) };
+        let Some(at) = tallied.parts.iter().position(|part| part.entry.path == path) else { return Ok(()) };
+        let part = &mut tallied.parts[at];
+        if let Some(bytes) = with_members_of(&stored, &part.bytes) {
+            let FileEntry { path, rows, totals, .. } = part.entry.clone();
+            *part = PackFile::new(path, bytes, rows.map(|rows| Totals { rows, sums: totals }));
+        }
+        tallied.file.files = tallied.parts.iter().map(|part| part.entry.clone()).collect();
+        Ok(())
     }
 
     /// Names the entries of a shard that are not those that were closed.

@@ -2,14 +2,17 @@
 
 use crate::CliError;
 use crate::arguments::{Arguments, Command, RulebookCommand};
+use crate::keys::KeyFolder;
 use crate::sample;
+use chrono::{DateTime, FixedOffset};
 use interline_domain::id::MemberId;
-use interline_embedded::{Embedded, Storage};
+use interline_domain::rulebook::Rulebook;
+use interline_embedded::{DATABASE, Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
-use interline_lambda::{App, Clock, Program};
-use interline_ledger::{Ledger, StatementFilter};
+use interline_lambda::{App, Clock, Failure, Program};
+use interline_ledger::{Ledger, LedgerError, StatementFilter, Status};
 use interline_reports::bucket::Bucket;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub const TABLE: &str = "interline";
@@ -27,53 +30,155 @@ pub struct World {
 
 impl World {
     pub async fn open(arguments: &Arguments) -> Result<Self, CliError> {
-        let mut world = if arguments.aws {
-            let settings = Settings::from_env()?;
-            let app = bootstrap::app(&bootstrap::sdk_config().await, &settings).with_program(program());
-            Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None }
-        } else {
-            let storage = Storage::Directory(arguments.data_dir.clone());
-            Self::embedded_as(storage, clock(&arguments.command), program()).await?
+        let given = given(arguments)?;
+        let world = match arguments.aws {
+            true => Self::on_aws(arguments).await?,
+            false => Self::on_disk(arguments).await?,
         };
-        world.data_dir = arguments.data_dir.clone();
-        let published = match &arguments.command {
-            Command::Rulebook { command: RulebookCommand::Publish { file } } => Some(file),
-            _ => arguments.rulebook.as_ref(),
-        };
-        if let Some(path) = published {
-            let text = read(path)?;
-            world.app.publish(&text).await?;
-        } else if !arguments.aws && world.app.ledger.current_rulebook().await?.is_none() {
-            eprintln!("No rulebook yet: using the sample programme's (choose another with --rulebook FILE).");
-            world.app.publish(sample::RULEBOOK).await?;
+        world.bring_into_force(arguments, given).await?;
+        Ok(world)
+    }
+
+    async fn on_aws(arguments: &Arguments) -> Result<Self, CliError> {
+        let settings = Settings::from_env()?;
+        let config = bootstrap::sdk_config().await;
+        let app = bootstrap::with_keys(bootstrap::app(&config, &settings), &config).with_program(program());
+        Ok(Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None })
+    }
+
+    async fn on_disk(arguments: &Arguments) -> Result<Self, CliError> {
+        let begins = arguments.command.begins_a_ledger();
+        if !begins && !arguments.data_dir.join(DATABASE).is_file() {
+            return Err(no_ledger(&arguments.data_dir));
+        }
+        let storage = Storage::Directory(arguments.data_dir.clone());
+        // Any folder may have been served with its clock set by hand.
+        let world = Self::start(storage, clock(&arguments.command), program(), true).await?;
+        match begins {
+            true => world.create().await?,
+            false if is_missing(&world.app.ledger).await => return Err(no_ledger(&arguments.data_dir)),
+            false => {}
         }
         Ok(world)
     }
 
     /// A world on the embedded stack, with no rulebook of its own.
     pub async fn embedded(storage: Storage, clock: Clock) -> Result<Self, CliError> {
-        Self::embedded_as(storage, clock, Arc::new(|| None)).await
+        let world = Self::start(storage, clock, Arc::new(|| None), false).await?;
+        world.create().await?;
+        Ok(world)
     }
 
-    async fn embedded_as(storage: Storage, clock: Clock, program: Program) -> Result<Self, CliError> {
+    async fn start(
+        storage: Storage,
+        clock: Clock,
+        program: Program,
+        gate_always_checked: bool,
+    ) -> Result<Self, CliError> {
         let data_dir = match &storage {
             Storage::Directory(path) => path.clone(),
             Storage::Memory => PathBuf::new(),
         };
         let folder = matches!(storage, Storage::Directory(_)).then(|| data_dir.join("s3"));
         let embedded = Embedded::start(storage).await?;
-        let ledger = Ledger::new(embedded.dynamodb(), TABLE);
+        let ledger = Ledger::new(embedded.dynamodb(), TABLE).with_gate_always_checked(gate_always_checked);
+        let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
+        let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
+        let mut app = App::new(ledger, reports, inbox, clock).with_program(program);
+        if folder.is_some() {
+            app = app.with_keys(Arc::new(KeyFolder::of(&data_dir)));
+        }
+        Ok(Self { app: Arc::new(app), folder, data_dir, embedded: Some(embedded) })
+    }
+
+    async fn create(&self) -> Result<(), CliError> {
+        let ledger = &self.app.ledger;
         ledger.create_table_if_missing().await?;
-        if half_made(&ledger).await {
+        if let Some(embedded) = &self.embedded
+            && is_missing(ledger).await
+        {
             embedded.drop_table(TABLE).await?;
             ledger.create_table_if_missing().await?;
         }
-        let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
-        let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
-        reports.create_if_missing().await?;
-        inbox.create_if_missing().await?;
-        let app = Arc::new(App::new(ledger, reports, inbox, clock).with_program(program));
-        Ok(Self { app, folder, data_dir, embedded: Some(embedded) })
+        self.app.reports.create_if_missing().await?;
+        self.app.inbox.create_if_missing().await?;
+        Ok(())
+    }
+
+    /// Publishes what the command publishes, and refuses a command that does not
+    /// go with what is in force.
+    async fn bring_into_force(&self, arguments: &Arguments, given: Option<Given>) -> Result<(), CliError> {
+        let in_force = match self.app.ledger.current_rulebook().await? {
+            Some(hash) => Some(self.app.rulebook_by_hash(&hash).await?),
+            None => None,
+        };
+        if let (Command::Serve { now: Some(now), .. }, Some(current)) = (&arguments.command, &in_force) {
+            self.check_clock(&current.rulebook, *now).await?;
+        }
+        match (&arguments.command, in_force, given) {
+            (Command::Serve { .. }, Some(_), Some(given)) => drop(self.app.publish(&given.text).await?),
+            (Command::Demo, Some(current), given) => check_demo(&self.data_dir, &current.rulebook, given.as_ref())?,
+            (Command::Import { .. }, Some(current), Some(given)) => {
+                return Err(CliError::Usage(format!(
+                    "{} has a rulebook in force already ({}, hash {}): leave out --rulebook, or bring the file into \
+                     force first: interline rulebook publish {}",
+                    self.data_dir.display(),
+                    current.rulebook.name,
+                    current.rulebook.hash,
+                    given.path.display()
+                )));
+            }
+            (_, Some(_), _) => {}
+            // On AWS whatever needs a rulebook says that there is none.
+            (command, None, given) if !arguments.aws || matches!(command, Command::Rulebook { .. }) => {
+                self.begin(command, given).await?;
+            }
+            (_, None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The first rulebook of a programme, with the key that it names.
+    async fn begin(&self, command: &Command, given: Option<Given>) -> Result<(), CliError> {
+        if !command.begins_a_ledger() {
+            return Err(no_ledger(&self.data_dir));
+        }
+        let text = match &given {
+            Some(given) => given.text.as_str(),
+            None => {
+                eprintln!("No rulebook yet: using the sample programme's (choose another with --rulebook FILE).");
+                sample::RULEBOOK
+            }
+        };
+        if let Some(given) = &given
+            && let Some(name) = given.rulebook.pseudonym_key.to_fetch()
+            && self.folder.is_some()
+            && KeyFolder::of(&self.data_dir).make_if_missing(name)?
+        {
+            let place = self.data_dir.join("keys").join(name);
+            eprintln!("New pseudonym key: {}. Keep a copy: without it no month can be closed.", place.display());
+        }
+        // It publishes by itself.
+        if !matches!(command, Command::Rulebook { .. }) {
+            self.app.publish(text).await?;
+        }
+        Ok(())
+    }
+
+    /// What is recorded in a sealed month can never be cleared.
+    async fn check_clock(&self, rulebook: &Rulebook, now: DateTime<FixedOffset>) -> Result<(), CliError> {
+        let periods = self.app.ledger.periods().await?;
+        let sealed = periods.iter().filter(|state| state.status != Status::Open).map(|state| state.period).max();
+        match sealed {
+            Some(sealed) if rulebook.period(now.to_utc()) <= sealed => Err(CliError::Usage(format!(
+                "the clock cannot start at {}: in {} month {sealed} is sealed already; take a time from {} on, or \
+                 another folder with --data-dir",
+                now.to_rfc3339(),
+                self.data_dir.display(),
+                sealed.next()
+            ))),
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub async fn close(self) {
@@ -83,16 +188,81 @@ impl World {
     }
 }
 
-/// Whether a process was killed while it created the table: the embedded
-/// DynamoDB knows the table then, and has no place for its items or for those of
-/// the index. Nothing can have been recorded in it.
-async fn half_made(ledger: &Ledger) -> bool {
+/// A rulebook that was named on the command line.
+struct Given {
+    path: PathBuf,
+    text: String,
+    rulebook: Rulebook,
+}
+
+/// Reads whatever the command names, so that a wrong name or a mistake in it
+/// leaves nothing behind.
+fn given(arguments: &Arguments) -> Result<Option<Given>, CliError> {
+    if let Command::Import { files, .. } = &arguments.command {
+        for path in files {
+            std::fs::metadata(path).map_err(|source| cannot_read(path, source))?;
+        }
+    }
+    let path = match &arguments.command {
+        Command::Rulebook { command: RulebookCommand::Publish { file, .. } } => file,
+        _ => match &arguments.rulebook {
+            Some(file) => file,
+            None => return Ok(None),
+        },
+    };
+    let text = read(path)?;
+    let rulebook = Rulebook::parse(&text).map_err(Failure::from)?;
+    if let Command::Demo = arguments.command {
+        let sample = Rulebook::parse(sample::RULEBOOK).map_err(Failure::from)?;
+        if rulebook.first_period != sample.first_period {
+            return Err(CliError::Usage(format!(
+                "the sample's events begin in {}; give {} that first_period, it has {}",
+                sample.first_period,
+                path.display(),
+                rulebook.first_period
+            )));
+        }
+    }
+    Ok(Some(Given { path: path.clone(), text, rulebook }))
+}
+
+/// The demo runs under the sample's terms or those it is given, and in no
+/// programme that has others.
+fn check_demo(data_dir: &Path, current: &Rulebook, given: Option<&Given>) -> Result<(), CliError> {
+    let hash = match given {
+        Some(given) => given.rulebook.hash.clone(),
+        None => Rulebook::parse(sample::RULEBOOK).map_err(Failure::from)?.hash,
+    };
+    if current.hash == hash {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{} holds another programme ({}); give the demo a folder of its own with --data-dir",
+        data_dir.display(),
+        current.name
+    )))
+}
+
+fn no_ledger(data_dir: &Path) -> CliError {
+    CliError::Usage(format!(
+        "there is no ledger in {}: interline import, demo, serve or rulebook publish makes one; --data-dir names \
+         another folder",
+        data_dir.display()
+    ))
+}
+
+/// Whether there is no table, or a process was killed while it created it: the
+/// embedded DynamoDB knows the table then, and has no place for its items or for
+/// those of the index. Nothing can have been recorded in it.
+async fn is_missing(ledger: &Ledger) -> bool {
     let Ok(nobody) = MemberId::parse("nobody") else { return false };
     let answers = [
         ledger.current_rulebook().await.map(|_| ()),
         ledger.member_entries(&nobody, &StatementFilter::default(), None, 1).await.map(|_| ()),
     ];
-    answers.into_iter().any(|answer| answer.is_err_and(|error| error.to_string().contains("no such table")))
+    let says = ["no such table", "ResourceNotFoundException"];
+    let missing = |error: LedgerError| says.iter().any(|text| error.to_string().contains(text));
+    answers.into_iter().any(|answer| answer.is_err_and(missing))
 }
 
 /// This very executable, by its hash.
@@ -112,10 +282,10 @@ fn clock(command: &Command) -> Clock {
     }
 }
 
-pub fn read(path: &std::path::Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(|source| CliError::File {
-        action: "cannot read",
-        path: path.to_owned(),
-        source,
-    })
+pub fn read(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|source| cannot_read(path, source))
+}
+
+fn cannot_read(path: &Path, source: std::io::Error) -> CliError {
+    CliError::File { action: "cannot read", path: path.to_owned(), source }
 }

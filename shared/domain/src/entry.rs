@@ -236,11 +236,12 @@ pub enum Outcome {
         before: Reversed,
         /// Refunded now.
         amount: Money,
-        /// Withdrawn now of each slice of the original: the sum of `taken`, `gone` and `owed`.
+        /// Withdrawn now of each slice of the original: the sum of `taken`, `gone` and
+        /// `owed`, and of what is too old to tell whether it was spent.
         points: Vec<Points>,
         /// Taken from their lot.
         taken: Vec<Slice>,
-        /// Never spent, and past their date: they expired with their cohort.
+        /// Left in their lot, and past their date: they expired with their cohort.
         gone: Vec<Slice>,
         /// Spent already: owed to the funder.
         owed: Vec<Slice>,

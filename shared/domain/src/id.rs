@@ -87,6 +87,18 @@ id! {
     Reference, REFERENCE_MAX
 }
 
+impl MemberId {
+    /// Whether it looks like a mobile number of mainland China, with its country code or without.
+    pub fn looks_like_a_phone_number(&self) -> bool {
+        let digits = match self.0.strip_prefix("86") {
+            Some(rest) if rest.len() == 11 => rest,
+            Some(_) | None => &self.0,
+        };
+        let [b'1', b'3'..=b'9', rest @ ..] = digits.as_bytes() else { return false };
+        rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +112,24 @@ mod tests {
             assert_eq!(Reference::parse(text), Err(IdError::Character), "{text:?}");
         }
         assert_eq!(Reference::parse("A-1_b.2").unwrap().as_str(), "A-1_b.2");
+    }
+
+    #[test]
+    fn a_mobile_number_is_known_with_and_without_its_country_code() {
+        for (text, is_phone) in [
+            ("13800138000", true),
+            ("19999999999", true),
+            ("8613800138000", true),
+            ("12800138000", false),
+            ("1380013800", false),
+            ("138001380001", false),
+            ("86138001380001", false),
+            ("8513800138000", false),
+            ("1380013800a", false),
+            ("m13800138000", false),
+            ("86138001380", false),
+        ] {
+            assert_eq!(MemberId::parse(text).unwrap().looks_like_a_phone_number(), is_phone, "{text}");
+        }
     }
 }

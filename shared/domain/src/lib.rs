@@ -25,6 +25,7 @@ pub mod moment;
 pub mod money;
 pub mod netting;
 pub mod plan;
+pub mod pseudonym;
 pub mod quote;
 pub mod rate;
 pub mod rulebook;

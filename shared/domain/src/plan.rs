@@ -38,10 +38,14 @@ pub struct Plan {
 pub enum Refusal {
     #[error("line {0} is not among the programme's lines")]
     UnknownLine(LineId),
+    #[error("looks like a phone number: send an id of the programme's own, which names nobody")]
+    PhoneLikeMember,
     #[error("lies more than {FUTURE_TOLERANCE_MINUTES} minutes in the future")]
     InTheFuture,
     #[error("lies before the programme's first period {0}")]
     BeforeProgramme(Period),
+    #[error("line {line} does not take part on {day}")]
+    LineNotActive { line: LineId, day: NaiveDate },
     #[error("line {line} issues no points on {day}")]
     NoEarnRule { line: LineId, day: NaiveDate },
     #[error("line {line} redeems no points on {day}")]
@@ -91,8 +95,10 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::UnknownLine(_) => "unknown-line",
+            Refusal::PhoneLikeMember => "phone-like-member",
             Refusal::InTheFuture => "in-the-future",
             Refusal::BeforeProgramme(_) => "before-programme",
+            Refusal::LineNotActive { .. } => "line-not-active",
             Refusal::NoEarnRule { .. } => "no-earn-rule",
             Refusal::NoBurnRule { .. } => "no-burn-rule",
             Refusal::InsufficientPoints { .. } => "insufficient-points",
@@ -116,8 +122,9 @@ impl Refusal {
     pub fn field(&self) -> &'static str {
         match self {
             Refusal::UnknownLine(_) => "line",
+            Refusal::PhoneLikeMember => "member",
             Refusal::InTheFuture | Refusal::BeforeProgramme(_) | Refusal::BeforeTarget(_) => "occurred_at",
-            Refusal::NoEarnRule { .. } | Refusal::NoBurnRule { .. } => "line",
+            Refusal::LineNotActive { .. } | Refusal::NoEarnRule { .. } | Refusal::NoBurnRule { .. } => "line",
             Refusal::InsufficientPoints { .. }
             | Refusal::BelowMinimum(_)
             | Refusal::OffStep(_)
@@ -145,8 +152,10 @@ impl Refusal {
             | Refusal::MorePointsThanLeft(_)
             | Refusal::MoreAmountThanLeft(_) => true,
             Refusal::UnknownLine(_)
+            | Refusal::PhoneLikeMember
             | Refusal::InTheFuture
             | Refusal::BeforeProgramme(_)
+            | Refusal::LineNotActive { .. }
             | Refusal::NoEarnRule { .. }
             | Refusal::NoBurnRule { .. }
             | Refusal::BelowMinimum(_)
@@ -164,14 +173,21 @@ impl Refusal {
 
 /// Refuses an event whose line or time cannot be, before anything is read.
 pub fn check(rulebook: &Rulebook, command: &Command, now: DateTime<Utc>) -> Result<(), Refusal> {
-    if rulebook.line(&command.line).is_none() {
+    let Some(line) = rulebook.line(&command.line) else {
         return Err(Refusal::UnknownLine(command.line.clone()));
+    };
+    if command.member.looks_like_a_phone_number() && !rulebook.allow_phone_members {
+        return Err(Refusal::PhoneLikeMember);
     }
     if command.occurred() > now + TimeDelta::minutes(FUTURE_TOLERANCE_MINUTES) {
         return Err(Refusal::InTheFuture);
     }
     if rulebook.period(command.occurred()) < rulebook.first_period {
         return Err(Refusal::BeforeProgramme(rulebook.first_period));
+    }
+    let day = rulebook.day(command.occurred());
+    if !line.takes_part(day) {
+        return Err(Refusal::LineNotActive { line: line.id.clone(), day });
     }
     if let Action::Reverse { kind, amount, points, .. } = &command.action {
         match kind {
@@ -440,15 +456,13 @@ fn withdraw(
     for (slice, points) in slices.iter().zip(&points) {
         let slice = Slice { points: *points, ..slice.clone() };
         let of = |points: Points| Slice { points, ..slice.clone() };
-        if !account.can_tell(&slice.cohort, day, rulebook.refund_months) {
-            gone.push(slice);
-            continue;
-        }
         let found = account.take(&slice)?;
         // Points past their date are gone already, in the books too.
         let unspent = if slice.cohort.expires.is_before(day) { &mut gone } else { &mut taken };
         unspent.push(of(found));
-        owed.push(of(slice.points.minus(found)?));
+        if account.can_tell(&slice.cohort, day, rulebook.refund_months) {
+            owed.push(of(slice.points.minus(found)?));
+        }
     }
     for slices in [&mut taken, &mut gone, &mut owed] {
         slices.retain(|slice| !slice.points.is_zero());

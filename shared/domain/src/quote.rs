@@ -49,6 +49,9 @@ pub fn quote(
         return Err(Refusal::UnknownLine(line.clone()));
     }
     let no_rule = || Refusal::NoBurnRule { line: line.clone(), day };
+    if rulebook.line(line).is_some_and(|line| !line.takes_part(day)) {
+        return Err(Refusal::LineNotActive { line: line.clone(), day });
+    }
     let rule = rulebook.burn(line, day).ok_or_else(no_rule)?;
     let balance = account.balance(day)?;
     let cap = redemption_cap(rule, account, line, bill, day)?;

@@ -5,6 +5,7 @@
 //! price* (what the funder pays the redeeming line for a point).
 
 mod accounting;
+mod changes;
 mod check;
 mod wire;
 
@@ -12,11 +13,14 @@ pub use accounting::{
     Account, AccountName, Accounts, LiabilityTerms, Method, Overrides, Product, VatRule, VatTreatment,
 };
 
+pub use changes::{Change, Differences, Undated};
+
 use crate::calendar::Period;
 use crate::entry::Scope;
 use crate::id::LineId;
 use crate::lot::Expiry;
 use crate::money::{Money, Points, Rate};
+use crate::pseudonym::KeySource;
 use crate::urr::ManualRate;
 use accounting::VatKey;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -44,9 +48,19 @@ pub struct Line {
     pub entity: String,
     /// The bank account that payments are made from and to; may be empty.
     pub bank_account: String,
+    /// It takes part from this day on, the whole programme long if it says nothing else.
+    pub first_day: NaiveDate,
+    /// It records nothing after this day; what it funded lives on.
+    pub last_day: Option<NaiveDate>,
     /// Within what a reference of the line names one event, by the first day of each
     /// answer, earliest first; before the first it is for ever.
     pub reference_scopes: Vec<(NaiveDate, ReferenceScope)>,
+}
+
+impl Line {
+    pub fn takes_part(&self, day: NaiveDate) -> bool {
+        self.first_day <= day && self.last_day.is_none_or(|last| day <= last)
+    }
 }
 
 /// Within what a reference names one event of a line and kind.
@@ -129,7 +143,10 @@ impl<T> Default for Dated<T> {
 
 impl<T> Dated<T> {
     pub fn on(&self, day: NaiveDate) -> Option<&T> {
-        self.0.iter().find(|span| span.from <= day && span.to.is_none_or(|to| day <= to)).map(|span| &span.value)
+        // In the order of their first days, as none overlaps another.
+        let begun = self.0.partition_point(|span| span.from <= day);
+        let span = self.0.get(begun.checked_sub(1)?)?;
+        span.to.is_none_or(|to| day <= to).then_some(&span.value)
     }
 
     pub fn spans(&self) -> &[Span<T>] {
@@ -151,8 +168,10 @@ pub struct Rulebook {
     pub seal_after: TimeDelta,
     /// For how long after a lot's last day a refund can tell what was spent of it.
     pub refund_months: u32,
-    /// Hashed with a member's id in reports, so that a report alone does not name a member.
-    pub pseudonym_salt: String,
+    /// What members' names in reports are made with, the same for the programme's life.
+    pub pseudonym_key: KeySource,
+    /// Whether a member's id may look like a phone number.
+    pub allow_phone_members: bool,
     pub lines: Vec<Line>,
     earn: BTreeMap<LineId, Dated<EarnRule>>,
     burn: BTreeMap<LineId, Dated<BurnRule>>,
@@ -166,6 +185,8 @@ pub struct Rulebook {
     liability: BTreeMap<Option<LineId>, Dated<LiabilityTerms>>,
     overrides: Overrides,
     vat: BTreeMap<VatKey, Dated<VatRule>>,
+    /// What is accepted and should be otherwise in a new programme.
+    pub warnings: Vec<RulebookError>,
 }
 
 /// What is wrong with a rulebook, all of it at once.
@@ -200,9 +221,9 @@ impl fmt::Display for RulebookError {
 impl Rulebook {
     /// Reads and checks a rulebook in TOML.
     pub fn parse(text: &str) -> Result<Self, RulebookErrors> {
-        let wire = wire::parse(text)?;
+        let (file, notes) = wire::parse(text)?;
         let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        check::checked(text, wire, hash)
+        check::checked(text, file, notes, hash)
     }
 
     /// Whether this rulebook may come into force after another. What the ledger
@@ -218,6 +239,7 @@ impl Rulebook {
             same("time_zone", &before.zone, &self.zone),
             same("first_period", &before.first_period, &self.first_period),
             same("platform", &before.platform, &self.platform),
+            same("pseudonym_key", &before.pseudonym_key, &self.pseudonym_key),
         ]
         .into_iter()
         .flatten()
@@ -289,11 +311,15 @@ impl Rulebook {
     /// When points that `funder` issues on a day expire: at the end of the n-th
     /// month after the month of issue.
     pub fn expiry(&self, funder: &LineId, day: NaiveDate) -> Expiry {
-        let specific = self.expiry.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
-        match specific.or_else(|| self.expiry.get(&None)?.on(day)) {
-            Some(Some(months)) => Expiry::On(Period::of_day(day).plus_months(*months).last_day()),
-            Some(None) | None => Expiry::Never,
+        match self.expiry_months(funder, day) {
+            Some(months) => Expiry::On(Period::of_day(day).plus_months(months).last_day()),
+            None => Expiry::Never,
         }
+    }
+
+    fn expiry_months(&self, funder: &LineId, day: NaiveDate) -> Option<u32> {
+        let specific = self.expiry.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
+        specific.or_else(|| self.expiry.get(&None)?.on(day)).copied().flatten()
     }
 
     /// How the points that `funder` issues in a month are valued.
@@ -337,14 +363,5 @@ impl Rulebook {
     /// The first moment at which a period may be sealed.
     pub fn seal_not_before(&self, period: Period) -> DateTime<Utc> {
         period.end(self.zone) + self.seal_after
-    }
-
-    /// A member's name in reports: 16 hex digits of SHA-256 over salt and id.
-    pub fn pseudonym(&self, member: &str) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update(self.pseudonym_salt.as_bytes());
-        hasher.update(b"|");
-        hasher.update(member.as_bytes());
-        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -4,7 +4,7 @@
 use crate::account::shard as shard_of;
 use crate::calendar::Period;
 use crate::entry::{Action, Entry, EntryKind, Outcome};
-use crate::id::LineId;
+use crate::id::{LineId, MemberId};
 use crate::lot::{Cohort, Slice};
 use crate::money::{Money, OutOfRange, Points};
 use crate::rate::{RatedSlice, RatingError, Reason, rate};
@@ -107,7 +107,7 @@ pub struct Tally {
 pub struct Detail {
     pub entry: String,
     pub occurred_at: String,
-    pub member: String,
+    pub member: MemberId,
     pub slice: RatedSlice,
     pub rule: String,
     pub origin: Option<Period>,
@@ -171,7 +171,7 @@ impl<'r> Fold<'r> {
             details.push(Detail {
                 entry: name(),
                 occurred_at: entry.command.occurred_at.to_rfc3339(),
-                member: self.rulebook.pseudonym(entry.command.member.as_str()),
+                member: entry.command.member.clone(),
                 slice,
                 rule,
                 origin,

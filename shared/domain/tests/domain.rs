@@ -4,6 +4,8 @@
 
 #[path = "domain/accounts.rs"]
 mod accounts;
+#[path = "domain/changes.rs"]
+mod changes;
 #[path = "domain/golden.rs"]
 mod golden;
 #[path = "domain/histories.rs"]

@@ -1,11 +1,13 @@
 use crate::failure::{Class, Failure};
+use crate::keys::{Keys, NoKeys};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{Ledger, LedgerError, Rulebooks};
-use interline_reports::bucket::Bucket;
+use interline_reports::bucket::{Bucket, StoreError};
 use interline_reports::manifest::sha256;
-use interline_reports::pack::{is_trial, rulebook_key};
+use interline_reports::pack::{fingerprint_key, is_trial, rulebook_key};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub struct App {
     pub reports: Bucket,
     pub inbox: Bucket,
     clock: Clock,
+    keys: Arc<dyn Keys>,
     role_prefix: String,
     metrics: Option<MetricSink>,
     engine: String,
@@ -57,6 +60,7 @@ impl App {
             reports,
             inbox,
             clock,
+            keys: Arc::new(NoKeys),
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
             metrics: None,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
@@ -74,6 +78,11 @@ impl App {
 
     pub fn with_metrics(self, sink: MetricSink) -> Self {
         Self { metrics: Some(sink), ..self }
+    }
+
+    /// Where keys of pseudonyms are kept.
+    pub fn with_keys(self, keys: Arc<dyn Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Another version than the one that was built, for runs and their verification.
@@ -176,18 +185,55 @@ impl App {
         Ok(published)
     }
 
-    /// Checks a rulebook, also against the one in force, stores it for good and
-    /// makes it the current one.
-    pub async fn publish(&self, text: &str) -> Result<Arc<Published>, Failure> {
-        let rulebook = Rulebook::parse(text)?;
-        if let Some(before) = self.ledger.current_rulebook().await? {
-            rulebook.check_follows(&self.rulebook_by_hash(&before).await?.rulebook)?;
+    /// Members' names in the reports of a rulebook's programme.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Key`] where the key is kept elsewhere and is not there, or
+    /// cannot be one.
+    pub async fn pseudonyms(&self, rulebook: &Rulebook) -> Result<Pseudonyms, Failure> {
+        let source = &rulebook.pseudonym_key;
+        let (name, fetched) = match source.to_fetch() {
+            None => ("", None),
+            Some(name) => (name, Some(self.keys.key(name).await?)),
+        };
+        let unusable = |reason: String| Failure::Key { name: name.to_owned(), reason };
+        source.pseudonyms(fetched.as_deref()).map_err(|bad| unusable(bad.to_string()))
+    }
+
+    /// As [`pseudonyms`](Self::pseudonyms), where the key is the one that the
+    /// programme's reports were made with.
+    pub async fn pseudonyms_of_before(&self, rulebook: &Rulebook) -> Result<Pseudonyms, Failure> {
+        let pseudonyms = self.pseudonyms(rulebook).await?;
+        let Some((name, fingerprint)) = fingerprint(rulebook, &pseudonyms) else { return Ok(pseudonyms) };
+        match self.reports.get(&fingerprint_key(name)).await {
+            Ok(before) if before == fingerprint => Ok(pseudonyms),
+            Ok(_) => Err(another_key(name)),
+            // No report was made with any key yet.
+            Err(StoreError::Missing(_)) => Ok(pseudonyms),
+            Err(error) => Err(error.into()),
         }
-        self.reports.put_once(&rulebook_key(&rulebook.hash), text.as_bytes().to_vec()).await?;
-        self.ledger.set_current_rulebook(&rulebook.hash).await?;
-        let published = Arc::new(Published { rulebook: Arc::new(rulebook), text: text.to_owned() });
-        *self.current.lock().await = Some((self.now(), published.clone()));
-        Ok(published)
+    }
+
+    /// Refuses to go on without the key of the programme's reports. Of a key only
+    /// its fingerprint is stored, when it is first used.
+    pub async fn keep_to_one_key(&self, rulebook: &Rulebook) -> Result<(), Failure> {
+        let pseudonyms = self.pseudonyms(rulebook).await?;
+        let Some((name, fingerprint)) = fingerprint(rulebook, &pseudonyms) else { return Ok(()) };
+        match self.reports.put_once(&fingerprint_key(name), fingerprint).await {
+            Err(StoreError::Differs(_)) => Err(another_key(name)),
+            other => Ok(other?),
+        }
+    }
+
+    /// The rulebook that is in force at this very moment.
+    pub async fn rulebook_now(&self) -> Result<Arc<Published>, Failure> {
+        *self.current.lock().await = None;
+        self.rulebook().await
+    }
+
+    pub(crate) async fn came_into_force(&self, published: Arc<Published>) {
+        *self.current.lock().await = Some((self.now(), published));
     }
 }
 
@@ -201,4 +247,15 @@ impl Rulebooks for App {
             Err(failure) => Err(LedgerError::Rulebook { hash: hash.to_owned(), reason: failure.to_string() }),
         }
     }
+}
+
+/// Name and fingerprint of a key that is kept elsewhere.
+fn fingerprint<'r>(rulebook: &'r Rulebook, pseudonyms: &Pseudonyms) -> Option<(&'r str, Vec<u8>)> {
+    let name = rulebook.pseudonym_key.to_fetch()?;
+    Some((name, format!("{}\n", pseudonyms.fingerprint()?).into_bytes()))
+}
+
+fn another_key(name: &str) -> Failure {
+    let reason = "is not the key that the programme's reports were made with; bring that one back".to_owned();
+    Failure::Key { name: name.to_owned(), reason }
 }

@@ -4,6 +4,7 @@
 use crate::app::{App, Clock, DEFAULT_ROLE_PREFIX};
 use crate::failure::Failure;
 use crate::http::{Consumption, time_left};
+use crate::keys::SecretsManager;
 use aws_config::BehaviorVersion;
 pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -101,12 +102,13 @@ pub fn app(config: &SdkConfig, settings: &Settings) -> App {
 
 /// The world of a function, with its connections open and its rulebook read:
 /// the start of a process is quick and has no caller waiting.
-async fn start() -> Result<Arc<App>, Error> {
+async fn start(equip: impl FnOnce(App, &SdkConfig) -> App) -> Result<Arc<App>, Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let settings = Settings::from_env()?;
-    let app = app(&sdk_config().await, &settings)
-        .with_metrics(Arc::new(|line| println!("{line}")))
-        .with_program(Arc::new(function));
+    let config = sdk_config().await;
+    let app =
+        app(&config, &settings).with_metrics(Arc::new(|line| println!("{line}"))).with_program(Arc::new(function));
+    let app = equip(app, &config);
     match tokio::time::timeout(WARM_UP_AT_MOST, app.rulebook()).await {
         Ok(Ok(_)) => {}
         // The first request will say so, if it is still true by then.
@@ -124,7 +126,35 @@ where
     F: Future<Output = Result<A, Failure>>,
     H: Fn(Arc<App>, E) -> F,
 {
-    let app = start().await?;
+    run_with(|app, _| app, handler).await
+}
+
+/// As [`run`], with the keys of pseudonyms: only the functions that use them
+/// carry a client of Secrets Manager.
+pub async fn run_with_keys<E, A, F, H>(handler: H) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, Failure>>,
+    H: Fn(Arc<App>, E) -> F,
+{
+    run_with(with_keys, handler).await
+}
+
+/// Lets the keys of pseudonyms come from Secrets Manager.
+pub fn with_keys(app: App, config: &SdkConfig) -> App {
+    let keys = SecretsManager::new(config, app.role_prefix());
+    app.with_keys(Arc::new(keys))
+}
+
+async fn run_with<E, A, F, H>(equip: impl FnOnce(App, &SdkConfig) -> App, handler: H) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, Failure>>,
+    H: Fn(Arc<App>, E) -> F,
+{
+    let app = start(equip).await?;
     let handler = &handler;
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let app = app.clone();
@@ -199,7 +229,7 @@ where
     F: Future<Output = Response<Body>> + Send,
     H: Fn(Arc<App>, Request) -> F + Send + Sync,
 {
-    let app = start().await?;
+    let app = start(|app, _| app).await?;
     let handler = &handler;
     lambda_http::run(lambda_http::service_fn(|request: Request| {
         let answer = handler(app.clone(), request);

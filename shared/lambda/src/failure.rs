@@ -30,6 +30,9 @@ pub enum Failure {
     /// An input as a whole that cannot be used, such as a file.
     #[error("{0}")]
     Unusable(String),
+    /// The key of the pseudonyms is not there, or is not the one of before.
+    #[error("pseudonym key {name}: {reason}")]
+    Key { name: String, reason: String },
     /// A final close of a month in which nothing happened, perhaps of a wrong one.
     #[error("{0} has no entries: close it with --empty (over the API: \"empty\": true) if that is right")]
     EmptyPeriod(Period),
@@ -84,6 +87,7 @@ impl Failure {
             | Failure::Rulebook(_)
             | Failure::BadEvent(_)
             | Failure::Unusable(_)
+            | Failure::Key { .. }
             | Failure::EmptyPeriod(_)
             | Failure::OtherVersion(_) => Class::Refused,
             Failure::Settle(_) | Failure::ChecksFailed(_) => Class::ChecksFailed,

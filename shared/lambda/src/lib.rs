@@ -7,10 +7,13 @@ mod caller;
 mod failure;
 pub mod finished;
 pub mod http;
+pub mod keys;
 pub mod problem;
+mod publishing;
 pub mod routes;
 pub mod wire;
 
 pub use app::{App, Clock, MetricSink, Program, Published};
 pub use caller::Caller;
 pub use failure::{Class, Failure};
+pub use publishing::Proposal;

@@ -40,7 +40,7 @@ pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-pub const KINDS: [Kind; 36] = [
+pub const KINDS: [Kind; 38] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -56,8 +56,10 @@ pub const KINDS: [Kind; 36] = [
     PERIOD_EMPTY,
     CLOSE_UNDER_WAY,
     BODY_TOO_LARGE,
+    kind("phone-like-member", 422, "The member's id looks like a phone number"),
     kind("in-the-future", 422, "The event lies in the future"),
     kind("before-programme", 422, "The event lies before the programme began"),
+    kind("line-not-active", 422, "The line does not take part on that day"),
     kind("no-earn-rule", 422, "The line issues no points on that day"),
     kind("no-burn-rule", 422, "The line redeems no points on that day"),
     kind("insufficient-points", 422, "The member has not enough points"),
@@ -155,6 +157,7 @@ impl From<Failure> for Problem {
                 | LedgerError::Contention(_)
                 | LedgerError::Broken { .. }
                 | LedgerError::PeriodChanged(_)
+                | LedgerError::RulebookChanged
                 | LedgerError::NoRulebook
                 | LedgerError::Rulebook { .. } => Self::internal(error),
             },

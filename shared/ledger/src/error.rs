@@ -23,6 +23,8 @@ pub enum LedgerError {
     AlreadyFinal { period: Period, run: String },
     #[error("the state of period {0} was changed by somebody else meanwhile")]
     PeriodChanged(Period),
+    #[error("another rulebook came into force meanwhile; compare with that one and try again")]
+    RulebookChanged,
     #[error("no rulebook is published")]
     NoRulebook,
     /// The rulebook that decided an entry.
@@ -40,6 +42,7 @@ impl LedgerError {
             | LedgerError::PredecessorOpen { .. }
             | LedgerError::BeforeProgramme(..)
             | LedgerError::AlreadyFinal { .. }
+            | LedgerError::RulebookChanged
             | LedgerError::NoRulebook
             | LedgerError::Rulebook { .. } => false,
         }

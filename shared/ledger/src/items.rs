@@ -40,6 +40,15 @@ pub enum EntrySource {
     File(String),
 }
 
+impl EntrySource {
+    pub fn is_file(&self, digest: &str) -> bool {
+        match self {
+            EntrySource::Api => false,
+            EntrySource::File(file) => file == digest,
+        }
+    }
+}
+
 /// What is known of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {

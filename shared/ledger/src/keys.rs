@@ -134,6 +134,11 @@ pub fn period(period: Period) -> Key {
 
 pub const PERIODS: &str = "P";
 
+/// What was published with a rulebook.
+pub fn publication(rulebook: &str) -> Key {
+    Key { pk: "R".to_owned(), sk: rulebook.to_owned() }
+}
+
 pub fn current_rulebook() -> Key {
     Key { pk: "R".to_owned(), sk: "current".to_owned() }
 }

@@ -18,7 +18,7 @@ pub mod store;
 
 pub use error::LedgerError;
 pub use items::{EntrySource, Recorded, RememberedRefusal, entry_item};
-pub use periods::{Attempt, PeriodState, Run, Status};
+pub use periods::{Attempt, InForce, PeriodState, Run, Status};
 pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;

@@ -5,7 +5,7 @@ use crate::attributes::{DOCUMENT, REVISION, SEALED};
 use crate::error::LedgerError;
 use crate::items::{Reader, with_key};
 use crate::keys;
-use crate::store::{Condition, Item};
+use crate::store::{Condition, Item, Outcome, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -254,11 +254,69 @@ impl Ledger {
         item.map(|item| Reader::new(&item).text(DOCUMENT).map(str::to_owned)).transpose()
     }
 
-    pub async fn set_current_rulebook(&self, hash: &str) -> Result<(), LedgerError> {
-        let mut item = with_key(&keys::current_rulebook());
-        item.insert(DOCUMENT.to_owned(), AttributeValue::S(hash.to_owned()));
-        self.store.put(item, Condition::None).await.map(|_| ())
+    /// The rulebook in force with what tells whether it still is when the next one comes.
+    pub async fn rulebook_in_force(&self) -> Result<InForce, LedgerError> {
+        let Some(item) = self.store.get(&keys::current_rulebook()).await? else { return Ok(InForce::default()) };
+        let reader = Reader::new(&item);
+        let hash = Some(reader.text(DOCUMENT)?.to_owned());
+        let revision = item.contains_key(REVISION).then(|| reader.number(REVISION)).transpose()?;
+        Ok(InForce { hash, revision })
     }
+
+    /// The digest of the newest record of changes for past days that is behind a rulebook.
+    pub async fn publication(&self, rulebook: &str) -> Result<Option<String>, LedgerError> {
+        let item = self.store.get(&keys::publication(rulebook)).await?;
+        item.map(|item| Reader::new(&item).text(DOCUMENT).map(str::to_owned)).transpose()
+    }
+
+    /// Brings a rulebook into force if the one that was read still is. `record` is the
+    /// digest of the changes for past days behind it, `unsealed` the first month that
+    /// they could touch: nothing of it may be sealed yet.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::RulebookChanged`] if another publisher was faster,
+    /// [`LedgerError::PeriodChanged`] if the month is being sealed.
+    pub async fn set_current_rulebook(
+        &self,
+        read: &InForce,
+        hash: &str,
+        record: Option<&str>,
+        unsealed: Option<Period>,
+    ) -> Result<(), LedgerError> {
+        let mut current = with_key(&keys::current_rulebook());
+        current.insert(DOCUMENT.to_owned(), AttributeValue::S(hash.to_owned()));
+        let next = read.revision.unwrap_or(0) + 1;
+        current.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
+        let condition = match (&read.hash, read.revision) {
+            (None, _) => Condition::Absent,
+            (Some(_), Some(revision)) => Condition::Equals(REVISION, AttributeValue::N(revision.to_string())),
+            (Some(hash), None) => Condition::Equals(DOCUMENT, AttributeValue::S(hash.clone())),
+        };
+        let mut writes = vec![Write::Put { item: current, condition }];
+        if let Some(record) = record {
+            let mut item = with_key(&keys::publication(hash));
+            item.insert(DOCUMENT.to_owned(), AttributeValue::S(record.to_owned()));
+            writes.push(Write::Put { item, condition: Condition::None });
+        }
+        writes.extend(unsealed.map(|period| Write::RequireAbsent { key: keys::gate(period, 0) }));
+        match self.store.transact(&writes).await {
+            Ok(()) => Ok(()),
+            Err(TransactError::Ledger(error)) => Err(error),
+            Err(TransactError::Cancelled(reasons)) => Err(match (reasons.first(), reasons.last(), unsealed) {
+                (Some(Outcome::Condition(_)), ..) => LedgerError::RulebookChanged,
+                (_, Some(Outcome::Condition(_)), Some(period)) => LedgerError::PeriodChanged(period),
+                _ => LedgerError::Contention(1),
+            }),
+        }
+    }
+}
+
+/// The rulebook in force, as it was read.
+#[derive(Debug, Clone, Default)]
+pub struct InForce {
+    pub hash: Option<String>,
+    revision: Option<i64>,
 }
 
 fn document(state: &PeriodState) -> Result<AttributeValue, LedgerError> {

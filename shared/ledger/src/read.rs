@@ -49,8 +49,8 @@ impl Ledger {
     /// than until one entry is found.
     pub async fn has_entries(&self, period: Period) -> Result<bool, LedgerError> {
         for shard in 0..SHARDS {
-            // Entries are all that lies in such a partition.
-            if !self.store.page(&keys::shard(period, shard), None, None, Some(1)).await?.0.is_empty() {
+            let (found, _) = self.store.page(&keys::shard(period, shard), None, None, Some(1)).await?;
+            if !found.is_empty() {
                 return Ok(true);
             }
         }

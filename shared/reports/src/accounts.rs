@@ -8,7 +8,6 @@ use flate2::{Compression, GzBuilder};
 use interline_domain::calendar::Period;
 use interline_domain::claims::{Difference, Snapshot};
 use interline_domain::id::MemberId;
-use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{CohortBalance, Debt};
 use serde::{Deserialize, Serialize};
 
@@ -83,17 +82,18 @@ pub struct ProofFile {
 #[serde(deny_unknown_fields)]
 pub struct Differing {
     pub member: MemberId,
+    /// As files for everybody name him.
+    pub pseudonym: String,
     pub differences: Vec<Difference>,
 }
 
 /// The file of a pack that names them, by pseudonym; none if there is nobody to name.
-pub fn account_differences(rulebook: &Rulebook, differing: &[Differing]) -> Option<PackFile> {
+pub fn account_differences(differing: &[Differing]) -> Option<PackFile> {
     let rows: Vec<Vec<Cell>> = differing
         .iter()
-        .flat_map(|Differing { member, differences }| {
-            let member = rulebook.pseudonym(member.as_str());
+        .flat_map(|Differing { pseudonym, differences, .. }| {
             differences.iter().map(move |Difference { what, account, entries }| {
-                [&member, what, account, entries].map(Cell::text).to_vec()
+                [pseudonym, what, account, entries].map(Cell::text).to_vec()
             })
         })
         .collect();

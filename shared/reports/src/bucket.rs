@@ -69,8 +69,9 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     /// Creates the bucket where no template does: on a laptop and in tests.
     async fn create_if_missing(&self) -> Result<(), StoreError>;
 
-    /// An object's bytes, unless there are more than `limit`.
-    async fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError>;
+    /// An object's bytes, unless there are more than `limit`: as it is now, or a
+    /// version of it, in a bucket that keeps versions.
+    async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError>;
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError>;
 
@@ -111,12 +112,18 @@ impl Bucket {
     }
 
     pub async fn get(&self, key: &str) -> Result<Vec<u8>, StoreError> {
-        self.objects.get(key, u64::MAX).await
+        self.objects.get(key, None, u64::MAX).await
     }
 
     /// An object's bytes, unless there are more than `limit`.
     pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        self.objects.get(key, limit).await
+        self.objects.get(key, None, limit).await
+    }
+
+    /// The bytes of one version of an object, whatever was written over it since,
+    /// unless there are more than `limit`.
+    pub async fn get_version(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
+        self.objects.get(key, version, limit).await
     }
 
     pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
@@ -181,10 +188,11 @@ impl Objects for S3Bucket {
         }
     }
 
-    async fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let answer = match self.client.get_object().bucket(&self.name).key(key).send().await {
+    async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let get = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
+        let answer = match get.send().await {
             Ok(answer) => answer,
-            Err(error) if matches!(error.code(), Some("NoSuchKey" | "NotFound")) => {
+            Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion" | "NotFound")) => {
                 return Err(StoreError::Missing(key.to_owned()));
             }
             Err(error) => return Err(StoreError::new(key, error)),

@@ -4,6 +4,7 @@
 pub mod about;
 pub mod accounts;
 pub mod bucket;
+pub mod changes;
 pub mod details;
 pub mod erp;
 pub mod error;

@@ -1,6 +1,7 @@
 //! The proof pack: the files of a run and their places.
 
 use crate::about::About;
+use crate::changes::{self, Publication};
 use crate::erp::{kingdee, pain, yonyou};
 use crate::error::RenderError;
 use crate::html::line::OwnPart;
@@ -47,6 +48,11 @@ pub fn key(period: Period, run: &str, path: &str) -> String {
 /// Where a rulebook lies, by its hash.
 pub fn rulebook_key(hash: &str) -> String {
     format!("rulebooks/{hash}.toml")
+}
+
+/// Where the fingerprint of a pseudonym key lies, by the key's name.
+pub fn fingerprint_key(name: &str) -> String {
+    format!("rulebooks/keys/{name}.fingerprint")
 }
 
 pub fn tally_path(shard: u8) -> String {
@@ -113,6 +119,7 @@ pub fn render(
     run: &RunName,
     rulebook: &Rulebook,
     rulebook_text: &str,
+    changes: &[Publication],
     settlement: &Settlement,
 ) -> Result<Vec<PackFile>, RenderError> {
     let about = About { rulebook, period: settlement.state.period, run };
@@ -125,6 +132,7 @@ pub fn render(
     }
     files.extend(line_statements(&about, settlement)?);
     files.extend(carried(rulebook_text, settlement)?);
+    files.extend(changes::file(changes));
     let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
     paths.push(MANIFEST.to_owned());
     paths.sort();

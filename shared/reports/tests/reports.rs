@@ -23,7 +23,7 @@ fn pack(kind: RunKind) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn files(kind: RunKind) -> Vec<PackFile> {
-    render(&run(kind), &rulebook(), RULEBOOK, &settlement()).unwrap()
+    render(&run(kind), &rulebook(), RULEBOOK, &[], &settlement()).unwrap()
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl Phases {
         let ledger = Ledger::new(client.clone(), TABLE);
         // Opens the connection.
         query(client, period, 0).await;
+        let pseudonyms = rulebook.pseudonym_key.pseudonyms(None).unwrap();
         let mut phases = Self::default();
         for shard in 0..SHARDS {
             let mut lap = Lap(thread_time());
@@ -151,7 +152,7 @@ impl Phases {
             let (tally, details) = folded(rulebook, period, shard, &entries);
             phases.fold += lap.time();
 
-            let mut part = DetailPart::default();
+            let mut part = DetailPart::new(pseudonyms.clone());
             for detail in &details {
                 part.add(detail).unwrap();
             }
@@ -166,7 +167,7 @@ impl Phases {
             phases.gzip += lap.time();
 
             let started = Instant::now();
-            let tallied = interline_tally::tally(&ledger, rulebook, period, shard).await.unwrap();
+            let tallied = interline_tally::tally(&ledger, rulebook, &pseudonyms, period, shard).await.unwrap();
             phases.tally += lap.time();
             phases.wall += started.elapsed().as_secs_f64() * 1e9;
             assert_eq!(

@@ -301,6 +301,6 @@ impl Names {
             occurred_at: interline_domain::moment::parse_occurred_at(&row[4]).unwrap(),
             action,
         };
-        Entry { command, home: period, booked: period, outcome }
+        Entry { command, scope: interline_domain::entry::Scope::Line, home: period, booked: period, outcome }
     }
 }

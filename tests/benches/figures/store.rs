@@ -35,7 +35,8 @@ pub async fn programme(folder: &Path, month: &Month<'_>) -> Programme {
     database.enable_bulk_loading().unwrap();
     for shard in 0..SHARDS {
         let entries = month.shard(shard);
-        let items = entries.iter().map(|recorded| entry_item(recorded).into_iter().map(attribute_of).collect());
+        let items =
+            entries.iter().map(|recorded| entry_item(recorded).unwrap().into_iter().map(attribute_of).collect());
         let items: Vec<dynoxide::Item> = items.collect();
         database.import_items(TABLE, items, ImportOptions::default()).unwrap();
     }

@@ -13,14 +13,14 @@ use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_embedded::{Embedded, Storage};
 use interline_ledger::{ENTRIES_PER_BATCH, Ledger};
-use interline_tests::events::{gzip, some_of_january};
+use interline_tests::events::{csv, gzip, some_of_january};
 use interline_tests::measure::{Report, ratios};
 use interline_tests::programme::{Programme, RULEBOOK};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// As the import and the month-end do.
-const MEMBERS_AT_ONCE: usize = 8;
+const MEMBERS_AT_ONCE: usize = SHARDS as usize;
 const SHARDS_AT_ONCE: usize = 4;
 
 type Item = HashMap<String, AttributeValue>;
@@ -65,6 +65,46 @@ pub async fn measure(options: &Options, report: &mut Report) {
         add("tally of January's shards", "1/s", tally);
         add("query of the same shards", "1/s", floor);
         add("tally to query", "x", tally_ratio);
+    }
+    a_million_members(options, report).await;
+}
+
+/// The hardest file: of a month that is over, with one event of each member.
+/// What a row of it costs decides how long a million of them take where the table,
+/// and not the program, sets the pace.
+async fn a_million_members(options: &Options, report: &mut Report) {
+    const ROWS: f64 = 1e6;
+    /// Write units a second of a table as it is created, and of one warmed up for more.
+    const TABLES: [(&str, f64); 2] = [("as created", 4_000.0), ("warmed up", 10_000.0)];
+    /// Seconds of a try, less those in which the file is read and what is left is written.
+    const TRY: f64 = 900.0 - 60.0;
+    let members = if options.quick { 500 } else { 20_000 };
+    let rows: Vec<String> = (0..members)
+        .map(|member| format!("accrual,dining,S-{member},2017-01-05T12:00:00+08:00,member-{member},100.00,,"))
+        .collect();
+    let file = csv(rows);
+    let (mut units, mut rates) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        let programme = Programme::open(Storage::Memory, RULEBOOK, "2017-02-10T12:00:00+08:00").await;
+        let (_, before) = programme.app().ledger.consumed().units();
+        let started = Instant::now();
+        let (imported, _) = programme.import("january.csv", &file).await;
+        rates.push(per_second(members, started));
+        assert_eq!(imported.accepted, members);
+        units.push((programme.app().ledger.consumed().units().1 - before) / members as f64);
+        programme.world.close().await;
+    }
+    let a_row = units[0];
+    assert!(units.iter().all(|unit| (unit - a_row).abs() < 0.01), "{units:?}");
+    report.add(PART, "a row of a past month, one of each member", "units", units);
+    report.add(PART, "import of such rows, in memory", "1/s", rates);
+    for (table, per_second) in TABLES {
+        let tries = ROWS * a_row / per_second / TRY;
+        report.add(PART, format!("tries of a million such rows, table {table}"), "x", vec![tries]);
+        assert!(tries <= if per_second < 5_000.0 { 3.0 } else { 1.0 }, "{tries} tries on a table {table}");
+        // With every lane under way: more than this and the table would wait for the program.
+        let milliseconds = MEMBERS_AT_ONCE as f64 * 1_000.0 * a_row / per_second;
+        report.add(PART, format!("longest read and write of a row, table {table}"), "ms", vec![milliseconds]);
     }
 }
 
@@ -157,10 +197,14 @@ fn put(item: &Item, is_account: bool) -> TransactWriteItem {
 async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let rulebook = programme.rulebook().await;
     let ledger = &programme.app().ledger;
+    let pseudonyms = programme.app().pseudonyms(&rulebook).await.unwrap();
     let started = Instant::now();
     let entries = every_shard(|shard| {
-        let rulebook = &rulebook;
-        async move { interline_tally::tally(ledger, rulebook, period, shard).await.unwrap().file.tally.entries }
+        let (rulebook, pseudonyms) = (&rulebook, &pseudonyms);
+        async move {
+            let tallied = interline_tally::tally(ledger, rulebook, pseudonyms, period, shard).await.unwrap();
+            tallied.file.tally.entries
+        }
     })
     .await;
     (entries, per_second(entries, started))

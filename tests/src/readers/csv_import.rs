@@ -4,19 +4,22 @@ use super::memory::{TERMS, programme, wait};
 use super::{cells, is_formula};
 use interline_domain::entry::Command;
 use interline_domain::id::LineId;
-use interline_import::{Imported, Row, import, read};
+use interline_import::{Imported, Row, finish, import, read};
 use interline_lambda::App;
 use interline_reports::sheet::neutral;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NOW: &str = "2017-02-10T12:00:00+08:00";
 const COLUMNS: [&str; 8] = ["event", "line", "reference", "occurred_at", "member", "amount", "points", "reverses"];
 /// Bytes of a row that are sent back.
 const RAW_MAX: usize = 1024;
+/// Bytes of a line that is read.
+const LINE_MAX: usize = 64 * 1024;
+const REJECTED: [&str; 5] = ["rejected_line", "rejected_field", "rejected_code", "rejected_reason", "rejected_row"];
 
 pub fn check(bytes: &[u8]) {
     let gzip = bytes.starts_with(&[0x1F, 0x8B]);
-    let rows = read(bytes, gzip);
+    let rows = read(bytes, gzip).map(|events| events.rows);
     if let Ok(rows) = &rows {
         if !gzip {
             every_line_is_accounted_for(bytes, rows);
@@ -32,14 +35,17 @@ pub fn check(bytes: &[u8]) {
         Err(error) => {
             assert_eq!(first.0.refused, Some(error.to_string()));
             assert_eq!((first.0.rows, first.0.accepted, first.0.rejected), (0, 0, 0));
-            assert_eq!(rejected(&first)[0][..3], ["0", "file", "unreadable-file"]);
+            let rejected = &rejected(&first)[0];
+            assert_eq!(REJECTED[..3].iter().map(|name| &*rejected[*name]).collect::<Vec<_>>(), WHOLE_FILE);
             assert!(error.to_string().len() < RAW_MAX, "{error}");
         }
     }
     let again = imported(&app, "group", name, bytes);
     assert_eq!(again.0.accepted, 0, "what is repeated is not recorded again");
     assert_eq!(again.0.replayed, first.0.accepted + first.0.replayed);
-    assert_eq!((again.0.rejected, &again.1), (first.0.rejected, &first.1), "the same rows for the same reasons");
+    assert_eq!(again.0.rejected_by_rule, first.0.rejected_by_rule);
+    the_same_rows_are_rejected_again(&first, &again);
+    what_was_rejected_comes_back(&app, &first);
     let elsewhere = imported(&programme(TERMS, NOW), "group", name, bytes);
     assert_eq!(elsewhere, first);
     if let Ok(rows) = &rows {
@@ -47,20 +53,72 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
+const WHOLE_FILE: [&str; 3] = ["0", "file", "unreadable-file"];
+
 type Answered = (Imported, Option<Vec<u8>>);
 
 fn imported(app: &App, sender: &str, name: &str, bytes: &[u8]) -> Answered {
     let sender = LineId::parse(sender).expect("a line");
-    wait(import(app, &sender, name, bytes, &|_, _| {})).expect("an import on ports without faults")
+    wait(async {
+        let (mut imported, rejects) = import(app, &sender, name, bytes, &|_, _| {}).await?;
+        finish(app, &sender, &mut imported).await?;
+        Ok::<_, interline_lambda::Failure>((imported, rejects))
+    })
+    .expect("an import on ports without faults")
 }
 
-/// The rows of the rejects file without its headings.
-fn rejected((_, rejects): &Answered) -> Vec<Vec<String>> {
+type Cells = BTreeMap<String, String>;
+
+/// The rows of the rejects file by its headings.
+fn rejected((_, rejects): &Answered) -> Vec<Cells> {
     let Some(bytes) = rejects else { return Vec::new() };
     let mut rows = cells(bytes);
-    assert_eq!(rows.remove(0), ["line_number", "field", "code", "reason", "row"]);
+    let headings = rows.remove(0);
+    let (own, of_rejects) = headings.split_at(headings.len() - REJECTED.len());
+    assert!(of_rejects == REJECTED && own.iter().all(|name| COLUMNS.contains(&name.as_str())), "{headings:?}");
     assert!(rows.iter().flatten().all(|cell| !is_formula(cell)), "{rows:?}");
-    rows
+    rows.into_iter().map(|row| headings.iter().cloned().zip(row).collect()).collect()
+}
+
+/// For the same reasons, or for those of the first time.
+fn the_same_rows_are_rejected_again(first: &Answered, again: &Answered) {
+    let (first, again) = (rejected(first), rejected(again));
+    assert_eq!(first.len(), again.len());
+    for (first, again) in first.into_iter().zip(again) {
+        let (reason, words) = (&first["rejected_reason"], &again["rejected_reason"]);
+        let remembered = format!("refused when this file was first read ({reason}); send the row in a new file");
+        assert!(words == reason || *words == remembered, "{reason} then {words}");
+        let again: Cells = again.into_iter().chain(reason_of(&first)).collect();
+        assert_eq!(first, again);
+    }
+}
+
+fn reason_of(row: &Cells) -> Option<(String, String)> {
+    row.get_key_value("rejected_reason").map(|(name, reason)| (name.clone(), reason.clone()))
+}
+
+/// The file of rejected rows is one that can be sent: every row of it is an event, or is rejected with a reason.
+fn what_was_rejected_comes_back(app: &App, first: &Answered) {
+    let Some(bytes) = &first.1 else { return };
+    let back = imported(app, "group", "back.csv", bytes);
+    assert_eq!(back.0.refused, None, "a file of rejects is a file");
+    assert_eq!(back.0.rows, rejected(first).len() as u64);
+    for row in rejected(&back) {
+        let at = row["rejected_line"].parse::<usize>().expect("a line's number") - 2;
+        let before = &rejected(first)[at];
+        let own = |row: &Cells| {
+            row.iter()
+                .filter(|(name, _)| COLUMNS.contains(&name.as_str()))
+                .map(|(_, value)| value.clone())
+                .collect::<Vec<_>>()
+        };
+        match own(before).iter().all(String::is_empty) {
+            true => {
+                assert_eq!((&*row["rejected_code"], &row["rejected_row"]), ("not-corrected", &before["rejected_row"]))
+            }
+            false => assert_eq!(own(&row), own(before), "the values come back as they were"),
+        }
+    }
 }
 
 /// Physical lines as anybody counts them: each that is not blank is the header or one row.
@@ -71,7 +129,7 @@ fn every_line_is_accounted_for(bytes: &[u8], rows: &[Row]) {
         (at as u64 + 1, if at == 0 { line.strip_prefix(mark).unwrap_or(line) } else { line })
     });
     let expected: Vec<(u64, String)> = lines
-        .filter(|(_, line)| !line.is_empty())
+        .filter(|(_, line)| !is_blank(line))
         .skip(1)
         .map(|(number, line)| (number, String::from_utf8_lossy(line).into_owned()))
         .collect();
@@ -81,6 +139,15 @@ fn every_line_is_accounted_for(bytes: &[u8], rows: &[Row]) {
         assert!(row.raw.len() <= RAW_MAX);
         assert!(if line.len() <= RAW_MAX { row.raw == *line } else { line.starts_with(&row.raw) }, "line {number}");
     }
+}
+
+/// Nothing but commas, white space and quotes around it.
+fn is_blank(line: &[u8]) -> bool {
+    let is_empty = |field: &str| {
+        let bare = field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field);
+        bare.trim().is_empty()
+    };
+    line.len() <= LINE_MAX && str::from_utf8(line).is_ok_and(|line| line.split(',').all(is_empty))
 }
 
 fn a_row_is_an_event_or_says_why_not(row: &Row) {
@@ -110,7 +177,7 @@ fn written(command: &Command) -> String {
 
 fn read_one(row: &str) -> Result<Command, interline_import::RowError> {
     let file = format!("{}\n{row}\n", COLUMNS.join(","));
-    read(file.as_bytes(), false).expect("a file").remove(0).parsed
+    read(file.as_bytes(), false).expect("a file").rows.remove(0).parsed
 }
 
 /// Rows that come back under the same headings meet the same rules.
@@ -119,13 +186,13 @@ fn what_was_rejected_is_rejected_again(bytes: &[u8], gzip: bool, rows: &[Row]) {
         return;
     }
     let text = String::from_utf8_lossy(bytes);
-    let header = text.trim_start_matches('\u{feff}').split('\n').find(|line| !matches!(*line, "" | "\r"));
+    let header = text.strip_prefix('\u{feff}').unwrap_or(&text).split('\n').find(|line| !is_blank(line.as_bytes()));
     let header = header.expect("a file that was read has a header");
     let whole = |row: &&Row| row.raw.len() < RAW_MAX - 4 && !row.raw.contains('\u{fffd}');
     let rows: Vec<&Row> = rows.iter().filter(whole).collect();
     let lines: Vec<&str> = rows.iter().map(|row| row.raw.as_str()).collect();
     let file = format!("{header}\n{}\r\n", lines.join("\r\n"));
-    let again = read(file.as_bytes(), false).expect("the same header");
+    let again = read(file.as_bytes(), false).expect("the same header").rows;
     assert_eq!(again.len(), rows.len());
     for (row, again) in rows.iter().zip(&again) {
         match &row.parsed {
@@ -147,14 +214,15 @@ fn counts_add_up(rows: &[Row], answered: &Answered) {
     assert_eq!(rejects.is_some(), result.rejected > 0);
     let mut numbers = BTreeSet::new();
     for row in &rejected {
-        let [number, field, code, reason, raw] = row.as_slice() else { panic!("five columns: {row:?}") };
+        let [number, field, code, reason, raw] = REJECTED.map(|name| row[name].as_str());
         let number: u64 = number.parse().expect("a line's number");
         assert!(numbers.last().is_none_or(|last| *last < number) && numbers.insert(number), "in the file's order");
         let of = rows.iter().find(|row| row.number == number).expect("a line of the file");
-        assert_eq!(*raw, *neutral(&of.raw));
+        let has_own = row.iter().any(|(name, value)| COLUMNS.contains(&name.as_str()) && !value.is_empty());
+        assert!(has_own != (*raw == *neutral(&of.raw)) || code == "not-corrected" || raw.is_empty(), "{row:?}");
         assert!(result.rejected_by_rule.contains_key(code) && !reason.is_empty(), "{row:?}");
         if let Err(error) = &of.parsed {
-            assert_eq!((field.as_str(), code.as_str(), reason.as_str()), (error.field, error.code, &*error.rule));
+            assert_eq!((field, code, reason), (error.field, error.code, &*error.rule));
         }
     }
     let unread = rows.iter().filter(|row| row.parsed.is_err());
@@ -171,8 +239,8 @@ fn a_line_speaks_for_itself_only(name: &str, bytes: &[u8], rows: &[Row]) {
         .collect();
     let refused: Vec<u64> = rejected(&answered)
         .iter()
-        .filter(|row| row[2] == "not-your-line")
-        .map(|row| row[0].parse().expect("a line's number"))
+        .filter(|row| row["rejected_code"] == "not-your-line")
+        .map(|row| row["rejected_line"].parse().expect("a line's number"))
         .collect();
     assert_eq!(refused, foreign);
 }

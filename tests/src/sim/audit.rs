@@ -68,9 +68,20 @@ enum Effect {
     Withdrawn {
         original: String,
         amount: i64,
-        taken: Slices,
-        owed: Slices,
+        issued: Slices,
+        before: Vec<i64>,
+        now: Vec<i64>,
+        parts: Withdrawn,
     },
+}
+
+/// Where the points of a refund came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Withdrawn {
+    taken: Slices,
+    gone: Slices,
+    owed: Slices,
+    repaid: Vec<(String, Lot, i64)>,
 }
 
 /// A member's points by the auditor's own books.
@@ -78,8 +89,19 @@ enum Effect {
 struct Books {
     lots: BTreeMap<Lot, i64>,
     debts: BTreeMap<String, i64>,
-    version: i64,
+    /// Entries so far.
+    sequence: i64,
     returned_in: String,
+    /// Lots whose last day lies before this one are forgotten.
+    forgotten: String,
+}
+
+/// What is reversed of an event so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Undone {
+    points: i64,
+    amount: i64,
+    by_slice: Vec<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,15 +119,16 @@ pub struct Auditor {
     recorded: BTreeMap<Name, Vec<(String, String)>>,
     /// And since when.
     times: BTreeMap<Name, i64>,
-    stubs: BTreeMap<(String, String), String>,
+    /// Where each reference says that its entry is; `None`: files were refused.
+    references: BTreeMap<String, Option<(String, String)>>,
     gates: BTreeSet<(String, String)>,
     periods: BTreeMap<String, Value>,
     revisions: BTreeMap<String, i64>,
     /// Runs of periods that executions ended without a result.
     pub failed: BTreeSet<(String, String)>,
     closed: BTreeMap<String, Closed>,
-    /// Points given back, and money refunded, by line, original and member.
-    reversed: BTreeMap<(String, String, String), (i64, i64)>,
+    /// By line, and code and reference of the original.
+    reversed: BTreeMap<(String, String), Undone>,
     /// Cumulative bases and amounts of splits.
     splits: BTreeMap<(String, String, String), i128>,
     seen: usize,
@@ -133,6 +156,51 @@ fn text(item: &Item, name: &str) -> String {
 
 fn number(item: &Item, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn numbers(item: &Item, name: &str) -> Vec<i64> {
+    text(item, name).split_terminator(';').map(|number| number.parse().unwrap()).collect()
+}
+
+fn bytes(item: &Item, name: &str) -> Vec<u8> {
+    item.get(name).and_then(|value| value.as_b().ok()).map(|blob| blob.as_ref().to_vec()).unwrap_or_default()
+}
+
+/// Lots as they are packed: form, then by funder its name, and of each lot months,
+/// last day and points.
+fn unpacked(packed: &[u8]) -> BTreeMap<Lot, i64> {
+    fn number(bytes: &mut &[u8]) -> i64 {
+        let (mut value, mut shift) = (0_u64, 0);
+        while let Some((byte, rest)) = bytes.split_first() {
+            *bytes = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        value as i64
+    }
+    let mut lots = BTreeMap::new();
+    let Some((form, mut rest)) = packed.split_first() else { return lots };
+    assert_eq!(*form, 1, "lots are packed in another form");
+    while let Some((length, after)) = rest.split_first() {
+        let (name, after) = after.split_at(usize::from(*length));
+        rest = after;
+        let (mut months, of_funder) = (0, number(&mut rest));
+        for _ in 0..of_funder {
+            months += number(&mut rest);
+            let (last, points) = (number(&mut rest), number(&mut rest));
+            let first = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap() + Months::new(months as u32);
+            let expires = match last {
+                0 => "never".to_owned(),
+                odd if odd % 2 == 1 => (first + TimeDelta::days((odd - 1) / 2)).to_string(),
+                even => (first - TimeDelta::days(even / 2)).to_string(),
+            };
+            lots.insert((expires, month(first), String::from_utf8(name.to_vec()).unwrap()), points);
+        }
+    }
+    lots
 }
 
 fn lot(text: &str) -> Lot {
@@ -238,18 +306,61 @@ impl Books {
             .map(|(lot, of)| (lot, *of))
     }
 
+    /// What can be spent, less all debts.
     fn balance(&self, day: NaiveDate) -> i64 {
-        self.spendable(day).map(|(_, points)| points).sum()
+        let held: i64 = self.spendable(day).map(|(_, points)| points).sum();
+        (held - self.debts.values().sum::<i64>()).max(0)
     }
 
-    /// Lots that expired before the month before `home` are forgotten.
+    /// Lots that expired more than a year before the month before `home` are forgotten.
     fn forget(&mut self, home: &str) {
-        let kept_from = (first_day(home) - Months::new(1)).to_string();
+        let kept_from = (first_day(home) - Months::new(terms::REFUND_MONTHS + 1)).to_string();
+        self.forgotten = self.forgotten.clone().max(kept_from);
+        let kept_from = self.forgotten.clone();
         self.lots.retain(|(expires, ..), _| *expires >= kept_from);
     }
 
+    /// What taking back points of slices on a day must come to.
+    fn withdrawal(&self, issued: &Slices, points: &[i64], day: NaiveDate) -> Withdrawn {
+        let mut found = Withdrawn::default();
+        let mut books = self.clone();
+        let asked_from =
+            (first_day(&month(day)) - Months::new(terms::REFUND_MONTHS)).to_string().max(self.forgotten.clone());
+        let today = day.to_string();
+        for ((lot, _), points) in issued.iter().zip(points) {
+            let is_told = lot.0 >= asked_from;
+            let held = books.lots.get(lot).copied().unwrap_or_default();
+            let unspent = held.min(*points);
+            let list = if lot.0 >= today { &mut found.taken } else { &mut found.gone };
+            if unspent > 0 {
+                list.push((lot.clone(), unspent));
+            }
+            if held > 0 {
+                books.lots.insert(lot.clone(), held - unspent);
+            }
+            if is_told && *points > unspent {
+                found.owed.push((lot.clone(), points - unspent));
+            }
+        }
+        for (lot, points) in &found.owed {
+            let of_sale = |other: &Lot| issued.iter().any(|(lot, _)| lot == other);
+            let mut lots: Vec<(Lot, i64)> = books.spendable(day).map(|(lot, held)| (lot.clone(), held)).collect();
+            lots.sort_by_key(|(other, _)| (!of_sale(other), other.2 != lot.2));
+            let mut left = *points;
+            for (other, held) in lots {
+                let paid = held.min(left);
+                if paid > 0 {
+                    left -= paid;
+                    *books.lots.entry(other.clone()).or_default() -= paid;
+                    found.repaid.push((lot.2.clone(), other, paid));
+                }
+            }
+        }
+        found
+    }
+
     fn apply(&mut self, entry: &Entry) -> Verdict {
-        self.forget(&entry.home);
+        self.sequence += 1;
         match &entry.effect {
             Effect::Issued { slices, repaid } => {
                 for (lot, points) in slices {
@@ -259,6 +370,11 @@ impl Books {
             }
             Effect::Redeemed { slices } => {
                 let (mut left, mut expected) = (entry.points.unwrap_or_default(), Vec::new());
+                ensure!(
+                    left <= self.balance(entry.day),
+                    "{left} points were spent, debts leave {}",
+                    self.balance(entry.day)
+                );
                 for (lot, available) in self.spendable(entry.day) {
                     let points = available.min(left);
                     left -= points;
@@ -277,9 +393,12 @@ impl Books {
                 self.returned_in = self.returned_in.clone().max(entry.booked.clone());
                 self.repay(repaid)
             }
-            Effect::Withdrawn { taken, owed, .. } => {
-                taken.iter().try_for_each(|(lot, points)| self.add(lot, -points))?;
-                owed.iter().try_for_each(|((.., funder), points)| self.owe(funder, *points))
+            Effect::Withdrawn { issued, now, parts, .. } => {
+                let expected = self.withdrawal(issued, now, entry.day);
+                ensure!(*parts == expected, "took {parts:?} instead of {expected:?}");
+                parts.taken.iter().chain(&parts.gone).try_for_each(|(lot, points)| self.add(lot, -points))?;
+                parts.owed.iter().try_for_each(|((.., funder), points)| self.owe(funder, *points))?;
+                self.repay(&parts.repaid)
             }
         }
     }
@@ -304,8 +423,15 @@ impl Entry {
             ("v", _) => Effect::Withdrawn {
                 original: original.clone(),
                 amount: number(item, "b").unwrap(),
-                taken: slices(item, "s"),
-                owed: slices(item, "e"),
+                issued: slices(item, "s"),
+                before: numbers(item, "qs"),
+                now: numbers(item, "ns"),
+                parts: Withdrawn {
+                    taken: slices(item, "ts"),
+                    gone: slices(item, "gs"),
+                    owed: slices(item, "e"),
+                    repaid: repaid(item),
+                },
             },
             ("r", _) => Effect::Redeemed { slices: slices(item, "s") },
             _ => Effect::Issued { slices: slices(item, "s"), repaid: repaid(item) },
@@ -334,8 +460,28 @@ impl Entry {
             Effect::Returned { slices, before, points, repaid, .. } => {
                 [from_the_end(slices, *before, *points), repaid_of(repaid)].concat()
             }
-            Effect::Withdrawn { taken, .. } => negative(taken),
+            Effect::Withdrawn { parts, .. } => [negative(&parts.taken), repaid_of(&parts.repaid)].concat(),
         }
+    }
+
+    /// What its reference must tell of the command: SHA-256 of what was said.
+    fn fingerprint(&self, item: &Item) -> String {
+        let word = |code: &str| match code {
+            "a" => "accrual",
+            "r" => "redemption",
+            "v" => "reversal",
+            _ => "adjustment",
+        };
+        let (line, kind, reference, member) = &self.name;
+        let reverses = match text(item, "x").split_once(':') {
+            Some((code, of)) => format!("{}:{of}", word(code)),
+            None => String::new(),
+        };
+        let (amount, points) = (self.amount.unwrap_or_default(), self.points.unwrap_or_default());
+        let kind = word(kind);
+        sha256(
+            format!("1|{line}|{kind}|{reference}|{member}|{}Z|{amount}|{points}|{reverses}", self.occurred).as_bytes(),
+        )
     }
 }
 
@@ -350,42 +496,67 @@ impl Auditor {
     }
 
     fn commit(&mut self, commit: &Commit, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
-        for (key, item) in &commit.items {
-            let partition: Vec<&str> = key.pk.split('#').collect();
-            let place = (key.pk.clone(), key.sk.clone());
-            match partition[0] {
-                "E" if item.contains_key("no") => {
-                    let taken = self.entries.contains_key(&place) || self.stubs.contains_key(&place);
-                    ensure!(!taken, "a refusal replaced the entry or stub {place:?}");
-                }
-                "E" if item.contains_key("k") => {
-                    ensure!(!self.entries.contains_key(&place), "a stub replaced the entry {place:?}");
-                    let before = self.stubs.insert(place.clone(), text(item, "k"));
-                    ensure!(before.is_none(), "the stub {place:?} was written twice");
-                }
-                "E" => self.entry(place, item, commit.at)?,
-                "M" => self.account(partition[1], item)?,
-                "G" => {
-                    let is_new = self.gates.insert((partition[1].to_owned(), partition[2].to_owned()));
-                    ensure!(is_new, "the gate {place:?} was put twice");
-                }
-                "P" => self.period(&key.sk, item, reports)?,
-                _ => {}
-            }
+        let of =
+            |letter: &'static str| commit.items.iter().filter(move |(key, _)| key.pk.split('#').next() == Some(letter));
+        let mut entries: Vec<_> = of("E").collect();
+        entries.sort_by_key(|(_, item)| number(item, "v"));
+        for (key, item) in entries {
+            self.entry((key.pk.clone(), key.sk.clone()), item, commit.at)?;
         }
-        // An entry and the account of its member change together.
-        let members: BTreeSet<&str> = commit.items.iter().filter_map(|(key, _)| key.pk.strip_prefix("M#")).collect();
-        let of_entries = commit.items.iter().filter(|(key, item)| key.pk.starts_with("E#") && item.contains_key("m"));
-        for (key, item) in of_entries {
+        for (key, item) in of("U") {
+            self.reference(&key.pk, item)?;
+        }
+        for (key, item) in of("M") {
+            self.account(key.pk.trim_start_matches("M#"), item)?;
+        }
+        for (key, _) in of("G") {
+            let place: Vec<&str> = key.pk.split('#').collect();
+            let is_new = self.gates.insert((place[1].to_owned(), place[2].to_owned()));
+            ensure!(is_new, "the gate {key:?} was put twice");
+        }
+        for (key, item) in of("P") {
+            self.period(&key.sk, item, reports)?;
+        }
+        // An entry, the account of its member and its reference change together.
+        let members: BTreeSet<&str> = of("M").filter_map(|(key, _)| key.pk.strip_prefix("M#")).collect();
+        for (key, item) in of("E") {
             let member = text(item, "m");
             ensure!(members.contains(member.as_str()), "entry {key:?} was written without its member's account");
-            // A late one and the stub that tells its retries of it, too.
-            let [line, kind, reference, origin] = key.sk.split('#').collect::<Vec<_>>()[..] else { continue };
-            let shard = key.pk.rsplit('#').next().unwrap_or_default();
-            let stub = (format!("E#{origin}#{shard}"), format!("{line}#{kind}#{reference}"));
-            let is_there = commit.items.iter().any(|(key, _)| key.pk == stub.0 && key.sk == stub.1);
-            ensure!(is_there, "the late entry {key:?} was written without its stub");
+            let entry = &self.entries[&(key.pk.clone(), key.sk.clone())];
+            let (line, kind, name, _) = &entry.name;
+            let reference = of("U").find(|(of, _)| of.pk == format!("U#{line}#{kind}#{name}"));
+            let Some((reference, told)) = reference else {
+                return Err(format!("{key:?} was written without its reference"));
+            };
+            let at = self.references.get(&reference.pk).cloned().flatten();
+            ensure!(at == Some((key.pk.clone(), key.sk.clone())), "{reference:?} tells that {key:?} is at {at:?}");
+            let fingerprint: String = bytes(told, "f").iter().map(|byte| format!("{byte:02x}")).collect();
+            ensure!(fingerprint == entry.fingerprint(item), "{reference:?} has the fingerprint of another event");
         }
+        Ok(())
+    }
+
+    fn reference(&mut self, pk: &str, item: &Item) -> Verdict {
+        ensure!(!item.contains_key("m") && !item.contains_key("o"), "{pk} has attributes of the index");
+        let before = self.references.get(pk).cloned().flatten();
+        if item.contains_key("no") {
+            ensure!(before.is_none(), "a refusal replaced what is recorded of {pk}");
+            self.references.insert(pk.to_owned(), None);
+            return Ok(());
+        }
+        let told = text(item, "k");
+        let parts: Vec<&str> = told.split('#').collect();
+        let name = pk.trim_start_matches("U#");
+        let late = parts.get(2).map(|home| format!("#{home}")).unwrap_or_default();
+        let place = (format!("E#{}#{}", parts[0], parts[1]), format!("{name}{late}"));
+        ensure!(self.entries.contains_key(&place), "{pk} points to {place:?}, where nothing is");
+        ensure!(before.is_none_or(|before| before == place), "{pk} points to {place:?} now");
+        self.references.insert(pk.to_owned(), Some(place));
+        let (line, rest) = name.split_once('#').unwrap_or_default();
+        let undone = self.reversed.get(&(line.to_owned(), rest.replace('#', ":"))).cloned().unwrap_or_default();
+        let count = |name: &str| number(item, name).unwrap_or_default();
+        let said = Undone { points: count("p"), amount: count("a"), by_slice: numbers(item, "ps") };
+        ensure!(said == undone, "{pk} says that {said:?} is reversed, it is {undone:?}");
         Ok(())
     }
 
@@ -393,7 +564,6 @@ impl Auditor {
         let entry = Entry::read(&place.0, &place.1, item);
         let shard = place.0.split('#').nth(2).unwrap_or_default().to_owned();
         ensure!(!self.entries.contains_key(&place), "the entry {place:?} was written twice");
-        ensure!(!self.stubs.contains_key(&place), "an entry replaced the stub {place:?}");
         ensure!(entry.home == month(entry.day), "{place:?} has the home {} but happened on {}", entry.home, entry.day);
         let is_sealed = |period: &str| self.gates.contains(&(period.to_owned(), shard.clone()));
         if is_sealed(&entry.booked) {
@@ -416,9 +586,16 @@ impl Auditor {
             }
             self.late += 1;
         }
+        books.forget(&entry.home);
         self.check_effect(&entry).map_err(|error| format!("{place:?}: {error}"))?;
         let books = self.books.entry(member).or_default();
         books.apply(&entry).map_err(|error| format!("{place:?}: {error}"))?;
+        let sequence = number(item, "v");
+        ensure!(
+            sequence == Some(books.sequence),
+            "{place:?} is number {sequence:?} of its member, not {}",
+            books.sequence
+        );
         let balance = books.balance(entry.day);
         let said = number(item, "c").unwrap_or(-1);
         ensure!(said == balance, "{place:?} says the balance is {said}, it is {balance}");
@@ -426,6 +603,12 @@ impl Auditor {
         let places = self.recorded.entry(entry.name.clone()).or_default();
         places.push(place.clone());
         ensure!(places.len() == 1, "event {:?} is recorded more than once: {places:?}", entry.name);
+        let (line, kind, reference, _) = &entry.name;
+        let other = self
+            .entries
+            .values()
+            .find(|other| (&other.name.0, &other.name.1, &other.name.2) == (line, kind, reference));
+        ensure!(other.is_none(), "the reference of {:?} is recorded for {other:?}", entry.name);
         self.entries.insert(place, entry);
         Ok(())
     }
@@ -456,21 +639,44 @@ impl Auditor {
             }
             Effect::Returned { original, slices, before, points, .. } => {
                 let total: i64 = slices.iter().map(|(_, points)| points).sum();
-                let so_far = self.reversed.entry((line.clone(), original.clone(), member.clone())).or_default();
-                ensure!(so_far.0 == *before, "{before} points were given back before, it says; it were {}", so_far.0);
-                so_far.0 += points;
-                ensure!(so_far.0 <= total && *points > 0, "{} points of {total} were given back", so_far.0);
+                let so_far = self.reversed.entry((line.clone(), original.clone())).or_default();
+                let given = so_far.points;
+                ensure!(given == *before, "{before} points were given back before, it says; it were {given}");
+                so_far.points += points;
+                ensure!(so_far.points <= total && *points > 0, "{} points of {total} were given back", so_far.points);
             }
-            Effect::Withdrawn { original, amount, .. } => {
-                let so_far = self.reversed.entry((line.clone(), original.clone(), member.clone())).or_default();
-                so_far.1 += amount;
+            Effect::Withdrawn { original, amount, issued, before, now, .. } => {
                 let (kind, reference) = original.split_once(':').unwrap_or_default();
                 let name = (line.clone(), kind.to_owned(), reference.to_owned(), member.clone());
                 let of = self.recorded.get(&name).and_then(|places| self.entries.get(&places[0]));
                 let Some(of) = of else { return Err(format!("{original} was never recorded")) };
-                if kind == "a" {
-                    ensure!(Some(so_far.1) <= of.amount, "{} of {:?} were refunded", so_far.1, of.amount);
-                }
+                let Effect::Issued { slices, .. } = &of.effect else {
+                    return Err(format!("{original} issued nothing"));
+                };
+                ensure!(issued == slices, "{original} issued {slices:?}, not {issued:?}");
+                let so_far = self.reversed.entry((line.clone(), original.clone())).or_default();
+                let earlier = |at: usize| so_far.by_slice.get(at).copied().unwrap_or_default();
+                ensure!(*before == so_far.by_slice, "{before:?} was withdrawn before, not {:?}", so_far.by_slice);
+                let refunded = so_far.amount + amount;
+                let expected: Vec<i64> = match (kind, of.amount) {
+                    ("a", Some(sale)) => {
+                        ensure!(refunded <= sale, "{refunded} of {sale} were refunded");
+                        let kept = terms::issued(line, sale - refunded);
+                        let kept = |funder: &str| kept.iter().find(|(of, _)| *of == funder).map_or(0, |kept| kept.1);
+                        let slices = slices.iter().enumerate();
+                        slices
+                            .map(|(at, ((.., funder), points))| (points - earlier(at) - kept(funder)).max(0))
+                            .collect()
+                    }
+                    _ => {
+                        let left = slices.iter().map(|(_, points)| points).sum::<i64>() - so_far.points;
+                        vec![entry.points.unwrap_or(left)]
+                    }
+                };
+                ensure!(*now == expected, "withdrew {now:?} instead of {expected:?}");
+                so_far.by_slice = now.iter().enumerate().map(|(at, points)| earlier(at) + points).collect();
+                so_far.points = so_far.by_slice.iter().sum();
+                so_far.amount = refunded;
             }
         }
         Ok(())
@@ -482,11 +688,12 @@ impl Auditor {
             let Some(AttributeValue::M(map)) = item.get(name) else { return BTreeMap::new() };
             map.iter().map(|(key, value)| (key.clone(), value.as_n().unwrap().parse().unwrap())).collect()
         };
-        let lots: BTreeMap<Lot, i64> = map("l").into_iter().map(|(of, points)| (lot(&of), points)).collect();
+        let lots = unpacked(&bytes(item, "l"));
         ensure!(lots == books.lots, "account {member} has {lots:?} instead of {:?}", books.lots);
         ensure!(map("d") == books.debts, "account {member} owes {:?} instead of {:?}", map("d"), books.debts);
-        books.version += 1;
-        ensure!(number(item, "v") == Some(books.version), "account {member} was written on an old version");
+        ensure!(number(item, "v") == Some(books.sequence), "account {member} was written on an old one");
+        let forgotten = text(item, "lb");
+        ensure!(forgotten == books.forgotten, "account {member} forgot until {forgotten}, not {}", books.forgotten);
         Ok(())
     }
 
@@ -742,19 +949,23 @@ impl Auditor {
         for name in self.recorded.keys() {
             ensure!(self.sent.contains_key(name), "{name:?} was never sent");
         }
-        for (stub, booked) in &self.stubs {
-            let origin = stub.0.split('#').nth(1).unwrap_or_default();
-            let place = (stub.0.replace(origin, booked), format!("{}#{origin}", stub.1));
-            ensure!(self.entries.contains_key(&place), "the stub {stub:?} points to nothing");
-        }
+        let told = self.references.values().flatten().count();
+        ensure!(told == self.entries.len(), "{told} references tell of {} entries", self.entries.len());
         Ok(())
     }
 
     /// Lots, debts and balance of a member on a day, as a caller may see them.
     pub fn check_member(&self, member: &str, answer: &Value) -> Verdict {
         let as_of = answer["as_of"].as_str().unwrap_or_default();
-        let sum: i64 = answer["lots"].as_array().into_iter().flatten().map(|lot| lot["points"].as_i64().unwrap()).sum();
-        ensure!(answer["balance"] == sum, "member {member} has the balance {}, lots of {sum}", answer["balance"]);
+        let sum = |list: &str| -> i64 {
+            answer[list].as_array().into_iter().flatten().map(|row| row["points"].as_i64().unwrap()).sum()
+        };
+        let net = (sum("lots") - sum("debts")).max(0);
+        ensure!(
+            answer["balance"] == net,
+            "member {member} has the balance {}, lots less debts {net}",
+            answer["balance"]
+        );
         let balance = self.books[member].balance(as_of.parse().map_err(|_| format!("as_of is {as_of:?}"))?);
         ensure!(answer["balance"] == balance, "member {member} is shown {} instead of {balance}", answer["balance"]);
         Ok(())
@@ -800,7 +1011,7 @@ fn check_rows(entry: &Entry, rows: &[BTreeMap<String, String>]) -> Verdict {
             (rows, Some(repaid), *at)
         }
         Effect::Issued { repaid, .. } => (Vec::new(), Some(repaid), entry.day),
-        Effect::Withdrawn { .. } => (Vec::new(), None, entry.day),
+        Effect::Withdrawn { parts, .. } => (Vec::new(), Some(&parts.repaid), entry.day),
     };
     let repaid = repaid.into_iter().flatten();
     expected.extend(repaid.map(|(creditor, lot, points)| key("repayment", creditor, lot, *points)));

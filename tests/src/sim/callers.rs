@@ -410,8 +410,8 @@ fn taken_in(world: &World, imported: &Imported, events: &[Event], answers: &mut 
         Some(key) => {
             let inbox = world.cloud.inbox.lock().unwrap();
             let sheet = crate::pack::Sheet::read(&inbox.objects[key]);
-            let number = |row: &BTreeMap<String, String>| row["line_number"].parse::<usize>().unwrap() - 2;
-            sheet.rows.iter().map(|row| (number(row), row["code"].clone())).collect()
+            let number = |row: &BTreeMap<String, String>| row["rejected_line"].parse::<usize>().unwrap() - 2;
+            sheet.rows.iter().map(|row| (number(row), row["rejected_code"].clone())).collect()
         }
     };
     for (at, event) in events.iter().enumerate() {

@@ -295,11 +295,20 @@ pub struct Bytes {
     pub objects: BTreeMap<String, Vec<u8>>,
     /// Keys whose bytes were replaced by others.
     pub replaced: Vec<String>,
+    /// What was replaced, by key, oldest first: the versions of an object are named `0`, `1`, ...
+    pub versions: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
 impl Bytes {
-    pub fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.objects.get(key).ok_or_else(|| StoreError::Missing(key.to_owned()))?;
+    pub fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let replaced = self.versions.get(key).map_or(&[][..], Vec::as_slice);
+        let bytes = match version.map(str::parse::<usize>) {
+            None => self.objects.get(key),
+            Some(Ok(number)) if number < replaced.len() => replaced.get(number),
+            Some(Ok(number)) => self.objects.get(key).filter(|_| number == replaced.len()),
+            Some(Err(_)) => None,
+        };
+        let bytes = bytes.ok_or_else(|| StoreError::Missing(key.to_owned()))?;
         match bytes.len() as u64 > limit {
             true => Err(StoreError::TooLarge { key: key.to_owned(), limit }),
             false => Ok(bytes.clone()),
@@ -308,8 +317,11 @@ impl Bytes {
 
     pub fn put(&mut self, key: &str, bytes: Vec<u8>) {
         let changed = self.objects.get(key).is_some_and(|before| *before != bytes);
-        self.replaced.extend(changed.then(|| key.to_owned()));
-        self.objects.insert(key.to_owned(), bytes);
+        let before = self.objects.insert(key.to_owned(), bytes);
+        if changed {
+            self.replaced.push(key.to_owned());
+            self.versions.entry(key.to_owned()).or_default().extend(before);
+        }
     }
 
     pub fn put_new(&mut self, key: &str, bytes: Vec<u8>) -> bool {
@@ -336,8 +348,8 @@ impl Objects for MemoryBucket {
         Ok(())
     }
 
-    async fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        self.0.lock().unwrap().get(key, limit)
+    async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
+        self.0.lock().unwrap().get(key, version, limit)
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {

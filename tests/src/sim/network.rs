@@ -254,9 +254,9 @@ impl Objects for BucketWire {
         Ok(())
     }
 
-    async fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let asked = key.to_owned();
-        self.request("get", key, move |bytes| bytes.get(&asked, limit)).await?
+    async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let (asked, version) = (key.to_owned(), version.map(str::to_owned));
+        self.request("get", key, move |bytes| bytes.get(&asked, version.as_deref(), limit)).await?
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {

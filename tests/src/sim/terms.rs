@@ -7,6 +7,8 @@ pub const LINES: [&str; 4] = ["mall", "hotel", "dining", "park"];
 /// Hours after the end of a month before it may be sealed.
 pub const SEAL_AFTER_HOURS: i64 = 1;
 pub const SALT: &str = "simulation";
+/// Months after a lot's last day in which a refund can tell what was spent of it.
+pub const REFUND_MONTHS: u32 = 12;
 
 fn day(text: &str) -> NaiveDate {
     NaiveDate::parse_from_str(text, "%Y-%m-%d").unwrap()

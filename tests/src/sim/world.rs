@@ -332,7 +332,11 @@ async fn publish(world: &World, edition: (bool, u32)) {
     let text = format!("{}# edition {number}\n", terms::rulebook(second));
     loop {
         let text = &text;
-        match world.invoke(|app| async move { app.publish(text).await.map(|_| ()) }).await {
+        let publishes = |app: Arc<App>| async move {
+            let proposal = app.propose(text).await?;
+            app.bring_into_force(proposal, Some("the second edition")).await.map(|_| ())
+        };
+        match world.invoke(publishes).await {
             Ended::Answered(Ok(())) => break,
             Ended::Answered(Err(failure)) if failure.class() != interline_lambda::Class::Retryable => {
                 return world.violate(format!("the rulebook was not published: {failure}"));

@@ -176,13 +176,15 @@ pub fn accruals() -> Vec<Row> {
     let recorded = sale("m1", "2017-01-02T10:00:00+08:00", "10000.00");
     let [s1, s2] = ["/v1/lines/grocery/accruals/S-1", "/v1/lines/grocery/accruals/S-2"];
     rows.extend([
+        row("grocery", "PUT", path, sale("13800138000", AT, "1.00"), "phone-like-member", "member"),
         row("grocery", "PUT", path, sale("m1", "2017-02-01T00:15:01+08:00", "1.00"), "in-the-future", "occurred_at"),
         row("grocery", "PUT", path, sale("m1", "2016-12-31T23:59:59+08:00", "1.00"), "before-programme", "occurred_at"),
         row("group", "PUT", "/v1/lines/group/accruals/N-1", &good, "no-earn-rule", "line"),
+        row("travel", "PUT", "/v1/lines/travel/accruals/N-1", &good, "line-not-active", "line"),
         row("grocery", "PUT", s1, with(&recorded, "amount", json!("10000.01")), "conflict", "amount"),
         row("grocery", "PUT", s1, with(&recorded, "occurred_at", json!(AT)), "conflict", "occurred_at"),
         row("grocery", "PUT", s1, with(&recorded, "member", json!(neighbour())), "conflict", "member"),
-        row("grocery", "PUT", s2, sale("m1", "2017-02-01T00:00:05+08:00", "1.00"), "reference-conflict", "occurred_at"),
+        row("grocery", "PUT", s2, sale("m1", "2017-02-01T00:00:05+08:00", "1.00"), "conflict", "occurred_at"),
     ]);
     rows
 }
@@ -214,6 +216,7 @@ pub fn redemptions() -> Vec<Row> {
     let r1 = "/v1/lines/fuel/redemptions/R-1";
     let recorded = with(&redemption("m1", "2017-01-04T10:00:00+08:00", 100), "bill", json!("10.00"));
     rows.extend([
+        row("grocery", "PUT", path, redemption("8613800138000", AT, 1), "phone-like-member", "member"),
         row("grocery", "PUT", path, redemption("m1", "2017-02-01T00:15:01+08:00", 1), "in-the-future", "occurred_at"),
         row("grocery", "PUT", path, redemption("m1", "2016-12-31T15:59:59Z", 1), "before-programme", "occurred_at"),
         row("group", "PUT", &at("group"), redeem(10), "no-burn-rule", "line"),
@@ -286,6 +289,7 @@ pub fn reversals() -> Vec<Row> {
     let v1 = "/v1/lines/spirits/reversals/V-1";
     let recorded = with(&reversal("m1", "2017-01-08T10:00:00+08:00", "accrual:S-1"), "amount", json!("4.00"));
     rows.extend([
+        row("grocery", "PUT", path, reversal("19912345678", AT, "accrual:S-1"), "phone-like-member", "member"),
         row(
             "grocery",
             "PUT",
@@ -431,7 +435,8 @@ fn strict_rulebook() -> String {
         limited("garden", "max_per_month = 400"),
     ];
     let limits: Vec<(&str, &str)> = limits.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
-    edited(RULEBOOK, &limits)
+    // From February on only.
+    edited(RULEBOOK, &limits).replace("id = \"travel\"", "id = \"travel\"\nfrom = \"2017-02-01\"")
 }
 
 /// A member with points, and with something to meet in each row.

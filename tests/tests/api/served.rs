@@ -239,3 +239,12 @@ pub fn reversal(member: &str, at: &str, of: &str) -> Value {
 fn close_body(kind: &str) -> Value {
     json!({ "kind": kind, "empty": kind == "final" })
 }
+
+/// An entry as it was answered when it was recorded: without what is reversed of it
+/// and what is left.
+pub fn as_recorded(mut entry: Value) -> Value {
+    for beside in ["reversed", "left"] {
+        entry.as_object_mut().unwrap().remove(beside);
+    }
+    entry
+}

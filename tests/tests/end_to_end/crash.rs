@@ -50,8 +50,8 @@ fn killed_in_the_middle_of_an_import_and_run_again_it_leaves_the_same_bytes() {
         let killed = [(); 2].map(|()| kill_when(place.import_command(), changed(place.log(), changes)));
         assert!(killed.contains(&Ended::Killed), "{changes}");
         let what = format!("import after {changes} changes");
-        let replayed = undisturbed().import_and_compare(&place, &what);
-        assert!(changes < 30 || replayed > 0, "{what}");
+        let recorded = undisturbed().import_and_compare(&place, &what);
+        assert!(changes < 30 || recorded > 0, "{what}");
         undisturbed().close_and_compare(&place, &what);
     }
 }

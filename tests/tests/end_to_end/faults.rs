@@ -35,14 +35,15 @@ async fn conflicts_throttling_and_lost_replies_are_overcome_and_the_events_are_r
         next.next(&faults);
         let rulebook = programme.rulebook().await;
         let now = programme.app().now();
-        let answers = ledger.post(&rulebook, &events()[0].member, &events(), Source::Api, now).await.unwrap();
+        let answers =
+            ledger.post(&rulebook, &rulebook, &events()[0].member, &events(), Source::Api, now).await.unwrap();
         assert_eq!(next.left(), 0, "{faults:?}");
         assert!(
             answers.iter().all(|answer| matches!(answer, Answer::Accepted(_) | Answer::Replayed(_))),
             "{faults:?}: {answers:?}"
         );
         assert_eq!(programme.balance("m1", NOW).await, 200, "{faults:?}");
-        assert_eq!(programme.account("m1").await.version, 1, "{faults:?}");
+        assert_eq!(programme.account("m1").await.sequence, 2, "{faults:?}");
         for event in events() {
             replayed(programme.post_one(&event).await);
         }
@@ -57,11 +58,11 @@ async fn a_request_that_cannot_succeed_is_not_tried_again() {
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
     for left in [1, 0] {
-        let error = ledger.post(&rulebook, &events[0].member, &events, Source::Api, now).await.unwrap_err();
+        let error = ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, now).await.unwrap_err();
         assert!(matches!(error, LedgerError::Refused(_)) && !error.is_retryable(), "{error}");
         assert_eq!(next.left(), left);
     }
-    assert_eq!(programme.account("m1").await.version, 0);
+    assert_eq!(programme.account("m1").await.sequence, 0);
 }
 
 #[tokio::test]
@@ -72,9 +73,9 @@ async fn a_service_that_keeps_failing_is_not_taken_for_other_writers_and_given_u
     next.next(&vec![Fault::Refused("InternalServerError"); plenty]);
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
-    let error = ledger.post(&rulebook, &events[0].member, &events, Source::Api, now).await.unwrap_err();
+    let error = ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, now).await.unwrap_err();
     assert!(matches!(error, LedgerError::Unavailable(_)) && error.is_retryable(), "{error}");
     // The SDK's tries of each of five of our own.
     assert!(next.left() >= plenty - 5 * 3, "{} left", next.left());
-    assert_eq!(programme.account("m1").await.version, 0);
+    assert_eq!(programme.account("m1").await.sequence, 0);
 }

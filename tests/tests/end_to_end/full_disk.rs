@@ -44,8 +44,8 @@ fn an_import_on_a_full_disk_says_so_and_is_finished_once_there_is_space() {
         // Again with no space at all: the same, and nothing is lost by it.
         failed(&place.import_command(), 0, &what);
         undisturbed().nothing_is_half_written(&place, &what);
-        let replayed = undisturbed().import_and_compare(&place, &what);
-        assert!(replayed > 0, "{what}");
+        let recorded = undisturbed().import_and_compare(&place, &what);
+        assert!(recorded > 0, "{what}");
         undisturbed().close_and_compare(&place, &what);
     }
 }

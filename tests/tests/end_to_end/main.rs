@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod accounts;
 mod clearing;
+mod command_line;
 mod crash;
 mod faults;
 mod full_disk;
 mod import;
+mod import_pace;
 mod outages;
 mod place;
 mod protocol;
 mod readers;
 mod runtime_api;
+mod secrets;
 mod versions;

@@ -3,9 +3,10 @@
 use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Command, EntryKind};
+use interline_domain::entry::{Command, EntryKind, Reversed, Scope};
 use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::limits::{RECENT_REFERENCES, SHARDS};
+use interline_domain::limits::SHARDS;
+use interline_domain::money::{Money, Points};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{
     Answer, Attempt, Ledger, LedgerError, LinePosition, Run, Source, StatementFilter, StatementPosition, Status,
@@ -34,7 +35,9 @@ impl Books {
     /// At the event's own time.
     async fn post(&self, command: &Command) -> Answer {
         let now = command.occurred();
-        let posted = self.ledger.post(&self.rulebook, &command.member, std::slice::from_ref(command), Source::Api, now);
+        let Self { ledger, rulebook } = self;
+        let commands = std::slice::from_ref(command);
+        let posted = ledger.post(rulebook, rulebook, &command.member, commands, Source::Api, now);
         posted.await.unwrap().pop().unwrap()
     }
 
@@ -64,40 +67,64 @@ fn run(id: &str, manifest: &str) -> Run {
 }
 
 #[tokio::test]
-async fn a_reversal_takes_the_latest_event_of_its_name_and_only_the_members_own() {
+async fn an_event_is_found_by_its_name_whoever_asks_and_tells_what_is_reversed_of_it() {
     let books = Books::new();
-    let [one, other] = [0, 1].map(|nth| member_of_shard(7, nth));
-    for (month, member, amount) in [(1, &one, "10.00"), (2, &one, "20.00"), (3, &other, "30.00")] {
-        let at = format!("2017-0{month}-05T12:00:00+08:00");
-        accepted(books.post(&sale("dining", "S-1", &at, member, amount)).await);
-        // Lately used references are not taken for another event.
-        for number in 0..RECENT_REFERENCES {
-            let at = format!("2017-0{month}-06T12:00:00+08:00");
-            accepted(books.post(&sale("grocery", &format!("S-{month}-{number}"), &at, member, "0.01")).await);
-        }
-    }
-    let before = books.ledger.account(&MemberId::parse(&one).unwrap()).await.unwrap();
-    let taken = reversal("dining", "T-1", "2017-03-07T12:00:00+08:00", &one, "accrual:S-1", "");
-    let taken = accepted(books.post(&taken).await);
+    let name = Reference::parse("S-1").unwrap();
+    let find = async |kind, reference: &Reference| {
+        books.ledger.entry(&line("dining"), kind, reference, Scope::Line).await.unwrap()
+    };
+    let sold = accepted(books.post(&sale("dining", "S-1", JANUARY, "m1", "10.00")).await);
+    assert_eq!(find(EntryKind::Accrual, &name).await, Some((sold.clone(), Reversed::default())));
+    let taken = accepted(books.post(&reversal("dining", "T-1", MARCH, "m1", "accrual:S-1", "4.00")).await);
+    let (found, reversed) = find(EntryKind::Accrual, &name).await.unwrap();
     // Three points a yuan.
-    let before = before.balance(books.rulebook.day(moment(MARCH))).unwrap();
-    assert_eq!(before.get() - taken.balance.get(), 60);
+    assert_eq!(found, sold);
+    assert_eq!((reversed.points, reversed.amount), (Points::new(12), Money::parse("4.00").unwrap()));
+    assert_eq!(reversed.by_slice, [Points::new(12)]);
+    let reversal = find(EntryKind::Reversal, &Reference::parse("T-1").unwrap()).await;
+    assert_eq!(reversal, Some((taken, Reversed::default())));
+    assert_eq!(find(EntryKind::Redemption, &name).await, None);
+    assert_eq!(find(EntryKind::Accrual, &Reference::parse("S-2").unwrap()).await, None);
 }
 
 #[tokio::test]
-async fn an_event_is_found_by_its_name_under_its_own_member_only() {
+async fn accounts_of_any_number_of_members_are_read_at_once() {
     let books = Books::new();
-    let [one, other] = [0, 1].map(|nth| MemberId::parse(&member_of_shard(7, nth)).unwrap());
-    accepted(books.post(&sale("dining", "S-1", JANUARY, one.as_str(), "10.00")).await);
-    let find = async |reference: &str, member: &MemberId, home: &str| {
-        let reference = Reference::parse(reference).unwrap();
-        let found = books.ledger.entry(&line("dining"), EntryKind::Accrual, &reference, member, period(home)).await;
-        found.unwrap().is_some()
-    };
-    assert!(find("S-1", &one, "2017-01").await);
-    for (reference, member, home) in [("S-1", &other, "2017-01"), ("S-2", &one, "2017-01"), ("S-1", &one, "2017-02")] {
-        assert!(!find(reference, member, home).await, "{reference} of {member} in {home}");
+    let members: Vec<MemberId> = (0..230).map(|at| MemberId::parse(&format!("m{at}")).unwrap()).collect();
+    for (at, member) in members.iter().enumerate().filter(|(at, _)| at % 2 == 0) {
+        accepted(books.post(&sale("dining", &format!("S-{at}"), JANUARY, member.as_str(), "10.00")).await);
     }
+    // A member who is asked for twice is answered once.
+    let asked = [&members[..], &members[..1]].concat();
+    let accounts = books.ledger.accounts(&asked).await.unwrap();
+    assert_eq!(accounts.len(), 115);
+    for (member, account) in &accounts {
+        assert_eq!(*account, books.ledger.account(member).await.unwrap(), "{member}");
+    }
+    assert!(books.ledger.accounts(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_members_entries_are_numbered_without_a_gap_in_the_shards_too() {
+    let books = Books::new();
+    let member = member_of_shard(7, 0);
+    for number in 0..5 {
+        let at = format!("2017-01-05T12:00:0{number}+08:00");
+        let recorded = accepted(books.post(&sale("dining", &format!("S-{}", 9 - number), &at, &member, "40.00")).await);
+        assert_eq!(recorded.sequence, number + 1);
+    }
+    accepted(books.post(&redemption("dining", "R-1", FEBRUARY, &member, 50)).await);
+    let mut numbered = Vec::new();
+    for month in ["2017-01", "2017-02"] {
+        let mut records = books.ledger.shard_records(period(month), 7);
+        while let Some(page) = records.next_page().await {
+            numbered.extend(page.unwrap().into_iter().map(|(entry, at)| (entry.command.reference.to_string(), at)));
+        }
+    }
+    let of = |number: u64| (format!("S-{}", 10 - number), number);
+    assert_eq!(numbered, [of(5), of(4), of(3), of(2), of(1), ("R-1".to_owned(), 6)]);
+    let account = books.ledger.account(&MemberId::parse(&member).unwrap()).await.unwrap();
+    assert_eq!(account.sequence, 6);
 }
 
 #[tokio::test]

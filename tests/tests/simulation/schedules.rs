@@ -402,14 +402,16 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
     let row = redemption(line, reference, HOME, member, body["points"].as_i64().unwrap());
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
     let source = Source::File { digest };
-    let posted = app.ledger.post(&rulebook.rulebook, &row.member, std::slice::from_ref(&row), source, app.now()).await;
+    let posted =
+        app.ledger.post(&rulebook.rulebook, app, &row.member, std::slice::from_ref(&row), source, app.now()).await;
     posted.map_err(|error| error.to_string())?.pop().ok_or_else(|| format!("{path} has no answer"))
 }
 
 /// The shard's tally as it would be written, with what it found of the month before.
 async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
-    let tallied = interline_tally::tally(&app.ledger, &rulebook.rulebook, period, SHARD).await;
+    let pseudonyms = app.pseudonyms(&rulebook.rulebook).await.map_err(|failure| failure.to_string())?;
+    let tallied = interline_tally::tally(&app.ledger, &rulebook.rulebook, &pseudonyms, period, SHARD).await;
     let tallied = tallied.map_err(|failure| failure.to_string())?;
     Ok(String::from_utf8(tallied.file.json().unwrap()).unwrap())
 }

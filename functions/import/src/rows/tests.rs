@@ -1,6 +1,7 @@
 use super::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use interline_domain::money::{Money, Points};
 use proptest::prelude::*;
 use std::io::{Cursor, Write};
 
@@ -12,7 +13,7 @@ fn file(rows: &[&str]) -> Vec<u8> {
 }
 
 fn read_all(bytes: impl AsRef<[u8]>) -> Vec<Row> {
-    read(bytes.as_ref(), false).unwrap()
+    read(bytes.as_ref(), false).unwrap().rows
 }
 
 fn refused(bytes: impl AsRef<[u8]>) -> String {
@@ -46,7 +47,7 @@ fn check(cases: &[(&str, &str, &str)]) {
 #[test]
 fn each_kind_of_event_is_read() {
     let kind = |kind| (kind, Reference::parse("X-9").unwrap());
-    let reverse = |(kind, reference), amount, points| Action::Reverse { kind, reference, amount, points };
+    let reverse = |(kind, reference), amount, points| Action::Reverse { kind, reference, on: None, amount, points };
     let (amount, points) = (Money::from_minor(1250), Points::new(120));
     for (event, values, action) in [
         ("accrual", "12.50,,", Action::Accrue { amount }),
@@ -57,6 +58,17 @@ fn each_kind_of_event_is_read() {
         ("reversal", "12.50,,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), None)),
         ("reversal", ",120,redemption:X-9", reverse(kind(EntryKind::Redemption), None, Some(points))),
         ("reversal", ",,adjustment:X-9", reverse(kind(EntryKind::Adjustment), None, None)),
+        (
+            "reversal",
+            ",,accrual:X-9@2017-01-30",
+            Action::Reverse {
+                kind: EntryKind::Accrual,
+                reference: Reference::parse("X-9").unwrap(),
+                on: NaiveDate::from_ymd_opt(2017, 1, 30),
+                amount: None,
+                points: None,
+            },
+        ),
         // Which of the two a reversal may have depends on what it reverses: not decided here.
         ("reversal", "12.50,120,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), Some(points))),
     ] {
@@ -109,20 +121,25 @@ fn a_field_that_its_event_needs_or_forbids_is_checked() {
         ("reversal", ",,Accrual:B", "reverses", "not-a-target"),
         ("reversal", ",,accrual", "reverses", "not-a-target"),
         ("reversal", ",,accrual:", "reverses", "missing-field"),
+        ("reversal", ",,accrual:@2017-01-30", "reverses", "missing-field"),
+        ("reversal", ",,accrual:B@", "reverses", "not-a-day"),
+        ("reversal", ",,accrual:B@2017-01", "reverses", "not-a-day"),
+        ("reversal", ",,accrual:B@2017-02-29", "reverses", "not-a-day"),
+        ("reversal", ",,accrual:B@2017-01-30@2017-01-30", "reverses", "not-a-day"),
         ("reversal", ",,accrual: B", "reverses", "bad-character"),
         ("reversal", ",,accrual:B:C", "reverses", "bad-character"),
         ("reversal", ",,reversal:B", "reverses", "not-reversible"),
-        ("accrual", "-1,,", "amount", "not-a-decimal"),
+        ("accrual", "-1,,", "amount", "negative-amount"),
         ("accrual", "1e3,,", "amount", "not-a-decimal"),
         ("accrual", "1.001,,", "amount", "too-many-decimals"),
-        ("accrual", "0.00,,", "amount", "zero"),
+        ("accrual", "0.00,,", "amount", "zero-amount"),
         ("accrual", "99999999999,,", "amount", "too-large"),
         ("redemption", "x,1,", "amount", "not-a-decimal"),
         ("redemption", ",1.0,", "points", "not-an-integer"),
         ("redemption", ",0,", "points", "zero"),
         ("redemption", ",999999999999,", "points", "too-large"),
         ("reversal", "0,,accrual:B", "amount", "zero"),
-        ("reversal", ",-1,redemption:B", "points", "not-an-integer"),
+        ("reversal", ",-1,redemption:B", "points", "negative-points"),
     ] {
         check(&[(&row(event, values), field, code)]);
     }
@@ -243,9 +260,13 @@ fn a_row_has_as_many_columns_as_the_header() {
     for (row, rule) in [
         ("accrual", "has 1 columns where the header has 8"),
         ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,", "has 7 columns where the header has 8"),
-        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,,", "has 9 columns where the header has 8"),
+        (
+            "accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,,",
+            "has 9 columns where the header has 8: a comma too many at the end of the line",
+        ),
+        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,12.50,,,x", "has 9 columns where the header has 8"),
+        ("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,1,000.00,,", "has 9 columns where the header has 8"),
         ("accrual;mall;A-1", "has 1 columns where the header has 8"),
-        (" ", "has 1 columns where the header has 8"),
     ] {
         check(&[(row, "row", "column-count")]);
         assert_eq!(one(row).unwrap_err().rule, rule);
@@ -295,10 +316,10 @@ fn a_raw_row_is_cut_between_characters_at_its_limit() {
         ("分".repeat(400), RAW_MAX_BYTES - 1),
         (format!("x{}", "𝄞".repeat(400)), RAW_MAX_BYTES - 3),
     ] {
-        let row = raw(text.as_bytes());
-        assert_eq!(row, text[..kept]);
+        let (row, is_cut) = raw(text.as_bytes());
+        assert_eq!((row.as_str(), is_cut), (&text[..kept], kept < text.len()));
     }
-    assert_eq!(raw(&[0xff; 5000]), "\u{fffd}".repeat(RAW_MAX_BYTES / 3));
+    assert_eq!(raw(&[0xff; 5000]), ("\u{fffd}".repeat(RAW_MAX_BYTES / 3), true));
 }
 
 #[test]
@@ -334,7 +355,7 @@ fn a_line_of_ten_megabytes_is_one_row_and_never_held() {
     assert!(lines.buffer.capacity() <= 4 * LINE_MAX_BYTES, "{}", lines.buffer.capacity());
 
     let long = io::repeat(b'x').take(10_000_000);
-    let rows = read(Cursor::new(format!("{HEADER}\n")).chain(long).chain(tail.as_bytes()), false).unwrap();
+    let rows = read(Cursor::new(format!("{HEADER}\n")).chain(long).chain(tail.as_bytes()), false).unwrap().rows;
     assert_eq!(rows[0].parsed.as_ref().unwrap_err().code, "line-too-long");
     assert_eq!(rows[0].raw.len(), RAW_MAX_BYTES);
     assert!(rows[1].parsed.is_ok());
@@ -351,11 +372,18 @@ fn the_header_decides_over_the_whole_file() {
         (format!("event,{},points\n", &rest[..38]), "column \"amou\" is unknown"),
         (format!("event,{rest},line\n"), "column line is there twice"),
         (format!("event,{rest},store\n"), "column \"store\" is unknown; the columns are event,line,"),
-        (format!("event,{rest},\n"), "column \"\" is unknown"),
-        (format!("Event,{rest}\n"), "column \"Event\" is unknown"),
-        (format!(" event,{rest}\n"), "column \" event\" is unknown"),
-        (format!("event,{rest}\rreversal,\n"), "column \"points\\rreversal\" is unknown"),
-        (HEADER.replace(',', ";") + "\n", "column \"event;line;reference;"),
+        (format!("event,{rest},\n"), "there is a comma too many at the end of the line of column names"),
+        (format!("event,,{rest}\n"), "column \"\" is unknown; the columns are event,line,"),
+        (format!("Event,{rest}\n"), "column \"Event\" must be written event, in small letters"),
+        (format!(" event,{rest}\n"), "column \" event\" must be written event"),
+        (format!("event\u{a0},{rest}\n"), "must be written event, in small letters and without white space"),
+        (format!("\u{feff}\u{feff}event,{rest}\n"), "must be written event"),
+        (format!("event,{rest}\rreversal,\n"), "the lines end with CR only: save as CSV UTF-8"),
+        (HEADER.replace(',', ";") + "\n", "the columns are separated by semicolons: separate them by commas"),
+        (HEADER.replace(',', "\t") + "\n", "the columns are separated by tabs: separate them by commas"),
+        (HEADER.replace(',', "，") + "\n", "the columns are separated by full-width commas"),
+        (HEADER.to_uppercase().replace(',', ";") + "\n", "the columns are separated by semicolons"),
+        (format!("\"event;line\",{rest}\n"), "the columns are separated by semicolons"),
         (format!("\"event,{rest}\n"), "cannot be read: has a quote that is not closed"),
         (format!("event,{rest}"), "cannot be read: the file ends inside this row"),
         ("x".repeat(LINE_MAX_BYTES + 1) + "\n", "cannot be read: is longer than 65536 bytes"),
@@ -364,6 +392,120 @@ fn the_header_decides_over_the_whole_file() {
         assert!(error.contains(message), "{text:?}: {error}");
     }
     assert_eq!(read_all(format!("event,{rest}\n")), []);
+}
+
+#[test]
+fn a_file_that_is_no_csv_file_is_named_as_what_it_is() {
+    for (bytes, message) in [
+        (
+            &b"PK\x03\x04\x14\0\0\0xl/workbook.xml\n"[..],
+            "the file is a workbook (or a zip): save the sheet as CSV UTF-8",
+        ),
+        (b"PK\x05\x06\0\0", "the file is a workbook (or a zip)"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "the file is a workbook (or a zip)"),
+        (b"<html><table><tr>\n", "the file is a web page or XML"),
+        (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\r\n", "the file is a web page or XML"),
+        (b"7z\xbc\xaf\x27\x1c\0\x04\n", "the file is an archive"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", "is not UTF-8 (GBK?)"),
+        (b"event\0line\0reference\n", "the file is not text"),
+        (b"event,line\revent,line\r", "the lines end with CR only: save as CSV UTF-8"),
+    ] {
+        let error = refused(bytes);
+        assert!(error.contains(message), "{bytes:?}: {error}");
+    }
+}
+
+#[test]
+fn rows_that_were_emptied_are_blank_lines() {
+    let blank = [",,,,,,,", ", ,\t,,,,,", " ", "\"\",\"\",\"\"", ",\u{a0},\u{3000}", ",,,"];
+    let rows = read_all(format!(",,,\n{HEADER}\n{}\n{SALE}\n{}", blank.join("\n"), blank.join("\r\n")));
+    assert_eq!(rows.iter().map(|row| (row.number, row.parsed.is_ok())).collect::<Vec<_>>(), [(9, true)]);
+}
+
+#[test]
+fn what_a_spreadsheet_or_a_till_has_done_to_a_value_is_said() {
+    let row = |amount: &str| format!("accrual,mall,A-1,2017-01-31T18:05:09Z,m1,{amount},,");
+    let refund = "must not be negative: a refund is an event of its own: reversal";
+    for (amount, code, words) in [
+        ("-10.00", "negative-amount", refund),
+        ("(10.00)", "negative-amount", refund),
+        ("\u{2212}10", "negative-amount", refund),
+        ("0", "zero-amount", "earns nothing: leave the row out"),
+        ("0.00", "zero-amount", "earns nothing: leave the row out"),
+        ("-0.00", "zero-amount", "earns nothing: leave the row out"),
+        ("\"1,000.00\"", "not-a-decimal", "thousands separators"),
+        ("\"12,50\"", "not-a-decimal", "write a point before the decimals"),
+        ("¥12.50", "not-a-decimal", "leave the currency out"),
+        ("12.50元", "not-a-decimal", "leave the currency out"),
+        ("CNY 12.50", "not-a-decimal", "leave the currency out"),
+        ("1.2E+05", "not-a-decimal", "a spreadsheet has shortened it"),
+        ("１２", "not-a-decimal", "full-width"),
+        ("12.50\u{a0}", "surrounding-space", "no-break space"),
+        ("12\u{200b}", "not-a-decimal", "U+200B"),
+        ("abc", "not-a-decimal", "must be a decimal number"),
+    ] {
+        let error = one(&row(amount)).unwrap_err();
+        assert_eq!((error.field, error.code), ("amount", code), "{amount}: {error}");
+        assert!(error.rule.contains(words), "{amount}: {error}");
+    }
+    for (points, event, words) in [
+        ("-5", "redemption", "points given back are an event of their own: reversal"),
+        ("-5", "adjustment", "points are taken back by an event of their own: reversal"),
+    ] {
+        let error = one(&format!("{event},mall,A-1,2017-01-31T18:05:09Z,m1,,{points},")).unwrap_err();
+        assert_eq!((error.field, error.code), ("points", "negative-points"));
+        assert!(error.rule.ends_with(words), "{error}");
+    }
+    for (time, words) in [
+        ("2017/1/5", "a spreadsheet has changed it"),
+        ("2017/1/5 18:05", "a spreadsheet has changed it"),
+        ("5.1.2017", "a spreadsheet has changed it"),
+        ("42740.75", "a spreadsheet has changed it"),
+        ("42740", "a spreadsheet has changed it"),
+        ("2017-1-5 18:05:00", "T stands before the time"),
+        ("2017-01-05 18:05:00", "T stands before the time"),
+        ("２０１７-01-05T18:05:00Z", "full-width"),
+    ] {
+        let error = one(&format!("accrual,mall,A-1,{time},m1,1,,")).unwrap_err();
+        assert_eq!((error.field, error.code), ("occurred_at", "not-a-time"), "{time}");
+        assert!(error.rule.contains(words), "{time}: {error}");
+    }
+    let error = one("accrual,mall,A\u{200b}1,2017-01-31T18:05:09Z,m1,1,,").unwrap_err();
+    assert!(error.code == "bad-character" && error.rule.ends_with("U+200B"), "{error}");
+}
+
+#[test]
+fn a_file_of_rejected_rows_that_comes_back_is_read_as_far_as_it_was_corrected() {
+    let columns = REJECT_COLUMNS.join(",");
+    let file = format!(
+        "{HEADER},{columns}\n{SALE},7,amount,zero,must be more than zero,\n\
+         ,,,,,,,,8,row,unclosed-quote,has a quote,\"accrual,\"\"mall\"\n\
+         {SALE},9,row,unclosed-quote,has a quote,\"accrual,\"\"mall\"\n\
+         accrual,mall,'=1,2017-01-31T18:05:09Z,''=2,1,,,10,,,,\n\
+         ,,,,,,,,0,file,unreadable-file,the file is empty,\n\
+         ,,,,,,,,,,,,\n{SALE},,,,,\n"
+    );
+    let events = read(file.as_bytes(), false).unwrap();
+    assert_eq!(events.columns(), Column::ALL.map(Column::name));
+    let sale = one(SALE).unwrap();
+    let codes: Vec<_> = events.rows.iter().map(|row| row.parsed.as_ref().map_err(|error| error.code)).collect();
+    let (good, bad) = (Ok(&sale), Err("not-corrected"));
+    assert_eq!(codes, [good, bad, good, Err("bad-character"), bad, good]);
+    assert_eq!(events.values(&events.rows[1]), None);
+    assert_eq!(events.unread(&events.rows[1]), "accrual,\"mall");
+    assert_eq!(events.unread(&events.rows[4]), "");
+    let values = events.values(&events.rows[3]).unwrap();
+    assert_eq!((values[2].as_ref(), values[4].as_ref()), ("=1", "'=2"));
+    // A part of those columns, in any place.
+    let some = read_all(format!("rejected_code,{HEADER},rejected_line\nzero,{SALE},7\n"));
+    assert_eq!(some[0].parsed, Ok(sale));
+    assert!(refused(format!("{HEADER},rejected_code,rejected_code\n")).contains("column rejected_code is there twice"));
+    // Elsewhere an apostrophe is what it is.
+    assert_eq!(read_all(file_of_one("'=1"))[0].parsed.as_ref().unwrap_err().code, "bad-character");
+}
+
+fn file_of_one(reference: &str) -> Vec<u8> {
+    file(&[&SALE.replace("A-1", reference)])
 }
 
 #[test]
@@ -381,7 +523,7 @@ fn a_header_in_another_encoding_is_refused_by_name() {
     }
     assert_eq!(
         refused(b"event,\xbb\xfd\xb7\xd6\n"),
-        "the line of column names cannot be read: holds bytes that are not UTF-8"
+        "the line of column names cannot be read: is not UTF-8 (GBK?): save as CSV UTF-8"
     );
     assert!(matches!(read(gzip(text.as_bytes()).as_slice(), false), Err(FileError::Compressed)));
 }
@@ -392,7 +534,7 @@ fn a_file_may_have_as_many_rows_and_bytes_as_its_limits() {
     let size = bytes.len() as u64;
     let within = |rows, bytes_max, gz| {
         let packed = if gz { gzip(&bytes) } else { bytes.clone() };
-        read_within(Limits { rows, bytes: bytes_max }, packed.as_slice(), gz).map(|rows| rows.len())
+        read_within(Limits { rows, bytes: bytes_max }, packed.as_slice(), gz).map(|events| events.rows.len())
     };
     for gz in [false, true] {
         assert!(matches!(within(3, size, gz), Ok(3)));
@@ -420,7 +562,7 @@ fn a_gzip_bomb_stops_at_the_limit_of_bytes() {
 fn a_gzip_file_cut_anywhere_is_refused_and_never_read_in_part() {
     let whole = file(&[SALE, "accrual,mall,A-2,2017-01-31T18:05:10+08:00,m2,0.99,,", SALE]);
     let packed = gzip(&whole);
-    assert_eq!(read(packed.as_slice(), true).unwrap(), read_all(&whole));
+    assert_eq!(read(packed.as_slice(), true).unwrap().rows, read_all(&whole));
     for length in 0..packed.len() {
         let result = read(&packed[..length], true);
         assert!(matches!(result, Err(FileError::CutOff)), "{length} of {}: {result:?}", packed.len());
@@ -437,7 +579,7 @@ fn a_gzip_file_with_a_changed_byte_never_gives_other_rows() {
         damaged[place] ^= 0x55;
         // The header of a gzip file has bytes without meaning, such as the time.
         if let Ok(read) = read(damaged.as_slice(), true) {
-            assert_eq!(read, rows, "byte {place}");
+            assert_eq!(read.rows, rows, "byte {place}");
         }
     }
 }
@@ -447,12 +589,12 @@ fn gzip_members_one_after_the_other_are_one_file() {
     let whole = file(&[SALE, SALE]);
     let first = gzip(&whole[..90]);
     let packed = [first.clone(), gzip(&whole[90..])].concat();
-    assert_eq!(read(packed.as_slice(), true).unwrap(), read_all(&whole));
+    assert_eq!(read(packed.as_slice(), true).unwrap().rows, read_all(&whole));
     // A file that ends with a member is a whole gzip file; its last row tells.
     for length in (0..packed.len()).filter(|length| *length != first.len()) {
         assert!(matches!(read(&packed[..length], true), Err(FileError::CutOff)), "{length}");
     }
-    let rows = read(first.as_slice(), true).unwrap();
+    let rows = read(first.as_slice(), true).unwrap().rows;
     assert_eq!(rows.last().unwrap().parsed.as_ref().unwrap_err().code, "cut-off");
 }
 
@@ -526,8 +668,11 @@ fn action() -> impl Strategy<Value = Action> {
         money().prop_map(|amount| Action::Accrue { amount }),
         (points(), proptest::option::of(money())).prop_map(|(points, bill)| Action::Redeem { points, bill }),
         points().prop_map(|points| Action::Grant { points }),
-        (target, proptest::option::of(money()), proptest::option::of(points()))
-            .prop_map(|((kind, reference), amount, points)| Action::Reverse { kind, reference, amount, points }),
+        (target, proptest::option::of(0..80_000_i32), proptest::option::of(money()), proptest::option::of(points()))
+            .prop_map(|((kind, reference), on, amount, points)| {
+                let on = on.and_then(NaiveDate::from_epoch_days);
+                Action::Reverse { kind, reference, on, amount, points }
+            }),
     ]
 }
 
@@ -585,7 +730,8 @@ proptest! {
             writer.write_record(columns.iter().map(|column| value(command, *column))).unwrap();
         }
         drop(writer);
-        let rows = if gz { read(gzip(&bytes).as_slice(), true) } else { read(bytes.as_slice(), false) }.unwrap();
+        let rows = if gz { read(gzip(&bytes).as_slice(), true) } else { read(bytes.as_slice(), false) };
+        let rows = rows.unwrap().rows;
         prop_assert_eq!(rows.len(), commands.len());
         for (place, (row, command)) in rows.iter().zip(&commands).enumerate() {
             prop_assert_eq!(row.number, place as u64 + 2);
@@ -599,7 +745,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), gz in any::<bool>()) {
         let _ = read(bytes.as_slice(), gz);
         let body = [HEADER.as_bytes(), b"\n", &bytes].concat();
-        for row in read(body.as_slice(), false).unwrap() {
+        for row in read(body.as_slice(), false).unwrap().rows {
             prop_assert!(row.raw.len() <= RAW_MAX_BYTES);
         }
         let packed = gzip(&body);
@@ -616,8 +762,12 @@ proptest! {
     ) {
         let body = pieces.concat();
         let rows = read_all(format!("{HEADER}\n{body}"));
+        let is_blank = |line: &str| line.split(',').all(|field| {
+            let field = field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field);
+            field.trim().is_empty()
+        });
         let lines: Vec<(u64, &str)> = (2..).zip(body.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)))
-            .filter(|(_, line)| !line.is_empty()).collect();
+            .filter(|(_, line)| !is_blank(line)).collect();
         let read: Vec<(u64, &str)> = rows.iter().map(|row| (row.number, row.raw.as_str())).collect();
         prop_assert_eq!(read, lines);
     }

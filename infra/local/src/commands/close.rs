@@ -1,5 +1,4 @@
 use crate::CliError;
-use crate::arguments::Arguments;
 use crate::month_end;
 use crate::output::Output;
 use crate::signing::KeyFile;
@@ -18,23 +17,12 @@ use interline_settle::Done;
 use serde_json::{Value, json};
 use std::path::Path;
 
-pub async fn close(
-    world: &World,
-    arguments: &Arguments,
-    period: Period,
-    how: How<'_>,
-    output: &Output,
-) -> Result<bool, CliError> {
+pub async fn close(world: &World, period: Period, how: How<'_>, output: &Output) -> Result<bool, CliError> {
     let kind = if how.trial { RunKind::Trial } else { RunKind::Final };
     // A key that cannot be read must not be found out after the close.
     let signer = how.sign.map(KeyFile::read).transpose()?;
-    // Terms that were asked for by name, even for a period that is closed already.
-    let rulebook = match arguments.rulebook {
-        Some(_) => Some(world.app.rulebook().await?.rulebook.hash.clone()),
-        None => None,
-    };
     let before = world.app.ledger.period(period).await?.final_run.filter(|_| kind == RunKind::Final);
-    let close = Close { period: Some(period), kind, rulebook, run: None, empty: how.empty };
+    let close = Close { period: Some(period), kind, rulebook: None, run: None, empty: how.empty };
     let done = run(world, close, output).await?;
     if let Some(run) = &before {
         output.line(already_final(period, run));

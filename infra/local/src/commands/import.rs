@@ -3,8 +3,11 @@ use crate::arguments::Arguments;
 use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
-use interline_import::Imported;
+use interline_import::{FILE_MAX_BYTES, Imported};
+use interline_ledger::Status;
 use serde_json::json;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub async fn import(
@@ -16,19 +19,25 @@ pub async fn import(
 ) -> Result<bool, CliError> {
     let mut results = Vec::new();
     for path in files {
-        let bytes = std::fs::read(path).map_err(|source| CliError::File {
-            action: "cannot read",
-            path: path.clone(),
-            source,
-        })?;
+        let bytes = read(path)?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         results.push(one(world, &name, &bytes, &arguments.data_dir, output).await?);
     }
     let rejected: u64 = results.iter().map(|result| result.rejected).sum();
-    let refused = results.iter().any(|result| result.refused.is_some());
+    let failed = results.iter().any(|result| result.refused.is_some() || result.fault.is_some());
     output.document(&json!({ "files": results }));
     let strictly_rejected = strict && rejected > 0;
-    Ok(!refused && !strictly_rejected)
+    Ok(!failed && !strictly_rejected)
+}
+
+/// A file, or of one that is too large as much as tells so.
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(CliError::File { action: "cannot read", path: path.to_owned(), source }),
+    }
 }
 
 /// Imports one file on behalf of the platform, which may send for every line.
@@ -53,6 +62,7 @@ pub async fn one(
         write(&path, &rejects)?;
         imported.rejects = Some(path.display().to_string());
     }
+    interline_import::finish(&world.app, &platform, &mut imported).await?;
     if let Some(reason) = &imported.refused {
         output.line(format!("{name}: refused as a whole, nothing of it is recorded: {reason}"));
         return Ok(imported);
@@ -64,8 +74,31 @@ pub async fn one(
     for (rule, rows) in &imported.rejected_by_rule {
         output.line(format!("  {rule}: {rows}"));
     }
+    for line in booked_late(world, &imported).await? {
+        output.line(format!("  {line}"));
+    }
     if let Some(rejects) = &imported.rejects {
         output.line(format!("  rejected rows with their reasons: {rejects}"));
     }
+    if let Some(fault) = &imported.fault {
+        output.line(format!("  NOT ALL ROWS COULD BE RECORDED: {fault}"));
+    }
     Ok(imported)
+}
+
+/// In words, how many rows are booked into a later month, and why.
+async fn booked_late(world: &World, imported: &Imported) -> Result<Vec<String>, CliError> {
+    let mut lines = Vec::new();
+    for (happened, into) in &imported.late {
+        let is_open = world.app.ledger.period(*happened).await?.status == Status::Open;
+        for (booked, rows) in into {
+            let were = if *rows == 1 { "row was" } else { "rows were" };
+            let reason = match is_open {
+                true => format!("{were} booked into {booked} because points were given back there since {happened}"),
+                false => format!("{were} booked into {booked} because {happened} is closed"),
+            };
+            lines.push(format!("{rows} {reason}"));
+        }
+    }
+    Ok(lines)
 }

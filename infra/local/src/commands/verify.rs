@@ -32,6 +32,7 @@ pub async fn verify(
         "engine": found.engine, "edition": found.edition,
         "this_engine": found.this_engine, "this_edition": CALCULATION_EDITION,
         "rendered": found.rendered, "rendered_otherwise": found.rendered_otherwise,
+        "pseudonyms_not_compared": found.pseudonyms_not_compared,
     }));
     Ok(found.is_good())
 }
@@ -43,6 +44,9 @@ fn print(period: Period, found: &Verification, output: &Output) {
     let Verification { run, engine, this_engine, files, entries, .. } = found;
     for path in &found.rendered_otherwise {
         output.line(format!("{path}: rendered by {engine}, otherwise than by {this_engine}; its hash is right"));
+    }
+    if let Some(reason) = &found.pseudonyms_not_compared {
+        output.line(format!("the pseudonyms in details/ are taken as they stand: {reason}"));
     }
     if found.signature == Some(true) {
         output.line("the signature of the manifest is right");

@@ -2,7 +2,7 @@
 
 mod accounting;
 
-use super::wire::{self, RulebookFile};
+use super::wire::{self, Lines, Notes, RulebookFile};
 use super::{
     Beneficiary, BurnRule, Dated, EarnRule, Line, ReferenceScope, Rulebook, RulebookError, RulebookErrors, Span,
     SplitRule,
@@ -14,22 +14,18 @@ use crate::limits::{
     SHARES_MAX,
 };
 use crate::money::{Money, Points, Rate};
+use crate::pseudonym::{KEY_NAME_MAX, KeySource, SAMPLE_KEY_NAME};
 use chrono::{Days, NaiveDate, TimeDelta};
+use iso_currency::Currency;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
-/// Currencies whose minor unit is not a hundredth (ISO 4217).
-const OTHER_DECIMALS: [&str; 26] = [
-    "BHD", "BIF", "CLF", "CLP", "DJF", "GNF", "IQD", "ISK", "JOD", "JPY", "KMF", "KRW", "KWD", "LYD", "OMR", "PYG",
-    "RWF", "TND", "UGX", "UYI", "UYW", "VND", "VUV", "XAF", "XOF", "XPF",
-];
-
-pub fn checked(text: &str, file: RulebookFile, hash: String) -> Result<Rulebook, RulebookErrors> {
-    let lines = text.match_indices('\n').map(|(at, _)| at).collect();
-    let mut check = Check { line_ends: lines, known: BTreeSet::new(), errors: Vec::new() };
+pub fn checked(text: &str, file: RulebookFile, notes: Notes, hash: String) -> Result<Rulebook, RulebookErrors> {
+    let Notes { errors, unread, .. } = notes;
+    let mut check = Check { lines: Lines::of_text(text), known: BTreeSet::new(), errors, warnings: Vec::new(), unread };
     let rulebook = check.rulebook(file, hash);
     match rulebook {
-        Some(rulebook) if check.errors.is_empty() => Ok(rulebook),
+        Some(rulebook) if check.errors.is_empty() => Ok(Rulebook { warnings: check.warnings, ..rulebook }),
         _ => {
             check.errors.sort_by_key(|error| error.line);
             Err(RulebookErrors(check.errors))
@@ -38,10 +34,12 @@ pub fn checked(text: &str, file: RulebookFile, hash: String) -> Result<Rulebook,
 }
 
 struct Check {
-    /// The byte of every line's end.
-    line_ends: Vec<usize>,
+    lines: Lines,
     known: BTreeSet<LineId>,
     errors: Vec<RulebookError>,
+    warnings: Vec<RulebookError>,
+    /// What has a placeholder, for which it is refused already.
+    unread: BTreeSet<String>,
 }
 
 /// Where a rule stands, for its errors.
@@ -51,18 +49,27 @@ struct Place {
     path: String,
 }
 
-impl Check {
-    fn line_of(&self, byte: usize) -> usize {
-        self.line_ends.partition_point(|end| *end < byte) + 1
+impl Place {
+    fn finding(&self, field: &str, rule: impl ToString) -> RulebookError {
+        let field = if field.is_empty() { self.path.clone() } else { format!("{}.{field}", self.path) };
+        RulebookError { line: self.line, field, rule: rule.to_string() }
     }
+}
 
+impl Check {
     fn place<T>(&self, table: &str, index: usize, spanned: &Spanned<T>) -> Place {
-        Place { line: self.line_of(spanned.span().start), path: format!("{table}[{index}]") }
+        Place { line: self.lines.of(spanned.span().start), path: format!("{table}[{index}]") }
     }
 
     fn refuse(&mut self, place: &Place, field: &str, rule: impl ToString) {
-        let field = if field.is_empty() { place.path.clone() } else { format!("{}.{field}", place.path) };
-        self.errors.push(RulebookError { line: place.line, field, rule: rule.to_string() });
+        let found = place.finding(field, rule);
+        if !self.unread.contains(&found.field) {
+            self.errors.push(found);
+        }
+    }
+
+    fn warn(&mut self, place: &Place, field: &str, rule: impl ToString) {
+        self.warnings.push(place.finding(field, rule));
     }
 
     fn parsed<T, E: ToString>(&mut self, place: &Place, field: &str, result: Result<T, E>) -> Option<T> {
@@ -121,13 +128,13 @@ impl Check {
         dated.0.sort_by_key(|span| span.from);
     }
 
-    fn shares(&mut self, place: &Place, field: &str, shares: &[wire::Share]) -> Vec<(String, Rate)> {
+    fn shares(&mut self, place: &Place, field: &str, shares: &[Spanned<wire::Share>]) -> Vec<(String, Rate)> {
         if shares.is_empty() || shares.len() > SHARES_MAX {
             self.refuse(place, field, format!("must have 1 to {SHARES_MAX} parts"));
         }
         let mut seen = BTreeSet::new();
         let mut parts = Vec::new();
-        for share in shares {
+        for share in shares.iter().map(Spanned::get_ref) {
             if !seen.insert(share.to.as_str()) {
                 self.refuse(place, field, format!("{} stands in it twice", share.to));
             }
@@ -157,7 +164,7 @@ impl Check {
             // Every rule is compared with others; of so many that would not end.
             return None;
         }
-        let place = Place { line: self.line_of(file.programme.span().start), path: "programme".to_owned() };
+        let place = Place { line: self.lines.of(file.programme.span().start), path: "programme".to_owned() };
         let programme = file.programme.into_inner();
         let zone = self.parsed(
             &place,
@@ -167,11 +174,7 @@ impl Check {
         let first_period = self.parsed(&place, "first_period", Period::parse(&programme.first_period));
         let platform = self.known_line(&place, "platform", &programme.platform);
         let currency = programme.currency;
-        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            self.refuse(&place, "currency", "must be an ISO 4217 code such as CNY");
-        } else if OTHER_DECIMALS.contains(&currency.as_str()) {
-            self.refuse(&place, "currency", "must be a currency with two decimals");
-        }
+        self.currency(&place, &currency);
         self.printable(&place, "name", &programme.name, NAME_MAX);
         if programme.seal_after_hours < 1 {
             self.refuse(&place, "seal_after_hours", "must be at least 1: writers' clocks differ");
@@ -182,9 +185,7 @@ impl Check {
         if !(1..=REFUND_MONTHS_MAX).contains(&programme.refund_months) {
             self.refuse(&place, "refund_months", format!("must be 1 to {REFUND_MONTHS_MAX}"));
         }
-        if programme.pseudonym_salt.len() < 8 {
-            self.refuse(&place, "pseudonym_salt", "must have at least 8 characters");
-        }
+        let pseudonym_key = self.pseudonym_key(&place, programme.pseudonym_key, programme.pseudonym_salt);
 
         let earn = self.earn(file.earn);
         let burn = self.burn(file.burn);
@@ -206,7 +207,8 @@ impl Check {
             netting: programme.netting,
             seal_after: TimeDelta::hours(i64::from(programme.seal_after_hours)),
             refund_months: programme.refund_months,
-            pseudonym_salt: programme.pseudonym_salt,
+            pseudonym_key: pseudonym_key?,
+            allow_phone_members: programme.allow_phone_members,
             lines,
             earn,
             burn,
@@ -217,13 +219,70 @@ impl Check {
             liability,
             overrides,
             vat,
+            warnings: Vec::new(),
         };
+        self.those_named_take_part(&rulebook);
         self.every_pair_has_a_price(&rulebook);
         self.every_funder_has_an_expiry(&rulebook);
         self.every_funder_has_liability_terms(&rulebook);
         self.every_pair_has_a_vat_rule(&rulebook);
         self.points_create_no_money(&rulebook);
         Some(rulebook)
+    }
+
+    fn pseudonym_key(&mut self, place: &Place, name: Option<String>, salt: Option<String>) -> Option<KeySource> {
+        match (name, salt) {
+            (Some(name), None) => {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+                if name.is_empty() || name.len() > KEY_NAME_MAX || !name.bytes().all(allowed) {
+                    let rule = format!("must be 1 to {KEY_NAME_MAX} of A-Z a-z 0-9 _ -, the name of the key");
+                    self.refuse(place, "pseudonym_key", rule);
+                }
+                if name == SAMPLE_KEY_NAME {
+                    self.warn(
+                        place,
+                        "pseudonym_key",
+                        "is the sample's key, which is no secret; name a key of the programme's own before anything \
+                         is recorded: it stays for the programme's life",
+                    );
+                }
+                Some(KeySource::Named(name))
+            }
+            (None, Some(salt)) => {
+                if salt.len() < 8 {
+                    self.refuse(place, "pseudonym_salt", "must have at least 8 characters");
+                }
+                self.warn(
+                    place,
+                    "pseudonym_salt",
+                    "lies in every pack with the rulebook, so whoever has one can find out who a member is; a new \
+                     programme names a secret key instead: pseudonym_key = \"name\"",
+                );
+                Some(KeySource::Salt(salt))
+            }
+            (Some(_), Some(_)) => {
+                self.refuse(place, "pseudonym_salt", "must be left out where pseudonym_key names the key");
+                None
+            }
+            (None, None) => {
+                self.refuse(place, "pseudonym_key", "is missing: the name of the key that pseudonyms are made with");
+                None
+            }
+        }
+    }
+
+    /// A currency of ISO 4217 that people pay with, in hundredths.
+    fn currency(&mut self, place: &Place, code: &str) {
+        let rule = match Currency::from_code(code) {
+            Some(currency) if currency.is_special() || currency.is_fund() || currency.exponent().is_none() => {
+                "must be the code of a currency that is paid with, such as CNY"
+            }
+            Some(currency) if currency.exponent() != Some(2) => "must be a currency with two decimals",
+            Some(_) => return,
+            None if code == "RMB" => "must be an ISO 4217 code: that of the renminbi is CNY",
+            None => "must be an ISO 4217 code such as CNY",
+        };
+        self.refuse(place, "currency", rule);
     }
 
     fn lines(&mut self, lines: &[Spanned<wire::Line>]) -> Vec<Line> {
@@ -255,10 +314,29 @@ impl Check {
             let entity = if line.entity.is_empty() { name_zh.clone() } else { line.entity.clone() };
             let bank_account = line.bank_account.clone();
             let reference_scopes = self.reference_scopes(&place, &line.reference_scope);
-            checked.push(Line { id, name: line.name.clone(), name_zh, entity, bank_account, reference_scopes });
+            let (first_day, last_day) = self.days_of_line(&place, line);
+            checked.push(Line {
+                id,
+                name: line.name.clone(),
+                name_zh,
+                entity,
+                bank_account,
+                first_day,
+                last_day,
+                reference_scopes,
+            });
         }
         checked.sort_by(|one, other| one.id.cmp(&other.id));
         checked
+    }
+
+    fn days_of_line(&mut self, place: &Place, line: &wire::Line) -> (NaiveDate, Option<NaiveDate>) {
+        let from = line.from.as_deref().and_then(|text| self.date(place, "from", text)).unwrap_or(NaiveDate::MIN);
+        let to = line.to.as_deref().and_then(|text| self.date(place, "to", text));
+        if to.is_some_and(|to| to < from) {
+            self.refuse(place, "to", "is before `from`");
+        }
+        (from, to)
     }
 
     fn reference_scopes(&mut self, place: &Place, scopes: &wire::ReferenceScopes) -> Vec<(NaiveDate, ReferenceScope)> {
@@ -297,7 +375,14 @@ impl Check {
             }
             let mut sponsors = Vec::new();
             if !rule.sponsors.is_empty() {
+                let nothing = multiplier == Some(Rate::ONE) || points_per_unit.is_some_and(Rate::is_zero);
+                if nothing {
+                    self.refuse(&place, "sponsors", "would never pay: they pay for what a multiplier above 1 adds");
+                }
                 for (to, share) in self.shares(&place, "sponsors", &rule.sponsors) {
+                    if share.is_zero() {
+                        self.refuse(&place, "sponsors", format!("{to} would never pay: its share is 0"));
+                    }
                     sponsors.extend(self.known_line(&place, "sponsors", &to).map(|line| (line, share)));
                 }
                 // Funders in order: the tie rule of the allocation.
@@ -339,6 +424,10 @@ impl Check {
             if max_bill_share.flatten().is_some_and(|share| share > Rate::ONE) {
                 self.refuse(&place, "max_bill_share", "must be at most 1");
             }
+            if max_bill_share.flatten().is_some_and(Rate::is_zero) {
+                self.refuse(&place, "max_bill_share", "must be more than zero, or nobody could redeem");
+            }
+            self.caps_can_be_met(&place, &rule);
             let points = |limit: u32| Points::new(i64::from(limit));
             let value = value.zip(max_bill_share).map(|(value, max_bill_share)| BurnRule {
                 value,
@@ -355,6 +444,22 @@ impl Check {
             }
         }
         burn
+    }
+
+    fn caps_can_be_met(&mut self, place: &Place, rule: &wire::Burn) {
+        let step = u64::from(rule.step.max(1));
+        let least = u64::from(rule.minimum.max(1)).div_ceil(step) * step;
+        let caps = [
+            ("max_per_order", rule.max_per_order),
+            ("max_per_day", rule.max_per_day),
+            ("max_per_month", rule.max_per_month),
+        ];
+        for (field, cap) in caps {
+            if cap.is_some_and(|cap| u64::from(cap) < least) {
+                let rule = format!("must be at least {least}, the fewest points that minimum and step allow");
+                self.refuse(place, field, rule);
+            }
+        }
     }
 
     fn prices(&mut self, rules: Vec<Spanned<wire::Price>>) -> BTreeMap<LineId, BTreeMap<Option<LineId>, Dated<Rate>>> {
@@ -430,19 +535,19 @@ impl Check {
     }
 
     /// A line funds points once it has an earn rule (the rate may be zero) or
-    /// sponsors another's; then points may also be owed to it.
+    /// sponsors another's; then points may also be owed to it, also after its last day.
     fn every_pair_has_a_price(&mut self, rulebook: &Rulebook) {
         let funders = funders(rulebook);
         let payees: BTreeSet<LineId> = funders.iter().cloned().chain(rulebook.burn.keys().cloned()).collect();
-        let start = rulebook.first_period.first_day();
         let whole = Place { line: 0, path: "prices".to_owned() };
         for payee in &payees {
+            let last = rulebook.last_day_as_payee(payee, &funders);
             for funder in &funders {
                 let rules = rulebook.prices.get(payee);
                 let specific = rules.and_then(|rules| rules.get(&Some(funder.clone())));
                 let general = rules.and_then(|rules| rules.get(&None));
                 let spans = specific.into_iter().chain(general).flat_map(|dated| dated.spans());
-                if let Some(day) = first_gap(start, spans) {
+                if let Some(day) = first_gap(rulebook.first_day_of(&[funder, payee]), last, spans) {
                     let rule = format!("no price for points of {funder} redeemed at {payee} on {day}");
                     self.refuse(&whole, "", rule);
                 }
@@ -455,8 +560,38 @@ impl Check {
         for funder in funders(rulebook) {
             let specific = rulebook.expiry.get(&Some(funder.clone()));
             let spans = specific.into_iter().chain(rulebook.expiry.get(&None)).flat_map(|dated| dated.spans());
-            if let Some(day) = first_gap(rulebook.first_period.first_day(), spans) {
+            let last = rulebook.line(&funder).and_then(|line| line.last_day);
+            if let Some(day) = first_gap(rulebook.first_day_of(&[&funder]), last, spans) {
                 self.refuse(&whole, "", format!("no rule for points issued by {funder} on {day}"));
+            }
+        }
+    }
+
+    /// Who pays or is paid by a rule of another line takes part while it may be used.
+    fn those_named_take_part(&mut self, rulebook: &Rulebook) {
+        if let Some(line) = rulebook.line(&rulebook.platform)
+            && (line.first_day > rulebook.first_period.first_day() || line.last_day.is_some())
+        {
+            let whole = Place { line: 0, path: "lines".to_owned() };
+            self.refuse(&whole, "", format!("{}, the platform, takes part the whole programme long", line.id));
+        }
+        let earn = Place { line: 0, path: "earn".to_owned() };
+        for (earner, rules) in &rulebook.earn {
+            let Some(own) = rulebook.line(earner) else { continue };
+            for span in rules.spans() {
+                let first = span.from.max(rulebook.first_day_of(&[earner]));
+                let last = span.to.into_iter().chain(own.last_day).min();
+                if last.is_some_and(|last| last < first) {
+                    continue;
+                }
+                for sponsor in span.value.sponsors.iter().filter_map(|(sponsor, _)| rulebook.line(sponsor)) {
+                    let beyond = sponsor.last_day.filter(|end| last.is_none_or(|last| last > *end));
+                    if sponsor.first_day > first || beyond.is_some() {
+                        let day = beyond.and_then(|end| end.succ_opt()).map_or(first, |day| day.max(first));
+                        let text = format!("{} sponsors {earner} on {day} and does not take part then", sponsor.id);
+                        self.refuse(&earn, "", text);
+                    }
+                }
             }
         }
     }
@@ -497,8 +632,12 @@ fn funders(rulebook: &Rulebook) -> BTreeSet<LineId> {
     rulebook.earn.keys().cloned().chain(sponsors).collect()
 }
 
-/// The first day from `start` on that no span covers.
-fn first_gap<'a, T: 'a>(start: NaiveDate, spans: impl Iterator<Item = &'a Span<T>>) -> Option<NaiveDate> {
+/// The first day from `start` on, and to `last` if there is one, that no span covers.
+fn first_gap<'a, T: 'a>(
+    start: NaiveDate,
+    last: Option<NaiveDate>,
+    spans: impl Iterator<Item = &'a Span<T>>,
+) -> Option<NaiveDate> {
     let mut spans: Vec<(NaiveDate, Option<NaiveDate>)> = spans.map(|span| (span.from, span.to)).collect();
     spans.sort();
     let mut covered_until = start;
@@ -509,5 +648,18 @@ fn first_gap<'a, T: 'a>(start: NaiveDate, spans: impl Iterator<Item = &'a Span<T
         let to = to?;
         covered_until = covered_until.max(to.checked_add_days(Days::new(1))?);
     }
-    Some(covered_until)
+    last.is_none_or(|last| covered_until <= last).then_some(covered_until)
+}
+
+impl Rulebook {
+    /// The day from which on all these lines take part.
+    fn first_day_of(&self, lines: &[&LineId]) -> NaiveDate {
+        let first_days = lines.iter().filter_map(|id| self.line(id)).map(|line| line.first_day);
+        first_days.fold(self.first_period.first_day(), NaiveDate::max)
+    }
+
+    /// A line that only redeems is owed nothing new after its last day.
+    fn last_day_as_payee(&self, payee: &LineId, funders: &BTreeSet<LineId>) -> Option<NaiveDate> {
+        if funders.contains(payee) { None } else { self.line(payee)?.last_day }
+    }
 }

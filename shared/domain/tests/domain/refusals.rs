@@ -47,8 +47,10 @@ fn now() -> DateTime<Utc> {
 fn rule(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::UnknownLine(_) => "UnknownLine",
+        Refusal::PhoneLikeMember => "PhoneLikeMember",
         Refusal::InTheFuture => "InTheFuture",
         Refusal::BeforeProgramme(_) => "BeforeProgramme",
+        Refusal::LineNotActive { .. } => "LineNotActive",
         Refusal::NoEarnRule { .. } => "NoEarnRule",
         Refusal::NoBurnRule { .. } => "NoBurnRule",
         Refusal::InsufficientPoints { .. } => "InsufficientPoints",
@@ -71,7 +73,7 @@ fn rule(refusal: &Refusal) -> &'static str {
 }
 
 /// The rules that can refuse each command; together they are all there are.
-const OF_EVERY_COMMAND: [&str; 4] = ["UnknownLine", "InTheFuture", "BeforeProgramme", "OutOfRange"];
+const OF_EVERY_COMMAND: [&str; 5] = ["UnknownLine", "PhoneLikeMember", "InTheFuture", "BeforeProgramme", "OutOfRange"];
 const OF_ISSUES: [&str; 1] = ["NoEarnRule"];
 const OF_REDEMPTIONS: [&str; 9] = [
     "NoBurnRule",
@@ -94,7 +96,7 @@ const OF_REVERSALS: [&str; 7] = [
     "Superfluous",
 ];
 const _: () = assert!(
-    OF_EVERY_COMMAND.len() + OF_ISSUES.len() + OF_REDEMPTIONS.len() + OF_REVERSALS.len() == 21,
+    OF_EVERY_COMMAND.len() + OF_ISSUES.len() + OF_REDEMPTIONS.len() + OF_REVERSALS.len() == 22,
     "a refusal is listed for no command"
 );
 
@@ -162,6 +164,20 @@ fn nowhere_and_never(action: &Action) -> Vec<Case> {
             Refusal::UnknownLine(line("mars")),
             "unknown-line",
             "line",
+        ),
+        case(
+            "a member who is named by a phone number",
+            Command { member: member("13800138000"), ..at_shop(NOON) },
+            Refusal::PhoneLikeMember,
+            "phone-like-member",
+            "member",
+        ),
+        case(
+            "a phone number with its country code",
+            Command { member: member("8613800138000"), ..at_shop(NOON) },
+            Refusal::PhoneLikeMember,
+            "phone-like-member",
+            "member",
         ),
         case(
             "a second more than ten minutes ahead",
@@ -754,4 +770,16 @@ fn a_rulebook_corrected_between_two_refunds_never_gives_points_back() {
     let target = (target.0, plan.reversed.unwrap());
     let plan = decide(&corrected, &plan.account, &rest, Some(&target)).unwrap();
     assert_eq!(plan.reversed, Some(so_far(100, "100.00")));
+}
+
+#[test]
+fn a_rulebook_may_allow_phone_numbers_as_members() {
+    let salt = "pseudonym_salt = \"refusals\"";
+    let allowing = rulebook(&RULEBOOK.replace(salt, &format!("{salt}, allow_phone_members = true")));
+    for name in ["13800138000", "8613800138000"] {
+        let command =
+            Command { member: member(name), ..command("shop", "X1", NOON, Action::Accrue { amount: money("1.00") }) };
+        assert_eq!(check(&rulebook(RULEBOOK), &command, now()), Err(Refusal::PhoneLikeMember), "{name}");
+        assert_eq!(check(&allowing, &command, now()), Ok(()), "{name}");
+    }
 }

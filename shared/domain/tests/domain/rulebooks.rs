@@ -7,6 +7,7 @@ use interline_domain::limits::{
 };
 use interline_domain::lot::Expiry;
 use interline_domain::money::{Money, Points};
+use interline_domain::pseudonym::{BadKey, Pseudonyms};
 use interline_domain::rulebook::{Netting, Rulebook, RulebookErrors};
 use interline_domain::split::SplitTerms;
 
@@ -257,15 +258,79 @@ fn a_period_is_sealed_no_earlier_than_the_rulebook_says() {
     assert_eq!(rulebook.seal_not_before(period("2025-01")), at("2025-02-01T02:00:00+08:00"));
 }
 
+const SALT: &str = "pseudonym_salt = \"eight or more\"";
+
+/// The values were computed with `openssl dgst -sha256 -hmac`.
 #[test]
-fn a_pseudonym_depends_on_the_member_and_on_the_salt() {
-    let one = rulebook(VALID);
-    let other = rulebook(&mutated(&[("eight or more", "nine or more")]));
-    let name = one.pseudonym("m1");
-    assert!(name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
-    assert_eq!(one.pseudonym("m1"), name);
-    assert_ne!(one.pseudonym("m2"), name);
-    assert_ne!(other.pseudonym("m1"), name);
+fn a_pseudonym_is_an_hmac_of_the_member_that_no_program_takes_for_a_number() {
+    let long = "k".repeat(100);
+    for (says, key, fetched, expected) in [
+        ("a salt is the key", SALT, None, "m-609cd8235b37568a"),
+        ("the sample's key is known", "pseudonym_key = \"sample\"", None, "m-72ae7fe1e4b3103b"),
+        (
+            "a key is fetched, a line break ends it",
+            "pseudonym_key = \"own\"",
+            Some("0123456789abcdef0123456789abcdef\n"),
+            "m-d34d63c97f1494b2",
+        ),
+        ("a key longer than a block of the hash", "pseudonym_key = \"own\"", Some(long.as_str()), "m-b0d7ddf763c0207b"),
+    ] {
+        let source = rulebook(&mutated(&[(SALT, key)])).pseudonym_key;
+        assert_eq!(source.pseudonyms(fetched).unwrap().of(&member("m1")), expected, "{says}");
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_short_or_of_several_words_makes_no_pseudonym() {
+    let source = rulebook(&mutated(&[(SALT, "pseudonym_key = \"own\"")])).pseudonym_key;
+    for fetched in [None, Some(""), Some("0123456789abcdef0123456789abcde"), Some("0123456789abcdef 0123456789abcdef")]
+    {
+        assert_eq!(source.pseudonyms(fetched).unwrap_err(), BadKey, "{fetched:?}");
+    }
+}
+
+#[test]
+fn without_the_key_all_members_are_named_alike_and_there_is_no_fingerprint() {
+    let unknown = Pseudonyms::unknown();
+    assert_eq!(unknown.of(&member("m1")), unknown.of(&member("m2")));
+    assert_eq!(unknown.fingerprint(), None);
+}
+
+#[test]
+fn a_fingerprint_tells_keys_apart_and_is_no_pseudonym() {
+    let source = rulebook(&mutated(&[(SALT, "pseudonym_key = \"own\"")])).pseudonym_key;
+    let one = source.pseudonyms(Some("0123456789abcdef0123456789abcdef")).unwrap();
+    let other = source.pseudonyms(Some("0123456789abcdef0123456789abcdeF")).unwrap();
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_eq!(one.fingerprint(), one.clone().fingerprint());
+}
+
+#[test]
+fn a_key_that_others_have_is_accepted_with_a_warning() {
+    for (key, field) in [
+        (SALT, Some("programme.pseudonym_salt")),
+        ("pseudonym_key = \"sample\"", Some("programme.pseudonym_key")),
+        ("pseudonym_key = \"own\"", None),
+    ] {
+        let warnings = rulebook(&mutated(&[(SALT, key)])).warnings;
+        assert_eq!(warnings.iter().map(|warning| warning.field.as_str()).collect::<Vec<_>>(), Vec::from_iter(field));
+        assert!(warnings.iter().all(|warning| warning.line == 1));
+    }
+}
+
+#[test]
+fn a_programme_keeps_its_key_for_life() {
+    let keys = [SALT, "pseudonym_salt = \"nine or more\"", "pseudonym_key = \"own\"", "pseudonym_key = \"other\""];
+    for (at, before) in keys.iter().enumerate() {
+        for (then, after) in keys.iter().enumerate() {
+            let [before, after] = [before, after].map(|key| rulebook(&mutated(&[(SALT, key)])));
+            let follows = after.check_follows(&before);
+            assert_eq!(follows.is_ok(), at == then, "{follows:?}");
+            if let Err(errors) = follows {
+                assert_eq!(errors.0[0].field, "pseudonym_key");
+            }
+        }
+    }
 }
 
 #[test]
@@ -278,35 +343,101 @@ fn the_hash_is_of_the_text_to_the_byte() {
 
 #[test]
 fn what_is_not_the_format_is_refused_where_it_stands() {
-    for (says, old, new, line, rule) in [
-        ("an unknown field", "minimum = 100", "minium = 100", 46, "unknown field `minium`"),
-        ("an unknown table", "[[burn]]", "[[burns]]", 42, "unknown field `burns`"),
-        (
-            "a number instead of a string",
-            "unit = \"2\"",
-            "unit = 2",
-            26,
-            "invalid type: integer `2`, expected a string",
-        ),
-        ("a float instead of a string", "value = \"0.01\"", "value = 0.01", 45, "expected a string"),
-        ("a string instead of a number", "step = 50", "step = \"50\"", 47, "expected u32"),
-        ("a negative number of points", "minimum = 100", "minimum = -100", 46, "integer `-100`"),
-        ("a TOML date", "from = \"2025-07-01\"", "from = 2025-07-01", 37, "expected a string"),
-        ("an unknown way of netting", "netting = \"hub\"", "netting = \"gross\"", 7, "expected `hub` or `direct`"),
-        ("a missing field", "netting = \"hub\"\n", "", 1, "missing field `netting`"),
-        ("a field twice", "name = \"Small\"", "name = \"Small\"\nname = \"Small\"", 3, "duplicate key"),
-        (
-            "an unknown field of a share",
-            "{ to = \"redeemer\", share = \"1\" }",
-            "{ to = \"redeemer\", part = \"1\" }",
-            86,
-            "unknown field `part`",
-        ),
-        ("no TOML at all", "[programme]", "[programme", 1, ""),
+    for (says, old, new, line, field, rule) in [
+        ("an unknown field", "minimum = 100", "minium = 100", 46, "burn[0].minium", "unknown field `minium`"),
+        ("an unknown table", "[[burn]]", "[[burns]]", 42, "burns", "unknown field `burns`"),
+        ("a number for a string", "unit = \"2\"", "unit = 2", 26, "earn[0].points_per_unit", "expected a string"),
+        ("a float for a string", "value = \"0.01\"", "value = 0.01", 45, "burn[0].value", "expected a string"),
+        ("a string for a number", "step = 50", "step = \"50\"", 47, "burn[0].step", "expected u32"),
+        ("a negative number", "minimum = 100", "minimum = -100", 46, "burn[0].minimum", "integer `-100`"),
+        ("a TOML date", "from = \"2025-07-01\"", "from = 2025-07-01", 37, "earn[2].from", "expected a string"),
+        ("no way of netting", "netting = \"hub\"", "netting = \"gross\"", 7, "programme.netting", "expected `hub` or"),
+        ("a missing field", "netting = \"hub\"\n", "", 1, "programme.netting", "missing field `netting`"),
+        ("a field twice", "name = \"Small\"", "name = \"Small\"\nname = \"Small\"", 3, "rulebook", "duplicate key"),
+        ("no TOML at all", "[programme]", "[programme", 1, "rulebook", ""),
     ] {
-        refuses(says, &[(old, new)], &[(line, "rulebook", rule)]);
+        let found = errors(&mutated(&[(old, new)]));
+        let error = &found.0[0];
+        let matches = error.line == line && error.field == field && error.rule.contains(rule);
+        assert!(
+            matches && (found.0.len() == 1 || field == "rulebook"),
+            "{says}: expected line {line}: {field}: {rule}, found\n{found}"
+        );
     }
     assert!(!errors("").0.is_empty());
+}
+
+#[test]
+fn every_field_that_cannot_be_read_is_said_together_with_all_else_that_is_wrong() {
+    refuses(
+        "errors of all kinds",
+        &[
+            ("seal_after_hours = 2", "seal_after_hours = \"2\""),
+            ("minimum = 100\nstep = 50", "minium = 100\nstep = \"50\""),
+            ("share = \"0.97\"", "share = \"0.5\""),
+            ("{ to = \"redeemer\", share = \"1\" }", "{ to = \"redeemer\", part = \"1\" }"),
+        ],
+        &[
+            (8, "programme.seal_after_hours", "expected u32"),
+            (46, "burn[0].minium", "unknown field"),
+            (47, "burn[0].step", "expected u32"),
+            (77, "splits[0].shares", "they sum to 0.53"),
+            (86, "splits[1].shares[0].share", "missing field `share`"),
+            (86, "splits[1].shares[0].part", "unknown field `part`"),
+        ],
+    );
+}
+
+#[test]
+fn what_nobody_can_meet_is_refused() {
+    let least = "must be at least 100, the fewest points";
+    for (new, field, rule) in [
+        ("minimum = 1000\nmax_per_order = 500", "burn[0].max_per_order", "must be at least 1000"),
+        ("minimum = 60\nmax_per_order = 99", "burn[0].max_per_order", least),
+        ("minimum = 100\nmax_per_order = 0", "burn[0].max_per_order", least),
+        ("minimum = 100\nmax_per_day = 0", "burn[0].max_per_day", least),
+        ("minimum = 100\nmax_per_day = 99", "burn[0].max_per_day", least),
+        ("minimum = 100\nmax_per_month = 99", "burn[0].max_per_month", least),
+        ("max_per_order = 49", "burn[0].max_per_order", "must be at least 50"),
+    ] {
+        refuses(new, &[("minimum = 100", new)], &[(42, field, rule)]);
+    }
+    refuses("no bill", &[("\"0.3\"", "\"0\"")], &[(42, "burn[0].max_bill_share", "more than zero")]);
+    let never = "would never pay";
+    for (old, new) in [("multiplier = \"1.5\"\n", ""), ("multiplier = \"1.5\"", "multiplier = \"1\"")] {
+        refuses("sponsors of nothing", &[(old, new)], &[(35, "earn[2].sponsors", never)]);
+    }
+    assert!(Rulebook::parse(&mutated(&[("minimum = 100", "minimum = 60\nmax_per_order = 100")])).is_ok());
+}
+
+#[test]
+fn only_a_currency_of_iso_4217_is_taken() {
+    for (code, rule) in [
+        ("RMB", "that of the renminbi is CNY"),
+        ("XYZ", "must be an ISO 4217 code"),
+        ("XTS", "currency"),
+        ("XXX", "currency"),
+        ("XAU", "currency"),
+    ] {
+        let found = errors(&mutated(&[("\"CNY\"", &format!("{code:?}"))]));
+        assert!(found.0.len() == 1 && found.0[0].field == "programme.currency", "{code}: {found}");
+        assert!(found.0[0].rule.contains(rule) || rule == "currency", "{code}: {found}");
+    }
+    for code in ["CNY", "USD", "EUR", "HKD", "SGD"] {
+        assert!(Rulebook::parse(&mutated(&[("\"CNY\"", &format!("{code:?}"))])).is_ok(), "{code}");
+    }
+}
+
+#[test]
+fn nothing_is_asked_of_a_line_outside_its_days() {
+    let spa = "[[lines]]\nid = \"spa\"\nname = \"Spa\"\nfrom = \"2025-02-10\"\n\
+               [[earn]]\nline = \"spa\"\nfrom = \"2025-02-10\"\npoints_per_unit = \"1\"\n\
+               [[prices]]\nredeemer = \"spa\"\nfrom = \"2025-02-10\"\nprice = \"0.01\"\n";
+    assert_eq!(Rulebook::parse(&format!("{VALID}{spa}")).map(|_| ()), Ok(()));
+    let earlier = spa.replacen("2025-02-10", "2025-02-09", 1);
+    assert!(errors(&format!("{VALID}{earlier}")).to_string().contains("redeemed at spa on 2025-02-09"));
+    let platform = mutated(&[("id = \"hq\"", "id = \"hq\"\nfrom = \"2025-02-01\"")]);
+    assert!(errors(&platform).to_string().contains("the platform, takes part the whole programme long"));
 }
 
 #[test]
@@ -334,6 +465,16 @@ fn a_broken_programme_is_refused() {
         ),
         ("no such hub", "platform = \"hq\"", "platform = \"nobody\"", "programme.platform", "line nobody is not among"),
         ("a short salt", "eight or more", "seven..", "programme.pseudonym_salt", "at least 8 characters"),
+        ("no key", SALT, "", "programme.pseudonym_key", "is missing"),
+        (
+            "a key and a salt",
+            SALT,
+            "pseudonym_salt = \"eight or more\"\npseudonym_key = \"own\"",
+            "programme.pseudonym_salt",
+            "must be left out",
+        ),
+        ("a key without a name", SALT, "pseudonym_key = \"\"", "programme.pseudonym_key", "must be 1 to 64"),
+        ("a key in another folder", SALT, "pseudonym_key = \"../k\"", "programme.pseudonym_key", "must be 1 to 64"),
     ] {
         refuses(says, &[(old, new)], &[(1, field, rule)]);
     }

@@ -113,7 +113,7 @@ fn no_text_of_any_file_becomes_a_formula() {
         let mut settlement = settlement();
         planted_in(&mut settlement, planted);
         let mut guarded = BTreeSet::new();
-        for file in render(&run(RunKind::Final), &Rulebook::parse(&text).unwrap(), &text, &settlement).unwrap() {
+        for file in render(&run(RunKind::Final), &Rulebook::parse(&text).unwrap(), &text, &[], &settlement).unwrap() {
             let (path, bytes) = (file.entry.path.as_str(), &file.bytes);
             let found = match path.rsplit_once('.').unwrap().1 {
                 "csv" => csv_is_guarded(path, bytes, planted),

@@ -5,8 +5,11 @@ use super::document::{Document, Part, too_long};
 use super::seen::Seen;
 use crate::refusals::{self, Row};
 use crate::served::{Served, redemption, reversal, sale};
+use interline_domain::account::shard;
 use interline_domain::calendar::Period;
+use interline_domain::id::MemberId;
 use interline_domain::rulebook::Rulebook;
+use interline_ledger::store::Condition;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
 use interline_tests::programme::RULEBOOK;
@@ -82,8 +85,16 @@ async fn broken_and_unreachable() -> Served {
     let mut served = january().await;
     served.close("2017-01", "trial").await;
     let app = served.programme.world.app.clone();
-    app.ledger.set_current_rulebook(&"0".repeat(64)).await.unwrap();
+    let read = app.ledger.rulebook_in_force().await.unwrap();
+    app.ledger.set_current_rulebook(&read, &"0".repeat(64), None, None).await.unwrap();
     served.set_now("2017-02-01T10:00:00+08:00");
+    // Neither an entry nor a list needs the rulebook in force.
+    let partition = format!("E#2017-01#{:02}", shard(&MemberId::parse("m1").unwrap()));
+    let (entries, _) = app.ledger.store().page(&partition, None, None, None).await.unwrap();
+    for mut item in entries {
+        item.remove("z");
+        assert!(app.ledger.store().put(item, Condition::None).await.unwrap());
+    }
     let all = async |served: &Served, status: u16| {
         for call in calls() {
             let operation = Document::get().operation(call.operation);
@@ -143,18 +154,18 @@ async fn eventful() -> Served {
     for member in ["m1", "m2", "debtor", &long] {
         served.get("members", &format!("/v1/members/{member}")).await.ok();
     }
-    for (event, period) in [
-        ("accruals/L-1", "2017-01"),
-        ("accruals/T-1", "2017-01"),
-        ("redemptions/R-1", "2017-01"),
-        ("redemptions/L-1", "2017-01"),
-        ("reversals/V-1", "2017-01"),
-        ("reversals/W-1", "2017-01"),
-        ("reversals/X-1", "2017-01"),
-        ("reversals/L-1", "2017-01"),
-        ("reversals/L-2", "2017-01"),
+    for event in [
+        "accruals/L-1",
+        "accruals/T-1",
+        "redemptions/R-1",
+        "redemptions/L-1",
+        "reversals/V-1",
+        "reversals/W-1",
+        "reversals/X-1",
+        "reversals/L-1",
+        "reversals/L-2",
     ] {
-        let path = format!("/v1/lines/grocery/{event}?member=m1&period={period}");
+        let path = format!("/v1/lines/grocery/{event}");
         served.get("grocery", &path).await.ok();
     }
     without_travel(&served).await;
@@ -216,7 +227,7 @@ async fn late(served: &Served) {
     served.record("dining", "accruals/D-3", body.clone()).await;
     let entry = served.put("dining", path, body).await.ok();
     assert_eq!(entry["indicative_settlement"]["obligations"].as_array().map(Vec::len), Some(1), "{entry:#}");
-    served.get("dining", &format!("{path}?member=debtor&period=2017-01")).await.ok();
+    served.get("dining", &format!("{path}")).await.ok();
     let given = csv(["adjustment,grocery,J-2,2017-01-27T12:00:00+08:00,m1,,7,"]);
     assert_eq!(served.programme.import("late.csv", &given).await.0.accepted, 1);
 }
@@ -252,9 +263,9 @@ async fn refused() -> Vec<Served> {
     strict.get("members", &format!("/v1/members/m1/entries?line={elsewhere}")).await;
     strict.get("finance", "/v1/lines/grocery/entries?period=2017-01&cursor=x").await;
     for path in [
-        "/v1/lines/grocery/accruals/none?member=m1&period=2017-01",
-        "/v1/lines/grocery/redemptions/none?member=m1&period=2017-01",
-        "/v1/lines/grocery/reversals/none?member=m1&period=2017-01",
+        "/v1/lines/grocery/accruals/none",
+        "/v1/lines/grocery/redemptions/none",
+        "/v1/lines/grocery/reversals/none",
         "/v1/lines/grocery/position?period=2017-01",
         "/v1/members/none",
         "/v1/members/m1/entries?cursor=x",
@@ -302,7 +313,8 @@ async fn without_travel(served: &Served) {
     let hash = Rulebook::parse(&text).unwrap().hash;
     let app = served.programme.app();
     app.reports.put_once(&rulebook_key(&hash), text.into_bytes()).await.unwrap();
-    app.ledger.set_current_rulebook(&hash).await.unwrap();
+    let read = app.ledger.rulebook_in_force().await.unwrap();
+    app.ledger.set_current_rulebook(&read, &hash, None, None).await.unwrap();
     // Later than a function goes on with the one that it read.
     served.set_now("2017-02-20T12:00:00+08:00");
 }

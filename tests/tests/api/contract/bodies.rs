@@ -36,6 +36,10 @@ fn good(operation: &str) -> Vec<Value> {
             vec![
                 json!({ "member": "m1", "occurred_at": at, "reverses": of("accrual", "S-1"), "amount": "0.01", "points": null }),
                 json!({ "member": "m1", "occurred_at": at, "reverses": of("redemption", "R-1"), "points": 1, "amount": null }),
+                json!({
+                    "member": "m1", "occurred_at": at,
+                    "reverses": { "kind": "accrual", "reference": "S-1", "on": "2017-01-20" },
+                }),
             ]
         }
         "quote" => vec![

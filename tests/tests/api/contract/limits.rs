@@ -3,8 +3,7 @@
 use super::document::{Document, Operation};
 use crate::served::Served;
 use interline_domain::limits::{
-    AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX,
-    REVERSAL_WINDOW_MONTHS, SHARDS,
+    AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX, SHARDS,
 };
 use interline_domain::money::Money;
 use interline_lambda::http::{BODY_MAX_BYTES, CURSOR_MAX, PAGE_DEFAULT, PAGE_MAX};
@@ -38,7 +37,6 @@ fn the_table_of_limits_says_the_constants_of_the_code() {
                 "years 1970 to 2199, at most 9 decimals of a second, at most {FUTURE_TOLERANCE_MINUTES} minutes in the future"
             ),
         ),
-        ("reversal", format!("in the month of what it reverses or the {REVERSAL_WINDOW_MONTHS} months after")),
         ("entries of a page", format!("{PAGE_DEFAULT}, on demand 1 to {PAGE_MAX}")),
         ("link to a report", format!("works for {} seconds", LINK_VALID.as_secs())),
     ] {

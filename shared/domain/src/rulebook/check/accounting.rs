@@ -178,7 +178,8 @@ impl Check {
         for funder in funders(rulebook) {
             let specific = rulebook.liability.get(&Some(funder.clone()));
             let spans = specific.into_iter().chain(rulebook.liability.get(&None)).flat_map(|dated| dated.spans());
-            if let Some(day) = first_gap(rulebook.first_period.first_day(), spans) {
+            let last = rulebook.line(&funder).and_then(|line| line.last_day);
+            if let Some(day) = first_gap(rulebook.first_day_of(&[&funder]), last, spans) {
                 self.refuse(&whole, "", format!("no rule for points issued by {funder} on {day}"));
             }
         }
@@ -205,7 +206,11 @@ impl Check {
                 for funder in funders.iter().filter(|funder| *funder != payee) {
                     let keys = Rulebook::vat_keys(funder, payee, product);
                     let spans = keys.iter().filter_map(|key| rulebook.vat.get(key)).flat_map(|dated| dated.spans());
-                    if let Some(day) = first_gap(rulebook.first_period.first_day(), spans) {
+                    let last = match product {
+                        Product::Redemption => rulebook.last_day_as_payee(payee, &funders),
+                        Product::PlatformFee => None,
+                    };
+                    if let Some(day) = first_gap(rulebook.first_day_of(&[funder, payee]), last, spans) {
                         let product = product.word();
                         self.refuse(&whole, "", format!("no rule for {product} from {funder} to {payee} on {day}"));
                     }

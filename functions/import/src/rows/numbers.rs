@@ -1,0 +1,51 @@
+//! Amounts and points of a row, with a word for what tills send instead of a reversal.
+
+use super::{Column, RowError};
+use interline_domain::entry::EntryKind;
+use interline_domain::money::{Money, NumberError, Points};
+
+pub fn amount(kind: EntryKind, text: &str) -> Result<Money, RowError> {
+    if negative(text).is_some_and(|text| Money::parse(text).is_ok()) {
+        let rule = match kind {
+            EntryKind::Accrual => "must not be negative: a refund is an event of its own: reversal",
+            EntryKind::Redemption => "must not be negative: what is given back is an event of its own: reversal",
+            EntryKind::Reversal | EntryKind::Adjustment => "must not be negative: it says how much is taken back",
+        };
+        return Err(Column::Amount.error("negative-amount", rule));
+    }
+    match Money::parse(negative(text).unwrap_or(text)) {
+        Err(NumberError::Zero) if kind == EntryKind::Accrual => {
+            Err(Column::Amount.error("zero-amount", "earns nothing: leave the row out"))
+        }
+        _ => Money::parse(text).map_err(|error| number_error(Column::Amount, error)),
+    }
+}
+
+pub fn points(kind: EntryKind, text: &str) -> Result<Points, RowError> {
+    if negative(text).is_some_and(|text| Points::parse(text).is_ok()) {
+        let rule = match kind {
+            EntryKind::Redemption => "must not be negative: points given back are an event of their own: reversal",
+            EntryKind::Adjustment => "must not be negative: points are taken back by an event of their own: reversal",
+            EntryKind::Reversal | EntryKind::Accrual => "must not be negative: it says how many points are taken back",
+        };
+        return Err(Column::Points.error("negative-points", rule));
+    }
+    Points::parse(text).map_err(|error| number_error(Column::Points, error))
+}
+
+/// What follows a sign, also a typographer's, or stands in an accountant's brackets.
+fn negative(text: &str) -> Option<&str> {
+    let bracketed = || text.strip_prefix('(')?.strip_suffix(')');
+    text.strip_prefix(['-', '\u{2212}', '－']).or_else(bracketed)
+}
+
+fn number_error(column: Column, error: NumberError) -> RowError {
+    let code = match error {
+        NumberError::NotADecimal => "not-a-decimal",
+        NumberError::TooManyDecimals(_) => "too-many-decimals",
+        NumberError::NotAnInteger => "not-an-integer",
+        NumberError::Zero => "zero",
+        NumberError::TooLarge(_) => "too-large",
+    };
+    column.error(code, error.to_string())
+}

@@ -1,0 +1,202 @@
+//! What a rulebook answers otherwise than the one before, and for which days it may.
+
+use crate::support::*;
+use interline_domain::calendar::Period;
+use interline_domain::rulebook::{Change, Rulebook};
+use std::collections::BTreeSet;
+
+const BEFORE: &str = r#"[programme]
+name = "Small"
+currency = "CNY"
+time_zone = "Asia/Shanghai"
+first_period = "2026-01"
+platform = "hq"
+netting = "hub"
+pseudonym_salt = "eight or more"
+
+[[lines]]
+id = "hq"
+name = "Group"
+
+[[lines]]
+id = "shop"
+name = "Shop"
+
+[[lines]]
+id = "inn"
+name = "Inn"
+
+[[earn]]
+line = "shop"
+from = "2026-01-01"
+points_per_unit = "1"
+
+[[earn]]
+line = "inn"
+from = "2026-01-01"
+points_per_unit = "2"
+
+[[burn]]
+line = "inn"
+from = "2026-01-01"
+value = "0.01"
+
+[[prices]]
+redeemer = "inn"
+from = "2026-01-01"
+price = "0.0085"
+
+[[prices]]
+redeemer = "shop"
+from = "2026-01-01"
+price = "0.009"
+
+[[splits]]
+rule = "standard"
+from = "2026-01-01"
+shares = [{ to = "redeemer", share = "0.97" }, { to = "hq", share = "0.03" }]
+
+[[expiry]]
+from = "2026-01-01"
+months = 12
+
+[[liability]]
+from = "2026-01-01"
+face_value = "0.01"
+
+[[vat]]
+from = "2026-01-01"
+treatment = "none"
+"#;
+
+fn edited(changes: &[(&str, &str)]) -> Rulebook {
+    let mut text = BEFORE.to_owned();
+    for (old, new) in changes {
+        assert_eq!(text.matches(old).count(), 1, "{old:?}");
+        text = text.replace(old, new);
+    }
+    rulebook(&text)
+}
+
+fn changes(edits: &[(&str, &str)]) -> Vec<String> {
+    edited(edits).differences(&rulebook(BEFORE)).dated.iter().map(Change::to_string).collect()
+}
+
+#[test]
+fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
+    for (old, new, expected) in [
+        ("unit = \"1\"", "unit = \"3\"", "earn: shop, from 2026-01-01 on: 1 points per unit -> 3 points per unit"),
+        (
+            "value = \"0.01\"",
+            "value = \"0.01\"\nmax_per_day = 9",
+            "burn: inn, from 2026-01-01 on: 0.01 a point, minimum 1, step 1 -> 0.01 a point, minimum 1, step 1, at most 9 a day",
+        ),
+        (
+            "price = \"0.0085\"",
+            "price = \"0.005\"",
+            "prices: points of every line redeemed at inn, from 2026-01-01 on: 0.0085 -> 0.005",
+        ),
+        (
+            "price = \"0.0085\"",
+            "price = \"0.0085\"\n[[prices]]\nredeemer = \"inn\"\nfunder = \"shop\"\nfrom = \"2026-02-10\"\nto = \"2026-02-19\"\nprice = \"0.005\"",
+            "prices: points of shop redeemed at inn, 2026-02-10 to 2026-02-19: 0.0085 -> 0.005",
+        ),
+        (
+            "rule = \"standard\"",
+            "rule = \"other\"",
+            "splits: what every line owes at every line, from 2026-01-01 on: standard redeemer=0.97 hq=0.03 -> other redeemer=0.97 hq=0.03",
+        ),
+        ("months = 12", "months = 13", "expiry: points of every line, from 2026-01-01 on: 12 months -> 13 months"),
+        (
+            "face_value = \"0.01\"",
+            "face_value = \"0.02\"",
+            "liability: points of every line, from 2026-01-01 on: face value 0.01, initial rate 1, catch-up, VAT 0 included \
+             -> face value 0.02, initial rate 1, catch-up, VAT 0 included",
+        ),
+        (
+            "id = \"inn\"",
+            "id = \"inn\"\nto = \"2026-03-31\"",
+            "lines: inn, from 2026-04-01 on: takes part -> does not take part",
+        ),
+    ] {
+        let found = changes(&[(old, new)]);
+        assert!(found.iter().any(|change| change == expected), "{expected}\n{found:#?}");
+    }
+    let vat = changes(&[("treatment = \"none\"", "treatment = \"marketing-service\"\nrate = \"0.06\"")]);
+    let expected = "from every line to every line, from 2026-01-01 on: none -> marketing-service 0.06";
+    assert_eq!(vat, [format!("vat: redemption {expected}"), format!("vat: platform-fee {expected}")]);
+}
+
+#[test]
+fn the_same_answers_in_other_words_are_no_change() {
+    let other_words = [
+        (
+            "price = \"0.0085\"",
+            "to = \"2026-02-28\"\nprice = \"0.0085\"\n[[prices]]\nredeemer = \"inn\"\nfrom = \"2026-03-01\"\nprice = \"0.00850\"",
+        ),
+        (
+            "redeemer = \"shop\"\n",
+            "redeemer = \"shop\"\nfunder = \"inn\"\nfrom = \"2026-01-01\"\nprice = \"0.009\"\n[[prices]]\nredeemer = \"shop\"\n",
+        ),
+    ];
+    for change in other_words {
+        assert_eq!(changes(&[change]), Vec::<String>::new());
+    }
+    assert!(rulebook(BEFORE).differences(&rulebook(BEFORE)).is_empty());
+    let undated = edited(&[("netting = \"hub\"", "netting = \"direct\""), ("name = \"Shop\"", "name = \"Shops\"")]);
+    let found = undated.differences(&rulebook(BEFORE));
+    assert_eq!((found.dated.len(), found.undated.len()), (0, 3));
+}
+
+#[test]
+fn a_day_of_a_closed_month_keeps_its_answer_and_a_past_day_of_an_open_one_is_listed() {
+    let closed = BTreeSet::from([period("2026-01"), period("2026-02")]);
+    let from = |date: &str| {
+        let before = day(date).pred_opt().unwrap();
+        let rules = format!(
+            "to = \"{before}\"\nprice = \"0.0085\"\n[[prices]]\nredeemer = \"inn\"\nfrom = \"{date}\"\nprice = \"0.005\""
+        );
+        edited(&[("price = \"0.0085\"", &rules)]).differences(&rulebook(BEFORE)).past(&closed, day("2026-03-10"))
+    };
+    let refused = from("2026-02-28").unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "prices: points of every line redeemed at inn: was 0.0085 and cannot become 0.005 on 2026-02-28: \
+         month 2026-02 is closed"
+    );
+    let days = |date: &str| from(date).unwrap().into_iter().map(|change| (change.from, change.to)).collect::<Vec<_>>();
+    assert_eq!(days("2026-03-01"), [(day("2026-03-01"), Some(day("2026-03-09")))]);
+    assert_eq!(days("2026-03-09"), [(day("2026-03-09"), Some(day("2026-03-09")))]);
+    assert_eq!(days("2026-03-10"), []);
+}
+
+#[test]
+fn a_new_line_changes_nothing_and_begins_after_the_closed_months() {
+    let closed: BTreeSet<Period> = [period("2026-01")].into();
+    let joins = |from: &str| {
+        let line = format!(
+            "[[lines]]\nid = \"spa\"\nname = \"Spa\"\n{from}\n[[earn]]\nline = \"spa\"\nfrom = \"2026-01-01\"\npoints_per_unit = \"1\"\n\
+             [[prices]]\nredeemer = \"spa\"\nfrom = \"2026-02-10\"\nprice = \"0.01\"\n"
+        );
+        Rulebook::parse(&format!("{BEFORE}{line}")).map(|after| {
+            let differences = after.differences(&rulebook(BEFORE));
+            assert_eq!((differences.dated.len(), differences.joining.len()), (0, 1));
+            differences.past(&closed, day("2026-03-01"))
+        })
+    };
+    assert_eq!(joins("from = \"2026-02-10\""), Ok(Ok(Vec::new())));
+    let gap = joins("").unwrap_err().to_string();
+    assert!(
+        gap.contains("no price for points of hq redeemed at spa") || gap.contains("redeemed at spa on 2026-01-01"),
+        "{gap}"
+    );
+}
+
+#[test]
+fn what_a_reference_names_stays_for_days_that_are_past() {
+    let scoped =
+        edited(&[("id = \"inn\"", "id = \"inn\"\nreference_scope = [{ from = \"2026-03-01\", scope = \"day\" }]")]);
+    let differences = scoped.differences(&rulebook(BEFORE));
+    assert_eq!(differences.past(&BTreeSet::new(), day("2026-03-01")), Ok(Vec::new()));
+    assert!(differences.past(&BTreeSet::new(), day("2026-03-02")).is_err());
+}
