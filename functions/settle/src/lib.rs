@@ -9,11 +9,14 @@ use interline_domain::id::LineId;
 use interline_domain::limits::SHARDS;
 use interline_domain::money::Money;
 use interline_domain::netting::Payment;
-use interline_domain::settle::{Inputs, Position, Previous, Reread, Settlement, ShardDigest, State, settle};
+use interline_domain::settle::{
+    Inputs, MembersClaims, Position, Previous, Reread, Settlement, ShardDigest, State, settle,
+};
 use interline_domain::tally::Tally;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::{LedgerError, Run};
+use interline_reports::accounts::{Differing, ProofFile, account_differences, differences_key, proof_key};
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, Provenance, RunKind, RunName, SCHEMA, sha256};
 use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, STATE, TallyFile, key, render, tally_path};
 use interline_reports::rows::Rows;
@@ -52,8 +55,8 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         return recorded(app, task.period, &run).await;
     }
     app.check_own(&task.run, &task.rulebook)?;
-    let tallies = tallies(app, &task).await?;
-    let pack = settle_pack(app, &task, tallies).await;
+    let (tallies, proofs) = futures::try_join!(tallies(app, &task), proofs(app, &task))?;
+    let pack = settle_pack(app, &task, tallies, proofs).await;
     let fails = match &pack {
         Ok(pack) => !pack.settlement.passes(),
         Err(failure) => failure.class() == Class::ChecksFailed,
@@ -62,11 +65,19 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         app.count("ChecklistFailed", 1);
     }
     let pack = pack?;
+    if !pack.differing.is_empty() {
+        let key = differences_key(task.period, &task.run);
+        app.reports.put(&key, serde_json::to_vec_pretty(&pack.differing)?).await?;
+    }
     if task.kind == RunKind::Final && !pack.settlement.passes() {
         let failed = pack.settlement.checklist.iter().filter(|check| !check.pass);
-        let failed: Vec<String> = failed
+        let mut failed: Vec<String> = failed
             .map(|check| format!("{}: expected {}, found {}", check.check, check.expected, check.actual))
             .collect();
+        if !pack.differing.is_empty() {
+            let key = differences_key(task.period, &task.run);
+            failed.push(format!("interline accounts check names these members; those of this run stand in {key}"));
+        }
         return Err(Failure::ChecksFailed(failed.join("; ")));
     }
     write(app, task, pack).await
@@ -87,6 +98,41 @@ async fn tallies(app: &App, task: &Task) -> Result<Vec<(TallyFile, FileEntry)>, 
         }
     };
     stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+}
+
+/// What was proven of the accounts of all shards, in their order.
+async fn proofs(app: &App, task: &Task) -> Result<Vec<ProofFile>, Failure> {
+    let read = |shard: u8| {
+        let key = proof_key(task.period, &task.run, shard);
+        async move {
+            let bytes = app.reports.get(&key).await?;
+            let file: ProofFile = serde_json::from_slice(&bytes)
+                .map_err(|error| Failure::Corrupt(format!("object {key} is no proof of accounts: {error}")))?;
+            match file.snapshot.shard == shard {
+                true => Ok::<_, Failure>(file),
+                false => Err(Failure::Corrupt(format!("object {key} is that of shard {}", file.snapshot.shard))),
+            }
+        }
+    };
+    stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+}
+
+/// Who holds what by the proofs of all shards.
+fn members_claims(proofs: &[ProofFile], task: &Task, shards: &[ShardDigest]) -> Result<MembersClaims, Failure> {
+    let tallied = |proof: &ProofFile| {
+        shards.iter().any(|shard| shard.shard == proof.snapshot.shard && shard.entries == proof.entries)
+    };
+    let mut claims = MembersClaims { as_tallied: proofs.iter().all(tallied), ..MembersClaims::default() };
+    for proof in proofs {
+        if proof.rulebook != task.rulebook {
+            let (shard, rulebook) = (proof.snapshot.shard, &proof.rulebook);
+            return Err(Failure::Corrupt(format!(
+                "the accounts of shard {shard} were proven with rulebook {rulebook}"
+            )));
+        }
+        claims.add(proof.entries, &proof.lots, &proof.debts, proof.differing.len())?;
+    }
+    Ok(claims)
 }
 
 async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
@@ -178,10 +224,17 @@ pub struct Pack {
     /// What settling adds; tallies and details are written already.
     pub files: Vec<PackFile>,
     pub manifest: Manifest,
+    /// Whose account is not what his entries give.
+    pub differing: Vec<Differing>,
 }
 
-/// Settles tallies that lie in the order of their shards.
-pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEntry)>) -> Result<Pack, Failure> {
+/// Settles tallies that lie in the order of their shards, as do the proofs of accounts.
+pub async fn settle_pack(
+    app: &App,
+    task: &Task,
+    tallies: Vec<(TallyFile, FileEntry)>,
+    proofs: Vec<ProofFile>,
+) -> Result<Pack, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let rulebook = &published.rulebook;
     let mut tally = Tally::default();
@@ -222,14 +275,19 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
         previous: previous_shards,
     });
     // What slipped into a sealed month may not even add up: then it is the cause.
-    let settlement = settlement.map_err(|error| match &changed {
+    let mut settlement = settlement.map_err(|error| match &changed {
         None => Failure::Settle(error),
         Some(changed) => Failure::ChecksFailed(format!("{changed}; {error}")),
     })?;
+    let claims = members_claims(&proofs, task, &shards)?;
+    settlement.prove_claims(&claims, tally.entries, task.kind == RunKind::Final)?;
+    let accounts = proofs.iter().map(|proof| proof.snapshot.clone()).collect();
+    let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();
     let run = RunName { kind: task.kind, id: task.run.clone() };
     let changes = app.changes_of(&task.rulebook, task.period).await?;
-    let files = render(&run, rulebook, &published.text, &changes, &settlement)
+    let mut files = render(&run, rulebook, &published.text, &changes, &settlement)
         .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
+    files.extend(account_differences(&differing));
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     let manifest = Manifest {
@@ -248,13 +306,14 @@ pub async fn settle_pack(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEn
         }),
         entries: tally.entries,
         shards,
+        accounts,
         gross: settlement.gross.to_string(),
         settled: settlement.settled.to_string(),
         netting_efficiency_percent: settlement.netting_efficiency().to_string(),
         checks_passed: settlement.passes(),
         files: entries,
     };
-    Ok(Pack { settlement, files, manifest })
+    Ok(Pack { settlement, files, manifest, differing })
 }
 
 /// Which shards of closed months are not what was closed.

@@ -5,10 +5,10 @@ use interline_cutoff::{Close, Event, Failed, Started};
 use interline_lambda::{App, Failure};
 use interline_settle::Done;
 
-/// Shards tallied at once.
+/// Shards tallied and proven at once.
 const SHARDS_AT_ONCE: usize = 4;
 
-/// Runs cutoff, tally for every shard, and settle. Each step may be repeated, so
+/// Runs cutoff, tally and prove for every shard, and settle. Each step may be repeated, so
 /// a close that was broken off is simply run again. A failure is noted on the
 /// period.
 pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u8) + Sync)) -> Result<Done, Failure> {
@@ -32,8 +32,10 @@ async fn steps(app: &App, started: Started, progress: &(dyn Fn(u8) + Sync)) -> R
     stream::iter(shards)
         .map(|shard| {
             let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let proof = interline_prove::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
             async move {
-                let done = interline_tally::handle(app, task).await?;
+                interline_tally::handle(app, task).await?;
+                let done = interline_prove::handle(app, proof).await?;
                 progress(done.shard);
                 Ok::<_, Failure>(())
             }

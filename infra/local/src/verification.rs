@@ -190,7 +190,7 @@ impl<'a> Stored<'a> {
         };
         let is_unnamed = found.pseudonyms_not_compared.is_some();
         let differences = &mut found.differences;
-        let (mut files, mut tallies) = (BTreeMap::new(), Vec::new());
+        let (mut files, mut tallies, mut proofs) = (BTreeMap::new(), Vec::new(), Vec::new());
         let before = differences.len();
         for shard in 0..SHARDS {
             match interline_tally::tally(&app.ledger, &published.rulebook, &pseudonyms, period, shard).await {
@@ -202,6 +202,9 @@ impl<'a> Stored<'a> {
                     self.entries_of(shard, Some(&file), differences).await?;
                     let tally = PackFile::new(tally_path(shard), file.json()?, None);
                     tallies.push((file, tally.entry.clone()));
+                    // Accounts have moved on since; `accounts check` compares them.
+                    let carried = interline_prove::carry(app, &published.rulebook, period, shard).await?;
+                    proofs.push(carried.files(&self.run.rulebook, Vec::new())?.0);
                     files.extend(parts.into_iter().chain([tally]).map(|file| (file.entry.path, file.bytes)));
                 }
                 Err(failure) if matches!(failure.class(), Class::Retryable | Class::TimedOut) => return Err(failure),
@@ -217,7 +220,7 @@ impl<'a> Stored<'a> {
         }
         let (kind, rulebook) = (RunKind::Final, self.run.rulebook.clone());
         let task = Task { period, kind, run: self.run.id.clone(), rulebook };
-        match settle_pack(app, &task, tallies).await {
+        match settle_pack(app, &task, tallies, proofs).await {
             Ok(pack) => {
                 files.extend(pack.files.into_iter().map(|file| (file.entry.path, file.bytes)));
                 Ok(Some(Computed { files, manifest: pack.manifest }))
@@ -351,6 +354,8 @@ fn manifest_figures(manifest: &Manifest) -> Result<Value, Failure> {
         .filter(|(path, _)| !path.ends_with(CHECKLIST))
         .collect();
     value["files"] = serde_json::to_value(files)?;
+    let members = manifest.accounts.iter().map(|accounts| (accounts.shard.to_string(), accounts.members));
+    value["accounts"] = serde_json::to_value(members.collect::<BTreeMap<String, u64>>())?;
     if let Some(fields) = value.as_object_mut() {
         fields.remove("engine");
     }

@@ -167,7 +167,7 @@ impl Account {
     pub fn prune(&mut self, period: Period, refund_months: u32) {
         let counted_from = period.minus_months(EXPIRED_LOT_KEPT_MONTHS).first_day();
         self.redeemed.retain(|(_, day), _| *day >= counted_from);
-        let kept_from = period.minus_months(refund_months + EXPIRED_LOT_KEPT_MONTHS).first_day();
+        let kept_from = kept_from(period, refund_months);
         let kept_from = self.forgotten_before.map_or(kept_from, |before| before.max(kept_from));
         self.forgotten_before = Some(kept_from);
         self.lots.retain(|cohort, _| match cohort.expires {
@@ -187,6 +187,11 @@ impl Account {
             }
         }
     }
+}
+
+/// Lots whose last day lies before this one are forgotten with an event of `period`.
+pub fn kept_from(period: Period, refund_months: u32) -> NaiveDate {
+    period.minus_months(refund_months + EXPIRED_LOT_KEPT_MONTHS).first_day()
 }
 
 /// The shard of a member's entries.

@@ -14,6 +14,7 @@ pub mod allocate;
 pub mod books;
 pub mod calendar;
 pub mod causes;
+pub mod claims;
 pub mod digest;
 pub mod entry;
 pub mod id;

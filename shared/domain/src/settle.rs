@@ -3,11 +3,13 @@
 //! contract liability, and the vouchers.
 
 mod checklist;
+mod claims;
 mod liability;
 mod points;
 mod shares;
 mod vouchers;
 
+pub use claims::MembersClaims;
 pub use liability::{CohortState, ExpiryForecast, LiabilityRow, RedemptionRateRow};
 
 use crate::books::Voucher;

@@ -4,7 +4,9 @@
 use crate::app::App;
 use crate::failure::Failure;
 use interline_domain::calendar::Period;
+use interline_domain::claims::Snapshot;
 use interline_ledger::{PeriodState, Run};
+use interline_reports::accounts::{SnapshotFile, snapshot_key};
 use interline_reports::manifest::{Manifest, RunKind, sha256};
 use interline_reports::pack::{MANIFEST, key};
 use interline_reports::rows::Rows;
@@ -55,6 +57,21 @@ impl<'a> FinishedRun<'a> {
     pub async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let bytes = self.file(path).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.broken(path, &error))
+    }
+
+    /// What the members of a shard hold after the run.
+    pub async fn claims(&self, shard: u8) -> Result<Snapshot, Failure> {
+        let key = snapshot_key(self.period, &self.run.id, shard);
+        let recorded = self.manifest.accounts.iter().find(|accounts| accounts.shard == shard);
+        let bytes = self.app.reports.get(&key).await?;
+        if recorded.is_none_or(|accounts| accounts.sha256 != sha256(&bytes)) {
+            return Err(Failure::Corrupt(format!("object {key} is not what the manifest of its run says")));
+        }
+        let file = SnapshotFile::parse(&bytes).map_err(|error| Failure::Corrupt(format!("object {key}: {error}")))?;
+        match file.period == self.period && file.shard == shard {
+            true => Ok(file.claims),
+            false => Err(Failure::Corrupt(format!("object {key} is that of shard {} of {}", file.shard, file.period))),
+        }
     }
 
     /// A CSV report.

@@ -1,6 +1,7 @@
 //! The ledger: one DynamoDB table. The domain decides what is written; this
 //! crate knows how, and is the only one that does.
 
+mod accounts;
 pub mod attributes;
 mod dynamodb;
 mod error;

@@ -1,10 +1,9 @@
 //! Reads: accounts, and whole shards for the month-end.
 
 use crate::Ledger;
-use crate::attributes::{PK, SK};
 use crate::error::LedgerError;
-use crate::items::{self, Reader};
-use crate::keys::{self, Key};
+use crate::items;
+use crate::keys;
 use crate::store::Item;
 use futures::stream::{BoxStream, StreamExt};
 use interline_domain::account::Account;
@@ -12,10 +11,6 @@ use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;
-use std::collections::BTreeMap;
-
-/// Accounts read at once, which is what DynamoDB takes.
-const ACCOUNTS_AT_ONCE: usize = 100;
 
 /// The entries of one shard, in key order.
 pub struct ShardEntries(ShardRecords);
@@ -48,25 +43,6 @@ impl Ledger {
     pub async fn account(&self, member: &MemberId) -> Result<Account, LedgerError> {
         let item = self.store.get(&keys::account(member)).await?;
         Ok(item.as_ref().map(items::account).transpose()?.unwrap_or_default())
-    }
-
-    /// Accounts of any number of members, each strongly consistent; none for one that
-    /// never had an event.
-    pub async fn accounts(&self, members: &[MemberId]) -> Result<BTreeMap<MemberId, Account>, LedgerError> {
-        let mut of_key: BTreeMap<Key, &MemberId> =
-            members.iter().map(|member| (keys::account(member), member)).collect();
-        let keys: Vec<Key> = of_key.keys().cloned().collect();
-        let mut accounts = BTreeMap::new();
-        for keys in keys.chunks(ACCOUNTS_AT_ONCE) {
-            for item in self.store.get_many(keys).await? {
-                let reader = Reader::new(&item);
-                let key = Key { pk: reader.text(PK)?.to_owned(), sk: reader.text(SK)?.to_owned() };
-                if let Some(member) = of_key.remove(&key) {
-                    accounts.insert(member.clone(), items::account(&item)?);
-                }
-            }
-        }
-        Ok(accounts)
     }
 
     /// Whether anything is booked in a period: strongly consistent, and no longer

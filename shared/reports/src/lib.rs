@@ -2,6 +2,7 @@
 //! settlement: no clock, no machine name, no order of a hash map.
 
 pub mod about;
+pub mod accounts;
 pub mod bucket;
 pub mod changes;
 pub mod details;

@@ -27,6 +27,8 @@ pub struct Manifest {
     pub previous: Option<PreviousRun>,
     pub entries: u64,
     pub shards: Vec<ShardDigest>,
+    /// Members' claims after the run, which lie outside of its pack.
+    pub accounts: Vec<AccountsEntry>,
     pub gross: String,
     pub settled: String,
     pub netting_efficiency_percent: String,
@@ -64,6 +66,16 @@ pub struct PreviousRun {
     pub run: String,
     /// SHA-256 of its manifest.
     pub manifest: String,
+}
+
+/// The snapshot of one shard's members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountsEntry {
+    pub shard: u8,
+    pub members: u64,
+    pub bytes: u64,
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

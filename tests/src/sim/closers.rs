@@ -71,6 +71,7 @@ async fn step<T, F: Future<Output = Result<T, Failure>>>(
 pub enum Step {
     Cutoff(Close),
     Tally(interline_tally::Task),
+    Prove(interline_prove::Task),
     Settle(interline_settle::Task),
 }
 
@@ -148,10 +149,14 @@ async fn steps(
     stream::iter(shards)
         .map(|shard| {
             let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let proof = interline_prove::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
             echo(world, kind, || Step::Tally(task.clone()));
+            echo(world, kind, || Step::Prove(proof.clone()));
             async move {
-                let task = &task;
+                let (task, proof) = (&task, &proof);
                 step(world, None, |app: Arc<App>| async move { interline_tally::handle(&app, task.clone()).await })
+                    .await?;
+                step(world, None, |app: Arc<App>| async move { interline_prove::handle(&app, proof.clone()).await })
                     .await
             }
         })
@@ -185,12 +190,14 @@ pub async fn echoes(world: &World) {
             let period = match period {
                 Step::Cutoff(close) => close.period,
                 Step::Tally(task) => Some(task.period),
+                Step::Prove(task) => Some(task.period),
                 Step::Settle(task) => Some(task.period),
             };
             let again = |app: Arc<App>| async move {
                 match task {
                     Step::Cutoff(close) => interline_cutoff::handle(&app, close).await.map(|_| ()),
                     Step::Tally(task) => interline_tally::handle(&app, task).await.map(|_| ()),
+                    Step::Prove(task) => interline_prove::handle(&app, task).await.map(|_| ()),
                     Step::Settle(task) => interline_settle::handle(&app, task).await.map(|_| ()),
                 }
             };

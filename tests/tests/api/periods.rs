@@ -110,8 +110,13 @@ async fn the_progress_of_a_run_is_visible() {
         };
         interline_tally::handle(app, task)
     };
+    let prove = |shard: u8| {
+        let (run, rulebook) = (started.run.clone(), started.rulebook.clone());
+        interline_prove::handle(app, interline_prove::Task { period: started.period, run, rulebook, shard })
+    };
     for (shard, done) in (0..SHARDS).zip(1..) {
         tally(shard).await.unwrap();
+        prove(shard).await.unwrap();
         if done % 21 == 1 {
             assert_eq!(served.get("finance", PERIOD).await.ok()["under_way"], progress(done));
         }

@@ -179,6 +179,8 @@ fn a_tally_in_the_place_of_another_is_not_settled() {
         for shard in 0..SHARDS {
             let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
             interline_tally::handle(&app, task).await.unwrap();
+            let task = interline_prove::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            interline_prove::handle(&app, task).await.unwrap();
         }
         let place = |shard| key(period, &run, &tally_path(shard));
         let fourth = app.reports.get(&place(4)).await.unwrap();

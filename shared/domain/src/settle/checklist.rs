@@ -243,7 +243,7 @@ fn differing<K: Ord>(one: &BTreeMap<K, Money>, other: &BTreeMap<K, Money>) -> us
     keys.into_iter().filter(|key| of(one, key) != of(other, key)).count()
 }
 
-struct Checks(Vec<Check>);
+pub(super) struct Checks(pub(super) Vec<Check>);
 
 impl Checks {
     /// Names the month and, if it fails, the shards.
@@ -257,7 +257,7 @@ impl Checks {
         self.equal(check, text(shards), actual);
     }
 
-    fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
+    pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
         let pass = expected == actual;
         self.0.push(Check {
             check: check.to_owned(),

@@ -5,10 +5,11 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use interline_domain::account::{Account, Repayment};
 use interline_domain::allocate::{divide_half_up, round_value};
 use interline_domain::calendar::Period;
+use interline_domain::claims::{Claims, Snapshot};
 use interline_domain::digest::EntryDigests;
 use interline_domain::entry::{Action, Command, Entry, EntryKind, Outcome};
 use interline_domain::id::LineId;
-use interline_domain::lot::{Cohort, Slice};
+use interline_domain::lot::{Cohort, Expiry, Slice};
 use interline_domain::money::{Money, Points, Rate};
 use interline_domain::netting::{direct, residual, through_hub};
 use interline_domain::plan::{Refusal, Reversed, Target, check, plan, points_of_sale};
@@ -348,8 +349,88 @@ fn bytes(tally: &Tally) -> String {
     serde_json::to_string(tally).unwrap()
 }
 
+/// Accounts that somebody changed, and where that must show.
+fn forged(account: &Account, newest: Period) -> Vec<(&'static str, Account)> {
+    let mut forged = Vec::new();
+    let mut change = |what, change: &dyn Fn(&mut Account)| {
+        let mut changed = account.clone();
+        change(&mut changed);
+        forged.push((what, changed));
+    };
+    change("entries", &|account| account.sequence += 1);
+    change("debt", &|account| account.debts.entry(line("mall")).or_default().add(Points::new(1)).unwrap());
+    let cohort = |expires| Cohort { expires, issued: newest, funder: line("mall") };
+    let lots = [cohort(Expiry::Never), cohort(Expiry::On(newest.last_day()))];
+    for lot in &lots {
+        change("lot", &|account| account.lots.entry(lot.clone()).or_default().add(Points::new(1)).unwrap());
+        change("lot", &|account| {
+            account.lots.entry(lot.clone()).or_default().add(Points::new(1)).unwrap();
+            account.forgotten_before = Some(newest.plus_months(24).first_day());
+        });
+    }
+    for lot in account.lots.keys().filter(|lot| !lot.expires.is_before(newest.first_day())) {
+        change("lot", &|account| account.lots.retain(|held, _| held != lot));
+    }
+    forged
+}
+
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn an_account_is_the_snapshot_of_any_month_and_the_later_entries_up_to_its_sequence(
+        steps in history(),
+        month in 0_u32..6,
+        refund_months in 0_u32..3,
+        cut in any::<Index>(),
+    ) {
+        let mut world = World::new();
+        world.rulebook.refund_months = refund_months;
+        let mut history: Vec<Vec<(Entry, u64, Account)>> = vec![Vec::new(); MEMBERS.len()];
+        for (number, step) in steps.iter().enumerate() {
+            let before = world.entries.len();
+            world.step(number, step);
+            for entry in &world.entries[before..] {
+                let at = MEMBERS.iter().position(|name| *name == entry.command.member.as_str()).unwrap();
+                let sequence = history[at].len() as u64 + 1;
+                history[at].push((entry.clone(), sequence, world.accounts[MEMBERS[at]].clone()));
+            }
+        }
+        let first = Period::parse("2025-01").unwrap();
+        let closed = first.plus_months(month);
+        let newest = world.rulebook.period(world.clock.to_utc()).max(closed);
+        let mut snapshot = Snapshot::default();
+        let mut period = first;
+        while period <= closed {
+            for (entry, sequence, _) in history.iter().flatten().rev() {
+                if entry.booked == period {
+                    snapshot.add(entry, *sequence).unwrap();
+                }
+            }
+            snapshot.prune(period, refund_months);
+            period = period.next();
+        }
+        for (name, entries) in MEMBERS.iter().zip(&history) {
+            // An account as it was read any time after the month was sealed.
+            let known = entries.iter().rposition(|(entry, ..)| entry.booked <= closed).map_or(0, |at| at + 1);
+            let until = known + cut.index(entries.len() - known + 1);
+            let account = until.checked_sub(1).map(|at| entries[at].2.clone()).unwrap_or_default();
+            let mut later = Claims::default();
+            for (entry, sequence, _) in entries[..until].iter().rev().filter(|(entry, ..)| entry.booked > closed) {
+                later.add(entry, *sequence).unwrap();
+            }
+            let member = member(name);
+            let differences = |account: &Account| snapshot.differences(&member, account, Some(&later), newest).unwrap();
+            prop_assert_eq!(differences(&account), vec![]);
+            forged(&account, newest).into_iter().for_each(|(what, forged)| {
+                let found = differences(&forged);
+                assert!(found.iter().any(|difference| difference.what.starts_with(what)), "{what}: {found:?}");
+            });
+            let rebuilt = snapshot.rebuilt(&world.rulebook, &member, &account, Some(&later), &[], newest).unwrap();
+            prop_assert_eq!(rebuilt.sequence, account.sequence);
+            prop_assert_eq!(differences(&rebuilt), vec![]);
+        }
+    }
 
     #[test]
     fn every_point_of_a_cohort_is_redeemed_or_repaid_or_taken_or_expired_or_on_an_account(steps in history()) {

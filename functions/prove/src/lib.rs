@@ -1,0 +1,239 @@
+//! A step of a close beside the tally: carries what a shard's members hold from the
+//! run before to this one, and compares it with their accounts.
+
+use chrono::TimeDelta;
+use interline_domain::calendar::Period;
+use interline_domain::claims::{Claims, Difference, Snapshot};
+use interline_domain::entry::Entry;
+use interline_domain::id::MemberId;
+use interline_domain::limits::FUTURE_TOLERANCE_MINUTES;
+use interline_domain::rulebook::Rulebook;
+use interline_domain::settle::{CohortBalance, Debt};
+use interline_lambda::finished::FinishedRun;
+use interline_lambda::{App, Failure};
+use interline_ledger::{Ledger, LedgerError};
+use interline_reports::accounts::{Differing, ProofFile, SnapshotFile, proof_key, snapshot_key};
+use interline_reports::pack::is_trial;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Task {
+    pub period: Period,
+    pub run: String,
+    pub rulebook: String,
+    pub shard: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub shard: u8,
+    pub compared: u64,
+    pub differing: u64,
+}
+
+pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
+    let published = app.rulebook_by_hash(&task.rulebook).await?;
+    app.check_own(&task.run, &task.rulebook)?;
+    let carried = carry(app, &published.rulebook, task.period, task.shard).await?;
+    let newest = newest(&published.rulebook, app);
+    let found = carried.compare(app, &published.rulebook, newest).await?;
+    let differing = named(app, &published.rulebook, found).await?;
+    let done = Done { shard: task.shard, compared: carried.moved.len() as u64, differing: differing.len() as u64 };
+    let (proof, bytes) = carried.files(&task.rulebook, differing)?;
+    let key = snapshot_key(task.period, &task.run, task.shard);
+    // A trial's month may still be open: its step may be repeated after more events came.
+    match is_trial(&task.run) {
+        true => app.reports.put(&key, bytes).await?,
+        false => app.reports.put_once(&key, bytes).await?,
+    }
+    // What is compared may be put right before the step is repeated.
+    app.reports.put(&proof_key(task.period, &task.run, task.shard), serde_json::to_vec(&proof)?).await?;
+    Ok(done)
+}
+
+/// Only who is named in a file needs a pseudonym, so only then its key.
+async fn named(app: &App, rulebook: &Rulebook, found: Vec<Found>) -> Result<Vec<Differing>, Failure> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pseudonyms = app.pseudonyms(rulebook).await?;
+    let named = found.into_iter().map(|Found { member, differences }| {
+        let pseudonym = pseudonyms.of(&member);
+        Differing { member, pseudonym, differences }
+    });
+    Ok(named.collect())
+}
+
+/// A member whose account is not what his entries give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub member: MemberId,
+    pub differences: Vec<Difference>,
+}
+
+/// The last month in which an entry can be booked, whichever process wrote it: clocks
+/// differ by less than a month.
+pub fn newest(rulebook: &Rulebook, app: &App) -> Period {
+    rulebook.period(app.now() + TimeDelta::minutes(FUTURE_TOLERANCE_MINUTES)).next()
+}
+
+/// The claims of a shard's members at the end of a period.
+#[derive(Debug)]
+pub struct Carried {
+    pub period: Period,
+    pub shard: u8,
+    pub claims: Snapshot,
+    /// Entries of the period.
+    pub entries: u64,
+    /// Who has one of them.
+    pub moved: BTreeSet<MemberId>,
+}
+
+/// Adds a period's entries to the snapshot of the run before; compares and writes nothing.
+pub async fn carry(app: &App, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Carried, Failure> {
+    let mut claims = before(app, rulebook, period, shard).await?;
+    let mut entries = 0;
+    let mut moved = BTreeSet::new();
+    let mut records = app.ledger.shard_records(period, shard);
+    while let Some(page) = records.next_page().await {
+        for (entry, sequence) in page? {
+            claims.add(&entry, sequence)?;
+            entries += 1;
+            if !moved.contains(&entry.command.member) {
+                moved.insert(entry.command.member);
+            }
+        }
+    }
+    claims.prune(period, rulebook.refund_months);
+    Ok(Carried { period, shard, claims, entries, moved })
+}
+
+/// The snapshot that a period's entries are added to: that of the final run before,
+/// followed through its hashes.
+async fn before(app: &App, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Snapshot, Failure> {
+    if period <= rulebook.first_period {
+        return Ok(Snapshot::default());
+    }
+    let predecessor = period.previous();
+    match app.ledger.period(predecessor).await?.final_run {
+        Some(run) => FinishedRun::read(app, predecessor, &run).await?.claims(shard).await,
+        None => Err(LedgerError::PredecessorOpen { period, predecessor }.into()),
+    }
+}
+
+impl Carried {
+    /// Who of those that moved has another account than his entries give.
+    async fn compare(&self, app: &App, rulebook: &Rulebook, newest: Period) -> Result<Vec<Found>, Failure> {
+        let moved: Vec<MemberId> = self.moved.iter().cloned().collect();
+        let accounts = app.ledger.accounts(&moved).await?;
+        let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
+        let known = |member: &MemberId| self.claims.members.get(member).map_or(0, |claims| claims.entries);
+        let ahead = moved.iter().filter(|member| of(member).sequence > known(member));
+        let until: BTreeMap<&MemberId, u64> = ahead.map(|member| (member, of(member).sequence)).collect();
+        let later = later(&app.ledger, self.period.next()..=newest, self.shard, &until).await?;
+        let mut suspects = Vec::new();
+        for member in &moved {
+            if !self.claims.differences(member, &of(member), later.get(member), newest)?.is_empty() {
+                suspects.push(member.clone());
+            }
+        }
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        // More entries may have come while the first ones were read: once more, from the
+        // accounts on.
+        let base = before(app, rulebook, self.period, self.shard).await?;
+        compare(&app.ledger, &base, self.period, newest, self.shard, suspects).await
+    }
+
+    /// What settling needs to know, and the bytes of the snapshot.
+    pub fn files(self, rulebook: &str, differing: Vec<Differing>) -> Result<(ProofFile, Vec<u8>), Failure> {
+        let lots = self.claims.lots()?.into_iter().map(|(cohort, points)| CohortBalance { cohort, points });
+        let lots = lots.collect();
+        let debts = self.claims.debts()?.into_iter().map(|(creditor, points)| Debt { creditor, points });
+        let debts = debts.collect();
+        let file = SnapshotFile { period: self.period, shard: self.shard, claims: self.claims };
+        let bytes = file.bytes()?;
+        let proof = ProofFile {
+            rulebook: rulebook.to_owned(),
+            snapshot: file.entry(&bytes),
+            entries: self.entries,
+            compared: self.moved.len() as u64,
+            lots,
+            debts,
+            differing,
+        };
+        Ok((proof, bytes))
+    }
+}
+
+/// Who of `members` has another account than a snapshot and all entries from `first` on
+/// give. Accounts are read first, so that every entry they know of is found after.
+pub async fn compare(
+    ledger: &Ledger,
+    base: &Snapshot,
+    first: Period,
+    newest: Period,
+    shard: u8,
+    members: Vec<MemberId>,
+) -> Result<Vec<Found>, Failure> {
+    let accounts = ledger.accounts(&members).await?;
+    let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
+    let until: BTreeMap<&MemberId, u64> = members.iter().map(|member| (member, of(member).sequence)).collect();
+    let later = later(ledger, first..=newest, shard, &until).await?;
+    let mut differing = Vec::new();
+    for member in &members {
+        let differences = base.differences(member, &of(member), later.get(member), newest)?;
+        if !differences.is_empty() {
+            differing.push(Found { member: member.clone(), differences });
+        }
+    }
+    Ok(differing)
+}
+
+/// What the entries of some months gave to members, up to a sequence of each.
+async fn later(
+    ledger: &Ledger,
+    periods: std::ops::RangeInclusive<Period>,
+    shard: u8,
+    until: &BTreeMap<&MemberId, u64>,
+) -> Result<BTreeMap<MemberId, Claims>, Failure> {
+    let mut later: BTreeMap<MemberId, Claims> = BTreeMap::new();
+    if until.is_empty() {
+        return Ok(later);
+    }
+    let (first, last) = periods.into_inner();
+    each(ledger, first, last, shard, |entry, sequence| {
+        match until.get(&entry.command.member) {
+            Some(until) if sequence <= *until => {
+                later.entry(entry.command.member.clone()).or_default().add(&entry, sequence)?;
+            }
+            Some(_) | None => {}
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(later)
+}
+
+/// Calls for every entry of a shard in some months, in no order of time.
+pub async fn each(
+    ledger: &Ledger,
+    first: Period,
+    last: Period,
+    shard: u8,
+    mut take: impl FnMut(Entry, u64) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut period = first;
+    while period <= last {
+        let mut records = ledger.shard_records(period, shard);
+        while let Some(page) = records.next_page().await {
+            for (entry, sequence) in page? {
+                take(entry, sequence)?;
+            }
+        }
+        period = period.next();
+    }
+    Ok(())
+}
