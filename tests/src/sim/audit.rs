@@ -117,10 +117,14 @@ pub struct Auditor {
     entries: BTreeMap<(String, String), Entry>,
     /// Where each event is recorded.
     recorded: BTreeMap<Name, Vec<(String, String)>>,
+    /// By line, kind and reference: whoever's and whenever.
+    names: BTreeMap<(String, String, String), (String, String)>,
     /// And since when.
     times: BTreeMap<Name, i64>,
     /// Where each reference says that its entry is; `None`: files were refused.
     references: BTreeMap<String, Option<(String, String)>>,
+    /// Of each reference, the refusals of files that are remembered.
+    refusals: BTreeMap<String, BTreeMap<String, String>>,
     gates: BTreeSet<(String, String)>,
     periods: BTreeMap<String, Value>,
     revisions: BTreeMap<String, i64>,
@@ -530,6 +534,14 @@ impl Auditor {
             };
             let at = self.references.get(&reference.pk).cloned().flatten();
             ensure!(at == Some((key.pk.clone(), key.sk.clone())), "{reference:?} tells that {key:?} is at {at:?}");
+            if let Effect::Returned { original, .. } | Effect::Withdrawn { original, .. } = &entry.effect {
+                let target = format!("U#{line}#{}", original.replacen(':', "#", 1));
+                let is_told = of("U").any(|(of, _)| of.pk == target);
+                ensure!(is_told, "{key:?} was written without what it reverses of {target}");
+            }
+            let rulebook: String = bytes(item, "h").iter().map(|byte| format!("{byte:02x}")).collect();
+            let is_known = reports.contains_key(&format!("rulebooks/{rulebook}.toml"));
+            ensure!(is_known, "{key:?} was decided by {rulebook:?}, which was never published");
             let fingerprint: String = bytes(told, "f").iter().map(|byte| format!("{byte:02x}")).collect();
             ensure!(fingerprint == entry.fingerprint(item), "{reference:?} has the fingerprint of another event");
         }
@@ -541,6 +553,12 @@ impl Auditor {
         let before = self.references.get(pk).cloned().flatten();
         if item.contains_key("no") {
             ensure!(before.is_none(), "a refusal replaced what is recorded of {pk}");
+            let Some(AttributeValue::M(map)) = item.get("no") else { return Err(format!("{pk} has no refusals")) };
+            let map = map.iter().map(|(file, why)| (file.clone(), why.as_s().unwrap().clone()));
+            let now: BTreeMap<String, String> = map.collect();
+            let remembered = self.refusals.insert(pk.to_owned(), now.clone()).unwrap_or_default();
+            let is_kept = remembered.iter().all(|(file, why)| now.get(file) == Some(why));
+            ensure!(is_kept && now.len() == remembered.len() + 1, "{pk} remembered {remembered:?}, now {now:?}");
             self.references.insert(pk.to_owned(), None);
             return Ok(());
         }
@@ -604,11 +622,9 @@ impl Auditor {
         places.push(place.clone());
         ensure!(places.len() == 1, "event {:?} is recorded more than once: {places:?}", entry.name);
         let (line, kind, reference, _) = &entry.name;
-        let other = self
-            .entries
-            .values()
-            .find(|other| (&other.name.0, &other.name.1, &other.name.2) == (line, kind, reference));
-        ensure!(other.is_none(), "the reference of {:?} is recorded for {other:?}", entry.name);
+        let name = (line.clone(), kind.clone(), reference.clone());
+        let other = self.names.insert(name, place.clone());
+        ensure!(other.is_none(), "the reference of {:?} is recorded at {other:?}, too", entry.name);
         self.entries.insert(place, entry);
         Ok(())
     }
