@@ -136,6 +136,7 @@ impl Place {
         let now = moment(NOW);
         let app = App::new(Ledger::on(store.clone()), reports_bucket, inbox_bucket, Arc::new(move || now));
         wait(app.publish(TERMS)).unwrap();
+        store.transactions.store(0, Ordering::Relaxed);
         Self { store, inbox, reports, app }
     }
 

@@ -122,7 +122,8 @@ async fn eventful() -> Served {
         served.record("grocery", &format!("redemptions/{}", name("R")), bill).await;
         served.record("dining", &format!("redemptions/{}", name("R")), redemption(member, &at(3), 10)).await;
         // Spent already: a debt, which later points repay.
-        let taken = reversal(member, &at(4), &format!("accrual:{}", name("S")));
+        let mut taken = reversal(member, &at(4), &format!("accrual:{}", name("S")));
+        taken["reverses"]["on"] = json!("2017-01-01");
         served.record("grocery", &format!("reversals/{}", name("V")), taken).await;
         served.record("grocery", &format!("accruals/{}", name("T")), sale(member, &at(5), "300.00")).await;
         let back = reversal(member, &at(6), &format!("redemption:{}", name("R")));
@@ -227,7 +228,7 @@ async fn late(served: &Served) {
     served.record("dining", "accruals/D-3", body.clone()).await;
     let entry = served.put("dining", path, body).await.ok();
     assert_eq!(entry["indicative_settlement"]["obligations"].as_array().map(Vec::len), Some(1), "{entry:#}");
-    served.get("dining", &format!("{path}")).await.ok();
+    served.get("dining", path).await.ok();
     let given = csv(["adjustment,grocery,J-2,2017-01-27T12:00:00+08:00,m1,,7,"]);
     assert_eq!(served.programme.import("late.csv", &given).await.0.accepted, 1);
 }
