@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "infra/local/sample"
 RULEBOOK = SAMPLE / "rulebook.toml"
 JANUARY, FEBRUARY = "2017-01", "2017-02"
-FUNCTIONS = ("record", "account", "periods", "import", "cutoff", "tally", "settle")
+FUNCTIONS = ("record", "account", "periods", "import", "cutoff", "tally", "prove", "settle")
 REGION = os.environ["AWS_REGION"]
 STARTED = time.monotonic()
 

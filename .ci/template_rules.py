@@ -300,7 +300,9 @@ def only_cutoff_seals(world):
         keys = set(leading_keys(statement))
         if "G#*" in keys and name != "CutoffRole":
             yield f"{name} may seal"
-        if keys & {"M#*", "E#*", "U#*"} and name not in ("RecordRole", "ImportRole"):
+        # Whoever writes accounts anew writes no events.
+        written = keys & {"M#*", "E#*", "U#*"}
+        if written and name not in ("RecordRole", "ImportRole") and (name, written) != ("AccountsPolicy", {"M#*"}):
             yield f"{name} may write events"
         if "R" in keys and name != "RulebookPolicy":
             yield f"{name} may bring a rulebook into force"

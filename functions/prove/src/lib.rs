@@ -1,12 +1,13 @@
 //! A step of a close beside the tally: carries what a shard's members hold from the
 //! run before to this one, and compares it with their accounts.
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
+use interline_domain::account::{Account, shard as shard_of};
 use interline_domain::calendar::Period;
-use interline_domain::claims::{Claims, Difference, Snapshot};
+use interline_domain::claims::{Claims, Difference, NotRebuilt, Snapshot};
 use interline_domain::entry::Entry;
 use interline_domain::id::MemberId;
-use interline_domain::limits::FUTURE_TOLERANCE_MINUTES;
+use interline_domain::limits::{EXPIRED_LOT_KEPT_MONTHS, FUTURE_TOLERANCE_MINUTES};
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{CohortBalance, Debt};
 use interline_lambda::finished::FinishedRun;
@@ -236,4 +237,95 @@ pub async fn each(
         period = period.next();
     }
     Ok(())
+}
+
+/// A shard's members at any time, by the newest final run and all entries after it.
+#[derive(Debug)]
+pub struct Books {
+    shard: u8,
+    base: Snapshot,
+    /// The first month that the snapshot does not hold.
+    first: Period,
+    newest: Period,
+}
+
+impl Books {
+    /// The books of a shard; without a final run, by its entries alone.
+    pub async fn open(
+        app: &App,
+        closed: Option<&FinishedRun<'_>>,
+        rulebook: &Rulebook,
+        shard: u8,
+    ) -> Result<Self, Failure> {
+        let (base, first) = match closed {
+            Some(run) => (run.claims(shard).await?, run.period.next()),
+            None => (Snapshot::default(), rulebook.first_period),
+        };
+        Ok(Self { shard, base, first, newest: newest(rulebook, app) })
+    }
+
+    /// How many members there are, and whose account is not what his entries give.
+    pub async fn check(&self, ledger: &Ledger) -> Result<(usize, Vec<Found>), Failure> {
+        let mut members: BTreeSet<MemberId> = self.base.members.keys().cloned().collect();
+        each(ledger, self.first, self.newest, self.shard, |entry, _| {
+            members.insert(entry.command.member);
+            Ok(())
+        })
+        .await?;
+        let count = members.len();
+        let members = members.into_iter().collect();
+        let found = compare(ledger, &self.base, self.first, self.newest, self.shard, members).await?;
+        Ok((count, found))
+    }
+
+    /// The account that the entries of a member give, beside the one that is there.
+    pub async fn rebuilt(&self, ledger: &Ledger, rulebook: &Rulebook, member: &MemberId) -> Result<Rebuilt, Failure> {
+        let read = ledger.accounts(std::slice::from_ref(member)).await?.remove(member).unwrap_or_default();
+        let (mut later, mut recent) = (Claims::default(), Vec::new());
+        let recent_from = self.newest.minus_months(RECENT_MONTHS);
+        each(ledger, self.first.min(recent_from), self.newest, self.shard, |entry, sequence| {
+            if entry.command.member == *member {
+                if entry.booked >= self.first {
+                    later.add(&entry, sequence)?;
+                }
+                if entry.booked >= recent_from {
+                    recent.push((sequence, entry));
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        recent.sort_by_key(|(sequence, _)| *sequence);
+        let recent: Vec<Entry> = recent.into_iter().map(|(_, entry)| entry).collect();
+        let account = self.base.rebuilt(rulebook, member, &read, Some(&later), &recent, self.newest);
+        Ok(Rebuilt { read, account })
+    }
+}
+
+/// The month after the current one is the newest; caps count in the current one and
+/// the one before it.
+const RECENT_MONTHS: u32 = 1 + EXPIRED_LOT_KEPT_MONTHS;
+
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// As it is.
+    pub read: Account,
+    /// As its entries give it.
+    pub account: Result<Account, NotRebuilt>,
+}
+
+/// What a member held by the books on a day of a month that is final: what the run
+/// before left, and what of the month's entries happened until then.
+pub async fn held_on(app: &App, rulebook: &Rulebook, member: &MemberId, day: NaiveDate) -> Result<Claims, Failure> {
+    let (period, shard) = (Period::of_day(day), shard_of(member));
+    let before = before(app, rulebook, period, shard).await?;
+    let mut claims = before.members.get(member).cloned().unwrap_or_default();
+    each(&app.ledger, period, period, shard, |entry, sequence| {
+        if entry.command.member == *member && rulebook.day(entry.command.occurred()) <= day {
+            claims.add(&entry, sequence)?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(claims)
 }

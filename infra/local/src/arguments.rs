@@ -84,9 +84,15 @@ pub enum Command {
     Member {
         #[arg(value_parser = member)]
         member: MemberId,
-        /// The day for which lots count as expired or not (default: today)
+        /// A day: of a closed month as the books have it, else the account with the lots
+        /// that count on it (default: today)
         #[arg(long, value_name = "DATE")]
         on: Option<NaiveDate>,
+    },
+    /// Compare members' accounts with their entries
+    Accounts {
+        #[command(subcommand)]
+        command: AccountsCommand,
     },
     /// Serve the API on loopback
     Serve {
@@ -124,6 +130,18 @@ pub enum RulebookCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum AccountsCommand {
+    /// Name the members whose account is not what their entries give
+    Check,
+    /// Write their accounts as the entries give them
+    Rebuild {
+        /// Only say which
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
 impl Arguments {
     /// Why these arguments do not go together, and what to do instead.
     pub fn refused(&self) -> Option<String> {
@@ -144,6 +162,7 @@ impl Arguments {
             | Command::Reports { .. }
             | Command::Liability { .. }
             | Command::Verify { .. }
+            | Command::Accounts { .. }
             | Command::Member { .. } => Some(format!(
                 "--rulebook has no place here: what a month was recorded and closed with is in force already; bring \
                  another into force for what comes: {publish}"
@@ -164,6 +183,7 @@ impl Command {
             | Command::Reports { .. }
             | Command::Liability { .. }
             | Command::Verify { .. }
+            | Command::Accounts { .. }
             | Command::Member { .. }
             | Command::Rulebook { command: RulebookCommand::Check { .. } } => false,
         }

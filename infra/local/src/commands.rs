@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod accounts;
 mod close;
 mod demo;
 mod import;

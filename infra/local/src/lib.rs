@@ -13,7 +13,7 @@ pub mod signing;
 pub mod verification;
 pub mod world;
 
-use arguments::{Arguments, Command, RulebookCommand};
+use arguments::{AccountsCommand, Arguments, Command, RulebookCommand};
 use clap::Parser;
 use interline_lambda::Failure;
 use output::Output;
@@ -94,6 +94,10 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
             commands::verify(&world, *period, public_key.as_deref(), output).await
         }
         Command::Member { member, on } => commands::member(&world, member, *on, output).await,
+        Command::Accounts { command: AccountsCommand::Check } => commands::accounts::check(&world, output).await,
+        Command::Accounts { command: AccountsCommand::Rebuild { dry_run } } => {
+            commands::accounts::rebuild(&world, *dry_run, output).await
+        }
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
         Command::Rulebook { command: RulebookCommand::Check { file } } => commands::rulebook::check(file, output),
         Command::Rulebook { command: RulebookCommand::Publish { file, retroactive, yes } } => {

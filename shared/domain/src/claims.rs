@@ -221,8 +221,8 @@ impl Snapshot {
     }
 
     /// A member's account as the snapshot and `later` entries give it. `recent` are
-    /// his entries since the month before the newest, in their sequence: what caps
-    /// and returns need to know stands in them.
+    /// his newest entries in their sequence, as far back as caps count: what they and
+    /// returns need to know stands in them.
     pub fn rebuilt(
         &self,
         rulebook: &Rulebook,
@@ -254,8 +254,7 @@ impl Snapshot {
         for entry in recent {
             recount(rulebook, &mut rebuilt, entry)?;
         }
-        let counted_from = newest.minus_months(EXPIRED_LOT_KEPT_MONTHS).first_day();
-        rebuilt.redeemed.retain(|(_, day), points| *day >= counted_from && points.is_positive());
+        rebuilt.redeemed.retain(|_, points| points.is_positive());
         Ok(rebuilt)
     }
 

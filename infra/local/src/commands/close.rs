@@ -5,11 +5,13 @@ use crate::signing::KeyFile;
 use crate::world::World;
 use interline_cutoff::Close;
 use interline_domain::calendar::Period;
+use interline_domain::claims::Difference;
 use interline_domain::limits::SHARDS;
 use interline_domain::money::Money;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Failure};
 use interline_ledger::Run;
+use interline_reports::accounts::{Differing, differences_key};
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::{SIGNATURE, key};
 use interline_reports::signature::Signer;
@@ -23,7 +25,13 @@ pub async fn close(world: &World, period: Period, how: How<'_>, output: &Output)
     let signer = how.sign.map(KeyFile::read).transpose()?;
     let before = world.app.ledger.period(period).await?.final_run.filter(|_| kind == RunKind::Final);
     let close = Close { period: Some(period), kind, rulebook: None, run: None, empty: how.empty };
-    let done = run(world, close, output).await?;
+    let done = match run(world, close, output).await {
+        Ok(done) => done,
+        Err(failure) => {
+            name_differing(world, period, output).await?;
+            return Err(failure.into());
+        }
+    };
     if let Some(run) = &before {
         output.line(already_final(period, run));
     }
@@ -110,6 +118,21 @@ pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
         output.line("  NOT ALL CHECKS PASSED: see close-checklist.csv");
     }
     output.line(format!("  files: {}", place(world, done)));
+}
+
+/// Says whose accounts stopped a run.
+async fn name_differing(world: &World, period: Period, output: &Output) -> Result<(), CliError> {
+    let Some(attempt) = world.app.ledger.period(period).await?.attempt else { return Ok(()) };
+    let named = world.app.reports.find(&differences_key(period, &attempt.run)).await?;
+    let Some(named) = named.and_then(|bytes| serde_json::from_slice::<Vec<Differing>>(&bytes).ok()) else {
+        return Ok(());
+    };
+    for Differing { member, differences, .. } in named {
+        for Difference { what, account, entries } in differences {
+            output.line(format!("{member}: {what}: the account says {account}, its entries give {entries}"));
+        }
+    }
+    Ok(())
 }
 
 /// Where the files of a run lie.

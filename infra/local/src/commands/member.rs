@@ -2,9 +2,13 @@ use crate::CliError;
 use crate::output::Output;
 use crate::world::World;
 use chrono::NaiveDate;
+use interline_domain::account::Account;
+use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
 use interline_domain::lot::Expiry;
 use interline_lambda::Failure;
+use interline_ledger::Status;
+use interline_prove::held_on;
 use serde_json::json;
 
 pub async fn member(
@@ -15,12 +19,22 @@ pub async fn member(
 ) -> Result<bool, CliError> {
     let published = world.app.rulebook().await?;
     let day = on.unwrap_or_else(|| published.rulebook.day(world.app.now()));
-    let account = world.app.ledger.account(member).await?;
+    let period = Period::of_day(day);
+    let by_books = on.is_some() && world.app.ledger.period(period).await?.status == Status::Final;
+    let account = match by_books {
+        true => {
+            let claims = held_on(&world.app, &published.rulebook, member, day).await?;
+            Account { sequence: claims.entries, lots: claims.lots, debts: claims.debts, ..Account::default() }
+        }
+        false => world.app.ledger.account(member).await?,
+    };
     if account.sequence == 0 {
-        return Err(CliError::Usage(format!("member {member} has no events")));
+        let when = if by_books { format!(" until {day}") } else { String::new() };
+        return Err(CliError::Usage(format!("member {member} has no events{when}")));
     }
     let balance = account.balance(day).map_err(Failure::from)?;
-    output.line(format!("{member}: {balance} points to spend on {day}"));
+    let source = if by_books { format!("by the books of {period}") } else { "by the account as it is".to_owned() };
+    output.line(format!("{member}: {balance} points to spend on {day}, {source}"));
     let state = |expires: Expiry| if expires.is_before(day) { "expired" } else { "" };
     let rows: Vec<Vec<String>> = account
         .lots
@@ -49,6 +63,6 @@ pub async fn member(
             })
         })
         .collect();
-    output.document(&json!({ "member": member, "on": day, "balance": balance, "lots": lots, "debts": account.debts }));
+    output.document(&json!({ "member": member, "on": day, "by_books": by_books, "balance": balance, "lots": lots, "debts": account.debts }));
     Ok(true)
 }
