@@ -129,13 +129,12 @@ impl Carried {
         let moved: Vec<MemberId> = self.moved.iter().cloned().collect();
         let accounts = app.ledger.accounts(&moved).await?;
         let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
-        let known = |member: &MemberId| self.claims.members.get(member).map_or(0, |claims| claims.entries);
-        let ahead = moved.iter().filter(|member| of(member).sequence > known(member));
-        let until: BTreeMap<&MemberId, u64> = ahead.map(|member| (member, of(member).sequence)).collect();
-        let later = later(&app.ledger, self.period.next()..=newest, self.shard, &until).await?;
+        let until = moved.iter().map(|member| (member, of(member).sequence)).collect();
+        let later = later(&app.ledger, self.period.next(), newest, self.shard, &until).await?;
         let mut suspects = Vec::new();
         for member in &moved {
-            if !self.claims.differences(member, &of(member), later.get(member), newest)?.is_empty() {
+            let found = self.claims.differences(member, &of(member), later.within.get(member), newest)?;
+            if !found.is_empty() || later.beyond.contains_key(member) {
                 suspects.push(member.clone());
             }
         }
@@ -170,48 +169,74 @@ impl Carried {
 }
 
 /// Who of `members` has another account than a snapshot and all entries from `first` on
-/// give. Accounts are read first, so that every entry they know of is found after.
+/// give. Accounts are read first, so that every entry they know of is found after. Who
+/// has more entries than the account knows is read again: an account that then is still
+/// the same was put back to what it once was.
 pub async fn compare(
     ledger: &Ledger,
     base: &Snapshot,
     first: Period,
     newest: Period,
     shard: u8,
-    members: Vec<MemberId>,
+    mut members: Vec<MemberId>,
 ) -> Result<Vec<Found>, Failure> {
-    let accounts = ledger.accounts(&members).await?;
-    let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
-    let until: BTreeMap<&MemberId, u64> = members.iter().map(|member| (member, of(member).sequence)).collect();
-    let later = later(ledger, first..=newest, shard, &until).await?;
     let mut differing = Vec::new();
-    for member in &members {
-        let differences = base.differences(member, &of(member), later.get(member), newest)?;
-        if !differences.is_empty() {
-            differing.push(Found { member: member.clone(), differences });
+    for _ in 0..COMPARED_AGAIN {
+        let accounts = ledger.accounts(&members).await?;
+        let of = |member: &MemberId| accounts.get(member).cloned().unwrap_or_default();
+        let until = members.iter().map(|member| (member, of(member).sequence)).collect();
+        let Later { mut within, beyond } = later(ledger, first, newest, shard, &until).await?;
+        let ahead: Vec<MemberId> = beyond.keys().cloned().collect();
+        let now = ledger.accounts(&ahead).await?;
+        let mut moved = Vec::new();
+        for member in &members {
+            if let Some(beyond) = beyond.get(member) {
+                if now.get(member).is_some_and(|account| account.sequence > of(member).sequence) {
+                    moved.push(member.clone());
+                    continue;
+                }
+                within.entry(member.clone()).or_default().merge(beyond)?;
+            }
+            let differences = base.differences(member, &of(member), within.get(member), newest)?;
+            if !differences.is_empty() {
+                differing.push(Found { member: member.clone(), differences });
+            }
         }
+        if moved.is_empty() {
+            return Ok(differing);
+        }
+        members = moved;
     }
-    Ok(differing)
+    Err(LedgerError::Contention(COMPARED_AGAIN).into())
 }
 
-/// What the entries of some months gave to members, up to a sequence of each.
+/// How often members are read who are busy all the while.
+const COMPARED_AGAIN: u32 = 8;
+
+/// What the entries of some months gave to members.
+#[derive(Debug, Default)]
+struct Later {
+    /// Up to a sequence of each.
+    within: BTreeMap<MemberId, Claims>,
+    /// After it.
+    beyond: BTreeMap<MemberId, Claims>,
+}
+
 async fn later(
     ledger: &Ledger,
-    periods: std::ops::RangeInclusive<Period>,
+    first: Period,
+    last: Period,
     shard: u8,
     until: &BTreeMap<&MemberId, u64>,
-) -> Result<BTreeMap<MemberId, Claims>, Failure> {
-    let mut later: BTreeMap<MemberId, Claims> = BTreeMap::new();
-    if until.is_empty() {
-        return Ok(later);
-    }
-    let (first, last) = periods.into_inner();
+) -> Result<Later, Failure> {
+    let mut later = Later::default();
     each(ledger, first, last, shard, |entry, sequence| {
-        match until.get(&entry.command.member) {
-            Some(until) if sequence <= *until => {
-                later.entry(entry.command.member.clone()).or_default().add(&entry, sequence)?;
-            }
-            Some(_) | None => {}
-        }
+        let claims = match until.get(&entry.command.member) {
+            Some(until) if sequence <= *until => &mut later.within,
+            Some(_) => &mut later.beyond,
+            None => return Ok(()),
+        };
+        claims.entry(entry.command.member.clone()).or_default().add(&entry, sequence)?;
         Ok(())
     })
     .await?;

@@ -87,13 +87,18 @@ pub struct Differing {
     pub differences: Vec<Difference>,
 }
 
+/// A number that is not summed: rows are of different things.
+fn number(text: &str) -> Cell {
+    text.parse().map_or_else(|_| Cell::text(text), Cell::Rate)
+}
+
 /// The file of a pack that names them, by pseudonym; none if there is nobody to name.
 pub fn account_differences(differing: &[Differing]) -> Option<PackFile> {
     let rows: Vec<Vec<Cell>> = differing
         .iter()
         .flat_map(|Differing { pseudonym, differences, .. }| {
             differences.iter().map(move |Difference { what, account, entries }| {
-                [pseudonym, what, account, entries].map(Cell::text).to_vec()
+                vec![Cell::text(pseudonym), Cell::text(what), number(account), number(entries)]
             })
         })
         .collect();

@@ -3,13 +3,17 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
+use interline_domain::id::MemberId;
+use interline_domain::limits::SHARDS;
 use interline_domain::money::Points;
+use interline_lambda::finished::FinishedRun;
 use interline_lambda::{Class, Failure};
+use interline_prove::{Books, held_on};
 use interline_reports::accounts::{Differing, differences_key, snapshot_key};
 use interline_reports::manifest::{RunKind, sha256};
 use interline_tests::events::{redemption, reversal, sale};
 use interline_tests::pack::Pack;
-use interline_tests::programme::{Items, Programme};
+use interline_tests::programme::{Items, Programme, RULEBOOK, edited};
 
 const AFTER_JANUARY: &str = "2017-02-01T01:00:00+08:00";
 const AFTER_FEBRUARY: &str = "2017-03-01T01:00:00+08:00";
@@ -19,7 +23,7 @@ fn key(member: &str) -> (String, String) {
 }
 
 async fn write(programme: &Programme, member: &str, change: impl FnOnce(&mut Account)) {
-    let id = interline_domain::id::MemberId::parse(member).unwrap();
+    let id = MemberId::parse(member).unwrap();
     let read = programme.account(member).await;
     let mut account = read.clone();
     change(&mut account);
@@ -39,7 +43,7 @@ async fn january() -> Programme {
 
 /// The failure of February's close, and whom the run names.
 async fn stopped(programme: &Programme) -> (String, Vec<Differing>) {
-    programme.set_now(AFTER_FEBRUARY);
+    programme.set_now("2017-03-02T13:00:00+08:00");
     let failure = programme.close("2017-02").await.unwrap_err();
     assert_eq!(failure.class(), Class::ChecksFailed, "{failure}");
     let Failure::ChecksFailed(text) = failure else { panic!("{failure}") };
@@ -78,8 +82,100 @@ async fn a_balance_that_was_raised_and_spent_stops_the_close_and_names_the_membe
     // What nobody issued is given back, and the account written as its entries give it.
     let back = reversal("grocery", "V-1", "2017-03-01T00:30:00+08:00", "anna", "redemption:R-1", "500");
     programme.accept(&[back]).await;
-    write(&programme, "anna", |account| account.lots.clear()).await;
+    assert_eq!(rebuilt(&programme).await, ["anna"]);
+    assert_eq!(rebuilt(&programme).await, [""; 0]);
     programme.close("2017-02").await.unwrap();
+}
+
+/// Whose accounts were written anew as `interline accounts rebuild` does.
+async fn rebuilt(programme: &Programme) -> Vec<String> {
+    let (ledger, rulebook) = (&programme.app().ledger, programme.rulebook().await);
+    let newest = ledger.periods().await.unwrap().into_iter().rev().find(|state| state.final_run.is_some());
+    let closed = match newest {
+        Some(state) => Some(FinishedRun::read(programme.app(), state.period, &state.final_run.unwrap()).await.unwrap()),
+        None => None,
+    };
+    let mut rebuilt = Vec::new();
+    for shard in 0..SHARDS {
+        let books = Books::open(programme.app(), closed.as_ref(), &rulebook, shard).await.unwrap();
+        for found in books.check(ledger).await.unwrap().1 {
+            let account = books.rebuilt(ledger, &rulebook, &found.member).await.unwrap();
+            let anew = account.account.unwrap();
+            assert!(ledger.restore_account(&found.member, &account.read, &anew).await.unwrap());
+            rebuilt.push(found.member.to_string());
+        }
+    }
+    rebuilt
+}
+
+#[tokio::test]
+async fn accounts_that_are_lost_or_damaged_are_rebuilt_from_a_snapshot_or_from_entries_alone() {
+    let capped =
+        edited(RULEBOOK, &[("[[burn]]\nline = \"grocery\"", "[[burn]]\nmax_per_month = 5000\nline = \"grocery\"")]);
+    for closes in [false, true] {
+        let programme = Programme::with_rulebook(&capped, "2017-01-20T12:00:00+08:00").await;
+        programme.accept(&[sale("dining", "S-1", "2017-01-10T12:00:00+08:00", "anna", "834.00")]).await;
+        programme.accept(&[redemption("grocery", "R-1", "2017-01-11T10:00:00+08:00", "anna", 100)]).await;
+        if closes {
+            programme.set_now(AFTER_JANUARY);
+            programme.close("2017-01").await.unwrap();
+        }
+        programme.set_now("2017-02-20T12:00:00+08:00");
+        programme.accept(&[redemption("grocery", "R-2", "2017-02-06T10:00:00+08:00", "anna", 70)]).await;
+        let back = reversal("grocery", "V-1", "2017-02-07T10:00:00+08:00", "anna", "redemption:R-1", "30");
+        programme.accept(&[back]).await;
+        let whole = programme.account("anna").await;
+        assert_eq!(whole.redeemed.len(), 2);
+        let refund = reversal("dining", "V-2", "2017-02-08T10:00:00+08:00", "anna", "accrual:S-1", "");
+        programme.accept(&[refund]).await;
+        let before = programme.account("anna").await;
+        assert!(!before.debts.is_empty());
+        for damaged in [None, Some("l"), Some("d"), Some("v")] {
+            let mut item = programme.items().await.remove(&key("anna")).unwrap();
+            match damaged {
+                Some(name) => {
+                    item.insert(name.to_owned(), AttributeValue::S("?".to_owned()));
+                    programme.put_item(item).await;
+                }
+                None => {
+                    let delete = programme.embedded().dynamodb().delete_item().table_name(interline::world::TABLE);
+                    delete.key("pk", item["pk"].clone()).key("sk", item["sk"].clone()).send().await.unwrap();
+                }
+            }
+            assert_eq!(rebuilt(&programme).await, ["anna"], "{closes} {damaged:?}");
+            let account = programme.account("anna").await;
+            assert_eq!(account.returned_in, before.returned_in);
+            assert_eq!(
+                (account.sequence, &account.debts, &account.lots),
+                (before.sequence, &before.debts, &before.lots)
+            );
+            assert_eq!(account.redeemed, before.redeemed, "{closes} {damaged:?}");
+        }
+        programme.accept(&[sale("dining", "S-4", "2017-02-10T12:00:00+08:00", "anna", "834.00")]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_closed_month_says_what_a_member_held_on_each_of_its_days() {
+    let programme = january().await;
+    programme.accept(&[redemption("grocery", "R-1", "2017-02-06T10:00:00+08:00", "anna", 10)]).await;
+    programme.set_now(AFTER_FEBRUARY);
+    programme.close("2017-02").await.unwrap();
+    programme.accept(&[redemption("grocery", "R-2", "2017-03-01T00:30:00+08:00", "anna", 10)]).await;
+    let rulebook = programme.rulebook().await;
+    let anna = MemberId::parse("anna").unwrap();
+    let earned = programme.account("anna").await.lots.values().next().unwrap().get() + 20;
+    for (day, held) in [
+        ("2017-01-09", 0),
+        ("2017-01-10", earned),
+        ("2017-01-31", earned),
+        ("2017-02-05", earned),
+        ("2017-02-06", earned - 10),
+        ("2017-02-28", earned - 10),
+    ] {
+        let claims = held_on(programme.app(), &rulebook, &anna, day.parse().unwrap()).await.unwrap();
+        assert_eq!(Points::sum(claims.lots.values().copied()).unwrap().get(), held, "{day}");
+    }
 }
 
 #[tokio::test]
@@ -121,6 +217,25 @@ async fn whatever_is_changed_behind_the_ledgers_back_stops_the_close() {
         let (_, named) = stopped(&programme).await;
         assert_eq!(named.len(), 1, "{what}");
         assert!(named[0].differences.iter().any(|difference| difference.what.starts_with(what)), "{what}: {named:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_put_back_to_what_it_once_was_stops_the_close() {
+    // As it was within the closed month, at its end, and in the month after.
+    for back_to in 1..4 {
+        let programme = january().await;
+        let mut was = Vec::new();
+        for (n, now) in ["2017-02-20", "2017-02-21", "2017-03-01", "2017-03-02"].into_iter().enumerate() {
+            programme.set_now(&format!("{now}T12:00:00+08:00"));
+            let (reference, at) = (format!("R-{n}"), format!("{now}T10:00:00+08:00"));
+            was.push(programme.items().await.remove(&key("anna")).unwrap());
+            programme.accept(&[redemption("grocery", &reference, &at, "anna", 10)]).await;
+        }
+        programme.put_item(was[back_to].clone()).await;
+        let (text, named) = stopped(&programme).await;
+        assert_eq!(named.len(), 1, "{back_to}: {text}");
+        assert_eq!(named[0].differences[0].what, "entries", "{back_to}");
     }
 }
 
