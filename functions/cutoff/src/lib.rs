@@ -104,8 +104,12 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     };
     let rulebook = &published.rulebook;
     app.ledger.check_order(rulebook, period).await?;
-    let started = |run, rulebook: &Rulebook, shards| {
-        Started { period, kind: close.kind, run, rulebook: rulebook.hash.clone(), shards }
+    let started = |run, rulebook: &Rulebook, shards| Started {
+        period,
+        kind: close.kind,
+        run,
+        rulebook: rulebook.hash.clone(),
+        shards,
     };
     if let (RunKind::Final, Some(run)) = (close.kind, &state.final_run) {
         again(app, &state, rulebook, now).await?;

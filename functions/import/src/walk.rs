@@ -204,7 +204,10 @@ mod tests {
             let events = read(file.as_bytes(), false).unwrap();
             Walk::of(&rulebook, &events.rows, None).rejected.into_values().map(|reason| reason.code).collect::<Vec<_>>()
         };
-        assert_eq!((of("line"), of("month"), of("day")), (vec!["conflict".to_owned()], vec!["conflict".to_owned()], vec![]));
+        assert_eq!(
+            (of("line"), of("month"), of("day")),
+            (vec!["conflict".to_owned()], vec!["conflict".to_owned()], vec![])
+        );
     }
 
     #[test]

@@ -32,8 +32,7 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let pseudonyms = app.pseudonyms(&published.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;
-    let Tallied { file, parts } =
-        tally(&app.ledger, &published.rulebook, &pseudonyms, task.period, task.shard).await?;
+    let Tallied { file, parts } = tally(&app.ledger, &published.rulebook, &pseudonyms, task.period, task.shard).await?;
     let entries = file.tally.entries;
     // A trial's month may still be open: its step may be repeated after more events came.
     let is_trial = is_trial(&task.run);

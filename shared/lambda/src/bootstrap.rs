@@ -106,7 +106,8 @@ async fn start(equip: impl FnOnce(App, &SdkConfig) -> App) -> Result<Arc<App>, E
     lambda_runtime::tracing::init_default_subscriber();
     let settings = Settings::from_env()?;
     let config = sdk_config().await;
-    let app = app(&config, &settings).with_metrics(Arc::new(|line| println!("{line}"))).with_program(Arc::new(function));
+    let app =
+        app(&config, &settings).with_metrics(Arc::new(|line| println!("{line}"))).with_program(Arc::new(function));
     let app = equip(app, &config);
     match tokio::time::timeout(WARM_UP_AT_MOST, app.rulebook()).await {
         Ok(Ok(_)) => {}

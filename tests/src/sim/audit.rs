@@ -328,7 +328,8 @@ impl Books {
     fn withdrawal(&self, issued: &Slices, points: &[i64], day: NaiveDate) -> Withdrawn {
         let mut found = Withdrawn::default();
         let mut books = self.clone();
-        let asked_from = (first_day(&month(day)) - Months::new(terms::REFUND_MONTHS)).to_string().max(self.forgotten.clone());
+        let asked_from =
+            (first_day(&month(day)) - Months::new(terms::REFUND_MONTHS)).to_string().max(self.forgotten.clone());
         let today = day.to_string();
         for ((lot, _), points) in issued.iter().zip(points) {
             let is_told = lot.0 >= asked_from;
@@ -373,7 +374,11 @@ impl Books {
             }
             Effect::Redeemed { slices } => {
                 let (mut left, mut expected) = (entry.points.unwrap_or_default(), Vec::new());
-                ensure!(left <= self.balance(entry.day), "{left} points were spent, debts leave {}", self.balance(entry.day));
+                ensure!(
+                    left <= self.balance(entry.day),
+                    "{left} points were spent, debts leave {}",
+                    self.balance(entry.day)
+                );
                 for (lot, available) in self.spendable(entry.day) {
                     let points = available.min(left);
                     left -= points;
@@ -478,7 +483,9 @@ impl Entry {
         };
         let (amount, points) = (self.amount.unwrap_or_default(), self.points.unwrap_or_default());
         let kind = word(kind);
-        sha256(format!("1|{line}|{kind}|{reference}|{member}|{}Z|{amount}|{points}|{reverses}", self.occurred).as_bytes())
+        sha256(
+            format!("1|{line}|{kind}|{reference}|{member}|{}Z|{amount}|{points}|{reverses}", self.occurred).as_bytes(),
+        )
     }
 }
 
@@ -493,7 +500,8 @@ impl Auditor {
     }
 
     fn commit(&mut self, commit: &Commit, reports: &BTreeMap<String, Vec<u8>>) -> Verdict {
-        let of = |letter: &'static str| commit.items.iter().filter(move |(key, _)| key.pk.split('#').next() == Some(letter));
+        let of =
+            |letter: &'static str| commit.items.iter().filter(move |(key, _)| key.pk.split('#').next() == Some(letter));
         let mut entries: Vec<_> = of("E").collect();
         entries.sort_by_key(|(_, item)| number(item, "v"));
         for (key, item) in entries {
@@ -521,7 +529,9 @@ impl Auditor {
             let entry = &self.entries[&(key.pk.clone(), key.sk.clone())];
             let (line, kind, name, _) = &entry.name;
             let reference = of("U").find(|(of, _)| of.pk == format!("U#{line}#{kind}#{name}"));
-            let Some((reference, told)) = reference else { return Err(format!("{key:?} was written without its reference")) };
+            let Some((reference, told)) = reference else {
+                return Err(format!("{key:?} was written without its reference"));
+            };
             let at = self.references.get(&reference.pk).cloned().flatten();
             ensure!(at == Some((key.pk.clone(), key.sk.clone())), "{reference:?} tells that {key:?} is at {at:?}");
             if let Effect::Returned { original, .. } | Effect::Withdrawn { original, .. } = &entry.effect {
@@ -599,7 +609,11 @@ impl Auditor {
         let books = self.books.entry(member).or_default();
         books.apply(&entry).map_err(|error| format!("{place:?}: {error}"))?;
         let sequence = number(item, "v");
-        ensure!(sequence == Some(books.sequence), "{place:?} is number {sequence:?} of its member, not {}", books.sequence);
+        ensure!(
+            sequence == Some(books.sequence),
+            "{place:?} is number {sequence:?} of its member, not {}",
+            books.sequence
+        );
         let balance = books.balance(entry.day);
         let said = number(item, "c").unwrap_or(-1);
         ensure!(said == balance, "{place:?} says the balance is {said}, it is {balance}");
@@ -652,7 +666,9 @@ impl Auditor {
                 let name = (line.clone(), kind.to_owned(), reference.to_owned(), member.clone());
                 let of = self.recorded.get(&name).and_then(|places| self.entries.get(&places[0]));
                 let Some(of) = of else { return Err(format!("{original} was never recorded")) };
-                let Effect::Issued { slices, .. } = &of.effect else { return Err(format!("{original} issued nothing")) };
+                let Effect::Issued { slices, .. } = &of.effect else {
+                    return Err(format!("{original} issued nothing"));
+                };
                 ensure!(issued == slices, "{original} issued {slices:?}, not {issued:?}");
                 let so_far = self.reversed.entry((line.clone(), original.clone())).or_default();
                 let earlier = |at: usize| so_far.by_slice.get(at).copied().unwrap_or_default();
@@ -664,7 +680,9 @@ impl Auditor {
                         let kept = terms::issued(line, sale - refunded);
                         let kept = |funder: &str| kept.iter().find(|(of, _)| *of == funder).map_or(0, |kept| kept.1);
                         let slices = slices.iter().enumerate();
-                        slices.map(|(at, ((.., funder), points))| (points - earlier(at) - kept(funder)).max(0)).collect()
+                        slices
+                            .map(|(at, ((.., funder), points))| (points - earlier(at) - kept(funder)).max(0))
+                            .collect()
                     }
                     _ => {
                         let left = slices.iter().map(|(_, points)| points).sum::<i64>() - so_far.points;
@@ -959,7 +977,11 @@ impl Auditor {
             answer[list].as_array().into_iter().flatten().map(|row| row["points"].as_i64().unwrap()).sum()
         };
         let net = (sum("lots") - sum("debts")).max(0);
-        ensure!(answer["balance"] == net, "member {member} has the balance {}, lots less debts {net}", answer["balance"]);
+        ensure!(
+            answer["balance"] == net,
+            "member {member} has the balance {}, lots less debts {net}",
+            answer["balance"]
+        );
         let balance = self.books[member].balance(as_of.parse().map_err(|_| format!("as_of is {as_of:?}"))?);
         ensure!(answer["balance"] == balance, "member {member} is shown {} instead of {balance}", answer["balance"]);
         Ok(())

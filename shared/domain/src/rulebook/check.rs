@@ -22,8 +22,7 @@ use toml::Spanned;
 
 pub fn checked(text: &str, file: RulebookFile, notes: Notes, hash: String) -> Result<Rulebook, RulebookErrors> {
     let Notes { errors, unread, .. } = notes;
-    let mut check =
-        Check { lines: Lines::of_text(text), known: BTreeSet::new(), errors, warnings: Vec::new(), unread };
+    let mut check = Check { lines: Lines::of_text(text), known: BTreeSet::new(), errors, warnings: Vec::new(), unread };
     let rulebook = check.rulebook(file, hash);
     match rulebook {
         Some(rulebook) if check.errors.is_empty() => Ok(Rulebook { warnings: check.warnings, ..rulebook }),
