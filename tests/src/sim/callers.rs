@@ -2,7 +2,7 @@
 
 use super::audit::{Name, Sent};
 use super::terms;
-use super::world::{DAY, Ended, HOUR, MINUTE, Past, World, local_text, utc_text};
+use super::world::{DAY, Ended, HOUR, MINUTE, World, local_text, utc_text};
 use crate::calls;
 use crate::events::HEADER;
 use crate::programme::s3_event;
@@ -22,7 +22,7 @@ const SETTLED: i64 = 70_000;
 
 /// An event as a line means to send it.
 #[derive(Debug, Clone)]
-struct Event {
+pub struct Event {
     line: &'static str,
     kind: &'static str,
     reference: String,
@@ -32,6 +32,20 @@ struct Event {
     points: Option<i64>,
     /// Kind and reference of what it takes back.
     reverses: Option<(&'static str, String)>,
+}
+
+/// An event that was recorded: it may be reversed, and be sent again.
+#[derive(Debug, Clone)]
+pub struct Past {
+    event: Event,
+    /// What its caller was told first; `None`: it came by a file.
+    told: Option<Value>,
+}
+
+/// A row of a file, and the field in which it differs from what is recorded.
+struct Row {
+    event: Event,
+    differs: Option<&'static str>,
 }
 
 fn code(kind: &str) -> &'static str {
@@ -75,15 +89,9 @@ impl Event {
         format!("{},{line},{reference},{},{member},{amount},{points},{reverses}", self.kind, local_text(self.occurred))
     }
 
-    fn past(&self) -> Past {
-        Past {
-            line: self.line,
-            kind: self.kind,
-            reference: self.reference.clone(),
-            member: self.member.clone(),
-            size: self.amount.or(self.points).unwrap_or_default(),
-            occurred: self.occurred,
-        }
+    /// Points of a redemption, or the amount of a sale.
+    fn size(&self) -> i64 {
+        self.amount.or(self.points).unwrap_or_default()
     }
 }
 
@@ -95,12 +103,53 @@ impl World {
         change(sent);
     }
 
-    fn accepted(&self, event: &Event) {
+    /// `told`: what its caller was told.
+    fn accepted(&self, event: &Event, told: Option<&Value>) {
         let was = self.auditor.borrow().sent.get(&event.name()).is_some_and(|sent| sent.accepted);
         self.sent(event, |sent| sent.accepted = true);
         if !was {
-            self.history.borrow_mut().push(event.past());
+            self.history.borrow_mut().push(Past { event: event.clone(), told: told.cloned() });
         }
+    }
+
+    /// An event of long ago or of now, and the same with one field changed.
+    fn known_again(&self, line: Option<&str>) -> Option<(Past, Event, Option<&'static str>)> {
+        let history = self.history.borrow();
+        let of_line: Vec<&Past> =
+            history.iter().filter(|past| line.is_none_or(|line| past.event.line == line)).collect();
+        if of_line.is_empty() {
+            return None;
+        }
+        let past = (*self.sim.pick(&of_line)).clone();
+        let mut event = past.event.clone();
+        let differs = match self.sim.below(8) {
+            0 | 1 => {
+                let member = self.member();
+                let differs = member != event.member;
+                event.member = member;
+                differs.then_some("member")
+            }
+            2 | 3 => {
+                // Within its month or over a month's end, or before the programme began.
+                let most = *self.sim.pick(&[HOUR, 3 * DAY, 40 * DAY]);
+                event.occurred += *self.sim.pick(&[-1, 1]) * self.sim.between(1, most / 1000) * 1000;
+                Some("occurred_at")
+            }
+            4 if event.amount.is_some() => {
+                event.amount = event.amount.map(|amount| amount + 1);
+                Some("amount")
+            }
+            4 if event.points.is_some() => {
+                event.points = event.points.map(|points| points + 1);
+                Some("points")
+            }
+            5 if event.reverses.is_some() => {
+                event.reverses = event.reverses.map(|(kind, of)| (kind, format!("{of}-other")));
+                Some("reverses")
+            }
+            _ => None,
+        };
+        Some((past, event, differs))
     }
 
     fn member(&self) -> String {
@@ -153,13 +202,16 @@ impl World {
 
     fn reversal(&self, line: &'static str, reference: &str) -> Option<Event> {
         let history = self.history.borrow();
-        let of_line: Vec<&Past> =
-            history.iter().rev().filter(|past| past.line == line && past.kind != "reversal").take(60).collect();
+        // Mostly lately, sometimes many months ago.
+        let latest = if self.sim.chance(300) { usize::MAX } else { 60 };
+        let reversible = |event: &&Event| event.line == line && event.kind != "reversal";
+        let of_line: Vec<&Event> =
+            history.iter().rev().map(|past| &past.event).filter(reversible).take(latest).collect();
         if of_line.is_empty() {
             return None;
         }
         let past = *self.sim.pick(&of_line);
-        let part = self.sim.chance(500).then(|| self.sim.between(1, past.size.max(1)));
+        let part = self.sim.chance(500).then(|| self.sim.between(1, past.size().max(1)));
         let (amount, points) = if past.kind == "accrual" { (part, None) } else { (None, part) };
         let occurred = self.occurred().max(past.occurred);
         Some(Event {
@@ -205,9 +257,8 @@ pub async fn till(world: &World, line: &'static str) {
             event.occurred += 3 * HOUR;
         }
         send(world, &event).await;
-        let later = world.auditor.borrow().sent.get(&event.name()).is_some_and(|sent| sent.accepted);
-        if later && world.sim.chance(100) {
-            again(world, &event).await;
+        if world.sim.chance(150) {
+            again(world).await;
         }
     }
 }
@@ -256,14 +307,13 @@ async fn send(world: &World, event: &Event) {
                 last_unresolved = world.now();
                 continue;
             };
-            let (status, mut body) = calls::read(response);
+            let (status, body) = calls::read(response);
             match status {
                 200 | 201 => {
                     let limit = world.now() + 40 * MINUTE;
                     if event.occurred > limit {
                         world.violate(format!("{event:?} lies in the future and was recorded"));
                     }
-                    body["indicative_settlement"] = Value::Null;
                     bodies.push(body);
                     world.sent(event, |sent| sent.created += u32::from(status == 201));
                 }
@@ -281,7 +331,7 @@ async fn send(world: &World, event: &Event) {
             if bodies.iter().any(|body| body != first) {
                 return world.violate(format!("{event:?} has several first answers: {bodies:?}"));
             }
-            return world.accepted(event);
+            return world.accepted(event, Some(first));
         }
         if let Some((_, body)) = refused {
             if may_pass(&body) && world.sim.chance(700) && event.occurred < world.now() + HOUR {
@@ -305,55 +355,45 @@ fn may_pass(body: &Value) -> bool {
     body["type"].as_str().is_some_and(|kind| kind.ends_with(":in-the-future"))
 }
 
-/// The same again long after the answer, or with something else in it.
-async fn again(world: &World, event: &Event) {
+/// A known event again, at once or long after: as it was, it gets the first answer
+/// whatever happened since; with something else in it, a conflict.
+async fn again(world: &World) {
     // At once, the process asked may be one whose clock is behind.
     let soon = world.sim.chance(500);
     world.sleep(if soon { world.sim.between(0, 2_000) } else { world.patience() }).await;
-    let mut other = event.clone();
-    let change = event.amount.is_some() && world.sim.chance(500);
-    if change {
-        other.amount = event.amount.map(|amount| amount + 1);
+    let Some((past, event, differs)) = world.known_again(None) else { return };
+    // Points that are given come by files only.
+    if event.kind == "adjustment" {
+        return;
     }
-    let request = calls::request(&other.request());
+    let request = calls::request(&event.request());
     let Ended::Answered(response) =
         world.invoke(|app| async move { interline_record::handle(&app, request).await }).await
     else {
         return;
     };
     let (status, body) = calls::read(response);
-    let fine = match status {
-        503 => true,
-        200 => !change,
-        409 => change && body["field"] == "amount",
-        _ => false,
+    if status == 503 {
+        return;
+    }
+    world.report.borrow_mut().again += 1;
+    let fine = match (differs, &past.told) {
+        (None, Some(told)) => status == 200 && body == *told,
+        (None, None) => status == 200,
+        (Some(field), _) => status == 409 && body["field"] == field,
     };
     if !fine {
-        world.violate(format!("{event:?} again, changed: {change}, was answered with {status}: {body}"));
+        world.violate(format!("{past:?} again as {event:?} was answered with {status}: {body}"));
     }
 }
 
 /// Drops files into a line's inbox; S3 tells of each at least once.
 pub async fn importer(world: &World, line: &'static str) {
-    let platform = line == terms::PLATFORM;
     while !world.over.get() {
         world.sleep(world.scenario.calm * world.sim.between(HOUR, 5 * DAY)).await;
-        let mut events: Vec<Event> = Vec::new();
-        for _ in 0..world.sim.between(1, 30) {
-            let of = if platform { *world.sim.pick(&terms::LINES) } else { line };
-            match events.last() {
-                // The same row twice, or several of one member.
-                Some(last) if world.sim.chance(30) => events.push(last.clone()),
-                Some(last) if world.sim.chance(300) => {
-                    let member = last.member.clone();
-                    let next = world.event(of, true);
-                    events.push(if next.reverses.is_some() { next } else { Event { member, ..next } });
-                }
-                _ => events.push(world.event(of, true)),
-            }
-        }
+        let events = file_of(world, line);
         let mut rows: Vec<String> = vec![HEADER.to_owned()];
-        rows.extend(events.iter().map(Event::row));
+        rows.extend(events.iter().map(|row| row.event.row()));
         if world.sim.chance(100) {
             rows.push("accrual,mall,,yesterday,m1,,".to_owned());
         }
@@ -369,8 +409,35 @@ pub async fn importer(world: &World, line: &'static str) {
     }
 }
 
+fn file_of(world: &World, line: &'static str) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let new = |event| Row { event, differs: None };
+    for _ in 0..world.sim.between(1, 30) {
+        let of = if line == terms::PLATFORM { *world.sim.pick(&terms::LINES) } else { line };
+        if world.sim.chance(60)
+            && let Some((_, event, differs)) = world.known_again(Some(of))
+            && rows.iter().all(|row| row.event.reference != event.reference)
+        {
+            // What another file or a caller sent, as it was or otherwise.
+            rows.push(Row { event, differs });
+            continue;
+        }
+        let last = rows.last().filter(|row| row.differs.is_none()).map(|row| row.event.clone());
+        match last {
+            // The same row twice, or several of one member.
+            Some(last) if world.sim.chance(30) => rows.push(new(last)),
+            Some(last) if world.sim.chance(300) => {
+                let next = world.event(of, true);
+                rows.push(new(if next.reverses.is_some() { next } else { Event { member: last.member, ..next } }));
+            }
+            _ => rows.push(new(world.event(of, true))),
+        }
+    }
+    rows
+}
+
 /// Delivers an object's event until it was handled, and reads what was rejected.
-async fn deliver(world: &World, key: &str, events: &[Event], answers: &mut BTreeMap<usize, bool>) {
+async fn deliver(world: &World, key: &str, events: &[Row], answers: &mut BTreeMap<usize, bool>) {
     world.report.borrow_mut().files += 1;
     loop {
         let copies = 1 + usize::from(world.sim.chance(world.cloud.faults().duplicates));
@@ -401,21 +468,28 @@ async fn deliver(world: &World, key: &str, events: &[Event], answers: &mut BTree
 }
 
 /// `alone`: no other process was at the same file.
-fn taken_in(world: &World, imported: &Imported, events: &[Event], answers: &mut BTreeMap<usize, bool>, alone: bool) {
+fn taken_in(world: &World, imported: &Imported, rows: &[Row], answers: &mut BTreeMap<usize, bool>, alone: bool) {
     if let Some(reason) = &imported.refused {
         return world.violate(format!("a file was refused: {reason}"));
     }
-    let rejected: BTreeMap<usize, String> = match &imported.rejects {
+    let rejected: BTreeMap<usize, (String, String)> = match &imported.rejects {
         None => BTreeMap::new(),
         Some(key) => {
             let inbox = world.cloud.inbox.lock().unwrap();
             let sheet = crate::pack::Sheet::read(&inbox.objects[key]);
             let number = |row: &BTreeMap<String, String>| row["rejected_line"].parse::<usize>().unwrap() - 2;
-            sheet.rows.iter().map(|row| (number(row), row["rejected_code"].clone())).collect()
+            let why = |row: &BTreeMap<String, String>| (row["rejected_code"].clone(), row["rejected_field"].clone());
+            sheet.rows.iter().map(|row| (number(row), why(row))).collect()
         }
     };
-    for (at, event) in events.iter().enumerate() {
-        let is_accepted = match rejected.get(&at).map(String::as_str) {
+    for (at, Row { event, differs }) in rows.iter().enumerate() {
+        if let Some(field) = differs {
+            if rejected.get(&at) != Some(&("conflict".to_owned(), (*field).to_owned())) {
+                return world.violate(format!("{event:?} differs in {field}, the file: {:?}", rejected.get(&at)));
+            }
+            continue;
+        }
+        let is_accepted = match rejected.get(&at).map(|(code, _)| code.as_str()) {
             None => true,
             // By the clock of one process; another that was at it may not share it.
             Some("in-the-future") if !alone || answers.get(&at) != Some(&true) => {
@@ -425,11 +499,11 @@ fn taken_in(world: &World, imported: &Imported, events: &[Event], answers: &mut 
             Some(_) => false,
         };
         if *answers.entry(at).or_insert(is_accepted) != is_accepted {
-            let text = rejected.get(&at).map_or("accepted", String::as_str);
+            let text = rejected.get(&at).map_or("accepted", |(code, _)| code);
             return world.violate(format!("{event:?} was {text} to the same file that was told otherwise before"));
         }
         match is_accepted {
-            true => world.accepted(event),
+            true => world.accepted(event, None),
             false => world.sent(event, |_| {}),
         }
     }

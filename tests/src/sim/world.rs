@@ -1,6 +1,7 @@
 //! A run: processes that come and go, the actors that call them, and the auditor.
 
 use super::audit::Auditor;
+use super::callers::Past;
 use super::executor::{self, Answer, Sim, mortal};
 use super::network::{BucketWire, Cloud, Faults, Wire};
 use super::{callers, closers, terms};
@@ -61,18 +62,8 @@ pub struct Report {
     pub echoes: u64,
     /// Rulebooks that were published.
     pub editions: u64,
-}
-
-/// An entry that was recorded and may be reversed.
-#[derive(Debug, Clone)]
-pub struct Past {
-    pub line: &'static str,
-    pub kind: &'static str,
-    pub reference: String,
-    pub member: String,
-    /// Points of a redemption, or the amount of a sale.
-    pub size: i64,
-    pub occurred: i64,
+    /// Known events that came again.
+    pub again: u64,
 }
 
 pub struct World {

@@ -13,8 +13,10 @@ use futures::future::LocalBoxFuture;
 use interline_cutoff::Close;
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
+use interline_domain::entry::{Entry, Outcome as Fact};
 use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;
+use interline_domain::lot::Slice;
 use interline_lambda::App;
 use interline_ledger::attributes::REFUSALS;
 use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
@@ -61,7 +63,7 @@ enum Conditions {
 enum Done {
     /// The event's number, and whether it was said to be new.
     Recorded(usize, bool),
-    /// The event of a file, or one whose reference is another's.
+    /// An event without the points for it, or whose reference is another's.
     Refused(usize),
     /// Months, with what their tallies say.
     Closed(Vec<(String, String)>),
@@ -426,6 +428,8 @@ impl Stage<'_> {
             Role::Writer(number) => {
                 let request = self.explorer.requests[number].clone();
                 let path = self.explorer.cast.events[number].0.clone();
+                // Another member's, or without the points for it.
+                let refuses = ["member", "points"];
                 Box::pin(async move {
                     let (status, body) = calls::read(interline_record::handle(&app, request).await);
                     // The answer may get lost.
@@ -435,7 +439,7 @@ impl Stage<'_> {
                         200 | 201 => {
                             inside.done.insert(task, Done::Recorded(number, status == 201));
                         }
-                        409 if body["field"] == "member" => {
+                        409 | 422 if refuses.contains(&body["field"].as_str().unwrap_or_default()) => {
                             inside.done.insert(task, Done::Refused(number));
                         }
                         _ => inside.broken = Some(format!("{path} was answered with {status}: {body}")),
@@ -552,6 +556,7 @@ impl Stage<'_> {
                 return Err(format!("{path} was said to be new twice"));
             }
         }
+        self.check_accounts(&all)?;
         for role in &cast.roles {
             let Role::File(number, digest) = role else { continue };
             let again = futures::executor::block_on(in_file(&self.explorer.app, &cast.events[*number], digest))?;
@@ -579,6 +584,52 @@ impl Stage<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Stage<'_> {
+    /// A member's account has counted each of the member's entries, and what it holds
+    /// less what it owes is what they brought and took.
+    fn check_accounts(&self, all: &[(Key, String)]) -> Result<(), String> {
+        let app = &self.explorer.app;
+        let members: BTreeSet<&String> = self.explorer.cast.events.iter().map(|(_, member, _)| member).collect();
+        for name in members {
+            let member = MemberId::parse(name).unwrap();
+            let account =
+                futures::executor::block_on(app.ledger.account(&member)).map_err(|error| error.to_string())?;
+            let entries = all.iter().filter(|(_, of)| of == name).count();
+            if account.sequence != entries as u64 {
+                return Err(format!("{name} is at entry {} of {entries}", account.sequence));
+            }
+            let (mut brought, mut records) = (0, Vec::new());
+            for month in MONTHS {
+                records.push(app.ledger.shard_records(Period::parse(month).unwrap(), SHARD));
+            }
+            for mut records in records {
+                while let Some(page) = futures::executor::block_on(records.next_page()) {
+                    let page = page.map_err(|error| error.to_string())?;
+                    let own = page.iter().filter(|(entry, _)| entry.command.member == member);
+                    brought += own.map(|(entry, _)| brought_by(entry)).sum::<i64>();
+                }
+            }
+            let held = account.lots.values().map(|points| points.get()).sum::<i64>();
+            let net = held - account.debts.values().map(|points| points.get()).sum::<i64>();
+            if net != brought {
+                return Err(format!("{name} has {net} points, the entries bring {brought}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Points that an entry adds to what its member has, less debts.
+fn brought_by(entry: &Entry) -> i64 {
+    let sum = |slices: &[Slice]| slices.iter().map(|slice| slice.points.get()).sum::<i64>();
+    match &entry.outcome {
+        Fact::Issued { slices, .. } => sum(slices),
+        Fact::Redeemed { slices, .. } => -sum(slices),
+        Fact::Returned { points, .. } => points.get(),
+        Fact::Withdrawn { taken, gone, owed, .. } => -sum(taken) - sum(gone) - sum(owed),
     }
 }
 
@@ -729,6 +780,14 @@ fn casts() -> Vec<Cast> {
     // More than there is before the sale.
     let large = event("grocery", "redemptions", "R-2", &one, &json!({ "points": 200 }));
     let files = [Role::Writer(0), Role::File(1, "a"), Role::File(1, "b")];
+    let caller_and_file = [Role::Writer(0), Role::File(1, "a"), Role::Writer(1)];
+    let only_files = [Role::File(0, "a"), Role::File(0, "b"), Role::File(0, "c")];
+    let same_file = [Role::Writer(0), Role::File(1, "a"), Role::File(1, "a")];
+    // The whole of the sale before: what is spent by then becomes a debt.
+    let sale_before = json!({ "reverses": { "kind": "accrual", "reference": format!("{one}-before") } });
+    let refund = event("dining", "reversals", "V-1", &one, &sale_before);
+    let part = json!({ "reverses": { "kind": "accrual", "reference": format!("{one}-before") }, "amount": "25.00" });
+    let part = event("dining", "reversals", "V-2", &one, &part);
     let to_march = Role::Closer(vec!["2017-01", "2017-02"]);
     let one_writer = &both[..1];
     vec![
@@ -747,7 +806,20 @@ fn casts() -> Vec<Cast> {
         cast("one event, two closers", IN_FEBRUARY, &[&first], &with(one_writer, &[january(), january()]), 0, Some(2)),
         cast("one event, a closer of two months", IN_MARCH, &[&first], &with(one_writer, &[to_march]), 1, None),
         cast("points and two files that spend them", IN_JANUARY, &[&first, &large], &files, 0, None),
-        cast("the same late", IN_FEBRUARY, &[&first, &large], &with(&files, &[january()]), 0, Some(2)),
+        cast(
+            "points, and a caller and a file that spend them",
+            IN_JANUARY,
+            &[&first, &large],
+            &caller_and_file,
+            0,
+            None,
+        ),
+        cast("points, and a file twice that spends them", IN_JANUARY, &[&first, &large], &same_file, 0, None),
+        cast("three files that are refused", IN_JANUARY, &[&large], &only_files, 1, None),
+        cast("a refund and a redemption of the same points", IN_JANUARY, &[&refund, &spent], &both, 1, None),
+        cast("the same late", IN_FEBRUARY, &[&refund, &spent], &with(&both, &[january()]), 0, Some(2)),
+        cast("two refunds of one sale", IN_JANUARY, &[&refund, &part], &both, 1, None),
+        cast("the files late", IN_FEBRUARY, &[&first, &large], &with(&files, &[january()]), 0, Some(2)),
     ]
 }
 
