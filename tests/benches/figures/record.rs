@@ -113,6 +113,7 @@ struct Floor {
     client: Client,
     account: Item,
     entry: Item,
+    reference: Item,
     version: i64,
     written: usize,
 }
@@ -124,6 +125,7 @@ impl Floor {
         let account = items[&(format!("M#{member}"), "A".to_owned())].clone();
         let last = format!("grocery#r#{member}-99-00000");
         let entry = items.values().find(|item| *item["sk"].as_s().unwrap() == last).unwrap().clone();
+        let reference = items[&(format!("U#grocery#r#{member}-99-00000"), "U".to_owned())].clone();
         let own = member.replace('h', "f");
         let rename = |item: Item| -> Item {
             let rename = |value: AttributeValue| match value {
@@ -134,7 +136,14 @@ impl Floor {
             item.into_iter().map(|(name, value)| (name, rename(value))).collect()
         };
         let client = programme.embedded().dynamodb();
-        let floor = Self { client, account: rename(account), entry: rename(entry), version: 0, written: 0 };
+        let floor = Self {
+            client,
+            account: rename(account),
+            entry: rename(entry),
+            reference: rename(reference),
+            version: 0,
+            written: 0,
+        };
         floor.client.put_item().table_name(TABLE).set_item(Some(floor.account(0))).send().await.unwrap();
         floor
     }
@@ -172,21 +181,25 @@ impl Floor {
         })
     }
 
-    /// The entry if it is absent, the account if its version is unchanged.
+    /// The entry and its reference if they are absent, the account if its version is unchanged.
     fn next(&mut self) -> Vec<TransactWriteItem> {
         self.written += 1;
         let mut entry = self.entry.clone();
         let member = self.account["pk"].as_s().unwrap().trim_start_matches("M#");
         let reference = format!("grocery#r#{member}-00-{:05}", self.written);
-        entry.insert("sk".to_owned(), AttributeValue::S(reference));
+        entry.insert("sk".to_owned(), AttributeValue::S(reference.clone()));
+        let mut own = self.reference.clone();
+        own.insert("pk".to_owned(), AttributeValue::S(format!("U#{reference}")));
         let put = || {
             let all_old = ReturnValuesOnConditionCheckFailure::AllOld;
             Put::builder().table_name(TABLE).return_values_on_condition_check_failure(all_old)
         };
-        let entry = put()
-            .set_item(Some(entry))
-            .condition_expression("attribute_not_exists(#pk)")
-            .expression_attribute_names("#pk", "pk");
+        let [entry, own] = [entry, own].map(|item| {
+            put()
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(#pk)")
+                .expression_attribute_names("#pk", "pk")
+        });
         let before = AttributeValue::N((1_000 + self.version).to_string());
         self.version += 1;
         let account = put()
@@ -194,7 +207,7 @@ impl Floor {
             .condition_expression("#a = :old")
             .expression_attribute_names("#a", "v")
             .expression_attribute_values(":old", before);
-        [entry, account].map(|put| TransactWriteItem::builder().put(put.build().unwrap()).build()).into()
+        [entry, own, account].map(|put| TransactWriteItem::builder().put(put.build().unwrap()).build()).into()
     }
 }
 

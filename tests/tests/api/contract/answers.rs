@@ -124,7 +124,8 @@ async fn eventful() -> Served {
         // Spent already: a debt, which later points repay.
         let mut taken = reversal(member, &at(4), &format!("accrual:{}", name("S")));
         taken["reverses"]["on"] = json!("2017-01-01");
-        served.record("grocery", &format!("reversals/{}", name("V")), taken).await;
+        served.record("grocery", &format!("reversals/{}", name("V")), taken.clone()).await;
+        served.put("grocery", &format!("/v1/lines/grocery/reversals/{}", name("V")), taken).await.ok();
         served.record("grocery", &format!("accruals/{}", name("T")), sale(member, &at(5), "300.00")).await;
         let back = reversal(member, &at(6), &format!("redemption:{}", name("R")));
         served.record("dining", &format!("reversals/{}", name("W")), back).await;
