@@ -141,6 +141,8 @@ pub struct Auditor {
     /// slip behind a gate, and the next close must find them.
     pub beyond: bool,
     slipped: BTreeSet<String>,
+    /// The same, also where a final run has all of them by now.
+    ever_slipped: BTreeSet<String>,
     /// Entries that stand in a period's final run.
     pub cleared: u64,
     pub late: u64,
@@ -587,6 +589,7 @@ impl Auditor {
         if is_sealed(&entry.booked) {
             ensure!(self.beyond, "{place:?} was written behind the gate of its shard");
             self.slipped.insert(entry.booked.clone());
+            self.ever_slipped.insert(entry.booked.clone());
         }
         let member = entry.name.3.clone();
         let books = self.books.entry(member.clone()).or_default();
@@ -750,6 +753,11 @@ impl Auditor {
     /// Whether an entry came behind the gate of a period.
     pub fn slipped(&self, period: &str) -> bool {
         self.slipped.contains(period)
+    }
+
+    /// Whether one ever came: another run of the period may have been read before it.
+    pub fn ever_slipped(&self, period: &str) -> bool {
+        self.ever_slipped.contains(period)
     }
 
     /// Whether a run is noted as under way.

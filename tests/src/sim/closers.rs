@@ -129,7 +129,7 @@ fn judge(world: &World, kind: RunKind, period: Option<Period>, failure: &Failure
         // In a period that changed behind its gates the same run differs.
         _ => false,
     };
-    let slipped = period.is_some_and(|period| world.auditor.borrow().slipped(&period.to_string()));
+    let slipped = period.is_some_and(|period| world.auditor.borrow().ever_slipped(&period.to_string()));
     if !fine && !slipped {
         world.violate(format!("a {kind:?} close of {period:?} failed: {failure}"));
     }
