@@ -298,7 +298,7 @@ def check_deployed(stack):
 def publish_rulebook(stack, program, operations):
     """By a role that may do this and recompute months, and nothing else."""
     for _ in range(2):
-        interline(program, "--aws", "rulebook", "publish", RULEBOOK, env=stack.settings(operations))
+        interline(program, "--aws", "rulebook", "publish", RULEBOOK, "--yes", env=stack.settings(operations))
     dynamodb = stack.aws.client("dynamodb", operations)
     try:
         dynamodb.delete_item(TableName=stack.outputs["TableName"], Key={"pk": {"S": "R"}, "sk": {"S": "current"}})
