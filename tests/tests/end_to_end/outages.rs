@@ -143,10 +143,18 @@ async fn every_step_of_a_month_fails_as_retryable_with_its_store_and_is_repeated
     assert_eq!(started["run"], done_here.run);
 
     let mut tally = Function::start_behind("tally", &dynamodb, &s3).await;
+    let mut prove = Function::start_behind("prove", &dynamodb, &s3).await;
     for shard in 0..SHARDS {
         let task = json!({
             "period": "2017-01", "run": started["run"], "rulebook": started["rulebook"], "shard": shard,
         });
+        match shard {
+            9 => {
+                dynamodb.goes_away_after(0, Outage::Reset);
+                fails_and_is_repeated(&mut prove, task.clone(), &dynamodb, "proof of 9").await;
+            }
+            _ => drop(prove.invoke(task.clone()).await.unwrap()),
+        }
         match shard {
             7 => dynamodb.goes_away_after(0, Outage::Reset),
             // With one of the two files.
@@ -165,8 +173,8 @@ async fn every_step_of_a_month_fails_as_retryable_with_its_store_and_is_repeated
     let task = json!({
         "period": "2017-01", "kind": "final", "run": started["run"], "rulebook": started["rulebook"],
     });
-    // After the tallies were read and some of the reports were written.
-    s3.goes_away_after(i64::from(SHARDS) + 10, Outage::Reset);
+    // After the tallies and proofs were read and some of the reports were written.
+    s3.goes_away_after(2 * i64::from(SHARDS) + 10, Outage::Reset);
     let done = fails_and_is_repeated(&mut settle, task.clone(), &s3, "settle").await;
     assert_eq!(done, serde_json::to_value(&done_here).unwrap());
     dynamodb.goes_away_after(0, Outage::Refused);

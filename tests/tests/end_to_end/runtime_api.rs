@@ -32,10 +32,13 @@ async fn a_month_through_the_functions_programs_gives_the_same_files_as_in_this_
     let task = |shard: &serde_json::Value| json!({ "period": "2017-01", "run": started["run"], "rulebook": started["rulebook"], "shard": shard });
     // Every shard on the same warm process.
     let mut tally = Function::start("tally", &there).await;
+    let mut prove = Function::start("prove", &there).await;
     let mut entries = 0;
     for shard in started["shards"].as_array().unwrap() {
         let tallied = tally.invoke(task(shard)).await.unwrap();
         assert_eq!(tallied["shard"], *shard);
+        let proven = prove.invoke(task(shard)).await.unwrap();
+        assert_eq!((&proven["shard"], &proven["differing"]), (shard, &json!(0)));
         entries += tallied["entries"].as_u64().unwrap();
     }
     assert_eq!(entries, done_here.entries);
@@ -93,7 +96,10 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
         ),
         (
             "settle",
-            vec![(json!(null), refused, "the event is not what"), (task, broken, "object periods/2017-01")],
+            vec![
+                (json!(null), refused, "the event is not what"),
+                (task, refused, "run v1-none was begun by another version"),
+            ],
             json!({}),
         ),
         (

@@ -5,6 +5,7 @@ use super::document::{Document, Part, too_long};
 use super::seen::Seen;
 use crate::refusals::{self, Row};
 use crate::served::{Served, redemption, reversal, sale};
+use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
@@ -170,7 +171,16 @@ async fn eventful() -> Served {
         let path = format!("/v1/lines/grocery/{event}");
         served.get("grocery", &path).await.ok();
     }
-    without_travel(&served).await;
+    // As if decided by a rulebook that has no price for them.
+    let hash = without_travel(&served).await;
+    let hash =
+        (0..hash.len()).step_by(2).map(|at| u8::from_str_radix(&hash[at..at + 2], 16).unwrap()).collect::<Vec<_>>();
+    let store = served.programme.app().ledger.store();
+    let partition = format!("E#2017-02#{:02}", shard(&MemberId::parse("traveller").unwrap()));
+    for mut item in store.page(&partition, None, None, None).await.unwrap().0 {
+        item.insert("h".to_owned(), AttributeValue::B(hash.clone().into()));
+        assert!(store.put(item, Condition::None).await.unwrap());
+    }
     served.get("members", "/v1/members/traveller/entries").await.ok();
     served
 }
@@ -310,7 +320,7 @@ async fn a_return_that_does_not_fit(served: &Served) {
 }
 
 /// Puts a rulebook in force by hand that a line with events is not in any more.
-async fn without_travel(served: &Served) {
+async fn without_travel(served: &Served) -> String {
     let text = RULEBOOK.replace("travel", "trips");
     let hash = Rulebook::parse(&text).unwrap().hash;
     let app = served.programme.app();
@@ -319,6 +329,7 @@ async fn without_travel(served: &Served) {
     app.ledger.set_current_rulebook(&read, &hash, None, None).await.unwrap();
     // Later than a function goes on with the one that it read.
     served.set_now("2017-02-20T12:00:00+08:00");
+    hash
 }
 
 /// A line that had a role and events, and was taken out of the rulebook.
