@@ -120,7 +120,11 @@ class LocalAws(Process):
             "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO",
         }
         # By itself the emulator would take port 443 as well.
+        # Else a connection is closed after a thousand requests, with the others that are under way on it.
+        settings = work / "hypercorn.toml"
+        settings.write_text("keep_alive_max_requests = 1000000000\n")
         server = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{self.port}",
+                  "--config", str(settings),
                   "--certfile", certificate, "--keyfile", key, "--keep-alive", "75"]
         super().__init__(server, work / "ministack.log", self.env | own)
 
