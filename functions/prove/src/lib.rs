@@ -11,20 +11,12 @@ use interline_domain::limits::{EXPIRED_LOT_KEPT_MONTHS, FUTURE_TOLERANCE_MINUTES
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{CohortBalance, Debt};
 use interline_lambda::finished::FinishedRun;
-use interline_lambda::{App, Failure};
+use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::{Ledger, LedgerError};
 use interline_reports::accounts::{Differing, ProofFile, SnapshotFile, proof_key, snapshot_key};
 use interline_reports::pack::is_trial;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Task {
-    pub period: Period,
-    pub run: String,
-    pub rulebook: String,
-    pub shard: u8,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
@@ -33,7 +25,7 @@ pub struct Done {
     pub differing: u64,
 }
 
-pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
+pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;
     let carried = carry(app, &published.rulebook, task.period, task.shard).await?;

@@ -6,7 +6,7 @@ use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::ShardDigest;
 use interline_domain::tally::{Fold, Tally};
-use interline_lambda::{App, Failure};
+use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
 use interline_reports::pack::{PackFile, TallyFile, details_path, digests_path, is_trial, key, tally_path};
@@ -14,21 +14,13 @@ use interline_reports::sheet::Totals;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Task {
-    pub period: Period,
-    pub run: String,
-    pub rulebook: String,
-    pub shard: u8,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     pub shard: u8,
     pub entries: u64,
 }
 
-pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
+pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let pseudonyms = app.pseudonyms(&published.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;

@@ -2,7 +2,7 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_cutoff::{Close, Event, Failed, Started};
-use interline_lambda::{App, Failure};
+use interline_lambda::{App, Failure, ShardTask};
 use interline_settle::Done;
 
 /// Shards tallied and proven at once.
@@ -31,11 +31,10 @@ async fn steps(app: &App, started: Started, progress: &(dyn Fn(u8) + Sync)) -> R
     let Started { period, kind, run, rulebook, shards } = started;
     stream::iter(shards)
         .map(|shard| {
-            let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
-            let proof = interline_prove::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard };
             async move {
-                interline_tally::handle(app, task).await?;
-                let done = interline_prove::handle(app, proof).await?;
+                interline_tally::handle(app, task.clone()).await?;
+                let done = interline_prove::handle(app, task).await?;
                 progress(done.shard);
                 Ok::<_, Failure>(())
             }

@@ -11,9 +11,11 @@ pub mod keys;
 pub mod problem;
 mod publishing;
 pub mod routes;
+mod step;
 pub mod wire;
 
 pub use app::{App, Clock, MetricSink, Program, Published};
 pub use caller::Caller;
 pub use failure::{Class, Failure};
 pub use publishing::Proposal;
+pub use step::ShardTask;

@@ -6,7 +6,7 @@ use crate::calls;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_cutoff::{Close, Event, Failed, Started};
 use interline_domain::calendar::Period;
-use interline_lambda::{App, Class, Failure};
+use interline_lambda::{App, Class, Failure, ShardTask};
 use interline_ledger::LedgerError;
 use interline_reports::bucket::StoreError;
 use interline_reports::manifest::RunKind;
@@ -70,8 +70,8 @@ async fn step<T, F: Future<Output = Result<T, Failure>>>(
 #[derive(Debug, Clone)]
 pub enum Step {
     Cutoff(Close),
-    Tally(interline_tally::Task),
-    Prove(interline_prove::Task),
+    Tally(ShardTask),
+    Prove(ShardTask),
     Settle(interline_settle::Task),
 }
 
@@ -148,15 +148,14 @@ async fn steps(
     echo(world, kind, || Step::Cutoff(close.clone()));
     stream::iter(shards)
         .map(|shard| {
-            let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
-            let proof = interline_prove::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard };
             echo(world, kind, || Step::Tally(task.clone()));
-            echo(world, kind, || Step::Prove(proof.clone()));
+            echo(world, kind, || Step::Prove(task.clone()));
             async move {
-                let (task, proof) = (&task, &proof);
+                let task = &task;
                 step(world, None, |app: Arc<App>| async move { interline_tally::handle(&app, task.clone()).await })
                     .await?;
-                step(world, None, |app: Arc<App>| async move { interline_prove::handle(&app, proof.clone()).await })
+                step(world, None, |app: Arc<App>| async move { interline_prove::handle(&app, task.clone()).await })
                     .await
             }
         })

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
-use interline_lambda::Failure;
+use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key, tally_path};
@@ -101,22 +101,15 @@ async fn the_progress_of_a_run_is_visible() {
     assert_eq!(served.get("finance", PERIOD).await.ok()["under_way"], progress(0));
     let started = interline_cutoff::handle(app, close).await.unwrap();
     assert_eq!(served.get("finance", PERIOD).await.ok()["status"], "sealed");
-    let tally = |shard: u8| {
-        let task = interline_tally::Task {
-            period: started.period,
-            run: started.run.clone(),
-            rulebook: started.rulebook.clone(),
-            shard,
-        };
-        interline_tally::handle(app, task)
-    };
-    let prove = |shard: u8| {
-        let (run, rulebook) = (started.run.clone(), started.rulebook.clone());
-        interline_prove::handle(app, interline_prove::Task { period: started.period, run, rulebook, shard })
+    let task = |shard: u8| ShardTask {
+        period: started.period,
+        run: started.run.clone(),
+        rulebook: started.rulebook.clone(),
+        shard,
     };
     for (shard, done) in (0..SHARDS).zip(1..) {
-        tally(shard).await.unwrap();
-        prove(shard).await.unwrap();
+        interline_tally::handle(app, task(shard)).await.unwrap();
+        interline_prove::handle(app, task(shard)).await.unwrap();
         if done % 21 == 1 {
             assert_eq!(served.get("finance", PERIOD).await.ok()["under_way"], progress(done));
         }

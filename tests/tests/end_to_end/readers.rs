@@ -5,6 +5,7 @@ use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_domain::rulebook::Rulebook;
+use interline_lambda::ShardTask;
 use interline_reports::manifest::{Manifest, RunKind};
 use interline_reports::pack::{TallyFile, key, tally_path};
 use interline_tests::events::{HEADER, csv};
@@ -177,9 +178,8 @@ fn a_tally_in_the_place_of_another_is_not_settled() {
         let started = interline_cutoff::handle(&app, close).await.unwrap();
         let (run, rulebook) = (started.run, started.rulebook);
         for shard in 0..SHARDS {
-            let task = interline_tally::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
-            interline_tally::handle(&app, task).await.unwrap();
-            let task = interline_prove::Task { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            interline_tally::handle(&app, task.clone()).await.unwrap();
             interline_prove::handle(&app, task).await.unwrap();
         }
         let place = |shard| key(period, &run, &tally_path(shard));

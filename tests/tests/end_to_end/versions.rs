@@ -9,7 +9,7 @@ use interline_cutoff::Close;
 use interline_domain::CALCULATION_EDITION;
 use interline_domain::calendar::Period;
 use interline_embedded::Storage;
-use interline_lambda::{Class, Failure};
+use interline_lambda::{Class, Failure, ShardTask};
 use interline_ledger::{Run, Status};
 use interline_reports::manifest::{Manifest, RunKind, sha256};
 use interline_reports::pack::{MANIFEST, PROVENANCE, SIGNATURE, key};
@@ -263,7 +263,7 @@ async fn a_close_that_an_older_version_left_half_written_is_begun_anew_in_anothe
     programme.set_now(AFTER_JANUARY);
     let asked = Close { period: Some(period(JANUARY)), kind: RunKind::Final, rulebook: None, run: None, empty: false };
     let started = interline_cutoff::handle(programme.app(), asked).await.unwrap();
-    let task = |shard: u8| interline_tally::Task {
+    let task = |shard: u8| ShardTask {
         period: started.period,
         run: started.run.clone(),
         rulebook: started.rulebook.clone(),
