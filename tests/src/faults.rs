@@ -11,12 +11,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
+use chrono::{TimeDelta, Utc};
 use interline::world::TABLE;
 use interline_embedded::Embedded;
 use interline_ledger::Ledger;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,17 +34,39 @@ pub enum Fault {
     LostReply,
 }
 
-/// Faults for the next transactions, in their order.
+/// Faults for the next transactions and the next puts, each in their order.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<Mutex<VecDeque<Fault>>>);
+pub struct Faults {
+    transactions: Arc<Mutex<VecDeque<Fault>>>,
+    puts: Arc<Mutex<VecDeque<Fault>>>,
+    /// By how many seconds the service's clock is ahead of this one.
+    clock_ahead: Arc<AtomicI64>,
+}
 
 impl Faults {
     pub fn next(&self, faults: &[Fault]) {
-        self.0.lock().unwrap().extend(faults);
+        self.transactions.lock().unwrap().extend(faults);
+    }
+
+    pub fn next_puts(&self, faults: &[Fault]) {
+        self.puts.lock().unwrap().extend(faults);
     }
 
     pub fn left(&self) -> usize {
-        self.0.lock().unwrap().len()
+        self.transactions.lock().unwrap().len() + self.puts.lock().unwrap().len()
+    }
+
+    pub fn set_service_clock_ahead(&self, seconds: i64) {
+        self.clock_ahead.store(seconds, Ordering::Relaxed);
+    }
+
+    fn take(&self, target: &str) -> Option<Fault> {
+        let faults = match target.rsplit('.').next() {
+            Some("TransactWriteItems") => &self.transactions,
+            Some("PutItem") => &self.puts,
+            _ => return None,
+        };
+        faults.lock().unwrap().pop_front()
     }
 }
 
@@ -141,9 +164,22 @@ struct FaultyConnector {
 
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_transaction =
-            request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"));
-        let fault = if is_transaction { self.faults.0.lock().unwrap().pop_front() } else { None };
+        let answer = self.answered(request);
+        let ahead = self.faults.clock_ahead.load(Ordering::Relaxed);
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            let date = (Utc::now() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
+            answer.headers_mut().insert("date", date.to_string());
+            Ok(answer)
+        })
+    }
+}
+
+impl FaultyConnector {
+    fn answered(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let is_transaction = target.ends_with("TransactWriteItems");
+        let fault = self.faults.take(target);
         let body: Value =
             request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
         let writes = body["TransactItems"].as_array().map_or(0, Vec::len);

@@ -95,7 +95,7 @@ impl Programme {
     pub async fn post_from(&self, commands: &[Command], source: Source<'_>) -> Vec<Answer> {
         let rulebook = self.rulebook().await;
         let app = self.app();
-        app.ledger.post(&rulebook, app, &commands[0].member, commands, source, app.now()).await.unwrap()
+        app.ledger.post(&rulebook, app, &commands[0].member, commands, source, app.clock()).await.unwrap()
     }
 
     pub async fn post_one(&self, command: &Command) -> Answer {

@@ -284,14 +284,8 @@ impl Posting<'_> {
         let answers = stream::iter(members).then(move |rows| async move {
             let commands: Vec<Command> = rows.iter().map(|(_, command)| (*command).clone()).collect();
             let source = Source::File { digest: self.reading.digest };
-            // The time of each write, not of the file's start: a period that ends
-            // while a long file is read becomes a past one.
-            let now = self.app.now();
-            (
-                lane,
-                rows,
-                self.app.ledger.post(self.rulebook, self.app, &commands[0].member, &commands, source, now).await,
-            )
+            let (member, clock) = (&commands[0].member, self.app.clock());
+            (lane, rows, self.app.ledger.post(self.rulebook, self.app, member, &commands, source, clock).await)
         });
         answers.boxed()
     }

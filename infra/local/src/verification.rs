@@ -166,6 +166,9 @@ impl<'a> Stored<'a> {
                     differences.push(format!("{path}: is not the file that was recorded"));
                 }
                 Err(StoreError::Missing(_)) => differences.push(format!("{path}: missing")),
+                Err(StoreError::MissingOrDenied(_)) => {
+                    differences.push(format!("{path}: missing, or not to be read by this role"));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

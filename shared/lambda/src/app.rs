@@ -1,7 +1,7 @@
 use crate::failure::{Class, Failure};
 use crate::keys::{Keys, NoKeys};
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use interline_domain::pseudonym::Pseudonyms;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{Ledger, LedgerError, Rulebooks};
@@ -126,6 +126,10 @@ impl App {
         (self.clock)()
     }
 
+    pub fn clock(&self) -> &interline_ledger::Clock {
+        &*self.clock
+    }
+
     /// Whether this is the first request of the process; says so once.
     pub fn take_cold_start(&self) -> bool {
         !self.served.swap(true, Ordering::Relaxed)
@@ -143,6 +147,7 @@ impl App {
                 ],
             },
             // The highest level that a deployment may filter its logs by; a metric must not be lost.
+            "timestamp": self.now().to_rfc3339_opts(SecondsFormat::Millis, true),
             "level": "WARN",
             "Programme": self.role_prefix,
             metric: count,

@@ -13,6 +13,8 @@ use chrono::Utc;
 use interline_ledger::Ledger;
 use interline_reports::bucket::Bucket;
 use lambda_http::{Body, Request, Response};
+use lambda_runtime::tracing::subscriber::EnvFilter;
+use lambda_runtime::tracing::subscriber::filter::LevelFilter;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,6 +87,8 @@ pub async fn sdk_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(4))
+        // A wrong clock is to be told, not covered up: what is written rests on it.
+        .disable_clock_skew_correction(true)
         .load()
         .await
 }
@@ -100,10 +104,23 @@ pub fn app(config: &SdkConfig, settings: &Settings) -> App {
     app.with_role_prefix(settings.role_prefix.clone())
 }
 
+/// One JSON object a line where the function is set so. A line without time and level
+/// would be INFO to Lambda, whatever it says, and dropped by a higher log level.
+fn log_to_stdout() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
+    let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    let lines = lambda_runtime::tracing::subscriber::fmt().with_target(false).with_env_filter(filter);
+    match std::env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
+        true => lines.json().init(),
+        false => lines.init(),
+    }
+}
+
 /// The world of a function, with its connections open and its rulebook read:
 /// the start of a process is quick and has no caller waiting.
 async fn start(equip: impl FnOnce(App, &SdkConfig) -> App) -> Result<Arc<App>, Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    log_to_stdout();
     let settings = Settings::from_env()?;
     let config = sdk_config().await;
     let app =

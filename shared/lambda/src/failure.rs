@@ -80,9 +80,12 @@ impl Failure {
         match self {
             Failure::Ledger(error) if error.is_retryable() => Class::Retryable,
             Failure::Store(error) if error.is_retryable() => Class::Retryable,
-            Failure::Ledger(LedgerError::Broken { .. } | LedgerError::Refused(_) | LedgerError::Rulebook { .. }) => {
-                Class::Broken
-            }
+            Failure::Ledger(
+                LedgerError::Broken { .. }
+                | LedgerError::Refused(_)
+                | LedgerError::WrongClock { .. }
+                | LedgerError::Rulebook { .. },
+            ) => Class::Broken,
             Failure::Ledger(_)
             | Failure::Rulebook(_)
             | Failure::BadEvent(_)

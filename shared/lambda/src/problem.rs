@@ -153,6 +153,8 @@ impl From<Failure> for Problem {
                 LedgerError::BeforeProgramme(..) => Self::not_found(error.to_string()),
                 LedgerError::AlreadyFinal { .. } => Self::new(PERIOD_FINAL, error.to_string()),
                 LedgerError::Unavailable(_)
+                | LedgerError::Conflicted
+                | LedgerError::WrongClock { .. }
                 | LedgerError::Refused(_)
                 | LedgerError::Contention(_)
                 | LedgerError::Broken { .. }

@@ -49,6 +49,6 @@ impl Ledger {
                 None => Condition::None,
             },
         };
-        self.store.put(items::account_item(member, account), condition).await
+        self.put(items::account_item(member, account), condition).await
     }
 }

@@ -3,6 +3,8 @@
 use crate::attributes::{CLEARED, MEMBER, OCCURRED, PK, SK};
 use crate::error::{LedgerError, is_busy};
 use crate::keys::Key;
+use crate::post::longest_pause;
+use crate::service_time::ServiceTime;
 use crate::store::{Condition, Consumed, Item, Outcome, STATEMENT_INDEX, Store, TransactError, Write};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// How often a batch is asked for while some of its items are left out.
+const BATCH_READS: u32 = 20;
 /// Pages read ahead while earlier ones are folded.
 const PAGES_AHEAD: usize = 2;
 
@@ -28,11 +32,15 @@ pub struct Table {
     client: Client,
     name: String,
     consumed: Consumed,
+    service_time: ServiceTime,
 }
 
 impl Table {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into(), consumed: Consumed::default() }
+        let service_time = ServiceTime::default();
+        let config = client.config().to_builder().interceptor(service_time.clone()).build();
+        let (client, name) = (Client::from_conf(config), name.into());
+        Self { client, name, consumed: Consumed::default(), service_time }
     }
 
     fn query(&self) -> QueryFluentBuilder {
@@ -133,9 +141,12 @@ impl Store for Table {
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Item>, LedgerError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut items = Vec::new();
         let mut left: Vec<Item> = keys.iter().map(crate::items::with_key).collect();
-        while !left.is_empty() {
+        for attempt in 0..BATCH_READS {
             let request = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
             let request = request.map_err(|error| LedgerError::Refused(error.to_string()))?;
             let answer = self
@@ -147,10 +158,14 @@ impl Store for Table {
                 .await?;
             self.consumed.read(answer.consumed_capacity());
             items.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            left =
-                answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, unprocessed)| unprocessed.keys).collect();
+            let unprocessed = answer.unprocessed_keys.into_iter().flatten();
+            left = unprocessed.flat_map(|(_, unprocessed)| unprocessed.keys).collect();
+            if left.is_empty() {
+                return Ok(items);
+            }
+            self.pause(longest_pause(attempt), left.len() as u64).await;
         }
-        Ok(items)
+        Err(LedgerError::Unavailable(format!("{} items were left out of {BATCH_READS} answers", left.len())))
     }
 
     async fn page(
@@ -172,6 +187,7 @@ impl Store for Table {
     }
 
     async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
+        self.service_time.check()?;
         let (expression, names, values) = expression(&condition);
         let answer = self
             .client
@@ -190,11 +206,13 @@ impl Store for Table {
                 Ok(true)
             }
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) if error.code() == Some("TransactionConflictException") => Err(LedgerError::Conflicted),
             Err(error) => Err(error.into()),
         }
     }
 
     async fn transact(&self, writes: &[Write]) -> Result<(), TransactError> {
+        self.service_time.check().map_err(TransactError::Ledger)?;
         let items: Result<Vec<TransactWriteItem>, _> = writes.iter().map(|write| self.transact_item(write)).collect();
         let items = items.map_err(|error| TransactError::Ledger(LedgerError::Refused(error.to_string())))?;
         let answer = self

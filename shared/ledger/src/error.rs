@@ -9,6 +9,15 @@ pub enum LedgerError {
     Unavailable(String),
     #[error("the ledger refused a request: {0}")]
     Refused(String),
+    /// A transaction has the item just now. The SDK does not try again by itself.
+    #[error("another writer has the item just now")]
+    Conflicted,
+    /// A clock that is behind would write behind a seal.
+    #[error(
+        "the clock here is wrong by {seconds} seconds (less than 0: behind) against the service's; nothing is written \
+         until it is set right"
+    )]
+    WrongClock { seconds: i64 },
     #[error("too many writers at once; tried {0} times")]
     Contention(u32),
     #[error("ledger item {item} has no readable attribute {attribute}")]
@@ -35,8 +44,12 @@ pub enum LedgerError {
 impl LedgerError {
     pub fn is_retryable(&self) -> bool {
         match self {
-            LedgerError::Unavailable(_) | LedgerError::Contention(_) | LedgerError::PeriodChanged(_) => true,
+            LedgerError::Unavailable(_)
+            | LedgerError::Conflicted
+            | LedgerError::Contention(_)
+            | LedgerError::PeriodChanged(_) => true,
             LedgerError::Refused(_)
+            | LedgerError::WrongClock { .. }
             | LedgerError::Broken { .. }
             | LedgerError::TooEarly(..)
             | LedgerError::PredecessorOpen { .. }

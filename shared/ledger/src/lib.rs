@@ -13,13 +13,14 @@ mod post;
 mod read;
 mod references;
 mod rulebooks;
+mod service_time;
 mod statements;
 pub mod store;
 
 pub use error::LedgerError;
 pub use items::{EntrySource, Recorded, RememberedRefusal, entry_item};
 pub use periods::{Attempt, InForce, PeriodState, Run, Status};
-pub use post::{Answer, ENTRIES_PER_BATCH, Rejection, Source};
+pub use post::{Answer, Clock, ENTRIES_PER_BATCH, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;
 pub use statements::{LinePosition, StatementFilter, StatementPosition};
@@ -27,7 +28,12 @@ pub use store::{Consumed, STATEMENT_INDEX, Store};
 
 use aws_sdk_dynamodb::Client;
 use dynamodb::Table;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use store::{Condition, Item};
+
+/// Some three seconds of a gate that is checked by one writer after the other.
+const PUT_ATTEMPTS: u32 = 20;
 
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -57,6 +63,22 @@ impl Ledger {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// A conditional write of one item, again and again while a transaction has it.
+    pub(crate) async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
+        let mut hasher = DefaultHasher::new();
+        item.get(attributes::PK).and_then(|pk| pk.as_s().ok()).hash(&mut hasher);
+        let seed = hasher.finish();
+        for attempt in 0..PUT_ATTEMPTS {
+            match self.store.put(item.clone(), condition.clone()).await {
+                Err(LedgerError::Conflicted) => {
+                    self.store.pause(post::longest_pause(attempt), seed.rotate_left(attempt)).await;
+                }
+                other => return other,
+            }
+        }
+        Err(LedgerError::Contention(PUT_ATTEMPTS))
     }
 
     /// Capacity units consumed through this ledger, for metrics and tests.

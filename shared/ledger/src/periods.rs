@@ -8,7 +8,7 @@ use crate::keys;
 use crate::store::{Condition, Item, Outcome, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use interline_domain::calendar::Period;
 use interline_domain::entry::rfc3339_utc;
 use interline_domain::limits::SHARDS;
@@ -132,7 +132,7 @@ impl Ledger {
             None => Condition::Absent,
             Some(revision) => Condition::Equals(REVISION, AttributeValue::N(revision.to_string())),
         };
-        match self.store.put(item, condition).await? {
+        match self.put(item, condition).await? {
             true => Ok(()),
             false => Err(LedgerError::PeriodChanged(state.period)),
         }
@@ -163,16 +163,15 @@ impl Ledger {
         if now < earliest {
             return Err(LedgerError::TooEarly(period, earliest));
         }
-        stream::iter(0..SHARDS)
-            .map(|shard| async move {
-                let mut item = with_key(&keys::gate(period, shard));
-                item.insert(SEALED.to_owned(), AttributeValue::S(rfc3339_utc(now)));
-                // A gate that is there stays as it was put.
-                self.store.put(item, Condition::Absent).await
-            })
-            .buffer_unordered(SEALS_AT_ONCE)
-            .try_collect::<Vec<bool>>()
-            .await?;
+        // Each is tried, whatever becomes of the others: a second call has the fewer left.
+        let gates = stream::iter(0..SHARDS).map(|shard| async move {
+            let mut item = with_key(&keys::gate(period, shard));
+            item.insert(SEALED.to_owned(), AttributeValue::S(rfc3339_utc(now)));
+            // A gate that is there stays as it was put.
+            self.put(item, Condition::Absent).await
+        });
+        let gates: Vec<Result<bool, LedgerError>> = gates.buffer_unordered(SEALS_AT_ONCE).collect().await;
+        gates.into_iter().collect::<Result<Vec<bool>, LedgerError>>()?;
         state.status = Status::Sealed;
         state.sealed_at = Some(now);
         match self.write_period(&state, revision).await {

@@ -37,6 +37,9 @@ const LONGEST_PAUSE_MILLIS: u64 = 250;
 /// A file is told from others by so many digits of its digest.
 const FILE_DIGITS: usize = 16;
 
+/// Tells the time of the process that writes.
+pub type Clock = dyn Fn() -> DateTime<Utc> + Send + Sync;
+
 /// Where events come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
@@ -108,7 +111,7 @@ impl Rejection {
 impl Ledger {
     /// Records events of one member in their order. Each has an answer; a
     /// rejected one leaves the others untouched. `rulebook` decides; `rulebooks` has
-    /// those that decided what is refunded now.
+    /// those that decided what is refunded now. Every attempt reads the clock.
     pub async fn post(
         &self,
         rulebook: &Rulebook,
@@ -116,7 +119,7 @@ impl Ledger {
         member: &MemberId,
         commands: &[Command],
         source: Source<'_>,
-        now: DateTime<Utc>,
+        clock: &Clock,
     ) -> Result<Vec<Answer>, LedgerError> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut rest = commands;
@@ -129,6 +132,7 @@ impl Ledger {
                 rulebook.period(command.occurred()) == home && items + 2 <= TRANSACTION_ITEMS
             };
             let (batch, left) = rest.split_at(rest.iter().take_while(fits).count());
+            let now = clock();
             let mut writer = Batch {
                 store: &*self.store,
                 gate_always_checked: self.gate_always_checked,
@@ -141,6 +145,7 @@ impl Ledger {
                 booked: home,
                 known: BTreeMap::new(),
                 source,
+                clock,
                 now,
             };
             answers.extend(writer.post(batch).await?);
@@ -165,6 +170,7 @@ struct Batch<'a> {
     /// What was looked up by reference keys; `None`: nothing is known.
     known: BTreeMap<Key, Option<Found>>,
     source: Source<'a>,
+    clock: &'a Clock,
     now: DateTime<Utc>,
 }
 
@@ -192,6 +198,11 @@ enum Left {
     },
 }
 
+/// Longer with every attempt.
+pub(crate) fn longest_pause(attempt: u32) -> Duration {
+    Duration::from_millis((4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS))
+}
+
 /// What a transaction writes for a reference that has an entry.
 enum Change {
     Nothing,
@@ -204,6 +215,9 @@ enum Change {
 impl Batch<'_> {
     async fn post(&mut self, commands: &[Command]) -> Result<Vec<Answer>, LedgerError> {
         for attempt in 0..ATTEMPTS {
+            // A period may end while others are in the way.
+            self.now = (self.clock)();
+            self.current = self.rulebook.period(self.now);
             let draft = self.draft(commands).await?;
             if draft.writes.is_empty() {
                 return Ok(draft.answers);
@@ -228,10 +242,9 @@ impl Batch<'_> {
     /// Spreads writers of one account: longer with every attempt, and different
     /// from event to event and call to call.
     async fn pause(&self, attempt: u32, first: &Command) {
-        let longest = Duration::from_millis((4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS));
         let event = first.fingerprint().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
         let seed = (u64::from(self.now.timestamp_subsec_nanos()) ^ event).rotate_left(attempt);
-        self.store.pause(longest, seed).await;
+        self.store.pause(longest_pause(attempt), seed).await;
     }
 
     /// Takes in why a transaction was cancelled; `true` if others were in the way.

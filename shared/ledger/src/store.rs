@@ -120,6 +120,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// A conditional write of one item. `false`: the condition failed. That may be
     /// by this very write, if its reply was lost and the request was tried again.
+    /// [`LedgerError::Conflicted`] while a transaction has the item, be it only to check it.
     async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError>;
 
     /// Writes all or nothing. A reply that is lost is asked for again with the same

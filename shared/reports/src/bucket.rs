@@ -19,6 +19,9 @@ pub enum StoreError {
     Refused { key: String, reason: String },
     #[error("object {0} does not exist")]
     Missing(String),
+    /// S3 tells only those apart that may list the bucket.
+    #[error("object {0} does not exist, or this role may not read it")]
+    MissingOrDenied(String),
     #[error("object {0} exists with other content, and it may be written only once")]
     Differs(String),
     #[error("object {0} is damaged: its bytes are not those that were stored")]
@@ -194,6 +197,9 @@ impl Objects for S3Bucket {
             Ok(answer) => answer,
             Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion" | "NotFound")) => {
                 return Err(StoreError::Missing(key.to_owned()));
+            }
+            Err(error) if matches!(error.code(), Some("AccessDenied" | "Forbidden")) => {
+                return Err(StoreError::MissingOrDenied(key.to_owned()));
             }
             Err(error) => return Err(StoreError::new(key, error)),
         };

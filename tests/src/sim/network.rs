@@ -44,7 +44,12 @@ enum Fault {
     /// The sender gives up first; then the request arrives.
     Late,
     Throttled,
+    /// The service fails, before it did what was asked for or after.
+    Internal,
 }
+
+const FAULTS: [Fault; 5] =
+    [Fault::NeverSent, Fault::LostReply, Fault::Late, Fault::Throttled, Fault::Internal];
 
 /// What all processes share.
 #[derive(Debug)]
@@ -94,8 +99,13 @@ impl Cloud {
                 self.sim.sleep(there + back).await;
                 return None;
             }
+            Some(Fault::Internal) if self.sim.chance(500) => {
+                self.sim.step("fault");
+                self.sim.sleep(there + back).await;
+                return None;
+            }
             Some(Fault::Late) => self.sim.between(there, LATE_MILLIS),
-            Some(Fault::LostReply) | None => there,
+            Some(Fault::LostReply | Fault::Internal) | None => there,
         };
         // A request that is on its way when its process ends may arrive or not.
         let survives = self.sim.chance(500);
@@ -128,7 +138,7 @@ impl Cloud {
         let is_outage = self.sim.chance(faults.outages);
         for attempt in 0..TRIES {
             let fault = (is_outage || self.sim.chance(faults.tries))
-                .then(|| *self.sim.pick(&[Fault::NeverSent, Fault::LostReply, Fault::Late, Fault::Throttled]));
+                .then(|| *self.sim.pick(&FAULTS));
             if let Some(answer) = self.attempt(what, fault, carry_out.clone()).await {
                 return Some(answer);
             }
@@ -196,7 +206,15 @@ impl Store for Wire {
 
     async fn put(&self, item: Item, condition: Condition) -> Result<bool, LedgerError> {
         let name = |attribute: &str| item.get(attribute).and_then(|value| value.as_s().ok()).cloned();
-        let what = format!("put {} {}", name("pk").unwrap_or_default(), name("sk").unwrap_or_default());
+        let (pk, sk) = (name("pk").unwrap_or_default(), name("sk").unwrap_or_default());
+        // Transactions that are under way check gates, so those are taken more often.
+        let conflicts = self.0.faults().conflicts * if pk.starts_with("G#") { 4 } else { 1 };
+        if self.0.sim.chance(conflicts) {
+            self.0.sim.step("conflict");
+            self.0.sim.sleep(self.0.latency()).await;
+            return Err(LedgerError::Conflicted);
+        }
+        let what = format!("put {pk} {sk}");
         let write = move |cloud: &Cloud| cloud.table.lock().unwrap().put(item, &condition, cloud.sim.now());
         self.0.request(&what, write).await.ok_or_else(unavailable)?
     }

@@ -560,7 +560,7 @@ async fn an_entry_that_is_not_what_its_reference_was_put_for_is_told_as_broken()
     entry.insert("a".to_owned(), AttributeValue::N("1001".to_owned()));
     programme.put_item(entry).await;
     let (app, rulebook) = (programme.app(), programme.rulebook().await);
-    let posted = app.ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api, app.now());
+    let posted = app.ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api, app.clock());
     let broken = posted.await.unwrap_err();
     assert!(matches!(&broken, LedgerError::Broken { attribute, .. } if attribute == "f"), "{broken}");
 }
@@ -574,7 +574,7 @@ async fn a_gate_that_is_always_checked_keeps_a_clock_set_by_hand_out_of_a_sealed
     let (app, rulebook) = (programme.app(), programme.rulebook().await);
     let event = sale("dining", "S-1", "2017-01-05T12:00:00+08:00", &member, "10.00");
     let ledger = app.ledger.clone().with_gate_always_checked(true);
-    let posted = ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api, app.now());
+    let posted = ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api, app.clock());
     let recorded = accepted(posted.await.unwrap().remove(0));
     assert_eq!((recorded.entry.home, recorded.entry.booked), (period("2017-01"), period("2017-03")));
 }

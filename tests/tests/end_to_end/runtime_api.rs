@@ -1,5 +1,6 @@
 //! The functions' own programs, as Lambda runs them.
 
+use chrono::DateTime;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_tests::calls::{arn, event};
@@ -117,6 +118,8 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
             assert_eq!(error["errorType"], class, "{name} {event}: {error}");
             let text = error["errorMessage"].as_str().unwrap();
             assert!(text.starts_with(message), "{name} {event}: {text}");
+            let log = function.log_of_request().await;
+            assert_eq!(log.last().map(level_to_lambda), Some("ERROR"), "{log:#?}");
         }
         if good != json!({}) {
             function.invoke(good).await.unwrap();
@@ -124,6 +127,15 @@ async fn an_event_that_fails_names_its_class_and_the_process_takes_the_next_one(
         assert!(function.is_running(), "{name}");
     }
     assert_eq!(programme.balance("m1", AFTER_JANUARY).await, 300);
+}
+
+/// The level that Lambda filters a line by: INFO, unless it has a time and a level.
+fn level_to_lambda(line: &Value) -> &str {
+    let has_time = line["timestamp"].as_str().is_some_and(|time| DateTime::parse_from_rfc3339(time).is_ok());
+    match line["level"].as_str() {
+        Some(level @ ("TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL")) if has_time => level,
+        _ => "INFO",
+    }
 }
 
 /// The fields of the one line that a request leaves, checked against the names
@@ -204,6 +216,7 @@ async fn what_alarms_look_for_is_in_the_log_as_a_metric() {
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Programme"]]));
         assert_eq!(line["Programme"], "interline");
         assert!(line["_aws"]["Timestamp"].is_i64());
+        assert_eq!(level_to_lambda(&line), "WARN", "a deployment that keeps warnings only loses {line}");
         line[name].as_u64().unwrap()
     };
     let programme = Programme::sample(AFTER_JANUARY).await;

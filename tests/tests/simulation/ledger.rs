@@ -37,7 +37,8 @@ impl Books {
         let now = command.occurred();
         let Self { ledger, rulebook } = self;
         let commands = std::slice::from_ref(command);
-        let posted = ledger.post(rulebook, rulebook, &command.member, commands, Source::Api, now);
+        let clock = move || now;
+        let posted = ledger.post(rulebook, rulebook, &command.member, commands, Source::Api, &clock);
         posted.await.unwrap().pop().unwrap()
     }
 

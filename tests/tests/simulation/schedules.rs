@@ -412,7 +412,7 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
     let digest = digest.repeat(64);
     let source = Source::File { digest: &digest };
     let posted =
-        app.ledger.post(&rulebook.rulebook, app, &row.member, std::slice::from_ref(&row), source, app.now()).await;
+        app.ledger.post(&rulebook.rulebook, app, &row.member, std::slice::from_ref(&row), source, app.clock()).await;
     posted.map_err(|error| error.to_string())?.pop().ok_or_else(|| format!("{path} has no answer"))
 }
 
