@@ -48,8 +48,7 @@ enum Fault {
     Internal,
 }
 
-const FAULTS: [Fault; 5] =
-    [Fault::NeverSent, Fault::LostReply, Fault::Late, Fault::Throttled, Fault::Internal];
+const FAULTS: [Fault; 5] = [Fault::NeverSent, Fault::LostReply, Fault::Late, Fault::Throttled, Fault::Internal];
 
 /// What all processes share.
 #[derive(Debug)]
@@ -137,8 +136,7 @@ impl Cloud {
         let faults = self.faults();
         let is_outage = self.sim.chance(faults.outages);
         for attempt in 0..TRIES {
-            let fault = (is_outage || self.sim.chance(faults.tries))
-                .then(|| *self.sim.pick(&FAULTS));
+            let fault = (is_outage || self.sim.chance(faults.tries)).then(|| *self.sim.pick(&FAULTS));
             if let Some(answer) = self.attempt(what, fault, carry_out.clone()).await {
                 return Some(answer);
             }

@@ -59,7 +59,7 @@ async fn a_seal_waits_for_each_gate_that_a_writer_has() {
     let (ledger, next) = ledger(&programme);
     let (rulebook, january) = (programme.rulebook().await, Period::parse("2017-01").unwrap());
     next.next_puts(&[Fault::Refused("TransactionConflictException"); 15]);
-    next.next_puts(&[Fault::Refused("ThrottlingException"), Fault::Refused("InternalServerError"), Fault::LostReply]);
+    next.next_puts(&[Fault::Refused("ThrottlingException"), Fault::LostReply]);
     ledger.seal(&rulebook, january, programme.app().now()).await.unwrap();
     assert_eq!(next.left(), 0);
     assert_eq!(ledger.period(january).await.unwrap().status, Status::Sealed);
@@ -116,7 +116,8 @@ async fn a_request_that_cannot_succeed_is_not_tried_again() {
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
     for left in [1, 0] {
-        let error = ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &move || now).await.unwrap_err();
+        let error =
+            ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &move || now).await.unwrap_err();
         assert!(matches!(error, LedgerError::Refused(_)) && !error.is_retryable(), "{error}");
         assert_eq!(next.left(), left);
     }
@@ -131,7 +132,8 @@ async fn a_service_that_keeps_failing_is_not_taken_for_other_writers_and_given_u
     next.next(&vec![Fault::Refused("InternalServerError"); plenty]);
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
-    let error = ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &move || now).await.unwrap_err();
+    let error =
+        ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &move || now).await.unwrap_err();
     assert!(matches!(error, LedgerError::Unavailable(_)) && error.is_retryable(), "{error}");
     // The SDK's tries of each of five of our own.
     assert!(next.left() >= plenty - 5 * 3, "{} left", next.left());
