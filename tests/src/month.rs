@@ -120,7 +120,7 @@ impl<'r> Month<'r> {
                 recorded_at: moment,
                 sequence: account.sequence,
                 rulebook: self.rulebook.hash.clone(),
-                source: EntrySource::Api,
+                source: EntrySource::Api(None),
             });
         }
     }

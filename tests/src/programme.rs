@@ -14,7 +14,7 @@ use interline_domain::rulebook::Rulebook;
 use interline_embedded::{Embedded, Storage};
 use interline_import::Imported;
 use interline_lambda::{App, Failure};
-use interline_ledger::{Answer, Ledger, Recorded, Rejection, Source};
+use interline_ledger::{Answer, Ledger, NewRulebook, Recorded, Rejection, Source};
 use interline_reports::manifest::RunKind;
 use interline_settle::Done;
 use std::collections::{BTreeMap, HashMap};
@@ -89,7 +89,7 @@ impl Programme {
 
     /// Events of one member, as through the API.
     pub async fn post(&self, commands: &[Command]) -> Vec<Answer> {
-        self.post_from(commands, Source::Api).await
+        self.post_from(commands, Source::Api(None)).await
     }
 
     pub async fn post_from(&self, commands: &[Command], source: Source<'_>) -> Vec<Answer> {
@@ -140,7 +140,7 @@ impl Programme {
 
     pub async fn close_as(&self, period: &str, kind: RunKind, rulebook: Option<String>) -> Result<Done, Failure> {
         let period = Period::parse(period).unwrap();
-        let close = Close { period: Some(period), kind, rulebook, run: None, empty: true };
+        let close = Close { rulebook, empty: true, ..Close::new(period, kind) };
         month_end::close(self.app(), close, &|_| {}).await
     }
 
@@ -188,6 +188,11 @@ pub fn s3_event(keys: &[&str]) -> serde_json::Value {
 
 pub fn moment(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+}
+
+/// A rulebook brought into force behind the program's back.
+pub fn by_hand(hash: &str, now: DateTime<Utc>) -> NewRulebook<'_> {
+    NewRulebook { hash, record: None, unsealed: None, by: None, now }
 }
 
 pub fn accepted(answer: Answer) -> Recorded {

@@ -58,9 +58,19 @@ pub struct Close {
     /// A name for a trial run, chosen by whoever starts it.
     #[serde(default)]
     pub run: Option<String>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// A final run may be of a month in which nothing happened.
     #[serde(default, skip_serializing_if = "is_false")]
     pub empty: bool,
+}
+
+impl Close {
+    /// With the terms in force, asked for by nobody in particular.
+    pub fn new(period: Period, kind: RunKind) -> Self {
+        Self { period: Some(period), kind, rulebook: None, run: None, by: None, empty: false }
+    }
 }
 
 fn is_false(value: &bool) -> bool {
@@ -112,7 +122,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         shards,
     };
     if let (RunKind::Final, Some(run)) = (close.kind, &state.final_run) {
-        again(app, &state, rulebook, now).await?;
+        again(app, &state, rulebook, close.by.as_deref(), now).await?;
         return Ok(started(run.id.clone(), rulebook, Vec::new()));
     }
     // Without the key no tally can be written, and the period would be sealed for nothing.
@@ -132,20 +142,26 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
             app.final_run(&published.rulebook.hash)
         }
     };
-    app.ledger.start_run(period, &run, now).await?;
+    app.ledger.start_run(period, &run, close.by.as_deref(), now).await?;
     Ok(started(run, &published.rulebook, (0..SHARDS).collect()))
 }
 
 /// A final run is immutable: it is asked for again with its own terms, whatever
 /// version of the program closed it, or not at all.
-async fn again(app: &App, state: &PeriodState, rulebook: &Rulebook, now: DateTime<Utc>) -> Result<(), Failure> {
+async fn again(
+    app: &App,
+    state: &PeriodState,
+    rulebook: &Rulebook,
+    by: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
     let Some(run) = &state.final_run else { return Ok(()) };
     if run.rulebook != rulebook.hash {
         return Err(LedgerError::AlreadyFinal { period: state.period, run: run.id.clone() }.into());
     }
     // Whatever is noted as under way would seem so for good; settling takes the note away.
     if state.attempt.is_some() {
-        app.ledger.start_run(state.period, &run.id, now).await?;
+        app.ledger.start_run(state.period, &run.id, by, now).await?;
     }
     Ok(())
 }

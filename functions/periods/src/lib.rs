@@ -74,6 +74,7 @@ fn summary(state: &PeriodState) -> Value {
         run.as_ref().map(|run| {
             json!({
                 "run": run.id, "rulebook": run.rulebook, "manifest": run.manifest, "finished_at": run.finished_at,
+                "by": run.by,
             })
         })
     };
@@ -90,7 +91,7 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
     if let Some(attempt) = &state.attempt {
         let prefix = key(period, &attempt.run, "tallies/");
         json["under_way"] = json!({
-            "run": attempt.run, "started_at": attempt.started_at, "failed": attempt.failed,
+            "run": attempt.run, "started_at": attempt.started_at, "by": attempt.by, "failed": attempt.failed,
             "shards_done": app.reports.count(&prefix, SHARDS).await?, "shards": SHARDS,
         });
     }
@@ -161,7 +162,7 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         Some(run) => run.rulebook.clone(),
         None => rulebook.hash.clone(),
     };
-    match app.ledger.claim_run(period, &run, now, now - ATTEMPT_STALE).await {
+    match app.ledger.claim_run(period, &run, Some(&call.asked.by), now, now - ATTEMPT_STALE).await {
         Ok(None) => {}
         Ok(Some(Attempt { run, started_at, .. })) => {
             return Err(Problem::new(CLOSE_UNDER_WAY, format!("run {run} was started at {}", rfc3339_utc(started_at))));
@@ -171,7 +172,14 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         }
         Err(error) => return Err(error.into()),
     }
-    let close = Close { period: Some(period), kind, rulebook: Some(hash), run: Some(run.clone()), empty };
+    let close = Close {
+        period: Some(period),
+        kind,
+        rulebook: Some(hash),
+        run: Some(run.clone()),
+        by: Some(call.asked.by.clone()),
+        empty,
+    };
     // By its name an execution is found from the run, and the run from the execution.
     let name = format!("{period}-{run}-{}", now.timestamp_millis());
     if let Err(failure) = starter(name, close).await {

@@ -72,7 +72,8 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
     let published = app.rulebook().await?;
     let rulebook = &published.rulebook;
     let commands = std::slice::from_ref(&command);
-    let answers = app.ledger.post(rulebook, app, &command.member, commands, Source::Api, app.clock()).await?;
+    let source = Source::Api(Some(&call.asked));
+    let answers = app.ledger.post(rulebook, app, &command.member, commands, source, app.clock()).await?;
     let (recorded, replayed) = match answers.into_iter().next() {
         Some(Answer::Accepted(recorded)) => (recorded, false),
         Some(Answer::Replayed(recorded)) => (recorded, true),

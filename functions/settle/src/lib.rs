@@ -156,6 +156,7 @@ async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
         rulebook: task.rulebook.clone(),
         manifest: manifest.clone(),
         finished_at: app.now(),
+        by: None,
         engine: Some(pack.manifest.engine),
         edition: Some(pack.manifest.edition),
         program,

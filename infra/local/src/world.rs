@@ -28,6 +28,16 @@ pub struct World {
     pub embedded: Option<Embedded>,
 }
 
+/// The session of a role, or a user's name: what comes last in an ARN.
+fn person_of(arn: &str) -> Option<String> {
+    arn.rsplit(['/', ':']).next().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Who is logged in.
+fn user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
+}
+
 impl World {
     pub async fn open(arguments: &Arguments) -> Result<Self, CliError> {
         let given = given(arguments)?;
@@ -43,6 +53,9 @@ impl World {
         let settings = Settings::from_env()?;
         let config = bootstrap::sdk_config().await;
         let app = bootstrap::with_keys(bootstrap::app(&config, &settings), &config).with_program(program());
+        // Only for what is noted beside a run or a rulebook: whoever may not ask is not kept from working.
+        let caller = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
+        let app = app.with_person(caller.ok().and_then(|caller| caller.arn.as_deref().and_then(person_of)));
         Ok(Self { app: Arc::new(app), folder: None, data_dir: arguments.data_dir.clone(), embedded: None })
     }
 
@@ -84,7 +97,7 @@ impl World {
         let ledger = Ledger::new(embedded.dynamodb(), TABLE).with_gate_always_checked(gate_always_checked);
         let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
         let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
-        let mut app = App::new(ledger, reports, inbox, clock).with_program(program);
+        let mut app = App::new(ledger, reports, inbox, clock).with_program(program).with_person(user());
         if folder.is_some() {
             app = app.with_keys(Arc::new(KeyFolder::of(&data_dir)));
         }

@@ -45,6 +45,7 @@ pub struct App {
     clock: Clock,
     keys: Arc<dyn Keys>,
     role_prefix: String,
+    person: Option<String>,
     metrics: Option<MetricSink>,
     engine: String,
     program: Program,
@@ -62,6 +63,7 @@ impl App {
             clock,
             keys: Arc::new(NoKeys),
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
+            person: None,
             metrics: None,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             program: Arc::new(|| None),
@@ -78,6 +80,11 @@ impl App {
 
     pub fn with_metrics(self, sink: MetricSink) -> Self {
         Self { metrics: Some(sink), ..self }
+    }
+
+    /// Who works with this process, where one person does.
+    pub fn with_person(self, person: Option<String>) -> Self {
+        Self { person, ..self }
     }
 
     /// Where keys of pseudonyms are kept.
@@ -116,6 +123,10 @@ impl App {
             true => Ok(()),
             false => Err(Failure::OtherVersion(run.to_owned())),
         }
+    }
+
+    pub fn person(&self) -> Option<&str> {
+        self.person.as_deref()
     }
 
     pub fn role_prefix(&self) -> &str {

@@ -3,6 +3,14 @@
 use interline_domain::id::LineId;
 use std::fmt;
 
+/// A caller, and the person or machine that took its role on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub caller: Caller,
+    /// The name of the session.
+    pub person: String,
+}
+
 /// What a caller's role lets it be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -22,8 +30,8 @@ impl fmt::Display for Caller {
     }
 }
 
-impl Caller {
-    /// Reads the role out of a principal's ARN, in any partition:
+impl Identity {
+    /// Reads role and session out of a principal's ARN, in any partition:
     /// `arn:aws-cn:sts::123456789012:assumed-role/<prefix>-line-grocery/session`.
     /// The role must belong to the account that runs the API.
     pub fn from_arn(arn: &str, account: &str, prefix: &str) -> Option<Self> {
@@ -36,18 +44,21 @@ impl Caller {
         if scheme != "arn" || !partition.starts_with("aws") || !region.is_empty() || owner != account {
             return None;
         }
-        let role = match (service, resource.split_once('/')?) {
-            ("sts", ("assumed-role", rest)) => rest.split_once('/')?.0,
+        let (role, person) = match (service, resource.split_once('/')?) {
+            ("sts", ("assumed-role", rest)) => rest.split_once('/')?,
             _ => return None,
         };
         let name = role.strip_prefix(prefix)?.strip_prefix('-')?;
-        match name {
-            "finance" => Some(Caller::Finance),
-            "members" => Some(Caller::Members),
-            other => LineId::parse(other.strip_prefix("line-")?).ok().map(Caller::Line),
-        }
+        let caller = match name {
+            "finance" => Caller::Finance,
+            "members" => Caller::Members,
+            other => Caller::Line(LineId::parse(other.strip_prefix("line-")?).ok()?),
+        };
+        Some(Self { caller, person: person.to_owned() })
     }
+}
 
+impl Caller {
     /// The ARN by which this caller would be known; for the local gateway.
     pub fn arn(&self, account: &str, prefix: &str) -> String {
         let role = match self {
@@ -66,7 +77,8 @@ mod tests {
     #[test]
     fn a_role_is_read_from_the_arn_in_every_partition_and_nothing_else_is() {
         let account = "123456789012";
-        let caller = |arn: &str| Caller::from_arn(arn, account, "interline");
+        let identity = |arn: &str| Identity::from_arn(arn, account, "interline");
+        let caller = |arn: &str| identity(arn).map(|identity| identity.caller);
         let line = |name: &str| Some(Caller::Line(LineId::parse(name).unwrap()));
         for (arn, expected) in [
             ("arn:aws:sts::123456789012:assumed-role/interline-line-grocery/pos-7", line("grocery")),
@@ -86,5 +98,7 @@ mod tests {
             assert_eq!(caller(arn), expected, "{arn}");
         }
         assert_eq!(caller(&Caller::Finance.arn(account, "interline")), Some(Caller::Finance));
+        let anna = identity("arn:aws:sts::123456789012:assumed-role/interline-finance/anna");
+        assert_eq!(anna.unwrap().person, "anna");
     }
 }

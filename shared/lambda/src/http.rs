@@ -1,7 +1,7 @@
 //! Requests in, replies out: what the HTTP functions share.
 
 use crate::app::App;
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity};
 use crate::failure::Failure;
 use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Problem};
 use crate::routes::{Function, Route};
@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use interline_domain::calendar::Period;
 use interline_domain::id::LineId;
 use interline_domain::moment::parse_day;
+use interline_ledger::Asked;
 use interline_reports::manifest::sha256;
 use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::request::RequestContext;
@@ -40,6 +41,8 @@ const CURSOR_CHECK: usize = 16;
 pub struct Call {
     pub route: Route,
     pub caller: Caller,
+    /// Who calls, and the id of the call at the API.
+    pub asked: Asked,
     query: Vec<(String, String)>,
     body: Vec<u8>,
 }
@@ -92,12 +95,18 @@ where
     let method = request.method().as_str().to_owned();
     let if_none_match = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
-    let caller = caller(app, &request);
+    let identity = identity(app, &request);
+    let asked = Asked {
+        by: identity.as_ref().map(|identity| identity.person.clone()).unwrap_or_default(),
+        request: api_request(&request),
+    };
+    let caller = identity.map(|identity| identity.caller);
     // The path as it was sent: the one of the URI has its dot segments resolved.
     let route = Route::find(&method, request.raw_http_path());
     let name = route.as_ref().map_or("none", Route::name);
     let who = caller.as_ref().map_or_else(|| "nobody".to_owned(), Caller::to_string);
-    let outcome = match admitted(function, route, caller, request) {
+    let Asked { by: person, request: api_request } = asked.clone();
+    let outcome = match admitted(function, route, caller, asked, request) {
         // An answer before the time limit; afterwards there would be none.
         Ok(call) => match tokio::time::timeout(time_left, handler(call)).await {
             Ok(outcome) => outcome,
@@ -119,8 +128,10 @@ where
     match status {
         500.. => tracing::error!(
             request_id,
+            api_request,
             route,
             caller,
+            person,
             outcome = "failed",
             status,
             problem,
@@ -133,8 +144,10 @@ where
         ),
         _ => tracing::info!(
             request_id,
+            api_request,
             route,
             caller,
+            person,
             outcome = if status < 400 { "done" } else { "refused" },
             status,
             problem,
@@ -171,17 +184,26 @@ pub fn time_left(app: &App, context: Option<&Context>) -> Duration {
 }
 
 /// The role that API Gateway's authorizer found; the account must be the API's own.
-fn caller(app: &App, request: &lambda_http::Request) -> Option<Caller> {
+fn identity(app: &App, request: &lambda_http::Request) -> Option<Identity> {
     let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
     let account = context.account_id.as_deref().filter(|account| !account.is_empty())?;
     let arn = context.authorizer.as_ref()?.iam.as_ref()?.user_arn.as_deref()?;
-    Caller::from_arn(arn, account, app.role_prefix())
+    Identity::from_arn(arn, account, app.role_prefix())
+}
+
+/// The id that the API's log has, and that callers get as `apigw-requestid`.
+fn api_request(request: &lambda_http::Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
 }
 
 fn admitted(
     function: Function,
     route: Result<Route, Problem>,
     caller: Option<Caller>,
+    asked: Asked,
     request: lambda_http::Request,
 ) -> Result<Call, Problem> {
     // Who is not known learns nothing, not even which paths there are.
@@ -202,7 +224,7 @@ fn admitted(
     if body.len() > BODY_MAX_BYTES {
         return Err(Problem::new(BODY_TOO_LARGE, format!("a body has at most {BODY_MAX_BYTES} bytes")));
     }
-    Ok(Call { route, caller, query, body })
+    Ok(Call { route, caller, asked, query, body })
 }
 
 impl Call {

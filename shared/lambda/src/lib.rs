@@ -15,7 +15,7 @@ mod step;
 pub mod wire;
 
 pub use app::{App, Clock, MetricSink, Program, Published};
-pub use caller::Caller;
+pub use caller::{Caller, Identity};
 pub use failure::{Class, Failure};
 pub use publishing::Proposal;
 pub use step::ShardTask;

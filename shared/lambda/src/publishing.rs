@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use interline_domain::calendar::Period;
 use interline_domain::limits::REASON_MAX;
 use interline_domain::rulebook::{Change, Differences, Rulebook, RulebookError, RulebookErrors};
-use interline_ledger::{InForce, Status};
+use interline_ledger::{InForce, NewRulebook, Status};
 use interline_reports::changes::{Publication, Record, record_key};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::rulebook_key;
@@ -77,7 +77,9 @@ impl App {
                 }
                 _ => carried,
             };
-            self.ledger.set_current_rulebook(&before, &hash, record.as_deref(), guard).await?;
+            let (record, by, now) = (record.as_deref(), self.person(), self.now());
+            let next = NewRulebook { hash: &hash, record, unsealed: guard, by, now };
+            self.ledger.set_current_rulebook(&before, next).await?;
         }
         let published = Arc::new(Published { rulebook: Arc::new(rulebook), text });
         self.came_into_force(published.clone()).await;

@@ -34,6 +34,9 @@ pub const BALANCE: &str = "c";
 pub const RULEBOOK: &str = "h";
 /// SHA-256 of the file that it came in; none where it came by the API.
 pub const FILE: &str = "fd";
+/// Who called the API, and the call's id there; beside the entry, in no digest.
+pub const ASKED_BY: &str = "wb";
+pub const REQUEST: &str = "wr";
 /// The command's amount, in minor units.
 pub const AMOUNT: &str = "a";
 /// The command's points.

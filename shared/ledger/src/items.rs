@@ -32,10 +32,19 @@ pub struct Recorded {
     pub source: EntrySource,
 }
 
+/// A call of the API: the person's session at the role, and the call's id, by which it
+/// is found in the API's log and in the function's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub by: String,
+    pub request: String,
+}
+
 /// Where an entry came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntrySource {
-    Api,
+    /// Nobody is noted where the program itself recorded it.
+    Api(Option<Asked>),
     /// The file's SHA-256, in 64 hexadecimal digits.
     File(String),
 }
@@ -43,7 +52,7 @@ pub enum EntrySource {
 impl EntrySource {
     pub fn is_file(&self, digest: &str) -> bool {
         match self {
-            EntrySource::Api => false,
+            EntrySource::Api(_) => false,
             EntrySource::File(file) => file == digest,
         }
     }
@@ -274,8 +283,15 @@ pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
     let command = &entry.command;
     let mut item = with_key(&keys::entry(&entry_name(entry), &Place::of(entry)));
     item.insert(RULEBOOK.to_owned(), digest(rulebook)?);
-    if let EntrySource::File(file) = source {
-        item.insert(FILE.to_owned(), digest(file)?);
+    match source {
+        EntrySource::File(file) => {
+            item.insert(FILE.to_owned(), digest(file)?);
+        }
+        EntrySource::Api(Some(Asked { by, request })) => {
+            item.insert(ASKED_BY.to_owned(), string(by));
+            item.insert(REQUEST.to_owned(), string(request));
+        }
+        EntrySource::Api(None) => {}
     }
     let mut put = |name: &str, value: AttributeValue| {
         item.insert(name.to_owned(), value);
@@ -430,7 +446,14 @@ pub fn recorded(item: &Item) -> Result<Recorded, LedgerError> {
         recorded_at: reader.moment(RECORDED)?,
         sequence,
         rulebook: reader.digest(RULEBOOK)?.ok_or_else(|| reader.broken(RULEBOOK))?,
-        source: reader.digest(FILE)?.map_or(EntrySource::Api, EntrySource::File),
+        source: match (reader.digest(FILE)?, item.contains_key(ASKED_BY)) {
+            (Some(file), _) => EntrySource::File(file),
+            (None, false) => EntrySource::Api(None),
+            (None, true) => EntrySource::Api(Some(Asked {
+                by: reader.text(ASKED_BY)?.to_owned(),
+                request: reader.text(REQUEST)?.to_owned(),
+            })),
+        },
     })
 }
 

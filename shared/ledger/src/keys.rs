@@ -134,6 +134,11 @@ pub fn period(period: Period) -> Key {
 
 pub const PERIODS: &str = "P";
 
+/// A line of the history of publications; sorts by time. No hash begins so.
+pub fn came_into_force(at: &str) -> Key {
+    Key { pk: "R".to_owned(), sk: format!("history#{at}") }
+}
+
 /// What was published with a rulebook.
 pub fn publication(rulebook: &str) -> Key {
     Key { pk: "R".to_owned(), sk: rulebook.to_owned() }

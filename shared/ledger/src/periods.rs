@@ -1,10 +1,10 @@
 //! The state of periods, their gates, and the rulebook pointer.
 
 use crate::Ledger;
-use crate::attributes::{DOCUMENT, REVISION, SEALED};
+use crate::attributes::{DOCUMENT, PK, REVISION, SEALED};
 use crate::error::LedgerError;
 use crate::items::{Reader, with_key};
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::store::{Condition, Item, Outcome, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
@@ -13,6 +13,7 @@ use interline_domain::calendar::Period;
 use interline_domain::entry::rfc3339_utc;
 use interline_domain::limits::SHARDS;
 use interline_domain::rulebook::Rulebook;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// How many gates are put at once.
@@ -58,9 +59,18 @@ impl Status {
 pub struct Attempt {
     pub run: String,
     pub started_at: DateTime<Utc>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Why it ended without a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+}
+
+impl Attempt {
+    fn new(run: &str, by: Option<&str>, now: DateTime<Utc>) -> Self {
+        Self { run: run.to_owned(), started_at: now, by: by.map(str::to_owned), failed: None }
+    }
 }
 
 /// A finished run of a period.
@@ -72,6 +82,9 @@ pub struct Run {
     /// SHA-256 of its manifest.
     pub manifest: String,
     pub finished_at: DateTime<Utc>,
+    /// Who asked for it. Of the attempt that it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Version of the program, its calculation edition, and which build it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
@@ -87,9 +100,10 @@ impl PeriodState {
         Self { period, status: Status::Open, sealed_at: None, attempt: None, trial: None, final_run: None }
     }
 
-    fn finished(&mut self, run: &Run) {
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.run == run.id) {
-            self.attempt = None;
+    /// Takes away the attempt that a run ends, and notes who asked for it.
+    fn finished(&mut self, run: &mut Run) {
+        if let Some(attempt) = self.attempt.take_if(|attempt| attempt.run == run.id) {
+            run.by = attempt.by;
         }
     }
 }
@@ -106,7 +120,7 @@ impl Ledger {
         loop {
             let (items, next) = self.store.page(keys::PERIODS, None, after, None).await?;
             for item in items {
-                periods.push(state(&item)?);
+                periods.push(json_of(&item)?);
             }
             match next {
                 Some(_) => after = next,
@@ -117,7 +131,7 @@ impl Ledger {
 
     async fn read_period(&self, period: Period) -> Result<(PeriodState, Option<i64>), LedgerError> {
         match self.store.get(&keys::period(period)).await? {
-            Some(item) => Ok((state(&item)?, Some(Reader::new(&item).number(REVISION)?))),
+            Some(item) => Ok((json_of(&item)?, Some(Reader::new(&item).number(REVISION)?))),
             None => Ok((PeriodState::open(period), None)),
         }
     }
@@ -186,9 +200,15 @@ impl Ledger {
     }
 
     /// Notes that a run was started, for whoever follows it.
-    pub async fn start_run(&self, period: Period, run: &str, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    pub async fn start_run(
+        &self,
+        period: Period,
+        run: &str,
+        by: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
         let (mut state, revision) = self.read_period(period).await?;
-        state.attempt = Some(Attempt { run: run.to_owned(), started_at: now, failed: None });
+        state.attempt = Some(Attempt::new(run, by, now));
         self.write_period(&state, revision).await
     }
 
@@ -198,6 +218,7 @@ impl Ledger {
         &self,
         period: Period,
         run: &str,
+        by: Option<&str>,
         now: DateTime<Utc>,
         stale: DateTime<Utc>,
     ) -> Result<Option<Attempt>, LedgerError> {
@@ -206,7 +227,7 @@ impl Ledger {
         if under_way.is_some() {
             return Ok(under_way);
         }
-        state.attempt = Some(Attempt { run: run.to_owned(), started_at: now, failed: None });
+        state.attempt = Some(Attempt::new(run, by, now));
         self.write_period(&state, revision).await.map(|()| None)
     }
 
@@ -220,28 +241,28 @@ impl Ledger {
         self.write_period(&state, revision).await
     }
 
-    pub async fn finish_trial(&self, period: Period, run: Run) -> Result<(), LedgerError> {
+    pub async fn finish_trial(&self, period: Period, mut run: Run) -> Result<(), LedgerError> {
         let (mut state, revision) = self.read_period(period).await?;
-        state.finished(&run);
+        state.finished(&mut run);
         state.trial = Some(run);
         self.write_period(&state, revision).await
     }
 
     /// Makes a run the final one. The same run again changes nothing; another is refused.
-    pub async fn finish_final(&self, period: Period, run: Run) -> Result<(), LedgerError> {
+    pub async fn finish_final(&self, period: Period, mut run: Run) -> Result<(), LedgerError> {
         let (mut state, revision) = self.read_period(period).await?;
         match &state.final_run {
             Some(recorded) if recorded.id == run.id && recorded.manifest == run.manifest => {
                 if state.attempt.is_none() {
                     return Ok(());
                 }
-                state.finished(&run);
+                state.finished(&mut run);
                 return self.write_period(&state, revision).await;
             }
             Some(recorded) => return Err(LedgerError::AlreadyFinal { period, run: recorded.id.clone() }),
             None => {}
         }
-        state.finished(&run);
+        state.finished(&mut run);
         state.status = Status::Final;
         state.final_run = Some(run);
         self.write_period(&state, revision).await
@@ -268,31 +289,47 @@ impl Ledger {
         item.map(|item| Reader::new(&item).text(DOCUMENT).map(str::to_owned)).transpose()
     }
 
-    /// Brings a rulebook into force if the one that was read still is. `record` is the
-    /// digest of the changes for past days behind it, `unsealed` the first month that
-    /// they could touch: nothing of it may be sealed yet.
+    /// Every rulebook that came into force, earliest first.
+    pub async fn rulebook_history(&self) -> Result<Vec<CameIntoForce>, LedgerError> {
+        let Key { pk, sk } = keys::came_into_force("");
+        let mut history = Vec::new();
+        let mut after = None;
+        loop {
+            let (items, next) = self.store.page(&pk, Some(&sk), after, None).await?;
+            for item in items {
+                history.push(json_of(&item)?);
+            }
+            match next {
+                Some(_) => after = next,
+                None => return Ok(history),
+            }
+        }
+    }
+
+    /// Brings a rulebook into force if the one that was read still is, and adds it to
+    /// the history.
     ///
     /// # Errors
     ///
     /// [`LedgerError::RulebookChanged`] if another publisher was faster,
     /// [`LedgerError::PeriodChanged`] if the month is being sealed.
-    pub async fn set_current_rulebook(
-        &self,
-        read: &InForce,
-        hash: &str,
-        record: Option<&str>,
-        unsealed: Option<Period>,
-    ) -> Result<(), LedgerError> {
+    pub async fn set_current_rulebook(&self, read: &InForce, next: NewRulebook<'_>) -> Result<(), LedgerError> {
+        let NewRulebook { hash, record, unsealed, by, now } = next;
         let mut current = with_key(&keys::current_rulebook());
         current.insert(DOCUMENT.to_owned(), AttributeValue::S(hash.to_owned()));
-        let next = read.revision.unwrap_or(0) + 1;
-        current.insert(REVISION.to_owned(), AttributeValue::N(next.to_string()));
+        let revision = read.revision.unwrap_or(0) + 1;
+        current.insert(REVISION.to_owned(), AttributeValue::N(revision.to_string()));
         let condition = match (&read.hash, read.revision) {
             (None, _) => Condition::Absent,
             (Some(_), Some(revision)) => Condition::Equals(REVISION, AttributeValue::N(revision.to_string())),
             (Some(hash), None) => Condition::Equals(DOCUMENT, AttributeValue::S(hash.clone())),
         };
         let mut writes = vec![Write::Put { item: current, condition }];
+        let event =
+            CameIntoForce { at: now, rulebook: hash.to_owned(), before: read.hash.clone(), by: by.map(str::to_owned) };
+        let mut item = with_key(&keys::came_into_force(&format!("{}#{revision}", rfc3339_utc(now))));
+        item.insert(DOCUMENT.to_owned(), document(&event)?);
+        writes.push(Write::Put { item, condition: Condition::Absent });
         if let Some(record) = record {
             let mut item = with_key(&keys::publication(hash));
             item.insert(DOCUMENT.to_owned(), AttributeValue::S(record.to_owned()));
@@ -311,6 +348,30 @@ impl Ledger {
     }
 }
 
+/// A rulebook to bring into force.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRulebook<'a> {
+    pub hash: &'a str,
+    /// The digest of the changes for past days behind it.
+    pub record: Option<&'a str>,
+    /// The first month that they could touch: nothing of it may be sealed yet.
+    pub unsealed: Option<Period>,
+    pub by: Option<&'a str>,
+    pub now: DateTime<Utc>,
+}
+
+/// One line of the history of publications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CameIntoForce {
+    pub at: DateTime<Utc>,
+    /// SHA-256 of its text.
+    pub rulebook: String,
+    /// The one that was in force until then.
+    pub before: Option<String>,
+    /// Who published it.
+    pub by: Option<String>,
+}
+
 /// The rulebook in force, as it was read.
 #[derive(Debug, Clone, Default)]
 pub struct InForce {
@@ -318,15 +379,16 @@ pub struct InForce {
     revision: Option<i64>,
 }
 
-fn document(state: &PeriodState) -> Result<AttributeValue, LedgerError> {
-    let text = serde_json::to_string(state).map_err(|error| LedgerError::Refused(error.to_string()))?;
+fn document(value: &impl Serialize) -> Result<AttributeValue, LedgerError> {
+    let text = serde_json::to_string(value).map_err(|error| LedgerError::Refused(error.to_string()))?;
     Ok(AttributeValue::S(text))
 }
 
-fn state(item: &Item) -> Result<PeriodState, LedgerError> {
-    let text = Reader::new(item).text(DOCUMENT)?;
+fn json_of<T: DeserializeOwned>(item: &Item) -> Result<T, LedgerError> {
+    let reader = Reader::new(item);
+    let text = reader.text(DOCUMENT)?;
     let broken = |error: serde_json::Error| LedgerError::Broken {
-        item: format!("{} {text}", keys::PERIODS),
+        item: format!("{} {text}", reader.text(PK).unwrap_or_default()),
         attribute: error.to_string(),
     };
     serde_json::from_str(text).map_err(broken)

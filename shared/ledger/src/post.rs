@@ -7,7 +7,7 @@
 use crate::Ledger;
 use crate::attributes::{PK, REFUSALS, SEQUENCE};
 use crate::error::LedgerError;
-use crate::items::{self, EntrySource, Recorded, Refusals, RememberedRefusal};
+use crate::items::{self, Asked, EntrySource, Recorded, Refusals, RememberedRefusal};
 use crate::keys::{self, Key, Name};
 use crate::references::{self, Found};
 use crate::rulebooks::Rulebooks;
@@ -44,7 +44,7 @@ pub type Clock = dyn Fn() -> DateTime<Utc> + Send + Sync;
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// A refusal leaves no trace; the reference may be tried again.
-    Api,
+    Api(Option<&'a Asked>),
     /// A refusal is remembered with the file's SHA-256, in 64 hexadecimal digits: the
     /// same file gets the same answer when it is repeated, or resumed after a crash.
     File { digest: &'a str },
@@ -54,14 +54,14 @@ impl<'a> Source<'a> {
     /// What a refusal is remembered by.
     fn file(self) -> Option<&'a str> {
         match self {
-            Source::Api => None,
+            Source::Api(_) => None,
             Source::File { digest } => Some(digest.get(..FILE_DIGITS).unwrap_or(digest)),
         }
     }
 
     fn stored(self) -> EntrySource {
         match self {
-            Source::Api => EntrySource::Api,
+            Source::Api(asked) => EntrySource::Api(asked.cloned()),
             Source::File { digest } => EntrySource::File(digest.to_owned()),
         }
     }

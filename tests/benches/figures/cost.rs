@@ -211,8 +211,7 @@ impl Counted {
 
     async fn close(&self, period: &str) -> (u64, Used) {
         self.set_now(AFTER_FEBRUARY).await;
-        let period = Some(Period::parse(period).unwrap());
-        let close = Close { period, kind: RunKind::Final, rulebook: None, run: None, empty: true };
+        let close = Close { empty: true, ..Close::new(Period::parse(period).unwrap(), RunKind::Final) };
         let (done, used) = self.used(month_end::close(&self.app, close, &|_| {})).await;
         (done.unwrap().entries, used)
     }

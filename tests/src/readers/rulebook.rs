@@ -89,7 +89,7 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
     let member = MemberId::parse("m1").expect("a member");
     let mut entries: Vec<Entry> = Vec::new();
     let mut record = |command: Command| {
-        let answer = wait(ledger.post(rulebook, rulebook, &member, &[command], Source::Api, &move || now))
+        let answer = wait(ledger.post(rulebook, rulebook, &member, &[command], Source::Api(None), &move || now))
             .expect("a store without faults");
         match answer.into_iter().next() {
             Some(Answer::Accepted(recorded)) => {

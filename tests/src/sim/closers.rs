@@ -247,7 +247,7 @@ pub async fn duels(world: &World) {
 
 fn close_of(n: usize, kind: RunKind) -> Close {
     let period = Period::parse(&World::period(n)).unwrap();
-    Close { period: Some(period), kind, rulebook: None, run: None, empty: true }
+    Close { empty: true, ..Close::new(period, kind) }
 }
 
 /// EventBridge: a trial and a final run for each month, and again until it is final.

@@ -7,7 +7,7 @@ use interline_domain::rulebook::Rulebook;
 use interline_lambda::http::cursor as forged;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
-use interline_tests::programme::{RULEBOOK, moment};
+use interline_tests::programme::{RULEBOOK, by_hand, moment};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -322,7 +322,7 @@ async fn an_entry_is_rated_by_the_rulebook_that_decided_it_even_if_the_one_in_fo
     let app = served.programme.app();
     app.reports.put_once(&rulebook_key(&hash), text.into_bytes()).await.unwrap();
     let read = app.ledger.rulebook_in_force().await.unwrap();
-    app.ledger.set_current_rulebook(&read, &hash, None, None).await.unwrap();
+    app.ledger.set_current_rulebook(&read, by_hand(&hash, app.now())).await.unwrap();
     served.programme.set_now("2017-02-20T12:00:00+08:00");
     let statement = served.get("members", "/v1/members/m1/entries").await.ok();
     let [redeemed, earned] = &statement["entries"].as_array().unwrap()[..] else { panic!("{statement:#}") };

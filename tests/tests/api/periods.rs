@@ -94,7 +94,7 @@ async fn the_progress_of_a_run_is_visible() {
 
     let progress = |done: u8| {
         json!({
-            "run": body["run"], "started_at": "2017-02-01T01:00:00Z", "failed": null, "shards_done": done,
+            "run": body["run"], "started_at": "2017-02-01T01:00:00Z", "by": "local", "failed": null, "shards_done": done,
             "shards": SHARDS,
         })
     };

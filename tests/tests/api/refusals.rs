@@ -556,14 +556,14 @@ async fn a_close_is_refused_while_a_run_is_under_way_and_for_half_an_hour_at_mos
     let served = Served::sample("2017-02-10T12:00:00+08:00").await;
     let app = served.programme.app();
     let january = Period::parse("2017-01").unwrap();
-    app.ledger.start_run(january, "trial-1", app.now()).await.unwrap();
+    app.ledger.start_run(january, "trial-1", None, app.now()).await.unwrap();
     refused(&served, busy()).await;
     served.set_now("2017-02-10T12:29:59+08:00");
     refused(&served, busy()).await;
     served.set_now("2017-02-10T12:30:00+08:00");
     assert_eq!(served.close("2017-01", "trial").await["under_way"], Value::Null);
     // One that failed is in nobody's way.
-    app.ledger.start_run(january, "trial-2", app.now()).await.unwrap();
+    app.ledger.start_run(january, "trial-2", None, app.now()).await.unwrap();
     app.ledger.fail_run(january, "trial-2", "the power went").await.unwrap();
     assert_eq!(served.close("2017-01", "final").await["status"], "final");
 }

@@ -38,8 +38,10 @@ async fn conflicts_throttling_and_lost_replies_are_overcome_and_the_events_are_r
         next.next(&faults);
         let rulebook = programme.rulebook().await;
         let now = programme.app().now();
-        let answers =
-            ledger.post(&rulebook, &rulebook, &events()[0].member, &events(), Source::Api, &move || now).await.unwrap();
+        let answers = ledger
+            .post(&rulebook, &rulebook, &events()[0].member, &events(), Source::Api(None), &move || now)
+            .await
+            .unwrap();
         assert_eq!(next.left(), 0, "{faults:?}");
         assert!(
             answers.iter().all(|answer| matches!(answer, Answer::Accepted(_) | Answer::Replayed(_))),
@@ -91,7 +93,7 @@ async fn by_a_clock_that_the_service_contradicts_nothing_is_written() {
     let (ledger, service) = ledger(&programme);
     let (rulebook, events, now) = (programme.rulebook().await, events(), programme.app().now());
     let clock = move || now;
-    let post = async || ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &clock).await;
+    let post = async || ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api(None), &clock).await;
     for (ahead, expected) in [(310, -310), (-310, 310), (7_200, -7_200)] {
         service.set_service_clock_ahead(ahead);
         let error = post().await.unwrap_err();
@@ -116,8 +118,10 @@ async fn a_request_that_cannot_succeed_is_not_tried_again() {
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
     for left in [1, 0] {
-        let error =
-            ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &move || now).await.unwrap_err();
+        let error = ledger
+            .post(&rulebook, &rulebook, &events[0].member, &events, Source::Api(None), &move || now)
+            .await
+            .unwrap_err();
         assert!(matches!(error, LedgerError::Refused(_)) && !error.is_retryable(), "{error}");
         assert_eq!(next.left(), left);
     }
@@ -132,8 +136,10 @@ async fn a_service_that_keeps_failing_is_not_taken_for_other_writers_and_given_u
     next.next(&vec![Fault::Refused("InternalServerError"); plenty]);
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
-    let error =
-        ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api, &move || now).await.unwrap_err();
+    let error = ledger
+        .post(&rulebook, &rulebook, &events[0].member, &events, Source::Api(None), &move || now)
+        .await
+        .unwrap_err();
     assert!(matches!(error, LedgerError::Unavailable(_)) && error.is_retryable(), "{error}");
     // The SDK's tries of each of five of our own.
     assert!(next.left() >= plenty - 5 * 3, "{} left", next.left());

@@ -61,7 +61,7 @@ async fn a_retry_is_recognised_by_a_process_whose_clock_is_behind() {
     let first = accepted(programme.post_one(&event).await);
     let items = programme.items().await;
     programme.set_now("2017-01-20T11:59:59+08:00");
-    for source in [Source::Api, FILE] {
+    for source in [Source::Api(None), FILE] {
         let again = programme.post_from(std::slice::from_ref(&event), source).await.remove(0);
         assert_eq!(replayed(again), first);
         let other = programme.post_from(&[sale("dining", "S-1", at, "m1", "100.01")], source).await;
@@ -88,7 +88,7 @@ async fn a_retry_is_recognised_however_much_happened_since() {
         (0..40).map(|at| sale("services", &format!("N-{at}"), "2017-01-10T12:00:00+08:00", "m1", "1.00")).collect();
     programme.accept(&sales).await;
     let items = programme.items().await;
-    for source in [Source::Api, FILE] {
+    for source in [Source::Api(None), FILE] {
         for (event, first) in events.iter().zip(&first) {
             let answer = programme.post_from(std::slice::from_ref(event), source).await.remove(0);
             assert_eq!(replayed(answer), *first, "{source:?}");
@@ -135,7 +135,7 @@ async fn the_same_identity_with_other_content_is_refused_and_the_field_is_named(
         (reversal("dining", "V-1", at, &one, "accrual:S-1", "10.01"), "amount"),
         (reversal("dining", "V-1", at, &one, "adjustment:G-1", "10"), "reverses"),
     ] {
-        for source in [Source::Api, FILE] {
+        for source in [Source::Api(None), FILE] {
             let answer = programme.post_from(std::slice::from_ref(&event), source).await.remove(0);
             assert_eq!(rejected(&answer), ("conflict", field), "{event:?}");
         }
@@ -170,7 +170,7 @@ async fn the_same_reference_over_a_months_end_or_for_another_member_is_never_rec
         ]
     };
     let items = programme.items().await;
-    for source in [Source::Api, FILE] {
+    for source in [Source::Api(None), FILE] {
         for at in ["2017-02-01T00:00:05+08:00", FEBRUARY, "2017-01-31T23:59:51+08:00"] {
             for event in again(at, "m1") {
                 let answer = programme.post_from(&[event], source).await.remove(0);
@@ -359,7 +359,7 @@ async fn events_before_the_programme_and_in_the_future_are_refused() {
         ("2017-02-01T00:05:00.000000001+08:00", "in-the-future"),
         ("2018-01-01T00:00:00+08:00", "in-the-future"),
     ] {
-        for source in [Source::Api, FILE] {
+        for source in [Source::Api(None), FILE] {
             let event = sale("dining", "S-1", at, "m1", "10.00");
             let answer = programme.post_from(&[event], source).await.remove(0);
             assert_eq!(rejected(&answer), (code, "occurred_at"), "{at}");
@@ -523,7 +523,7 @@ async fn a_replay_is_the_first_answer_after_the_close_by_another_rulebook_and_wi
     programme.app().publish(&changed).await.unwrap();
     programme.set_now(MARCH);
     let items = programme.items().await;
-    for source in [Source::Api, FILE] {
+    for source in [Source::Api(None), FILE] {
         for (event, first) in [&sold, &spent].into_iter().zip(&first) {
             let answer = programme.post_from(std::slice::from_ref(event), source).await.remove(0);
             assert_eq!(replayed(answer), *first, "{source:?}");
@@ -560,7 +560,8 @@ async fn an_entry_that_is_not_what_its_reference_was_put_for_is_told_as_broken()
     entry.insert("a".to_owned(), AttributeValue::N("1001".to_owned()));
     programme.put_item(entry).await;
     let (app, rulebook) = (programme.app(), programme.rulebook().await);
-    let posted = app.ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api, app.clock());
+    let posted =
+        app.ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api(None), app.clock());
     let broken = posted.await.unwrap_err();
     assert!(matches!(&broken, LedgerError::Broken { attribute, .. } if attribute == "f"), "{broken}");
 }
@@ -574,7 +575,8 @@ async fn a_gate_that_is_always_checked_keeps_a_clock_set_by_hand_out_of_a_sealed
     let (app, rulebook) = (programme.app(), programme.rulebook().await);
     let event = sale("dining", "S-1", "2017-01-05T12:00:00+08:00", &member, "10.00");
     let ledger = app.ledger.clone().with_gate_always_checked(true);
-    let posted = ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api, app.clock());
+    let posted =
+        ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api(None), app.clock());
     let recorded = accepted(posted.await.unwrap().remove(0));
     assert_eq!((recorded.entry.home, recorded.entry.booked), (period("2017-01"), period("2017-03")));
 }
@@ -786,7 +788,7 @@ async fn a_redemption_refused_in_a_file_stays_refused_there_and_may_be_tried_els
     // Another file may try again, and then every file gets that answer.
     let other = programme.post_from(&file("10.00")[1..2], OTHER_FILE).await.remove(0);
     let recorded = accepted(other);
-    for source in [FILE, OTHER_FILE, Source::Api] {
+    for source in [FILE, OTHER_FILE, Source::Api(None)] {
         let answer = programme.post_from(&file("10.00")[1..2], source).await.remove(0);
         assert_eq!(replayed(answer), recorded);
     }

@@ -174,7 +174,7 @@ fn a_tally_in_the_place_of_another_is_not_settled() {
     let app = programme(TERMS, NOW);
     let settled = wait(async {
         let period = Period::parse("2017-01").unwrap();
-        let close = Close { period: Some(period), kind: RunKind::Trial, rulebook: None, run: None, empty: true };
+        let close = Close { empty: true, ..Close::new(period, RunKind::Trial) };
         let started = interline_cutoff::handle(&app, close).await.unwrap();
         let (run, rulebook) = (started.run, started.rulebook);
         for shard in 0..SHARDS {

@@ -2,7 +2,10 @@
 
 use chrono::DateTime;
 use interline_domain::calendar::Period;
+use interline_domain::entry::{EntryKind, Scope};
+use interline_domain::id::{LineId, Reference};
 use interline_domain::limits::SHARDS;
+use interline_ledger::{Asked, EntrySource};
 use interline_tests::calls::{arn, event};
 use interline_tests::events::{csv, some_of_january};
 use interline_tests::functions::Function;
@@ -163,8 +166,14 @@ async fn two_requests_of_the_api_on_one_warm_process_are_answered_and_logged_wit
         assert_eq!(line["write_units"], units);
         assert!(line["read_units"].as_f64().unwrap() > 0.0 && line["millis"].is_u64(), "{line}");
         assert!(line["request_id"].as_str().unwrap().starts_with("request-"), "{line}");
+        assert_eq!((&line["api_request"], &line["person"]), (&json!("JKJaXmPLvHcESHA="), &json!("session")));
         assert!(!log.iter().any(|line| line.to_string().contains("member-7")), "{log:#?}");
     }
+    let (line, reference) = (LineId::parse("dining").unwrap(), Reference::parse("S-1").unwrap());
+    let ledger = &programme.app().ledger;
+    let (recorded, _) = ledger.entry(&line, EntryKind::Accrual, &reference, Scope::Line).await.unwrap().unwrap();
+    let asked = Asked { by: "session".to_owned(), request: "JKJaXmPLvHcESHA=".to_owned() };
+    assert_eq!(recorded.source, EntrySource::Api(Some(asked)));
     let other = event(&arn("line-grocery"), "PUT", "/v1/lines/dining/accruals/S-2", &body.to_string());
     assert_eq!(record.invoke(other).await.unwrap()["statusCode"], 403);
     let log = record.log_of_request().await;

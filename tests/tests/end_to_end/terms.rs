@@ -589,3 +589,23 @@ fn the_program_refuses_to_change_a_closed_month_and_leaves_what_is_in_force() {
     assert_eq!(files(&folder.data().join("s3")), before);
     assert_eq!(good_answer(&folder.data(), &["verify", JANUARY])["verdict"], "identical");
 }
+
+#[tokio::test]
+async fn every_rulebook_that_came_into_force_stands_in_the_history_with_who_published_it() {
+    let programme = Programme::sample(&at("2017-01-10")).await;
+    let first = programme.rulebook().await.hash;
+    programme.set_now(&at("2017-01-11"));
+    let dearer = programme.app().publish(&grocery_price("2017-02-28", "2017-03-01", "0.0080")).await.unwrap();
+    // The same again is no publication.
+    programme.app().publish(&dearer.text).await.unwrap();
+    programme.set_now(&at("2017-01-12"));
+    programme.app().publish(RULEBOOK).await.unwrap();
+    let history = programme.app().ledger.rulebook_history().await.unwrap();
+    let lines: Vec<(&str, Option<&str>)> =
+        history.iter().map(|event| (event.rulebook.as_str(), event.before.as_deref())).collect();
+    let second = dearer.rulebook.hash.as_str();
+    assert_eq!(lines, [(first.as_str(), None), (second, Some(first.as_str())), (first.as_str(), Some(second))]);
+    assert!(history.windows(2).all(|pair| pair[0].at < pair[1].at), "{history:?}");
+    let person = programme.app().person();
+    assert!(history.iter().all(|event| event.by.as_deref() == person), "{history:?}");
+}

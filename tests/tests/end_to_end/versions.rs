@@ -261,7 +261,7 @@ async fn a_close_that_an_older_version_left_half_written_is_begun_anew_in_anothe
     programme.use_engine(OLD);
     record(&programme, JANUARY).await;
     programme.set_now(AFTER_JANUARY);
-    let asked = Close { period: Some(period(JANUARY)), kind: RunKind::Final, rulebook: None, run: None, empty: false };
+    let asked = Close::new(period(JANUARY), RunKind::Final);
     let started = interline_cutoff::handle(programme.app(), asked).await.unwrap();
     let task = |shard: u8| ShardTask {
         period: started.period,
@@ -307,7 +307,7 @@ async fn an_older_month_is_read_again_at_a_close_and_named_if_it_changed() {
 #[tokio::test]
 async fn a_month_without_entries_is_closed_only_if_asked_to_and_is_not_sealed_before() {
     let programme = Programme::sample("2017-02-01T01:00:00+08:00").await;
-    let close = |empty: bool, kind| Close { period: Some(period(JANUARY)), kind, rulebook: None, run: None, empty };
+    let close = |empty: bool, kind| Close { empty, ..Close::new(period(JANUARY), kind) };
     let app = programme.app();
     let refused = month_end::close(app, close(false, RunKind::Final), &|_| {}).await.unwrap_err();
     assert_eq!(refused.class(), Class::Refused);

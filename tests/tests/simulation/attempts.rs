@@ -45,7 +45,8 @@ fn tried(as_of: Busy, times: u32, event: &Command, now: DateTime<Utc>) -> Tried 
     let store = Arc::new(store);
     let (ledger, rulebook) = (Ledger::on(store.clone()), Rulebook::parse(RULEBOOK).unwrap());
     let clock = move || now;
-    let posted = ledger.post(&rulebook, &rulebook, &event.member, std::slice::from_ref(event), Source::Api, &clock);
+    let posted =
+        ledger.post(&rulebook, &rulebook, &event.member, std::slice::from_ref(event), Source::Api(None), &clock);
     let answer = futures::executor::block_on(posted).map(|mut answers| answers.pop().unwrap());
     Tried { answer, transactions: transactions.load(Ordering::Relaxed), pauses: store.pauses() }
 }

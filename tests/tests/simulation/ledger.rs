@@ -38,7 +38,7 @@ impl Books {
         let Self { ledger, rulebook } = self;
         let commands = std::slice::from_ref(command);
         let clock = move || now;
-        let posted = ledger.post(rulebook, rulebook, &command.member, commands, Source::Api, &clock);
+        let posted = ledger.post(rulebook, rulebook, &command.member, commands, Source::Api(None), &clock);
         posted.await.unwrap().pop().unwrap()
     }
 
@@ -61,6 +61,7 @@ fn run(id: &str, manifest: &str) -> Run {
         rulebook: "r".to_owned(),
         manifest: manifest.to_owned(),
         finished_at: moment("2017-02-02T00:00:00+08:00"),
+        by: None,
         engine: None,
         edition: None,
         program: None,
@@ -271,7 +272,7 @@ async fn a_seal_that_another_write_overtakes_is_told_unless_that_was_the_seal() 
         (ledger.seal(&rulebook, january, now).await, ledger.period(january).await.unwrap())
     };
     let (answer, state) = sealed_while(|ledger, _, now| {
-        futures::executor::block_on(ledger.start_run(period("2017-01"), "a", now)).unwrap();
+        futures::executor::block_on(ledger.start_run(period("2017-01"), "a", None, now)).unwrap();
     })
     .await;
     assert!(matches!(answer, Err(LedgerError::PeriodChanged(_))), "{answer:?}");
@@ -290,10 +291,11 @@ async fn a_run_under_way_is_not_started_again_until_it_failed_or_is_old() {
     let books = Books::new();
     let (ledger, month) = (&books.ledger, period("2017-01"));
     let started = moment("2017-02-02T00:00:00+08:00");
-    let claim = async |run: &str, stale: DateTime<Utc>| ledger.claim_run(month, run, started, stale).await.unwrap();
+    let claim =
+        async |run: &str, stale: DateTime<Utc>| ledger.claim_run(month, run, None, started, stale).await.unwrap();
     let attempt = async || ledger.period(month).await.unwrap().attempt;
     let of = |run: &str, failed: Option<&str>| {
-        Some(Attempt { run: run.to_owned(), started_at: started, failed: failed.map(str::to_owned) })
+        Some(Attempt { run: run.to_owned(), started_at: started, by: None, failed: failed.map(str::to_owned) })
     };
     let just_before = started - TimeDelta::milliseconds(1);
     assert_eq!(claim("a", just_before).await, None);
@@ -323,7 +325,7 @@ async fn a_run_under_way_is_not_started_again_until_it_failed_or_is_old() {
 async fn a_final_run_stays_the_final_one() {
     let books = Books::new();
     let (ledger, month) = (&books.ledger, period("2017-01"));
-    ledger.start_run(month, "a", moment(FEBRUARY)).await.unwrap();
+    ledger.start_run(month, "a", None, moment(FEBRUARY)).await.unwrap();
     ledger.finish_final(month, run("a", "1")).await.unwrap();
     let state = ledger.period(month).await.unwrap();
     assert_eq!((state.status, &state.attempt, &state.final_run), (Status::Final, &None, &Some(run("a", "1"))));
@@ -336,7 +338,7 @@ async fn a_final_run_stays_the_final_one() {
     assert_eq!(ledger.period(month).await.unwrap(), state);
 
     // Repeated as an execution of its own, it is under way until it ends.
-    ledger.start_run(month, "a", moment(MARCH)).await.unwrap();
+    ledger.start_run(month, "a", None, moment(MARCH)).await.unwrap();
     ledger.finish_final(month, later).await.unwrap();
     assert_eq!(ledger.period(month).await.unwrap(), state);
 }

@@ -378,7 +378,7 @@ fn request((path, _, body): &Event) -> Request {
 async fn close(app: &App, month: &str) -> Result<String, String> {
     let period = Period::parse(month).unwrap();
     loop {
-        let asked = Close { period: Some(period), kind: RunKind::Final, rulebook: None, run: None, empty: true };
+        let asked = Close { empty: true, ..Close::new(period, RunKind::Final) };
         let started = match interline_cutoff::handle(app, asked).await {
             Ok(started) => started,
             Err(failure) if failure.class() == interline_lambda::Class::Retryable => continue,
@@ -390,6 +390,7 @@ async fn close(app: &App, month: &str) -> Result<String, String> {
             rulebook: started.rulebook,
             manifest: tally.clone(),
             finished_at: app.now(),
+            by: None,
             engine: None,
             edition: None,
             program: None,

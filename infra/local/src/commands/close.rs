@@ -24,7 +24,7 @@ pub async fn close(world: &World, period: Period, how: How<'_>, output: &Output)
     // A key that cannot be read must not be found out after the close.
     let signer = how.sign.map(KeyFile::read).transpose()?;
     let before = world.app.ledger.period(period).await?.final_run.filter(|_| kind == RunKind::Final);
-    let close = Close { period: Some(period), kind, rulebook: None, run: None, empty: how.empty };
+    let close = Close { empty: how.empty, by: world.app.person().map(str::to_owned), ..Close::new(period, kind) };
     let done = match run(world, close, output).await {
         Ok(done) => done,
         Err(failure) => {

@@ -18,7 +18,7 @@ pub async fn demo(world: &World, output: &Output) -> Result<bool, CliError> {
     for (name, bytes) in sample::FILES {
         output.line("");
         let imported = import::one(world, name, bytes, &world.data_dir, output).await?;
-        let asked = Close { period: Some(period), kind: RunKind::Final, rulebook: None, run: None, empty: false };
+        let asked = Close { by: world.app.person().map(str::to_owned), ..Close::new(period, RunKind::Final) };
         let done = close::run(world, asked, output).await?;
         close::print(world, &done, RunKind::Final, output);
         all_well &= done.checks_passed && imported.refused.is_none() && imported.fault.is_none();

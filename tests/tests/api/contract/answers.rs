@@ -13,7 +13,7 @@ use interline_domain::rulebook::Rulebook;
 use interline_ledger::store::Condition;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
-use interline_tests::programme::RULEBOOK;
+use interline_tests::programme::{RULEBOOK, by_hand};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ async fn broken_and_unreachable() -> Served {
     served.close("2017-01", "trial").await;
     let app = served.programme.world.app.clone();
     let read = app.ledger.rulebook_in_force().await.unwrap();
-    app.ledger.set_current_rulebook(&read, &"0".repeat(64), None, None).await.unwrap();
+    app.ledger.set_current_rulebook(&read, by_hand(&"0".repeat(64), app.now())).await.unwrap();
     served.set_now("2017-02-01T10:00:00+08:00");
     // Neither an entry nor a list needs the rulebook in force.
     let partition = format!("E#2017-01#{:02}", shard(&MemberId::parse("m1").unwrap()));
@@ -194,7 +194,7 @@ async fn periods(served: &Served) {
     served.get("finance", "/v1/periods").await.ok();
     served.get("finance", "/v1/periods/2017-01").await.ok();
     app.ledger.seal(&served.programme.rulebook().await, january, app.now()).await.unwrap();
-    app.ledger.start_run(january, "trial-0", app.now()).await.unwrap();
+    app.ledger.start_run(january, "trial-0", None, app.now()).await.unwrap();
     served.get("finance", "/v1/periods/2017-01").await.ok();
     app.ledger.fail_run(january, "trial-0", "the power went").await.unwrap();
     served.get("finance", "/v1/periods/2017-01").await.ok();
@@ -293,7 +293,7 @@ async fn refused() -> Vec<Served> {
     send(&closed, refusals::empty()).await;
     closed.set_now("2017-02-10T12:00:00+08:00");
     let february = Period::parse("2017-02").unwrap();
-    closed.programme.app().ledger.start_run(february, "trial-1", closed.programme.app().now()).await.unwrap();
+    closed.programme.app().ledger.start_run(february, "trial-1", None, closed.programme.app().now()).await.unwrap();
     closed.post("finance", "/v1/periods/2017-02/close", json!({ "kind": "trial" })).await;
     let large = refusals::nearly_too_large().await;
     send(&large, refusals::too_large()).await;
@@ -326,7 +326,7 @@ async fn without_travel(served: &Served) -> String {
     let app = served.programme.app();
     app.reports.put_once(&rulebook_key(&hash), text.into_bytes()).await.unwrap();
     let read = app.ledger.rulebook_in_force().await.unwrap();
-    app.ledger.set_current_rulebook(&read, &hash, None, None).await.unwrap();
+    app.ledger.set_current_rulebook(&read, by_hand(&hash, app.now())).await.unwrap();
     // Later than a function goes on with the one that it read.
     served.set_now("2017-02-20T12:00:00+08:00");
     hash
