@@ -9,9 +9,11 @@ mod receipt;
 mod rejects;
 mod rows;
 mod walk;
+mod writing;
 
 pub use checkpoint::Late;
 pub use rows::{Events, FileError, Row, RowError, read};
+pub use writing::{FileOfEvents, RowNotWritten};
 
 use aws_lambda_events::event::s3::S3Event;
 use checkpoint::{Keeper, Reading, SoFar};
@@ -132,6 +134,9 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
         }
         if result.refused.is_some() {
             app.count("RefusedFiles", 1);
+        } else if result.rejected > 0 && result.rejected == result.rows {
+            // Row by row, yet as a whole.
+            app.count("FullyRejectedFiles", 1);
         }
         imported.push(result);
     }

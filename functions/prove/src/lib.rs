@@ -33,7 +33,7 @@ pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     let found = carried.compare(app, &published.rulebook, newest).await?;
     let differing = named(app, &published.rulebook, found).await?;
     let done = Done { shard: task.shard, compared: carried.moved.len() as u64, differing: differing.len() as u64 };
-    let (proof, bytes) = carried.files(&task.rulebook, differing)?;
+    let (proof, bytes) = carried.files(app.engine(), &task.rulebook, differing)?;
     let key = snapshot_key(task.period, &task.run, task.shard);
     // A trial's month may still be open: its step may be repeated after more events came.
     match is_trial(&task.run) {
@@ -140,7 +140,12 @@ impl Carried {
     }
 
     /// What settling needs to know, and the bytes of the snapshot.
-    pub fn files(self, rulebook: &str, differing: Vec<Differing>) -> Result<(ProofFile, Vec<u8>), Failure> {
+    pub fn files(
+        self,
+        engine: &str,
+        rulebook: &str,
+        differing: Vec<Differing>,
+    ) -> Result<(ProofFile, Vec<u8>), Failure> {
         let lots = self.claims.lots()?.into_iter().map(|(cohort, points)| CohortBalance { cohort, points });
         let lots = lots.collect();
         let debts = self.claims.debts()?.into_iter().map(|(creditor, points)| Debt { creditor, points });
@@ -148,6 +153,7 @@ impl Carried {
         let file = SnapshotFile { period: self.period, shard: self.shard, claims: self.claims };
         let bytes = file.bytes()?;
         let proof = ProofFile {
+            engine: engine.to_owned(),
             rulebook: rulebook.to_owned(),
             snapshot: file.entry(&bytes),
             entries: self.entries,

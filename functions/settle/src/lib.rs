@@ -118,12 +118,20 @@ async fn proofs(app: &App, task: &Task) -> Result<Vec<ProofFile>, Failure> {
 }
 
 /// Who holds what by the proofs of all shards.
-fn members_claims(proofs: &[ProofFile], task: &Task, shards: &[ShardDigest]) -> Result<MembersClaims, Failure> {
+fn members_claims(
+    proofs: &[ProofFile],
+    engine: &str,
+    task: &Task,
+    shards: &[ShardDigest],
+) -> Result<MembersClaims, Failure> {
     let tallied = |proof: &ProofFile| {
         shards.iter().any(|shard| shard.shard == proof.snapshot.shard && shard.entries == proof.entries)
     };
     let mut claims = MembersClaims { as_tallied: proofs.iter().all(tallied), ..MembersClaims::default() };
     for proof in proofs {
+        if proof.engine != engine {
+            return Err(Failure::OtherVersion(task.run.clone()));
+        }
         if proof.rulebook != task.rulebook {
             let (shard, rulebook) = (proof.snapshot.shard, &proof.rulebook);
             return Err(Failure::Corrupt(format!(
@@ -243,6 +251,9 @@ pub async fn settle_pack(
     let (mut found, mut found_older) = (Vec::new(), Vec::new());
     let mut entries = Vec::new();
     for (file, entry) in tallies {
+        if file.engine != app.engine() {
+            return Err(Failure::OtherVersion(task.run.clone()));
+        }
         if file.rulebook != task.rulebook {
             let text = format!("the tally of shard {} was made with rulebook {}", file.shard, file.rulebook);
             return Err(Failure::Corrupt(text));
@@ -280,7 +291,7 @@ pub async fn settle_pack(
         None => Failure::Settle(error),
         Some(changed) => Failure::ChecksFailed(format!("{changed}; {error}")),
     })?;
-    let claims = members_claims(&proofs, task, &shards)?;
+    let claims = members_claims(&proofs, app.engine(), task, &shards)?;
     settlement.prove_claims(&claims, tally.entries, task.kind == RunKind::Final)?;
     let accounts = proofs.iter().map(|proof| proof.snapshot.clone()).collect();
     let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();

@@ -24,7 +24,8 @@ pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let pseudonyms = app.pseudonyms(&published.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;
-    let Tallied { file, parts } = tally(&app.ledger, &published.rulebook, &pseudonyms, task.period, task.shard).await?;
+    let Tallied { file, parts } =
+        tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, task.period, task.shard).await?;
     let entries = file.tally.entries;
     // A trial's month may still be open: its step may be repeated after more events came.
     let is_trial = is_trial(&task.run);
@@ -54,6 +55,7 @@ pub struct Tallied {
 /// Computes what one shard comes to; writes nothing.
 pub async fn tally(
     ledger: &Ledger,
+    engine: &str,
     rulebook: &Rulebook,
     pseudonyms: &Pseudonyms,
     period: Period,
@@ -69,7 +71,8 @@ pub async fn tally(
     )?;
     let files = parts.iter().map(|part| part.entry.clone()).collect();
     let rulebook = rulebook.hash.clone();
-    let file = TallyFile { shard, rulebook, tally, digest: digest.digest, previous, older, files };
+    let engine = engine.to_owned();
+    let file = TallyFile { shard, engine, rulebook, tally, digest: digest.digest, previous, older, files };
     Ok(Tallied { file, parts })
 }
 

@@ -1,5 +1,6 @@
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
 use interline_domain::moment::parse_occurred_at;
@@ -32,9 +33,25 @@ pub struct Arguments {
 pub enum Command {
     /// Record two sample months, close them, print the clearing
     Demo,
+    /// Say what is open, what is to be closed next, and who has sent nothing
+    Status,
+    /// Look at everything that a close rests on, and change nothing
+    Doctor,
+    /// Write the events that a month clears as a file that can be imported
+    Export {
+        #[arg(value_parser = period)]
+        period: Period,
+        /// Into this file; without it, on standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print what completes the program's arguments in a shell
+    Completions { shell: Shell },
+    /// Print the program's manual page
+    Manual,
     /// Read files of events into the ledger
     Import {
-        /// CSV, or CSV compressed with gzip
+        /// CSV, or CSV compressed with gzip; - for standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Exit with status 1 if a row is rejected
@@ -116,6 +133,8 @@ pub enum RulebookCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// List the rulebooks that came into force, when, and by whom
+    History,
     /// Show what a rulebook changes and bring it into force, if it is valid and may
     /// follow the one before
     Publish {
@@ -145,8 +164,11 @@ pub enum AccountsCommand {
 impl Arguments {
     /// Why these arguments do not go together, and what to do instead.
     pub fn refused(&self) -> Option<String> {
-        if self.aws && matches!(self.command, Command::Serve { now: Some(_), .. }) {
-            return Some("--now sets the clock of a folder of this machine; with --aws it is the system's".to_owned());
+        if self.aws && matches!(self.command, Command::Serve { .. }) {
+            return Some(
+                "serve is for a folder of this machine: its tokens are no secret, so it serves no ledger on AWS"
+                    .to_owned(),
+            );
         }
         let file = self.rulebook.as_ref()?.display();
         let publish = format!("interline rulebook publish {file}");
@@ -163,6 +185,11 @@ impl Arguments {
             | Command::Liability { .. }
             | Command::Verify { .. }
             | Command::Accounts { .. }
+            | Command::Status
+            | Command::Doctor
+            | Command::Export { .. }
+            | Command::Completions { .. }
+            | Command::Manual
             | Command::Member { .. } => Some(format!(
                 "--rulebook has no place here: what a month was recorded and closed with is in force already; bring \
                  another into force for what comes: {publish}"
@@ -184,8 +211,13 @@ impl Command {
             | Command::Liability { .. }
             | Command::Verify { .. }
             | Command::Accounts { .. }
+            | Command::Status
+            | Command::Doctor
+            | Command::Export { .. }
+            | Command::Completions { .. }
+            | Command::Manual
             | Command::Member { .. }
-            | Command::Rulebook { command: RulebookCommand::Check { .. } } => false,
+            | Command::Rulebook { command: RulebookCommand::Check { .. } | RulebookCommand::History } => false,
         }
     }
 }

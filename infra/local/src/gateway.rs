@@ -2,11 +2,16 @@
 //! requests, fills in the caller, and hands them to the functions' handlers.
 
 use crate::month_end;
+use crate::output::warn;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use interline_cutoff::Close;
 use interline_domain::rulebook::Rulebook;
 use interline_lambda::routes::{Function, Route};
@@ -14,16 +19,22 @@ use interline_lambda::{App, Caller};
 use interline_periods::Starter;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
-use tokio::net::TcpListener;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// The account that local callers belong to.
 const ACCOUNT: &str = "000000000000";
 /// API Gateway takes no larger body.
 const BODY_MAX_BYTES: usize = 10 * 1024 * 1024;
+/// How long a caller may take for the head of a request, and for its body.
+const HEADERS_WITHIN: Duration = Duration::from_secs(30);
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 pub struct Gateway {
     app: Arc<App>,
@@ -56,7 +67,22 @@ impl Gateway {
     ) -> std::io::Result<()> {
         let gateway = Arc::new(self);
         let router = Router::new().fallback(handle).with_state(gateway.clone());
-        axum::serve(listener, router).with_graceful_shutdown(stop).await?;
+        let (stopping, stopped) = watch::channel(());
+        let mut connections = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone(), stopped.clone()))),
+                    // Of one caller, or because too many files are open for a moment.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        drop(stopping);
+        while connections.join_next().await.is_some() {}
         let closes = gateway.closes.lock().map(|mut closes| std::mem::take(&mut *closes));
         closes.unwrap_or_default().join_all().await;
         Ok(())
@@ -68,13 +94,26 @@ impl Gateway {
     }
 }
 
+/// Serves a connection until it ends, or is idle once the program is to stop.
+async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
 /// Runs the steps of a close in the background.
 fn starter(app: Arc<App>, closes: Arc<Mutex<JoinSet<()>>>) -> Starter {
     Box::new(move |_, close: Close| {
         let app = app.clone();
         let task = async move {
             if let Err(failure) = month_end::close(&app, close, &|_| {}).await {
-                eprintln!("the close failed: {failure}");
+                warn(format!("the close failed: {failure}"));
             }
         };
         if let Ok(mut closes) = closes.lock() {
@@ -89,11 +128,16 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let method = parts.method.as_str().to_owned();
-    let path = parts.uri.path().to_owned();
+    // As API Gateway hands paths on.
+    let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
     let caller = gateway.caller(&parts.headers).cloned();
-    let response = match axum::body::to_bytes(body, BODY_MAX_BYTES).await {
-        Err(_) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long"),
-        Ok(body) => match &caller {
+    let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, BODY_MAX_BYTES));
+    let response = match read.await {
+        Err(_) => message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
+        Ok(Err(error)) if is_too_long(&error) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long"),
+        // Nobody is there any more to read it.
+        Ok(Err(_)) => message(StatusCode::BAD_REQUEST, "Bad Request"),
+        Ok(Ok(body)) => match &caller {
             // The answer of API Gateway to a request without a valid signature.
             None => message(StatusCode::FORBIDDEN, "Forbidden"),
             Some(caller) => {
@@ -107,9 +151,21 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
         let now = gateway.app.now().format("%H:%M:%S");
         let who = caller.map_or_else(|| "nobody".to_owned(), |caller| caller.to_string());
         let millis = started.elapsed().as_millis();
-        println!("{now}  {}  {method} {path}  {who}  {millis} ms", response.status().as_u16());
+        let status = response.status().as_u16();
+        let _ = writeln!(io::stdout(), "{now}  {status}  {method} {path}  {who}  {millis} ms");
     }
     response
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(of) = cause {
+        if of.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = of.source();
+    }
+    false
 }
 
 fn message(status: StatusCode, text: &str) -> Response {
@@ -182,7 +238,7 @@ impl Gateway {
         let request = match lambda_http::request::from_str(&event.to_string()) {
             Ok(request) => request,
             Err(error) => {
-                eprintln!("the request could not be made an event: {error}");
+                warn(format!("the request could not be made an event: {error}"));
                 return message(StatusCode::BAD_REQUEST, "Bad Request");
             }
         };

@@ -16,7 +16,7 @@ pub mod world;
 use arguments::{AccountsCommand, Arguments, Command, RulebookCommand};
 use clap::Parser;
 use interline_lambda::Failure;
-use output::Output;
+use output::{Output, warn};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use world::World;
@@ -58,13 +58,17 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(arguments.json);
-    match execute(&arguments, &output).await {
+    let ended = execute(&arguments, &output).await;
+    if let Err(error) = &ended {
+        output.error(error);
+    }
+    if let Some(error) = output.failed() {
+        warn(format!("error: standard output did not take the answer; what was done is done: {error}"));
+        return ExitCode::FAILURE;
+    }
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            output.error(&error);
-            ExitCode::FAILURE
-        }
+        Ok(false) | Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -74,6 +78,14 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
     }
     if let Command::Rulebook { command: RulebookCommand::Check { file } } = &arguments.command {
         return commands::rulebook::check(file, output);
+    }
+    match &arguments.command {
+        Command::Completions { shell } => {
+            commands::shell::completions(*shell, output);
+            return Ok(true);
+        }
+        Command::Manual => return commands::shell::manual(output).map(|()| true),
+        _ => {}
     }
     if let Command::Demo = arguments.command {
         output.line("Interline: two months of a public retail panel, recorded, cleared and reported.");
@@ -98,6 +110,11 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Accounts { command: AccountsCommand::Rebuild { dry_run } } => {
             commands::accounts::rebuild(&world, *dry_run, output).await
         }
+        Command::Status => commands::status(&world, output).await,
+        Command::Doctor => commands::doctor(&world, output).await,
+        Command::Export { period, out } => commands::export(&world, *period, out.as_deref(), output).await,
+        Command::Completions { .. } | Command::Manual => Ok(true),
+        Command::Rulebook { command: RulebookCommand::History } => commands::rulebook::history(&world, output).await,
         Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
         Command::Rulebook { command: RulebookCommand::Check { file } } => commands::rulebook::check(file, output),
         Command::Rulebook { command: RulebookCommand::Publish { file, retroactive, yes } } => {

@@ -1,5 +1,6 @@
 //! The steps of a close, in the order of the state machine.
 
+use crate::output::warn;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_cutoff::{Close, Event, Failed, Started};
 use interline_lambda::{App, Failure, ShardTask};
@@ -21,7 +22,7 @@ pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u8) + Sync)) -> R
         let failed = Failed { period, run, failed: failure.to_string() };
         // What went wrong first is what the caller must hear of.
         if let Err(error) = interline_cutoff::handle_event(app, Event::Failed(failed)).await {
-            eprintln!("the failure could not be noted: {error}");
+            warn(format!("the failure could not be noted: {error}"));
         }
     }
     done

@@ -4,20 +4,29 @@ use crate::CliError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use interline_domain::causes::causes;
 use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
+
+/// A line on standard error, if anybody reads it.
+pub fn warn(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+}
 
 pub struct Output {
     json: bool,
     document: bool,
+    /// Why standard output did not take what was printed, the first time.
+    failed: Arc<OnceLock<io::Error>>,
 }
 
 impl Output {
     pub fn new(json: bool) -> Self {
-        Self { json, document: json }
+        Self { json, document: json, failed: Arc::default() }
     }
 
     /// Prints what this one does, but no document of its own.
     pub fn text_only(&self) -> Self {
-        Self { json: self.json, document: false }
+        Self { json: self.json, document: false, failed: self.failed.clone() }
     }
 
     pub fn is_json(&self) -> bool {
@@ -27,21 +36,34 @@ impl Output {
     /// A line of text; nothing when JSON was asked for.
     pub fn line(&self, text: impl AsRef<str>) {
         if !self.json {
-            println!("{}", text.as_ref());
+            self.print(text.as_ref());
         }
     }
 
     /// The document; nothing when text was asked for.
     pub fn document(&self, value: &Value) {
         if self.document {
-            println!("{value:#}");
+            self.print(&format!("{value:#}"));
         }
     }
 
     pub fn error(&self, error: &CliError) {
         let text = causes(error);
         self.document(&json!({ "error": text }));
-        eprintln!("error: {text}");
+        warn(format!("error: {text}"));
+    }
+
+    /// What is printed may be lost, what the command does may not.
+    pub fn print(&self, text: &str) {
+        let printed = writeln!(io::stdout(), "{text}");
+        if let Err(error) = printed.and_then(|()| io::stdout().flush()) {
+            let _ = self.failed.set(error);
+        }
+    }
+
+    /// Why not everything was printed; a reader that has enough is no failure.
+    pub fn failed(&self) -> Option<&io::Error> {
+        self.failed.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
     /// A bar on standard error; invisible when that is no terminal.

@@ -196,7 +196,9 @@ impl<'a> Stored<'a> {
         let (mut files, mut tallies, mut proofs) = (BTreeMap::new(), Vec::new(), Vec::new());
         let before = differences.len();
         for shard in 0..SHARDS {
-            match interline_tally::tally(&app.ledger, &published.rulebook, &pseudonyms, period, shard).await {
+            match interline_tally::tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, period, shard)
+                .await
+            {
                 Ok(mut tallied) => {
                     if is_unnamed {
                         self.take_names(shard, &mut tallied).await?;
@@ -207,7 +209,7 @@ impl<'a> Stored<'a> {
                     tallies.push((file, tally.entry.clone()));
                     // Accounts have moved on since; `accounts check` compares them.
                     let carried = interline_prove::carry(app, &published.rulebook, period, shard).await?;
-                    proofs.push(carried.files(&self.run.rulebook, Vec::new())?.0);
+                    proofs.push(carried.files(app.engine(), &self.run.rulebook, Vec::new())?.0);
                     files.extend(parts.into_iter().chain([tally]).map(|file| (file.entry.path, file.bytes)));
                 }
                 Err(failure) if matches!(failure.class(), Class::Retryable | Class::TimedOut) => return Err(failure),

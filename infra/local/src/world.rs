@@ -2,7 +2,10 @@
 
 use crate::CliError;
 use crate::arguments::{Arguments, Command, RulebookCommand};
+use crate::commands::is_standard_input;
+use crate::files::write;
 use crate::keys::KeyFolder;
+use crate::output::warn;
 use crate::sample;
 use chrono::{DateTime, FixedOffset};
 use interline_domain::id::MemberId;
@@ -18,6 +21,9 @@ use std::sync::Arc;
 pub const TABLE: &str = "interline";
 pub const REPORTS_BUCKET: &str = "interline-reports";
 pub const INBOX_BUCKET: &str = "interline-inbox";
+/// Says how a folder's files are to be read.
+const FORMAT_MARKER: &str = "format";
+const FORMAT: &str = "1";
 
 pub struct World {
     pub app: Arc<App>,
@@ -26,6 +32,25 @@ pub struct World {
     pub data_dir: PathBuf,
     /// The servers behind it; none on AWS.
     pub embedded: Option<Embedded>,
+}
+
+/// Refuses a folder that a program with another stored form made, and marks a new one.
+fn check_format(data_dir: &Path, begins: bool) -> Result<(), CliError> {
+    let marker = data_dir.join(FORMAT_MARKER);
+    match std::fs::read_to_string(&marker) {
+        Ok(format) if format.trim() == FORMAT => Ok(()),
+        Ok(format) => Err(CliError::Usage(format!(
+            "{} is of format {:?}, this program reads format {FORMAT}: use the program that made it",
+            data_dir.display(),
+            format.trim()
+        ))),
+        // Made before there were markers.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match begins {
+            true => write(&marker, format!("{FORMAT}\n").as_bytes()),
+            false => Ok(()),
+        },
+        Err(source) => Err(cannot_read(&marker, source)),
+    }
 }
 
 /// The session of a role, or a user's name: what comes last in an ARN.
@@ -64,6 +89,7 @@ impl World {
         if !begins && !arguments.data_dir.join(DATABASE).is_file() {
             return Err(no_ledger(&arguments.data_dir));
         }
+        check_format(&arguments.data_dir, begins)?;
         let storage = Storage::Directory(arguments.data_dir.clone());
         // Any folder may have been served with its clock set by hand.
         let world = Self::start(storage, clock(&arguments.command), program(), true).await?;
@@ -159,7 +185,7 @@ impl World {
         let text = match &given {
             Some(given) => given.text.as_str(),
             None => {
-                eprintln!("No rulebook yet: using the sample programme's (choose another with --rulebook FILE).");
+                warn("No rulebook yet: using the sample programme's (choose another with --rulebook FILE).");
                 sample::RULEBOOK
             }
         };
@@ -169,7 +195,7 @@ impl World {
             && KeyFolder::of(&self.data_dir).make_if_missing(name)?
         {
             let place = self.data_dir.join("keys").join(name);
-            eprintln!("New pseudonym key: {}. Keep a copy: without it no month can be closed.", place.display());
+            warn(format!("New pseudonym key: {}. Keep a copy: without it no month can be closed.", place.display()));
         }
         // It publishes by itself.
         if !matches!(command, Command::Rulebook { .. }) {
@@ -212,7 +238,7 @@ struct Given {
 /// leaves nothing behind.
 fn given(arguments: &Arguments) -> Result<Option<Given>, CliError> {
     if let Command::Import { files, .. } = &arguments.command {
-        for path in files {
+        for path in files.iter().filter(|path| !is_standard_input(path)) {
             std::fs::metadata(path).map_err(|source| cannot_read(path, source))?;
         }
     }

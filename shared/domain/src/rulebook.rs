@@ -257,6 +257,13 @@ impl Rulebook {
         self.lines.iter().find(|line| line.id == *id)
     }
 
+    /// The lines that take part on some day of a period.
+    pub fn lines_of(&self, period: Period) -> impl Iterator<Item = &Line> {
+        let begins = move |line: &&Line| line.first_day <= period.last_day();
+        let goes_on = move |line: &&Line| line.last_day.is_none_or(|day| day >= period.first_day());
+        self.lines.iter().filter(begins).filter(goes_on)
+    }
+
     pub fn line_ids(&self) -> BTreeSet<&LineId> {
         self.lines.iter().map(|line| &line.id).collect()
     }

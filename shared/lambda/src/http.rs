@@ -230,10 +230,13 @@ fn admitted(
 impl Call {
     /// The body as a JSON object; unknown fields are refused.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if let Some(reason) = not_json(&self.body) {
+            return Err(Problem::new(INVALID_JSON, reason));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
         let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
-            let detail = error.inner().to_string();
+            let detail = in_words(&error.inner().to_string());
             // A field that is missing, or there twice, has no path of its own, and a
             // broken name is shown as `?`.
             let named = ["missing field `", "duplicate field `"].iter().find_map(|text| detail.strip_prefix(text));
@@ -301,6 +304,27 @@ impl Call {
         let (of, position): (String, T) = serde_json::from_slice(json).map_err(|_| invalid())?;
         if of == list && fits(&position) { Ok(Some(position)) } else { Err(invalid()) }
     }
+}
+
+/// What a body is that begins so.
+fn not_json(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0xef, 0xbb, 0xbf, ..] => Some("the body begins with a byte order mark: send it without"),
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => Some("the body is UTF-16: send it as UTF-8"),
+        [0x1f, 0x8b, ..] => Some("the body is compressed: send it as it is"),
+        [] => Some("the body is empty: this call takes a JSON object"),
+        _ => None,
+    }
+}
+
+/// The parser's words for types, for those who know JSON and not Rust.
+fn in_words(detail: &str) -> String {
+    let types = [
+        ("expected i64", "expected a whole number, without quotation marks and decimals"),
+        ("expected a string", "expected text in quotation marks"),
+        ("expected a boolean", "expected true or false, without quotation marks"),
+    ];
+    types.iter().fold(detail.to_owned(), |detail, (word, words)| detail.replace(word, words))
 }
 
 /// A day in a field.

@@ -111,6 +111,11 @@ pub fn entry(name: &Name, place: &Place) -> Key {
     Key { pk: shard(booked, shard_number), sk: format!("{}{late}", name.text()) }
 }
 
+/// What the sort keys of a line's entries begin with.
+pub fn of_line(line: &LineId) -> String {
+    format!("{line}#")
+}
+
 /// The period of an entry's partition.
 pub fn booked(pk: &str) -> Option<Period> {
     Period::parse(pk.split('#').nth(1)?).ok()

@@ -9,6 +9,7 @@ use futures::stream::{BoxStream, StreamExt};
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
 use interline_domain::entry::Entry;
+use interline_domain::id::LineId;
 use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;
 
@@ -48,8 +49,17 @@ impl Ledger {
     /// Whether anything is booked in a period: strongly consistent, and no longer
     /// than until one entry is found.
     pub async fn has_entries(&self, period: Period) -> Result<bool, LedgerError> {
+        self.has_any(period, None).await
+    }
+
+    /// As [`has_entries`](Self::has_entries), of one line.
+    pub async fn has_entries_of(&self, period: Period, line: &LineId) -> Result<bool, LedgerError> {
+        self.has_any(period, Some(&keys::of_line(line))).await
+    }
+
+    async fn has_any(&self, period: Period, prefix: Option<&str>) -> Result<bool, LedgerError> {
         for shard in 0..SHARDS {
-            let (found, _) = self.store.page(&keys::shard(period, shard), None, None, Some(1)).await?;
+            let (found, _) = self.store.page(&keys::shard(period, shard), prefix, None, Some(1)).await?;
             if !found.is_empty() {
                 return Ok(true);
             }

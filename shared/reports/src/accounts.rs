@@ -66,6 +66,9 @@ impl SnapshotFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProofFile {
+    /// Version of the program: a run is of one only.
+    #[serde(default)]
+    pub engine: String,
     pub rulebook: String,
     pub snapshot: AccountsEntry,
     /// Entries of the period.

@@ -91,6 +91,9 @@ impl PackFile {
 #[serde(deny_unknown_fields)]
 pub struct TallyFile {
     pub shard: u8,
+    /// Version of the program: a run is of one only.
+    #[serde(default)]
+    pub engine: String,
     pub rulebook: String,
     pub tally: Tally,
     /// Of the shard's entries.

@@ -167,7 +167,7 @@ impl Phases {
             phases.gzip += lap.time();
 
             let started = Instant::now();
-            let tallied = interline_tally::tally(&ledger, rulebook, &pseudonyms, period, shard).await.unwrap();
+            let tallied = interline_tally::tally(&ledger, "", rulebook, &pseudonyms, period, shard).await.unwrap();
             phases.tally += lap.time();
             phases.wall += started.elapsed().as_secs_f64() * 1e9;
             assert_eq!(

@@ -202,7 +202,7 @@ async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let entries = every_shard(|shard| {
         let (rulebook, pseudonyms) = (&rulebook, &pseudonyms);
         async move {
-            let tallied = interline_tally::tally(ledger, rulebook, pseudonyms, period, shard).await.unwrap();
+            let tallied = interline_tally::tally(ledger, "", rulebook, pseudonyms, period, shard).await.unwrap();
             tallied.file.tally.entries
         }
     })

@@ -418,3 +418,78 @@ fn a_file_s_row_with_a_phone_number_for_a_member_is_rejected_alone() {
     let imported = folder.good(&["import", &folder.write("phones.csv", rows)]);
     assert_eq!(imported["files"][0]["rejected"], 0);
 }
+
+#[test]
+fn what_is_exported_is_imported_as_it_was_also_from_standard_input() {
+    let folder = Folder::new();
+    folder.good(&["import", &folder.file("events.csv"), &folder.file("february.csv")]);
+    let exported = folder.file("january.csv");
+    let said = folder.good(&["export", "2017-01", "--out", &exported]);
+    let other = folder.file("other");
+    let mut import = interline(Path::new(&other), &["--json", "import", "-"]);
+    let import = import.stdin(std::fs::File::open(&exported).unwrap()).output().unwrap();
+    let imported: Value = serde_json::from_slice(&import.stdout).unwrap();
+    let file = &imported["files"][0];
+    assert_eq!((&file["accepted"], &file["rejected"]), (&said["events"], &Value::from(0)), "{imported}");
+    let again = interline(Path::new(&other), &["export", "2017-01"]).output().unwrap();
+    assert_eq!(again.stdout, std::fs::read(&exported).unwrap());
+}
+
+#[test]
+fn the_status_says_what_is_closed_what_comes_next_and_who_has_sent_nothing() {
+    let folder = Folder::new();
+    folder.good(&["import", &folder.file("events.csv")]);
+    let before = folder.good(&["status"]);
+    assert_eq!((&before["next"]["period"], &before["next"]["due"]), (&Value::from("2017-01"), &Value::from(true)));
+    let silent: Vec<&str> =
+        before["next"]["silent_lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let sent = std::fs::read_to_string(folder.file("events.csv")).unwrap();
+    assert!(silent.iter().all(|line| !sent.contains(&format!(",{line},"))) && !silent.contains(&"group"), "{silent:?}");
+    assert!(silent.contains(&"services"), "{silent:?}");
+    folder.good(&["close", "2017-01"]);
+    let after = folder.good(&["status"]);
+    assert_eq!(after["next"]["period"], "2017-02");
+    assert_eq!(after["periods"][0]["status"], "final");
+    assert_eq!(folder.good(&["doctor"])["findings"].as_array().unwrap().len(), 3);
+    let history = folder.good(&["rulebook", "history"]);
+    assert_eq!(history["history"][0]["rulebook"], after["rulebook"]);
+}
+
+#[test]
+fn a_file_of_a_closed_month_that_was_touched_is_named_by_the_doctor() {
+    let folder = Folder::new();
+    folder.good(&["import", &folder.file("events.csv")]);
+    folder.good(&["close", "2017-01"]);
+    let pack = files(&folder.data());
+    let name = pack.keys().find(|name| name.ends_with("positions.csv") && !name.contains("/lines/")).unwrap();
+    std::fs::write(folder.data().join(name), "touched").unwrap();
+    let (answer, good) = answer(&folder.data(), &["doctor"]);
+    let wrong: Vec<&str> =
+        answer["findings"].as_array().unwrap().iter().filter_map(|finding| finding["wrong"].as_str()).collect();
+    assert!(!good && wrong.len() == 1 && wrong[0].contains("positions.csv"), "{answer}");
+}
+
+/// Nobody reads to the end, or there is no room for the answer.
+#[test]
+fn a_standard_output_that_is_closed_or_full_keeps_no_command_from_doing_its_work() {
+    let folder = Folder::new();
+    folder.good(&["import", &folder.file("events.csv")]);
+    let mut close = interline(&folder.data(), &["close", "2017-01"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(close.stdout.take());
+    assert!(close.wait().unwrap().success());
+    assert_eq!(folder.good(&["status"])["periods"][0]["status"], "final");
+    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        let ended = interline(&folder.data(), &["status"]).stdout(full).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success() && said.contains("standard output did not take the answer"), "{said}");
+    }
+}
+
+#[test]
+fn a_folder_of_another_format_is_refused_and_a_ledger_on_aws_is_not_served() {
+    let folder = Folder::new();
+    folder.good(&["import", &folder.file("events.csv")]);
+    std::fs::write(folder.data().join("format"), "2\n").unwrap();
+    assert!(folder.refused(&["status"]).contains("is of format \"2\", this program reads format 1"));
+    assert!(folder.refused(&["--aws", "serve"]).contains("it serves no ledger on AWS"));
+}

@@ -421,7 +421,8 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
 async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
     let pseudonyms = app.pseudonyms(&rulebook.rulebook).await.map_err(|failure| failure.to_string())?;
-    let tallied = interline_tally::tally(&app.ledger, &rulebook.rulebook, &pseudonyms, period, SHARD).await;
+    let tallied =
+        interline_tally::tally(&app.ledger, app.engine(), &rulebook.rulebook, &pseudonyms, period, SHARD).await;
     let tallied = tallied.map_err(|failure| failure.to_string())?;
     Ok(String::from_utf8(tallied.file.json().unwrap()).unwrap())
 }

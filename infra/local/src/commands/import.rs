@@ -7,8 +7,10 @@ use interline_import::{FILE_MAX_BYTES, Imported};
 use interline_ledger::Status;
 use serde_json::json;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+const GZIP: &[u8] = b"\x1f\x8b";
 
 pub async fn import(
     world: &World,
@@ -20,7 +22,11 @@ pub async fn import(
     let mut results = Vec::new();
     for path in files {
         let bytes = read(path)?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = match (is_standard_input(path), bytes.starts_with(GZIP)) {
+            (true, true) => "standard-input.csv.gz".to_owned(),
+            (true, false) => "standard-input.csv".to_owned(),
+            (false, _) => path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        };
         results.push(one(world, &name, &bytes, &arguments.data_dir, output).await?);
     }
     let rejected: u64 = results.iter().map(|result| result.rejected).sum();
@@ -30,10 +36,17 @@ pub async fn import(
     Ok(!failed && !strictly_rejected)
 }
 
+pub fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// A file, or of one that is too large as much as tells so.
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes));
+    let read = match is_standard_input(path) {
+        true => io::stdin().take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes)),
+    };
     match read {
         Ok(_) => Ok(bytes),
         Err(source) => Err(CliError::File { action: "cannot read", path: path.to_owned(), source }),

@@ -1,5 +1,6 @@
 use crate::CliError;
 use crate::output::Output;
+use crate::output::warn;
 use crate::sample;
 use crate::world::{World, read};
 use interline_domain::rulebook::{Change, Differences, Rulebook, RulebookError, Undated};
@@ -7,6 +8,21 @@ use interline_lambda::Proposal;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
+
+/// Every rulebook that came into force, earliest first.
+pub async fn history(world: &World, output: &Output) -> Result<bool, CliError> {
+    let history = world.app.ledger.rulebook_history().await?;
+    let rows: Vec<Vec<String>> = history
+        .iter()
+        .map(|event| {
+            let by = event.by.clone().unwrap_or_default();
+            vec![event.at.format("%Y-%m-%d %H:%M:%S UTC").to_string(), event.rulebook.clone(), by]
+        })
+        .collect();
+    output.table(&["in force from", "rulebook", "published by"], &rows);
+    output.document(&json!({ "history": history }));
+    Ok(true)
+}
 
 /// Shows what changes, asks where that is wanted, and brings the rulebook into force.
 pub async fn publish(
@@ -91,7 +107,7 @@ fn differences(proposal: &Proposal) -> Value {
 /// Without a terminal nobody can agree.
 fn agreed() -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
-        eprintln!("Nobody can be asked without a terminal: say --yes to publish.");
+        warn("Nobody can be asked without a terminal: say --yes to publish.");
         return Ok(false);
     }
     eprint!("Bring it into force? [y/N] ");

@@ -6,6 +6,9 @@ use serde_json::json;
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
 
+/// As shells have it.
+const ENDED_BY_SIGNAL: i32 = 130;
+
 /// Serves the API on loopback until it is told to stop.
 pub async fn serve(world: &World, port: u16, output: &Output) -> Result<bool, CliError> {
     let listen =
@@ -22,9 +25,18 @@ pub async fn serve(world: &World, port: u16, output: &Output) -> Result<bool, Cl
         tokens.iter().map(|(token, caller)| json!({ "role": caller.to_string(), "token": token })).collect();
     output.document(&json!({ "url": format!("http://{address}"), "roles": roles }));
     let gateway = Gateway::new(world.app.clone(), &published.rulebook, !output.is_json());
-    gateway.serve(listener, stopped()).await.map_err(listen)?;
+    gateway.serve(listener, stopped_twice()).await.map_err(listen)?;
     output.line("stopped");
     Ok(true)
+}
+
+/// Until told to stop. Told once more, the program does not wait for what is under way.
+async fn stopped_twice() {
+    stopped().await;
+    tokio::spawn(async {
+        stopped().await;
+        std::process::exit(ENDED_BY_SIGNAL);
+    });
 }
 
 /// Ctrl-C, or a polite kill.

@@ -1,0 +1,46 @@
+use crate::rows::usual_columns;
+use interline_domain::entry::{Action, Command};
+
+/// A file of events in the columns that an import reads.
+#[derive(Debug)]
+pub struct FileOfEvents(csv::Writer<Vec<u8>>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the events could not be written as CSV: {0}")]
+pub struct RowNotWritten(String);
+
+impl FileOfEvents {
+    pub fn new() -> Result<Self, RowNotWritten> {
+        let mut file = Self(csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()));
+        file.row(&usual_columns())?;
+        Ok(file)
+    }
+
+    pub fn add(&mut self, command: &Command) -> Result<(), RowNotWritten> {
+        let reverses = match &command.action {
+            Action::Reverse { kind, reference, on, .. } => {
+                let on = on.map(|day| format!("@{day}")).unwrap_or_default();
+                format!("{kind}:{reference}{on}")
+            }
+            Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => String::new(),
+        };
+        self.row(&[
+            &command.kind().to_string(),
+            command.line.as_str(),
+            command.reference.as_str(),
+            &command.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false),
+            command.member.as_str(),
+            &command.amount().map(|amount| amount.to_string()).unwrap_or_default(),
+            &command.points().map(|points| points.to_string()).unwrap_or_default(),
+            &reverses,
+        ])
+    }
+
+    pub fn finish(self) -> Result<Vec<u8>, RowNotWritten> {
+        self.0.into_inner().map_err(|error| RowNotWritten(error.to_string()))
+    }
+
+    fn row(&mut self, values: &[&str]) -> Result<(), RowNotWritten> {
+        self.0.write_record(values).map_err(|error| RowNotWritten(error.to_string()))
+    }
+}
