@@ -413,11 +413,14 @@ def problems_are_those_of_the_code(world):
     if code != table:
         yield f"the table of problems differs: {sorted(set(code.items()) ^ set(table.items()))}"
     for name, response in world.contract["components"]["responses"].items():
-        for part in response.get("content", {}).get("application/problem+json", {}).get("schema", {}).get("allOf", []):
+        media = response.get("content", {}).get("application/problem+json")
+        if media is None:
+            continue
+        problem = world.contract["components"]["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
+        for part in problem["allOf"]:
             properties = part.get("properties", {})
-            types = properties.get("type", {})
-            for urn in types.get("enum", [types["const"]] if "const" in types else []):
-                if code.get(urn.rpartition(":")[2]) != str(properties["status"]["const"]):
+            for urn in properties.get("type", {}).get("enum", []):
+                if [code.get(urn.rpartition(":")[2])] != [str(status) for status in properties["status"]["enum"]]:
                     yield f"{name}: {urn} has another status"
 
 

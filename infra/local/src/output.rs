@@ -55,8 +55,13 @@ impl Output {
 
     /// What is printed may be lost, what the command does may not.
     pub fn print(&self, text: &str) {
-        let printed = writeln!(io::stdout(), "{text}");
-        if let Err(error) = printed.and_then(|()| io::stdout().flush()) {
+        self.write(format!("{text}\n").as_bytes());
+    }
+
+    /// As [`print`](Self::print), as they are.
+    pub fn write(&self, bytes: &[u8]) {
+        let mut stdout = io::stdout();
+        if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             let _ = self.failed.set(error);
         }
     }

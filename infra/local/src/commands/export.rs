@@ -35,7 +35,7 @@ pub async fn export(world: &World, period: Period, out: Option<&Path>, output: &
             output.line(format!("{period}: {} events in {}", commands.len(), path.display()));
         }
         None if output.is_json() => {}
-        None => output.print(String::from_utf8_lossy(&bytes).trim_end()),
+        None => output.write(&bytes),
     }
     let out = out.map(|path| path.display().to_string());
     output.document(&json!({ "period": period, "events": commands.len(), "out": out }));

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 pub fn completions(shell: Shell, output: &Output) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "interline", &mut script);
-    output.print(String::from_utf8_lossy(&script).trim_end());
+    output.write(&script);
 }
 
 pub fn manual(output: &Output) -> Result<(), CliError> {
@@ -26,6 +26,6 @@ pub fn manual(output: &Output) -> Result<(), CliError> {
         man.render_options_section(&mut section).map_err(unwritten)?;
         page.extend(section);
     }
-    output.print(String::from_utf8_lossy(&page).trim_end());
+    output.write(&page);
     Ok(())
 }

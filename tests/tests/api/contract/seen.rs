@@ -104,10 +104,9 @@ impl Seen {
                     all.answers.insert(format!("{here} {content_type}"));
                     all.all_of(document, &here, &document.answer_schema(answer, content_type).unwrap());
                 }
-                let of_status = format!("{answer}/content/application~1problem+json/schema/allOf/1/properties/type");
-                let rule = document.at(&of_status);
-                let types = rule["enum"].as_array().cloned().unwrap_or_else(|| vec![rule["const"].clone()]);
-                let slugs = types.iter().filter_map(|urn| urn.as_str()?.strip_prefix(TYPE_PREFIX));
+                let schema = document.resolved(&format!("{answer}/content/application~1problem+json/schema"));
+                let types = document.at(&format!("{schema}/allOf/1/properties/type/enum")).as_array();
+                let slugs = types.into_iter().flatten().filter_map(|urn| urn.as_str()?.strip_prefix(TYPE_PREFIX));
                 all.problems.extend(slugs.map(|slug| format!("{here} {slug}")));
             }
         }
