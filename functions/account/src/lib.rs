@@ -108,6 +108,9 @@ async fn statement(app: &App, call: &Call, member: &MemberId) -> Result<Reply, P
 async fn line_entries(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
     call.only(&["period", "limit", "cursor"])?;
     let period = call.period()?;
+    if app.rulebook().await?.rulebook.line(line).is_none() {
+        return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
+    }
     let list = format!("lines/{line}/{period}");
     let after = call.cursor(&list, |position: &LinePosition| position.is_of(line))?;
     let (entries, next) = app.ledger.line_entries(line, period, after, call.limit()?).await?;

@@ -143,25 +143,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         }
     };
     app.ledger.start_run(period, &run, close.by.as_deref(), now).await?;
-    tell_silent_lines(app, &published.rulebook, period).await;
     Ok(started(run, &published.rulebook, (0..SHARDS).collect()))
-}
-
-/// A line without an entry may have sent its events nowhere. Whether that can be found out
-/// or not, the close goes on.
-async fn tell_silent_lines(app: &App, rulebook: &Rulebook, period: Period) {
-    let mut silent = Vec::new();
-    for line in rulebook.lines_of(period).filter(|line| line.id != rulebook.platform) {
-        match app.ledger.has_entries_of(period, &line.id).await {
-            Ok(true) => {}
-            Ok(false) => silent.push(line.id.as_str()),
-            Err(error) => return tracing::warn!(%error, "not known which lines are silent"),
-        }
-    }
-    if !silent.is_empty() {
-        tracing::warn!(period = %period, lines = silent.join(","), "lines without events");
-        app.count("SilentLines", silent.len() as u64);
-    }
 }
 
 /// A final run is immutable: it is asked for again with its own terms, whatever

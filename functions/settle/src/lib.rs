@@ -1,6 +1,7 @@
 //! The last step of a close: merges the tallies, settles, writes the proof pack
 //! and marks the period.
 
+use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_domain::CALCULATION_EDITION;
 use interline_domain::calendar::Period;
@@ -16,7 +17,9 @@ use interline_domain::tally::Tally;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::{LedgerError, Run};
-use interline_reports::accounts::{Differing, ProofFile, account_differences, differences_key, proof_key};
+use interline_reports::accounts::{
+    Differing, ProofFile, account_differences, differences_key, proof_key, snapshot_key,
+};
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, Provenance, RunKind, RunName, SCHEMA, sha256};
 use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, STATE, TallyFile, key, render, tally_path};
 use interline_reports::rows::Rows;
@@ -65,6 +68,11 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         app.count("ChecklistFailed", 1);
     }
     let pack = pack?;
+    if !pack.silent.is_empty() {
+        let lines: Vec<&str> = pack.silent.iter().map(LineId::as_str).collect();
+        tracing::warn!(period = %task.period, lines = lines.join(","), "lines without events");
+        app.count("SilentLines", pack.silent.len() as u64);
+    }
     if !pack.differing.is_empty() {
         let key = differences_key(task.period, &task.run);
         app.reports.put(&key, serde_json::to_vec_pretty(&pack.differing)?).await?;
@@ -159,6 +167,9 @@ async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
     let bytes = pack.manifest.json()?;
     let manifest = sha256(&bytes);
     app.reports.put_once(&key(task.period, &task.run, MANIFEST), bytes).await?;
+    if let (RunKind::Final, Some(until)) = (task.kind, app.locked_until()) {
+        lock(app, &task, &pack.manifest, until).await?;
+    }
     let run = Run {
         id: task.run.clone(),
         rulebook: task.rulebook.clone(),
@@ -184,6 +195,20 @@ async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
         positions: pack.settlement.positions,
         payments: pack.settlement.payments,
     })
+}
+
+/// Keeps what a final run rests on and what it says from everybody, before it is the
+/// final one. Trials stay free to expire.
+async fn lock(app: &App, task: &Task, manifest: &Manifest, until: DateTime<Utc>) -> Result<(), Failure> {
+    let own = manifest.files.iter().map(|file| file.path.as_str()).chain([PROVENANCE, MANIFEST]);
+    let mut keys: Vec<String> = own.map(|path| key(task.period, &task.run, path)).collect();
+    keys.extend(manifest.accounts.iter().map(|entry| snapshot_key(task.period, &task.run, entry.shard)));
+    stream::iter(keys)
+        .map(|key| async move { app.reports.lock(&key, until).await })
+        .buffer_unordered(OBJECTS_AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    Ok(())
 }
 
 /// What a final run came to, read back from its files.
@@ -235,6 +260,8 @@ pub struct Pack {
     pub manifest: Manifest,
     /// Whose account is not what his entries give.
     pub differing: Vec<Differing>,
+    /// Lines without an event, which may have sent theirs nowhere.
+    pub silent: Vec<LineId>,
 }
 
 /// Settles tallies that lie in the order of their shards, as do the proofs of accounts.
@@ -325,7 +352,10 @@ pub async fn settle_pack(
         checks_passed: settlement.passes(),
         files: entries,
     };
-    Ok(Pack { settlement, files, manifest, differing })
+    let has_events = |line: &LineId| tally.controls.keys().any(|(of, _)| of == line);
+    let silent = rulebook.lines_of(task.period).map(|line| &line.id);
+    let silent = silent.filter(|line| **line != rulebook.platform && !has_events(line)).cloned().collect();
+    Ok(Pack { settlement, files, manifest, differing, silent })
 }
 
 /// Which shards of closed months are not what was closed.

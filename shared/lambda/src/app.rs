@@ -46,6 +46,7 @@ pub struct App {
     keys: Arc<dyn Keys>,
     role_prefix: String,
     person: Option<String>,
+    lock_days: u32,
     metrics: Option<MetricSink>,
     engine: String,
     program: Program,
@@ -64,6 +65,7 @@ impl App {
             keys: Arc::new(NoKeys),
             role_prefix: DEFAULT_ROLE_PREFIX.to_owned(),
             person: None,
+            lock_days: 0,
             metrics: None,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             program: Arc::new(|| None),
@@ -80,6 +82,11 @@ impl App {
 
     pub fn with_metrics(self, sink: MetricSink) -> Self {
         Self { metrics: Some(sink), ..self }
+    }
+
+    /// For how long the files of a final run are locked.
+    pub fn with_lock_days(self, lock_days: u32) -> Self {
+        Self { lock_days, ..self }
     }
 
     /// Who works with this process, where one person does.
@@ -123,6 +130,11 @@ impl App {
             true => Ok(()),
             false => Err(Failure::OtherVersion(run.to_owned())),
         }
+    }
+
+    /// Until when a final run's files are to be locked, if at all.
+    pub fn locked_until(&self) -> Option<DateTime<Utc>> {
+        (self.lock_days > 0).then(|| self.now() + TimeDelta::days(self.lock_days.into()))
     }
 
     pub fn person(&self) -> Option<&str> {

@@ -36,6 +36,9 @@ pub struct Settings {
     pub inbox_bucket: String,
     /// What the names of callers' roles start with.
     pub role_prefix: String,
+    /// How long nobody can delete or replace the files of a final run; 0: no longer than
+    /// permissions say.
+    pub lock_days: u32,
 }
 
 impl Settings {
@@ -48,6 +51,10 @@ impl Settings {
             reports_bucket: setting("INTERLINE_REPORTS_BUCKET")?,
             inbox_bucket: setting("INTERLINE_INBOX_BUCKET")?,
             role_prefix: setting("INTERLINE_ROLE_PREFIX").unwrap_or_else(|_| DEFAULT_ROLE_PREFIX.to_owned()),
+            lock_days: match setting("INTERLINE_LOCK_DAYS") {
+                Err(_) => 0,
+                Ok(days) => days.parse().map_err(|_| Failure::Unusable(format!("INTERLINE_LOCK_DAYS is {days:?}")))?,
+            },
         })
     }
 }
@@ -101,7 +108,7 @@ pub fn app(config: &SdkConfig, settings: &Settings) -> App {
     let s3 = aws_sdk_s3::Client::from_conf(s3);
     let reports = Bucket::new(s3.clone(), &settings.reports_bucket);
     let app = App::new(ledger, reports, Bucket::new(s3, &settings.inbox_bucket), system_clock());
-    app.with_role_prefix(settings.role_prefix.clone())
+    app.with_role_prefix(settings.role_prefix.clone()).with_lock_days(settings.lock_days)
 }
 
 /// One JSON object a line where the function is set so. A line without time and level

@@ -6,6 +6,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
+use chrono::{DateTime, Utc};
 use interline_domain::causes::{causes, of_service};
 use std::fmt;
 use std::sync::Arc;
@@ -85,6 +87,10 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     /// How many objects lie under a prefix; counts to `most` and no further.
     async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError>;
 
+    /// Keeps an object from being deleted or replaced by anybody, as it is now, until
+    /// then. It can be made longer, never shorter.
+    async fn lock(&self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError>;
+
     /// A link that needs no credentials and expires.
     async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError>;
 }
@@ -162,6 +168,11 @@ impl Bucket {
         self.objects.count(prefix, most).await
     }
 
+    /// Keeps an object from being deleted or replaced by anybody until then.
+    pub async fn lock(&self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.objects.lock(key, until).await
+    }
+
     /// A link that needs no credentials and expires.
     pub async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {
         self.objects.presigned(key, valid_for).await
@@ -237,6 +248,14 @@ impl Objects for S3Bucket {
         let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(i32::from(most));
         let answer = list.send().await.map_err(|error| StoreError::new(prefix, error))?;
         Ok(answer.contents().len())
+    }
+
+    async fn lock(&self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError> {
+        let until = aws_sdk_s3::primitives::DateTime::from_secs(until.timestamp());
+        let retention = ObjectLockRetention::builder().mode(ObjectLockRetentionMode::Compliance);
+        let lock = self.client.put_object_retention().bucket(&self.name).key(key);
+        let locked = lock.retention(retention.retain_until_date(until).build()).send().await;
+        locked.map(|_| ()).map_err(|error| StoreError::new(key, error))
     }
 
     async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {

@@ -30,9 +30,13 @@ pub fn programme(rulebook: &str, now: &str) -> App {
 }
 
 pub fn programme_with(inbox: Arc<MemoryBucket>, rulebook: &str, now: &str) -> App {
+    programme_on(inbox, Arc::default(), rulebook, now)
+}
+
+pub fn programme_on(inbox: Arc<MemoryBucket>, reports: Arc<MemoryBucket>, rulebook: &str, now: &str) -> App {
     let now = moment(now);
     let ledger = Ledger::on(Arc::new(Memory::default()));
-    let reports = Bucket::on(Arc::new(MemoryBucket::default()), "reports");
+    let reports = Bucket::on(reports, "reports");
     let app = App::new(ledger, reports, Bucket::on(inbox, "inbox"), Arc::new(move || now));
     wait(app.publish(rulebook)).expect("a rulebook");
     app

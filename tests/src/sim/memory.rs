@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 use interline_ledger::LedgerError;
 use interline_ledger::attributes::{MEMBER, OCCURRED, PK, SK};
 use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
@@ -297,6 +298,8 @@ pub struct Bytes {
     pub replaced: Vec<String>,
     /// What was replaced, by key, oldest first: the versions of an object are named `0`, `1`, ...
     pub versions: BTreeMap<String, Vec<Vec<u8>>>,
+    /// Until when a key is locked.
+    pub locks: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl Bytes {
@@ -332,6 +335,15 @@ impl Bytes {
         is_new
     }
 
+    pub fn lock(&mut self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError> {
+        if !self.objects.contains_key(key) {
+            return Err(StoreError::Missing(key.to_owned()));
+        }
+        let lock = self.locks.entry(key.to_owned()).or_insert(until);
+        *lock = until.max(*lock);
+        Ok(())
+    }
+
     pub fn count(&self, prefix: &str, most: u8) -> usize {
         let under = self.objects.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
         under.take(usize::from(most)).count()
@@ -363,6 +375,10 @@ impl Objects for MemoryBucket {
 
     async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
         Ok(self.0.lock().unwrap().count(prefix, most))
+    }
+
+    async fn lock(&self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.0.lock().unwrap().lock(key, until)
     }
 
     async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {

@@ -4,6 +4,7 @@
 use super::executor::{Sim, slot};
 use super::memory::{Bytes, Table, presigned};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use interline_ledger::LedgerError;
 use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
 use interline_reports::bucket::{Objects, StoreError};
@@ -294,6 +295,11 @@ impl Objects for BucketWire {
     async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
         let asked = prefix.to_owned();
         self.request("count", prefix, move |objects| objects.count(&asked, most)).await
+    }
+
+    async fn lock(&self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError> {
+        let asked = key.to_owned();
+        self.request("lock", key, move |objects| objects.lock(&asked, until)).await?
     }
 
     async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, StoreError> {

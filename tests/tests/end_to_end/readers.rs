@@ -1,6 +1,7 @@
 //! What others wrote: all that the fuzzers have tried and kept, names that lead elsewhere, and what is out of all
 //! proportion.
 
+use chrono::TimeDelta;
 use interline_cutoff::Close;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
@@ -10,7 +11,7 @@ use interline_reports::manifest::{Manifest, RunKind};
 use interline_reports::pack::{TallyFile, key, tally_path};
 use interline_tests::events::{HEADER, csv};
 use interline_tests::programme::s3_event;
-use interline_tests::readers::memory::{TERMS, programme, programme_with, wait};
+use interline_tests::readers::memory::{TERMS, programme, programme_on, programme_with, wait};
 use interline_tests::readers::{TARGETS, check};
 use interline_tests::sim::memory::MemoryBucket;
 use std::collections::BTreeSet;
@@ -237,4 +238,21 @@ fn more_rules_than_there_may_be_are_refused_before_they_are_compared() {
     let lines: String = (0..20_000).map(|at| format!("[[lines]]\nid = \"l{at}\"\nname = \"L\"\n")).collect();
     let errors = Rulebook::parse(&format!("{TERMS}\n{lines}")).unwrap_err();
     assert!(errors.to_string().ends_with("a programme has at most 64 lines"), "{errors}");
+}
+
+#[test]
+fn all_that_a_final_run_rests_on_is_locked_for_as_long_as_is_set_and_nothing_of_a_trial() {
+    let reports = Arc::new(MemoryBucket::default());
+    let app = programme_on(Arc::default(), reports.clone(), TERMS, NOW).with_lock_days(3_650);
+    let close = |kind| Close { empty: true, ..Close::new(Period::parse("2017-01").unwrap(), kind) };
+    wait(interline::month_end::close(&app, close(RunKind::Trial), &|_| {})).unwrap();
+    assert!(reports.0.lock().unwrap().locks.is_empty());
+    wait(interline::month_end::close(&app, close(RunKind::Final), &|_| {})).unwrap();
+    let reports = reports.0.lock().unwrap();
+    let until = app.now() + TimeDelta::days(3_650);
+    let is_of_run = |key: &&String| key.starts_with("periods/") || key.starts_with("accounts/");
+    for key in reports.objects.keys().filter(is_of_run).filter(|key| !key.contains("/proof-")) {
+        assert_eq!(reports.locks.get(key), Some(&until), "{key}");
+    }
+    assert!(reports.locks.len() > 128 && reports.locks.keys().all(|key| !key.starts_with("trial")));
 }

@@ -240,6 +240,9 @@ async fn what_alarms_look_for_is_in_the_log_as_a_metric() {
     assert_eq!(metric(&import.log_of_request().await, "RejectedRows"), 2);
     import.invoke(s3_event(&["inbox/dining/three.txt"])).await.unwrap();
     assert_eq!(metric(&import.log_of_request().await, "RefusedFiles"), 1);
+    programme.app().inbox.put("inbox/dining/bad.csv", csv(&rows[1..2])).await.unwrap();
+    import.invoke(s3_event(&["inbox/dining/bad.csv"])).await.unwrap();
+    assert_eq!(metric(&import.log_of_request().await, "FullyRejectedFiles"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

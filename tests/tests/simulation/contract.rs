@@ -32,6 +32,7 @@ async fn the_endpoint_of_the_environment_keeps_the_contract() {
     // A table and a bucket of this run: what others left there does no harm.
     let run = format!("contract-{}", std::process::id());
     let settings = Settings {
+        lock_days: 0,
         table: run.clone(),
         reports_bucket: run.clone(),
         inbox_bucket: run.clone(),

@@ -11,6 +11,7 @@ use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::store::Condition;
+use interline_reports::manifest::RunKind;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
 use interline_tests::programme::{RULEBOOK, by_hand};
@@ -282,6 +283,7 @@ async fn refused() -> Vec<Served> {
         "/v1/members/none",
         "/v1/members/m1/entries?cursor=x",
         "/v1/periods/2016-12",
+        "/v1/lines/nosuch/entries?period=2017-01",
         "/v1/periods/2017-01/reports",
         "/v1/periods/2017-01/reports/positions.csv",
     ] {
@@ -295,6 +297,9 @@ async fn refused() -> Vec<Served> {
     let february = Period::parse("2017-02").unwrap();
     closed.programme.app().ledger.start_run(february, "trial-1", None, closed.programme.app().now()).await.unwrap();
     closed.post("finance", "/v1/periods/2017-02/close", json!({ "kind": "trial" })).await;
+    // A run that nobody in particular asked for.
+    closed.programme.close_as("2017-02", RunKind::Trial, None).await.unwrap();
+    closed.get("finance", "/v1/periods/2017-02").await;
     let large = refusals::nearly_too_large().await;
     send(&large, refusals::too_large()).await;
     a_return_that_does_not_fit(&large).await;

@@ -183,7 +183,8 @@ async fn a_parameter_is_accepted_or_refused_as_its_schema_says() {
                 continue;
             }
             let schema = document.resolved(&format!("{parameter}/schema"));
-            for value in values() {
+            // A path with one slash more is another path.
+            for value in values().into_iter().filter(|value| place != "path" || !value.contains('/')) {
                 let expected = document.valid(&schema, &typed(document.at(&schema), &value)).is_ok();
                 let answer = call_with(document, &served, operation, name, &value).await;
                 let field = answer.json()["field"].as_str().map(str::to_owned);
