@@ -3,7 +3,8 @@
 Every rule is a function that yields complaints. To know that the rules can fail at all, the template is also broken on
 purpose, once for each of the ways listed at the end, and the rules must object each time.
 
-With an argument, the template is also written there with its loops written out.
+With an argument, the template is also written to that folder with its loops written out and its conditions decided: as it
+is by default, and with everything that can be asked for.
 """
 
 import copy
@@ -19,6 +20,7 @@ from openapi_schema_validator import OAS31Validator
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("get", "put", "post", "delete", "patch")
+NO_VALUE = {"Ref": "AWS::NoValue"}
 LEDGER_ACTIONS = {
     "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem",
 }
@@ -69,6 +71,21 @@ def expanded(template):
     return resources
 
 
+def decided(value, holds):
+    """The same where these conditions hold and no others do."""
+    if isinstance(value, dict):
+        if set(value) == {"Fn::If"}:
+            condition, then, otherwise = value["Fn::If"]
+            return decided(then if condition in holds else otherwise, holds)
+        if "Properties" in value and value.get("Condition") not in (None, *holds):
+            return NO_VALUE
+        inner = {key: decided(one, holds) for key, one in value.items()}
+        return {key: one for key, one in inner.items() if one != NO_VALUE}
+    if isinstance(value, list):
+        return [one for one in (decided(one, holds) for one in value) if one != NO_VALUE]
+    return value
+
+
 class World:
     def __init__(self):
         self.template = read("template.yaml")
@@ -110,6 +127,14 @@ def strings(value):
 
 def listed(value):
     return value if isinstance(value, list) else [value]
+
+
+def chosen(value):
+    """The condition that something depends on, and what it is where the condition holds."""
+    if isinstance(value, dict) and set(value) == {"Fn::If"}:
+        condition, then, _ = value["Fn::If"]
+        return condition, then
+    return None, value
 
 
 # --- Functions ---
@@ -257,6 +282,7 @@ def statements(world, only=None):
             documents.append(properties["PolicyDocument"])
         for document in documents:
             for statement in document["Statement"]:
+                statement = chosen(statement)[1]
                 if statement["Effect"] == "Allow":
                     yield name, statement
 
@@ -287,6 +313,87 @@ def every_statement_is_narrow(world):
     roles = [named(f["Properties"].get("Role")) for f in world.of_type("AWS::Serverless::Function").values()]
     if len(set(roles)) != len(roles) or None in roles:
         yield "every function has a role of its own"
+
+
+READ = {"kms:Decrypt"}
+WRITE = {"kms:Decrypt", "kms:GenerateDataKey"}
+READ_LEDGER = {"kms:Decrypt", "kms:DescribeKey"}
+WRITE_LEDGER = {*READ_LEDGER, "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"}
+# What a call needs of the key that its object is encrypted with; a call of more has its actions added.
+NEEDED_OF_KEY = {
+    "dynamodb:GetItem": READ_LEDGER, "dynamodb:BatchGetItem": READ_LEDGER, "dynamodb:Query": READ_LEDGER,
+    "dynamodb:ConditionCheckItem": READ_LEDGER, "dynamodb:PutItem": WRITE_LEDGER,
+    "s3:GetObject": READ, "s3:GetObjectVersion": READ, "s3:PutObject": WRITE,
+    "secretsmanager:GetSecretValue": READ, "sqs:SendMessage": WRITE, "sns:Publish": WRITE,
+}
+
+
+def a_key_is_used_by_those_who_need_it(world):
+    """Who reads or writes what is encrypted may use the key for it, by that service, and nobody else may."""
+    for name in {name for name, _ in statements(world)}:
+        needed, given = {}, {}
+        for _, statement in statements(world, name):
+            actions = listed(statement["Action"])
+            for action in actions:
+                if action in NEEDED_OF_KEY:
+                    needed.setdefault(action.partition(":")[0], set()).update(NEEDED_OF_KEY[action])
+            if actions[0].startswith("kms:"):
+                via = statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", {}).get("Fn::Sub", "")
+                service, _, rest = via.partition(".")
+                if rest != "${AWS::Region}.${AWS::URLSuffix}" or statement["Resource"] != {"Ref": "KmsKeyArn"}:
+                    yield f"{name}: uses a key for other things as well"
+                given.setdefault(service, set()).update(actions)
+        if needed != given:
+            yield f"{name}: needs of the key {needed}, is given {given}"
+    for name, resource in world.resources.items():
+        documents = [p["PolicyDocument"] for p in resource.get("Properties", {}).get("Policies", [])
+                     if resource["Type"] == "AWS::IAM::Role"]
+        documents += [resource["Properties"]["PolicyDocument"]] if resource["Type"] == "AWS::IAM::ManagedPolicy" else []
+        for statement in (statement for document in documents for statement in document["Statement"]):
+            condition, then = chosen(statement)
+            if any(action.startswith("kms:") for action in listed(then["Action"])) != (condition == "HasKey"):
+                yield f"{name}: {then['Sid']} depends on {condition}"
+
+
+ENCRYPTED = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::SNS::Topic")
+
+
+def what_is_kept_is_encrypted_with_the_key(world):
+    for kind in ENCRYPTED:
+        for name, resource in world.of_type(kind).items():
+            keys = [value for value in conditional(resource["Properties"]) if value[1] == {"Ref": "KmsKeyArn"}]
+            if keys != [("HasKey", {"Ref": "KmsKeyArn"})]:
+                yield f"{name} is not encrypted with the key that is given"
+
+
+def conditional(value):
+    """Every value that depends on a condition, with the condition."""
+    if isinstance(value, dict):
+        if set(value) == {"Fn::If"}:
+            yield chosen(value)
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from conditional(inner)
+
+
+def a_new_account_can_deploy(world):
+    """Nothing is asked for by default that takes a raised quota, and what is asked for arrives."""
+    parameters = world.template["Parameters"]
+    if parameters["ImportConcurrency"]["Default"] != -1:
+        yield "a new account cannot reserve concurrency"
+    if parameters["ShardsAtOnce"]["Default"] > 8 or parameters["ShardsAtOnce"]["MaxValue"] > 40:
+        yield "so many shards at once are more than an account or a state machine has"
+    definition = world.machines["month-end.asl.yaml"]["States"]
+    at_once = definition["Cutoff"]["ResultSelector"].get("at_once.$")
+    if definition["Tally"].get("MaxConcurrencyPath") != "$.at_once" or "MaxConcurrency" in definition["Tally"]:
+        yield "shards at once are not those of the parameter"
+    if at_once != "States.StringToJson('${ShardsAtOnce}')":
+        yield f"shards at once are {at_once}"
+    for name, table in world.of_type("AWS::DynamoDB::Table").items():
+        for warm in (table["Properties"], *table["Properties"]["GlobalSecondaryIndexes"]):
+            if chosen(warm.get("WarmThroughput"))[0] != "Warms":
+                yield f"{name}: table and index are not warmed alike"
 
 
 def leading_keys(statement):
@@ -507,6 +614,9 @@ RULES = [
     every_parameter_counts,
     every_asynchronous_source_has_a_dead_letter_queue,
     every_statement_is_narrow,
+    a_key_is_used_by_those_who_need_it,
+    what_is_kept_is_encrypted_with_the_key,
+    a_new_account_can_deploy,
     only_cutoff_seals,
     every_kind_of_item_is_named,
     works_in_every_partition,
@@ -552,6 +662,16 @@ def breakages():
         Action="dynamodb:DeleteItem")
     yield "all items", every_statement_is_narrow, lambda w: first_statement("SettleRole")(w).pop("Condition")
     yield "all resources", every_statement_is_narrow, lambda w: first_statement("ScheduleRole")(w).update(Resource="*")
+    yield "a writer without the key", a_key_is_used_by_those_who_need_it, lambda w: properties("ImportRole")(w)[
+        "Policies"][0]["PolicyDocument"]["Statement"].pop()
+    yield "a key for every use", a_key_is_used_by_those_who_need_it, lambda w: chosen(properties("RecordRole")(w)[
+        "Policies"][0]["PolicyDocument"]["Statement"][-1])[1].pop("Condition")
+    yield "a log without the key", what_is_kept_is_encrypted_with_the_key, lambda w: properties("ApiLog")(w).pop(
+        "KmsKeyId")
+    yield "an index that is cold", a_new_account_can_deploy, lambda w: properties("Table")(w)["GlobalSecondaryIndexes"][
+        0].pop("WarmThroughput")
+    yield "shards without a limit", a_new_account_can_deploy, lambda w: w.machines["month-end.asl.yaml"]["States"][
+        "Cutoff"]["ResultSelector"].pop("at_once.$")
     yield "a second sealer", only_cutoff_seals, lambda w: properties("PeriodsRole")(w)["Policies"][0][
         "PolicyDocument"]["Statement"].append(
             {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "x",
@@ -577,9 +697,11 @@ def breakages():
 def main(arguments):
     world = World()
     if arguments:
-        # For tools that do not know loops.
-        written_out = {**world.template, "Resources": world.resources, "Transform": "AWS::Serverless-2016-10-31"}
-        Path(arguments[0]).write_text(json.dumps(written_out, indent=1), encoding="utf-8")
+        # For tools that know neither loops nor conditions.
+        for name, holds in (("by-default", {"OwnTable"}), ("with-everything", set(world.template["Conditions"]))):
+            written_out = decided({**world.template, "Resources": world.resources}, holds)
+            written_out["Transform"] = "AWS::Serverless-2016-10-31"
+            (Path(arguments[0]) / f"{name}.json").write_text(json.dumps(written_out, indent=1), encoding="utf-8")
     complaints = 0
     for rule in RULES:
         for complaint in rule(world):
