@@ -107,7 +107,7 @@ def named(value):
     """The logical name that a reference or attribute points to."""
     if isinstance(value, dict):
         if "Ref" in value:
-            return value["Ref"]
+            return value["Ref"].partition(".")[0]
         if "Fn::GetAtt" in value:
             return value["Fn::GetAtt"][0]
         if "Fn::Sub" in value and isinstance(value["Fn::Sub"], str):
@@ -210,7 +210,7 @@ def every_setting_is_read(world):
     wanted = set(re.findall(r'(?:setting|env::var)\(\s*"(INTERLINE_[A-Z_]+)"', code))
     given = set(world.template["Globals"]["Function"]["Environment"]["Variables"])
     for function in world.of_type("AWS::Serverless::Function").values():
-        given |= set(function["Properties"].get("Environment", {}).get("Variables", {}))
+        given |= set(function["Properties"].get("Environment", {}).get("Variables", {})) - {"DEPLOYED_WITH"}
     yield from still_expected(wanted, SETTINGS_TO_COME)
     if wanted | SETTINGS_TO_COME != given:
         yield f"the code reads {sorted(wanted)}, the template gives {sorted(given)}"
@@ -232,6 +232,64 @@ def every_parameter_counts(world):
             yield f"parameter {name} is not explained"
 
 
+# A stack has them from the start: with others it is another one.
+SETTLED_AT_FIRST = {"Prefix"}
+
+
+def references(world, value):
+    """The parameters that a value depends on, by conditions as well."""
+    found = set()
+    if isinstance(value, dict):
+        if "Ref" in value:
+            found.add(value["Ref"])
+        if "Fn::If" in value:
+            found |= references(world, world.template["Conditions"][value["Fn::If"][0]])
+        if "Fn::Sub" in value:
+            found |= set(re.findall(r"\$\{(\w+)\}", str(value["Fn::Sub"])))
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            found |= references(world, inner)
+    return found & set(world.template["Parameters"])
+
+
+def versions_are_called(world):
+    """The API and the inbox call the alias, the month-end versions; nobody calls what is being deployed."""
+    functions = set(world.of_type("AWS::Serverless::Function"))
+    common = world.template["Globals"]["Function"]
+    if common.get("AutoPublishAlias") != "live":
+        yield "functions have no versions"
+    for name, function in world.of_type("AWS::Serverless::Function").items():
+        properties = function["Properties"]
+        if "AutoPublishAlias" in properties or properties.get("AutoPublishAliasAllProperties") is not True:
+            yield f"{name}: not every change becomes a version"
+        deployed_with = properties.get("Environment", {}).get("Variables", {}).get("DEPLOYED_WITH", {})
+        written = {named(value) for value in deployed_with.get("Fn::ToJsonString", [])}
+        missing = (references(world, common) | references(world, properties)) - written - SETTLED_AT_FIRST
+        if missing:
+            yield f"{name}: a change of {sorted(missing)} makes no version"
+    called = [(name, i["Properties"]["IntegrationUri"]) for name, i in world.of_type("AWS::ApiGatewayV2::Integration").items()]
+    called += [(name, p["Properties"]["FunctionName"]) for name, p in world.of_type("AWS::Lambda::Permission").items()]
+    for name, bucket in world.of_type("AWS::S3::Bucket").items():
+        for one in bucket["Properties"].get("NotificationConfiguration", {}).get("LambdaConfigurations", []):
+            called.append((name, one["Function"]))
+    for name, reference in called:
+        if reference != {"Ref": f"{named(reference)}.Alias"} or named(reference) not in functions:
+            yield f"{name} calls {reference}"
+    for name, machine in world.of_type("AWS::Serverless::StateMachine").items():
+        properties = machine["Properties"]
+        steps = {named(value): value for value in properties["DefinitionSubstitutions"].values() if named(value) in functions}
+        for function, reference in steps.items():
+            if reference != {"Ref": f"{function}.Version"}:
+                yield f"{name} calls {reference}"
+        allowed = {
+            text for _, statement in statements(world, named(properties["Role"]))
+            if "lambda:InvokeFunction" in listed(statement["Action"]) for text in strings(statement["Resource"])
+        } - {"Fn::Sub"}
+        if allowed != {f"${{{function}.Arn}}:*" for function in steps}:
+            yield f"{name} may call {sorted(allowed)}"
+
+
 # --- What is delivered later ---
 
 
@@ -250,6 +308,10 @@ def every_asynchronous_source_has_a_dead_letter_queue(world):
             yield f"{name} is called asynchronously and has no queue for what it gives up"
         elif queue not in sends_to(world, named(function["Properties"]["Role"])):
             yield f"{name} may not send to {queue}"
+        by_hand = [c["Properties"] for c in world.of_type("AWS::Lambda::EventInvokeConfig").values()
+                   if named(c["Properties"]["FunctionName"]) == name and c["Properties"]["Qualifier"] == "$LATEST"]
+        if [named(c["DestinationConfig"]["OnFailure"]["Destination"]) for c in by_hand] != [queue]:
+            yield f"{name}, called by hand, has no queue for what it gives up"
     if not called:
         yield "no bucket calls a function"
     for name, schedule in world.of_type("AWS::Scheduler::Schedule").items():
@@ -672,6 +734,7 @@ RULES = [
     every_metric_is_counted,
     every_setting_is_read,
     every_parameter_counts,
+    versions_are_called,
     every_asynchronous_source_has_a_dead_letter_queue,
     every_statement_is_narrow,
     a_key_is_used_by_those_who_need_it,
@@ -713,6 +776,14 @@ def breakages():
         MetricName="FilesRefused")
     yield "a setting that is not given", every_setting_is_read, lambda w: properties("PeriodsFunction")(w)[
         "Environment"]["Variables"].clear()
+    yield "an API that calls no version", versions_are_called, lambda w: properties("RecordIntegration")(w).update(
+        IntegrationUri={"Fn::GetAtt": ["RecordFunction", "Arn"]})
+    yield "a run that changes its version", versions_are_called, lambda w: properties("MonthEnd")(w)[
+        "DefinitionSubstitutions"].update(TallyFunction={"Ref": "TallyFunction.Alias"})
+    yield "a run that may call one version", versions_are_called, lambda w: properties("MonthEndRole")(w)["Policies"][0][
+        "PolicyDocument"]["Statement"][0]["Resource"].__setitem__(0, {"Ref": "CutoffFunction.Version"})
+    yield "a limit that makes no version", versions_are_called, lambda w: properties("ImportFunction")(w)["Environment"][
+        "Variables"]["DEPLOYED_WITH"]["Fn::ToJsonString"].pop(6)
     yield "an import without a queue", every_asynchronous_source_has_a_dead_letter_queue, lambda w: properties(
         "ImportFunction")(w).pop("EventInvokeConfig")
     yield "a schedule without a queue", every_asynchronous_source_has_a_dead_letter_queue, lambda w: properties(
