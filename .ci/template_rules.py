@@ -23,7 +23,7 @@ METHODS = ("get", "put", "post", "delete", "patch")
 NO_VALUE = {"Ref": "AWS::NoValue"}
 # What the template has before the code does. Whatever is there is taken off these lists.
 SETTINGS_TO_COME = {"INTERLINE_LOCK_DAYS"}
-METRICS_TO_COME = set()
+METRICS_TO_COME = {"FullyRejectedFiles", "SilentLines"}
 LEDGER_ACTIONS = {
     "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem",
 }
@@ -186,12 +186,79 @@ def every_function_is_watched(world):
             yield f"{name} tells nobody"
 
 
+WATCHED = {
+    ("AWS/DynamoDB", "ReadThrottleEvents"), ("AWS/DynamoDB", "WriteThrottleEvents"), ("AWS/DynamoDB", "TransactionConflict"),
+    ("AWS/DynamoDB", "WriteThrottleEvents of member-statement"),
+    ("AWS/Lambda", "AsyncEventsDropped"), ("AWS/Lambda", "AsyncEventAge"),
+    ("AWS/ApiGateway", "5xx"), ("AWS/ApiGateway", "Latency p99"),
+    ("AWS/States", "ExecutionsFailed"), ("AWS/States", "ExecutionsTimedOut"), ("AWS/States", "ExecutionTime"),
+    ("Interline", "ChecklistFailed"), ("Interline", "RefusedFiles"), ("Interline", "FullyRejectedFiles"),
+    ("Interline", "SilentLines"),
+}
+
+
+def what_can_go_wrong_is_watched(world):
+    found = set()
+    for alarm in world.of_type("AWS::CloudWatch::Alarm").values():
+        properties = alarm["Properties"]
+        index = [d["Value"] for d in properties.get("Dimensions", []) if d["Name"] == "GlobalSecondaryIndexName"]
+        metric = properties.get("MetricName", "") + "".join(f" of {name}" for name in index)
+        found.add((properties.get("Namespace"), " ".join(filter(None, (metric, properties.get("ExtendedStatistic"))))))
+        math = {part["Id"] for part in properties.get("Metrics", []) if part.get("ReturnData") is False}
+        for part in properties.get("Metrics", []):
+            if set(re.findall(r"\b[a-z]\w*", part.get("Expression", ""))) not in (set(), math):
+                yield f"{part['Id']} is not computed of {sorted(math)}"
+    for namespace, metric in sorted(WATCHED - found):
+        yield f"nobody watches {namespace} {metric}"
+
+
+def every_alarm_is_explained(world):
+    """The table of infra/README.md has the alarms that there are."""
+    manual = (ROOT / "infra/README.md").read_text(encoding="utf-8").partition("## Alarms")[2].partition("\n## ")[0]
+    explained = set()
+    for cell in re.findall(r"^\| (`.*?) \|", manual, re.M):
+        first, *others = re.findall(r"`([a-z<>-]+)`", cell)
+        explained |= {first} | {first.rpartition("-")[0] + other for other in others}
+    functions = [f["Properties"]["FunctionName"]["Fn::Sub"].rpartition("-")[2]
+                 for f in world.of_type("AWS::Serverless::Function").values()]
+    explained |= {name.replace("<function>", function) for name in explained for function in functions}
+    there = {alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("${Prefix}-")
+             for alarm in world.of_type("AWS::CloudWatch::Alarm").values()}
+    for name in sorted({name for name in explained if "<" not in name} ^ there):
+        yield f"{name} is an alarm, or explained, and not both"
+
+
+def the_deadline_is_later(world):
+    """Of all days that may be given, the rule takes those that are in order."""
+    parameters = world.template["Parameters"]
+    given = {name: range(parameters[name]["MinValue"], parameters[name]["MaxValue"] + 1)
+             for name in ("FinalDay", "DeadlineDay")}
+    assertion = world.template["Rules"]["DeadlineAfterFinal"]["Assertions"][0]["Assert"]
+    for final in given["FinalDay"]:
+        for deadline in given["DeadlineDay"]:
+            if holds(assertion, {"FinalDay": str(final), "DeadlineDay": str(deadline)}) != (deadline > final):
+                yield f"a deadline on day {deadline} with a final run on day {final}"
+
+
+def holds(condition, values):
+    (function, arguments), = condition.items()
+    if function == "Ref":
+        return values[arguments]
+    arguments = [holds(one, values) if isinstance(one, dict) else one for one in arguments]
+    if function in ("Fn::Or", "Fn::And") and not 2 <= len(arguments) <= 10:
+        raise ValueError(f"{function} of {len(arguments)}")
+    return {
+        "Fn::Or": lambda *all: any(all), "Fn::And": lambda *all: all.count(True) == len(all), "Fn::Not": lambda one: not one,
+        "Fn::Equals": lambda one, other: one == other, "Fn::Contains": lambda list, one: one in list,
+    }[function](*arguments)
+
+
 def every_metric_is_counted(world):
     """The metrics of alarms and dashboard that are the programme's own are those that the code counts."""
     code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("functions/*/src/**/*.rs"))
     counted = set(re.findall(r'\.count\("([A-Z]\w+)", [\w.]+\)', code))
     alarms = world.of_type("AWS::CloudWatch::Alarm").values()
-    own = [alarm["Properties"] for alarm in alarms if alarm["Properties"]["Namespace"] == "Interline"]
+    own = [alarm["Properties"] for alarm in alarms if alarm["Properties"].get("Namespace") == "Interline"]
     shown = re.findall(r'"Interline", "(\w+)", "Programme"', "".join(strings(world.resources["Dashboard"])))
     yield from still_expected(counted, METRICS_TO_COME)
     counted |= METRICS_TO_COME
@@ -731,6 +798,9 @@ def scopes(machine, name):
 RULES = [
     every_binary_exists,
     every_function_is_watched,
+    what_can_go_wrong_is_watched,
+    every_alarm_is_explained,
+    the_deadline_is_later,
     every_metric_is_counted,
     every_setting_is_read,
     every_parameter_counts,
@@ -772,6 +842,14 @@ def breakages():
         "BuildProperties"].update(Binary="interline-tallies")
     yield "a function without alarms", every_function_is_watched, lambda w: w.template["Resources"][
         "Fn::ForEach::ErrorAlarms"][1].remove("settle")
+    yield "an index that nobody watches", what_can_go_wrong_is_watched, lambda w: properties("IndexWritesAlarm")(w)[
+        "Dimensions"].pop()
+    yield "a sum of other metrics", what_can_go_wrong_is_watched, lambda w: properties("CloseUnderWayAlarm")(w)[
+        "Metrics"].pop()
+    yield "an alarm that is not explained", every_alarm_is_explained, lambda w: properties("SilentLinesAlarm")(w).update(
+        AlarmName={"Fn::Sub": "${Prefix}-quiet"})
+    yield "a deadline before the final run", the_deadline_is_later, lambda w: w.template["Rules"]["DeadlineAfterFinal"][
+        "Assertions"][0]["Assert"]["Fn::Not"][0]["Fn::Or"].pop()
     yield "a metric that nobody counts", every_metric_is_counted, lambda w: properties("RefusedFilesAlarm")(w).update(
         MetricName="FilesRefused")
     yield "a setting that is not given", every_setting_is_read, lambda w: properties("PeriodsFunction")(w)[
