@@ -82,7 +82,8 @@ def decided(value, holds):
             return decided(then if condition in holds else otherwise, holds)
         if "Properties" in value and value.get("Condition") not in (None, *holds):
             return NO_VALUE
-        inner = {key: decided(one, holds) for key, one in value.items()}
+        left_out = ("Condition",) if "Properties" in value else ()
+        inner = {key: decided(one, holds) for key, one in value.items() if key not in left_out}
         return {key: one for key, one in inner.items() if one != NO_VALUE}
     if isinstance(value, list):
         return [one for one in (decided(one, holds) for one in value) if one != NO_VALUE]
@@ -427,10 +428,21 @@ def statements(world, only=None):
                     yield name, statement
 
 
+# What has no resource to name, word for word.
+OF_THE_ACCOUNT = (
+    {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+    {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"},
+    {"logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+     "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"},
+)
+
+
 def every_statement_is_narrow(world):
     for name, statement in statements(world):
         where = f"{name}, {statement.get('Sid', 'no Sid')}"
         actions, resources = listed(statement.get("Action", [])), listed(statement.get("Resource", []))
+        if resources == ["*"] and set(actions) in OF_THE_ACCOUNT:
+            continue
         if not actions or not resources or "NotAction" in statement or "NotResource" in statement:
             yield f"{where}: actions and resources must be named"
         for action in actions:
@@ -534,6 +546,83 @@ def a_new_account_can_deploy(world):
         for warm in (table["Properties"], *table["Properties"]["GlobalSecondaryIndexes"]):
             if chosen(warm.get("WarmThroughput"))[0] != "Warms":
                 yield f"{name}: table and index are not warmed alike"
+
+
+def runs_can_be_followed(world):
+    """Every step of a run is logged, and traced with the functions if that is asked for."""
+    for name, machine in world.of_type("AWS::Serverless::StateMachine").items():
+        properties = machine["Properties"]
+        logging = properties.get("Logging", {})
+        groups = [named(one["CloudWatchLogsLogGroup"]["LogGroupArn"]) for one in logging.get("Destinations", [])]
+        if (logging.get("Level"), logging.get("IncludeExecutionData")) != ("ALL", True) or not groups:
+            yield f"{name} is not logged"
+        for group in groups:
+            called = world.resources[group]["Properties"]
+            # Of this name, so that the account's resource policy for logs does not grow with it.
+            if not called["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/states/${Prefix}-"):
+                yield f"{name} logs to {called['LogGroupName']}"
+        actions = {action for _, s in statements(world, named(properties["Role"])) for action in listed(s["Action"])}
+        for wanted in OF_THE_ACCOUNT[1:]:
+            if not wanted <= actions:
+                yield f"{name} may not {sorted(wanted - actions)}"
+        if chosen(properties.get("Tracing", {}).get("Enabled")) != ("Traces", True):
+            yield f"{name} is not traced"
+    if chosen(world.template["Globals"]["Function"].get("Tracing")) != ("Traces", "Active"):
+        yield "functions are not traced"
+    for name, function in world.of_type("AWS::Serverless::Function").items():
+        role = world.resources[named(function["Properties"]["Role"])]["Properties"]["Policies"][0]["PolicyDocument"]
+        traced = [s for s in role["Statement"] if chosen(s)[0] == "Traces" and chosen(s)[1]["Sid"] == "Trace"]
+        if [set(chosen(s)[1]["Action"]) for s in traced] != [OF_THE_ACCOUNT[0]]:
+            yield f"{name} may not send traces, or always may"
+    fields = world.resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"]
+    if '"function":"$context.integration.requestId"' not in fields or "$context.path" in fields:
+        yield "the API's log does not lead to the function's, or names members"
+
+
+def who_reads_and_writes_is_noted_on_request(world):
+    trail = world.resources["DataTrail"]
+    for name in ("DataTrail", "TrailBucket", "TrailBucketPolicy"):
+        if world.resources[name].get("Condition") != "Trails":
+            yield f"{name} is there without being asked for"
+    if world.template["Parameters"]["Trail"]["Default"] != "no":
+        yield "the trail is asked for by default"
+    if trail.get("DependsOn") != "TrailBucketPolicy":
+        yield "the trail may not write yet"
+    watched = set()
+    for selector in trail["Properties"]["AdvancedEventSelectors"]:
+        fields = {one["Field"]: one for one in selector["FieldSelectors"]}
+        if fields["eventCategory"]["Equals"] != ["Data"]:
+            yield f"{selector['Name']} are no data"
+        watched |= set(re.findall(r"\b(Table|ReportsBucket|InboxBucket|TrailBucket)\b", str(fields["resources.ARN"])))
+    if watched != {"Table", "ReportsBucket", "InboxBucket"}:
+        yield f"the trail watches {sorted(watched)}"
+
+
+def a_final_run_waits_for_writers(world):
+    states = world.machines["month-end.asl.yaml"]["States"]
+    waits = [name for name, state in states.items() if state["Type"] == "Wait"]
+    if waits != ["LetWritersEnd"] or states["LetWritersEnd"].get("SecondsPath") != "$.wait_seconds":
+        yield "the wait is not that of the parameter"
+    if states["Cutoff"]["ResultSelector"].get("wait_seconds.$") != "States.StringToJson('${SettleWaitSeconds}')":
+        yield "the wait is not given"
+    choice = states[states["Cutoff"]["Next"]]
+    rules = choice.get("Choices", [{}])[0].get("And", [])
+    if {"Variable": "$.kind", "StringEquals": "final"} not in rules or choice.get("Default") != "Tally":
+        yield "a trial waits, or a final run does not"
+    if choice.get("Choices", [{}])[0].get("Next") != "LetWritersEnd" or states["LetWritersEnd"].get("Next") != "Tally":
+        yield "nothing is counted after the wait"
+
+
+def no_page_calls_unless_it_is_named(world):
+    condition, cors = chosen(world.resources["Api"]["Properties"].get("CorsConfiguration"))
+    if condition != "HasOrigins" or world.template["Parameters"]["CorsOrigins"]["Default"] != "":
+        yield "every stack answers browsers"
+    elif cors.get("AllowOrigins") != {"Ref": "CorsOrigins"} or cors.get("AllowCredentials"):
+        yield f"origins are {cors.get('AllowOrigins')}"
+    else:
+        methods = {key.partition(" ")[0] for key, _ in operations(world)}
+        if set(cors["AllowMethods"]) != methods:
+            yield f"pages may {cors['AllowMethods']}, the contract has {sorted(methods)}"
 
 
 def leading_keys(statement):
@@ -810,6 +899,10 @@ RULES = [
     a_key_is_used_by_those_who_need_it,
     what_is_kept_is_encrypted_with_the_key,
     a_new_account_can_deploy,
+    runs_can_be_followed,
+    who_reads_and_writes_is_noted_on_request,
+    a_final_run_waits_for_writers,
+    no_page_calls_unless_it_is_named,
     only_cutoff_seals,
     every_kind_of_item_is_named,
     works_in_every_partition,
@@ -875,15 +968,26 @@ def breakages():
     yield "all items", every_statement_is_narrow, lambda w: first_statement("SettleRole")(w).pop("Condition")
     yield "all resources", every_statement_is_narrow, lambda w: first_statement("ScheduleRole")(w).update(Resource="*")
     yield "a writer without the key", a_key_is_used_by_those_who_need_it, lambda w: properties("ImportRole")(w)[
-        "Policies"][0]["PolicyDocument"]["Statement"].pop()
+        "Policies"][0]["PolicyDocument"]["Statement"].pop(-2)
     yield "a key for every use", a_key_is_used_by_those_who_need_it, lambda w: chosen(properties("RecordRole")(w)[
-        "Policies"][0]["PolicyDocument"]["Statement"][-1])[1].pop("Condition")
+        "Policies"][0]["PolicyDocument"]["Statement"][-2])[1].pop("Condition")
     yield "a log without the key", what_is_kept_is_encrypted_with_the_key, lambda w: properties("ApiLog")(w).pop(
         "KmsKeyId")
     yield "an index that is cold", a_new_account_can_deploy, lambda w: properties("Table")(w)["GlobalSecondaryIndexes"][
         0].pop("WarmThroughput")
     yield "shards without a limit", a_new_account_can_deploy, lambda w: w.machines["month-end.asl.yaml"]["States"][
         "Cutoff"]["ResultSelector"].pop("at_once.$")
+    yield "a run that is not logged", runs_can_be_followed, lambda w: properties("MonthEnd")(w).pop("Logging")
+    yield "a log that leads nowhere", runs_can_be_followed, lambda w: properties("ApiStage")(w)["AccessLogSettings"].update(
+        Format='{"route":"$context.routeKey"}')
+    yield "a function that may not trace", runs_can_be_followed, lambda w: properties("TallyRole")(w)["Policies"][0][
+        "PolicyDocument"]["Statement"].pop()
+    yield "a trail of itself", who_reads_and_writes_is_noted_on_request, lambda w: properties("DataTrail")(w)[
+        "AdvancedEventSelectors"][1]["FieldSelectors"][2]["StartsWith"].append({"Fn::Sub": "${TrailBucket.Arn}/"})
+    yield "a trial that waits", a_final_run_waits_for_writers, lambda w: w.machines["month-end.asl.yaml"]["States"][
+        "IsAnythingSealed"].update(Default="LetWritersEnd")
+    yield "every page", no_page_calls_unless_it_is_named, lambda w: chosen(properties("Api")(w)["CorsConfiguration"])[
+        1].update(AllowOrigins=["*"])
     yield "a second sealer", only_cutoff_seals, lambda w: properties("PeriodsRole")(w)["Policies"][0][
         "PolicyDocument"]["Statement"].append(
             {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "x",
@@ -922,6 +1026,9 @@ def main(arguments):
         for name, holds in (("by-default", {"OwnTable"}), ("with-everything", set(world.template["Conditions"]))):
             written_out = decided({**world.template, "Resources": world.resources}, holds)
             written_out["Transform"] = "AWS::Serverless-2016-10-31"
+            for parameter in written_out["Parameters"].values():
+                if name == "with-everything" and parameter.get("Default") == "":
+                    parameter["Default"] = "given"
             (Path(arguments[0]) / f"{name}.json").write_text(json.dumps(written_out, indent=1), encoding="utf-8")
     complaints = 0
     for rule in RULES:
