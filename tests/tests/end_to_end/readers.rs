@@ -14,10 +14,11 @@ use interline_tests::programme::s3_event;
 use interline_tests::readers::memory::{TERMS, programme, programme_on, programme_with, wait};
 use interline_tests::readers::{TARGETS, check};
 use interline_tests::sim::memory::MemoryBucket;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const NOW: &str = "2017-02-10T12:00:00+08:00";
 const SALE: &str = "accrual,dining,S-1,2017-01-05T12:00:00+08:00,m1,100.00,,";
@@ -255,4 +256,26 @@ fn all_that_a_final_run_rests_on_is_locked_for_as_long_as_is_set_and_nothing_of_
         assert_eq!(reports.locks.get(key), Some(&until), "{key}");
     }
     assert!(reports.locks.len() > 128 && reports.locks.keys().all(|key| !key.starts_with("trial")));
+}
+
+#[test]
+fn lines_without_an_event_in_the_month_are_counted_when_it_is_closed() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = lines.clone();
+    let app = programme(TERMS, NOW).with_metrics(Arc::new(move |line| log.lock().unwrap().push(line.to_owned())));
+    let close = Close { empty: true, ..Close::new(Period::parse("2017-01").unwrap(), RunKind::Trial) };
+    let silent = |run: &str| {
+        let close = Close { run: Some(run.to_owned()), ..close.clone() };
+        wait(interline::month_end::close(&app, close, &|_| {})).unwrap();
+        let counted = std::mem::take(&mut *lines.lock().unwrap());
+        counted.iter().find_map(|line| serde_json::from_str::<Value>(line).unwrap()["SilentLines"].as_u64())
+    };
+    let rulebook = Rulebook::parse(TERMS).unwrap();
+    let all = rulebook.lines.iter().filter(|line| line.id != rulebook.platform).count() as u64;
+    assert_eq!(silent("trial-1"), Some(all));
+    let line = rulebook.lines.iter().find(|line| line.id != rulebook.platform).unwrap();
+    let sale = csv([format!("accrual,{},S-1,2017-01-05T12:00:00+08:00,m1,100.00,,", line.id)]);
+    let imported = wait(interline_import::import(&app, &rulebook.platform, "one.csv", &sale, &|_, _| {}));
+    assert_eq!(imported.unwrap().0.accepted, 1);
+    assert_eq!(silent("trial-2"), Some(all - 1));
 }
