@@ -3,8 +3,8 @@
 Every rule is a function that yields complaints. To know that the rules can fail at all, the template is also broken on
 purpose, once for each of the ways listed at the end, and the rules must object each time.
 
-With an argument, the template is also written to that folder with its loops written out and its conditions decided: as it
-is by default, and with everything that can be asked for.
+With an argument, the template is also written to that folder with its loops written out and its conditions decided: as
+it is by default, and with everything that can be asked for.
 """
 
 import copy
@@ -185,8 +185,8 @@ def every_function_is_watched(world):
 
 
 WATCHED = {
-    ("AWS/DynamoDB", "ReadThrottleEvents"), ("AWS/DynamoDB", "WriteThrottleEvents"), ("AWS/DynamoDB", "TransactionConflict"),
-    ("AWS/DynamoDB", "WriteThrottleEvents of member-statement"),
+    ("AWS/DynamoDB", "ReadThrottleEvents"), ("AWS/DynamoDB", "WriteThrottleEvents"),
+    ("AWS/DynamoDB", "WriteThrottleEvents of member-statement"), ("AWS/DynamoDB", "TransactionConflict"),
     ("AWS/Lambda", "AsyncEventsDropped"), ("AWS/Lambda", "AsyncEventAge"),
     ("AWS/ApiGateway", "5xx"), ("AWS/ApiGateway", "Latency p99"),
     ("AWS/States", "ExecutionsFailed"), ("AWS/States", "ExecutionsTimedOut"), ("AWS/States", "ExecutionTime"),
@@ -246,8 +246,8 @@ def holds(condition, values):
     if function in ("Fn::Or", "Fn::And") and not 2 <= len(arguments) <= 10:
         raise ValueError(f"{function} of {len(arguments)}")
     return {
-        "Fn::Or": lambda *all: any(all), "Fn::And": lambda *all: all.count(True) == len(all), "Fn::Not": lambda one: not one,
-        "Fn::Equals": lambda one, other: one == other, "Fn::Contains": lambda list, one: one in list,
+        "Fn::Or": lambda *ones: any(ones), "Fn::And": lambda *ones: all(ones), "Fn::Not": lambda one: not one,
+        "Fn::Equals": lambda one, other: one == other, "Fn::Contains": lambda ones, one: one in ones,
     }[function](*arguments)
 
 
@@ -325,8 +325,8 @@ def versions_are_called(world):
         missing = (references(world, common) | references(world, properties)) - written - SETTLED_AT_FIRST
         if missing:
             yield f"{name}: a change of {sorted(missing)} makes no version"
-    called = [(name, i["Properties"]["IntegrationUri"]) for name, i in world.of_type("AWS::ApiGatewayV2::Integration").items()]
-    called += [(name, p["Properties"]["FunctionName"]) for name, p in world.of_type("AWS::Lambda::Permission").items()]
+    callers = {"AWS::ApiGatewayV2::Integration": "IntegrationUri", "AWS::Lambda::Permission": "FunctionName"}
+    called = [(name, one["Properties"][key]) for kind, key in callers.items() for name, one in world.of_type(kind).items()]
     for name, bucket in world.of_type("AWS::S3::Bucket").items():
         for one in bucket["Properties"].get("NotificationConfiguration", {}).get("LambdaConfigurations", []):
             called.append((name, one["Function"]))
@@ -335,7 +335,8 @@ def versions_are_called(world):
             yield f"{name} calls {reference}"
     for name, machine in world.of_type("AWS::Serverless::StateMachine").items():
         properties = machine["Properties"]
-        steps = {named(value): value for value in properties["DefinitionSubstitutions"].values() if named(value) in functions}
+        given = properties["DefinitionSubstitutions"].values()
+        steps = {named(value): value for value in given if named(value) in functions}
         for function, reference in steps.items():
             if reference != {"Ref": f"{function}.Version"}:
                 yield f"{name} calls {reference}"
@@ -479,8 +480,8 @@ def a_key_is_used_by_those_who_need_it(world):
                 if action in NEEDED_OF_KEY:
                     needed.setdefault(action.partition(":")[0], set()).update(NEEDED_OF_KEY[action])
             if actions[0].startswith("kms:"):
-                via = statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", {}).get("Fn::Sub", "")
-                service, _, rest = via.partition(".")
+                condition = statement.get("Condition", {}).get("StringEquals", {})
+                service, _, rest = condition.get("kms:ViaService", {}).get("Fn::Sub", "").partition(".")
                 if rest != "${AWS::Region}.${AWS::URLSuffix}" or statement["Resource"] != {"Ref": "KmsKeyArn"}:
                     yield f"{name}: uses a key for other things as well"
                 given.setdefault(service, set()).update(actions)
@@ -680,7 +681,8 @@ def data_is_kept(world):
 
 def what_may_be_missing_may_be_looked_for(world):
     """Who reads what may not be there also lists it, or S3 says that it may not be read."""
-    for name, prefix in (("ImportRole", "checkpoints/*"), ("ImportRole", "files/*"), ("RulebookPolicy", "rulebooks/keys/*")):
+    maybe = (("ImportRole", "checkpoints/*"), ("ImportRole", "files/*"), ("RulebookPolicy", "rulebooks/keys/*"))
+    for name, prefix in maybe:
         listed_prefixes = [
             text for _, statement in statements(world, name) if "s3:ListBucket" in listed(statement["Action"])
             for text in strings(statement["Condition"])
@@ -691,7 +693,8 @@ def what_may_be_missing_may_be_looked_for(world):
 
 def names_are_of_one_stack(world):
     """No name is taken twice, neither by two prefixes nor, where an account has it once, by two regions."""
-    for kind, key in (("AWS::IAM::ManagedPolicy", "ManagedPolicyName"), ("AWS::CloudWatch::Dashboard", "DashboardName")):
+    once = (("AWS::IAM::ManagedPolicy", "ManagedPolicyName"), ("AWS::CloudWatch::Dashboard", "DashboardName"))
+    for kind, key in once:
         for name, resource in world.of_type(kind).items():
             spelled = resource["Properties"].get(key, {}).get("Fn::Sub", "")
             if not (spelled.startswith("${Prefix}") and spelled.endswith("${RegionSuffix}")):
@@ -707,8 +710,9 @@ def names_are_of_one_stack(world):
 
 def final_runs_are_written_once(world):
     """By the bucket's policy, and locked by settle and nobody else, object by object: trials stay free to expire."""
-    own = [p for p in world.of_type("AWS::S3::BucketPolicy").values() if named(p["Properties"]["Bucket"]) == "ReportsBucket"]
-    denied = {s["Sid"]: s for p in own for s in p["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"}
+    policies = [policy["Properties"] for policy in world.of_type("AWS::S3::BucketPolicy").values()]
+    own = [one for p in policies if named(p["Bucket"]) == "ReportsBucket" for one in p["PolicyDocument"]["Statement"]]
+    denied = {statement["Sid"]: statement for statement in own if statement["Effect"] == "Deny"}
     once = denied.get("FinalRunsAreWrittenOnce", {})
     wanted = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
     if (once.get("Action"), once.get("Condition")) != ("s3:PutObject", wanted):
@@ -931,8 +935,8 @@ def breakages():
         "Dimensions"].pop()
     yield "a sum of other metrics", what_can_go_wrong_is_watched, lambda w: properties("CloseUnderWayAlarm")(w)[
         "Metrics"].pop()
-    yield "an alarm that is not explained", every_alarm_is_explained, lambda w: properties("SilentLinesAlarm")(w).update(
-        AlarmName={"Fn::Sub": "${Prefix}-quiet"})
+    yield "an alarm that is not explained", every_alarm_is_explained, lambda w: properties(
+        "SilentLinesAlarm")(w).update(AlarmName={"Fn::Sub": "${Prefix}-quiet"})
     yield "a deadline before the final run", the_deadline_is_later, lambda w: w.template["Rules"]["DeadlineAfterFinal"][
         "Assertions"][0]["Assert"]["Fn::Not"][0]["Fn::Or"].pop()
     yield "a metric that nobody counts", every_metric_is_counted, lambda w: properties("RefusedFilesAlarm")(w).update(
@@ -943,10 +947,10 @@ def breakages():
         IntegrationUri={"Fn::GetAtt": ["RecordFunction", "Arn"]})
     yield "a run that changes its version", versions_are_called, lambda w: properties("MonthEnd")(w)[
         "DefinitionSubstitutions"].update(TallyFunction={"Ref": "TallyFunction.Alias"})
-    yield "a run that may call one version", versions_are_called, lambda w: properties("MonthEndRole")(w)["Policies"][0][
-        "PolicyDocument"]["Statement"][0]["Resource"].__setitem__(0, {"Ref": "CutoffFunction.Version"})
-    yield "a limit that makes no version", versions_are_called, lambda w: properties("ImportFunction")(w)["Environment"][
-        "Variables"]["DEPLOYED_WITH"]["Fn::ToJsonString"].pop(6)
+    yield "a run that may call one version", versions_are_called, lambda w: properties("MonthEndRole")(w)["Policies"][
+        0]["PolicyDocument"]["Statement"][0]["Resource"].__setitem__(0, {"Ref": "CutoffFunction.Version"})
+    yield "a limit that makes no version", versions_are_called, lambda w: properties("ImportFunction")(w)[
+        "Environment"]["Variables"]["DEPLOYED_WITH"]["Fn::ToJsonString"].pop(6)
     yield "an import without a queue", every_asynchronous_source_has_a_dead_letter_queue, lambda w: properties(
         "ImportFunction")(w).pop("EventInvokeConfig")
     yield "a schedule without a queue", every_asynchronous_source_has_a_dead_letter_queue, lambda w: properties(
@@ -970,8 +974,8 @@ def breakages():
     yield "shards without a limit", a_new_account_can_deploy, lambda w: w.machines["month-end.asl.yaml"]["States"][
         "Cutoff"]["ResultSelector"].pop("at_once.$")
     yield "a run that is not logged", runs_can_be_followed, lambda w: properties("MonthEnd")(w).pop("Logging")
-    yield "a log that leads nowhere", runs_can_be_followed, lambda w: properties("ApiStage")(w)["AccessLogSettings"].update(
-        Format='{"route":"$context.routeKey"}')
+    yield "a log that leads nowhere", runs_can_be_followed, lambda w: properties("ApiStage")(w)[
+        "AccessLogSettings"].update(Format='{"route":"$context.routeKey"}')
     yield "a function that may not trace", runs_can_be_followed, lambda w: properties("TallyRole")(w)["Policies"][0][
         "PolicyDocument"]["Statement"].pop()
     yield "a trail of itself", who_reads_and_writes_is_noted_on_request, lambda w: properties("DataTrail")(w)[
@@ -993,8 +997,8 @@ def breakages():
     yield "a bucket's policy that goes", data_is_kept, lambda w: resource("InboxBucketPolicy")(w).pop("DeletionPolicy")
     yield "a policy of one region", names_are_of_one_stack, lambda w: properties("FinancePolicy")(w).update(
         ManagedPolicyName={"Fn::Sub": "${Prefix}-finance"})
-    yield "a final run that is written twice", final_runs_are_written_once, lambda w: properties("ReportsBucketPolicy")(w)[
-        "PolicyDocument"]["Statement"].pop()
+    yield "a final run that is written twice", final_runs_are_written_once, lambda w: properties(
+        "ReportsBucketPolicy")(w)["PolicyDocument"]["Statement"].pop()
     yield "trials that are locked", final_runs_are_written_once, lambda w: properties("ReportsBucket")(w)[
         "ObjectLockConfiguration"].update(Rule={"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}})
     yield "a fingerprint that is not looked for", what_may_be_missing_may_be_looked_for, lambda w: properties(
