@@ -570,7 +570,7 @@ def main():
         until("the emulator", 60, aws.is_up)
         step("sam deploy")
         stack = Stack(aws, given.tree, given.sam)
-        stack.deploy(Schedules="DISABLED", Architecture="x86_64")
+        stack.deploy(Schedules="DISABLED", Architecture="x86_64", SettleWaitSeconds=2)
         check_deployed(stack)
         callers = {
             "grocery": stack.caller("interline-line-grocery", "interline-line-grocery"),

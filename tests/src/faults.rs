@@ -11,9 +11,10 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use interline::world::TABLE;
 use interline_embedded::Embedded;
+use interline_lambda::bootstrap::system_clock;
 use interline_ledger::Ledger;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, VecDeque};
@@ -168,7 +169,7 @@ impl HttpConnector for FaultyConnector {
         let ahead = self.faults.clock_ahead.load(Ordering::Relaxed);
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
-            let date = (Utc::now() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
+            let date = (system_clock()() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
             answer.headers_mut().insert("date", date.to_string());
             Ok(answer)
         })

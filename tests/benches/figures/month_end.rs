@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Instant;
 
 const PART: &str = "month-end";
-/// Shards that the state machine tallies at once (MaxConcurrency).
+/// Shards at once: what the parameter ShardsAtOnce is set to where the account has room.
 const AT_ONCE: usize = 32;
 
 /// One close, in seconds and MB.
@@ -122,7 +122,7 @@ fn add(report: &mut Report, entries: u64, closes: &[Close], reads: &[Read]) {
     add("slowest shard", "s", &slowest);
     add("settle", "s", &|close| close.settle);
     add("expected, 64 at once", "s", &|close| close.cutoff + slowest(close) + close.settle);
-    add("expected, 32 at once as deployed", "s", &|close| close.cutoff + in_turns(&close.shards) + close.settle);
+    add("expected, 32 at once (ShardsAtOnce)", "s", &|close| close.cutoff + in_turns(&close.shards) + close.settle);
     add("tally memory after one shard", "MB", &|close| close.first_shard_memory);
     add("tally memory after all", "MB", &|close| close.tally_memory);
     add("settle memory", "MB", &|close| close.settle_memory);
