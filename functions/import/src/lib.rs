@@ -46,6 +46,9 @@ pub struct Imported {
     /// Which version of the object was read, in a bucket that keeps versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Who left it: the session of the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// SHA-256 of the file as it came.
     pub digest: String,
     pub rows: u64,
@@ -120,7 +123,8 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
         // Keys are percent-encoded in events; the names accepted here need no encoding.
         let object = record.s3.object;
         let key = object.key.ok_or_else(|| Failure::BadEvent("the event names no object".to_owned()))?;
-        let result = import_object(app, &key, object.version_id).await?;
+        let by = record.principal_id.principal_id.as_deref().and_then(session);
+        let result = import_object(app, &key, object.version_id, by).await?;
         tracing::info!(
             rows = result.rows,
             accepted = result.accepted,
@@ -147,7 +151,7 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
 }
 
 /// Imports one object of the inbox and leaves the rejected rows beside it.
-async fn import_object(app: &App, key: &str, version: Option<String>) -> Result<Imported, Failure> {
+async fn import_object(app: &App, key: &str, version: Option<String>, by: Option<String>) -> Result<Imported, Failure> {
     let (line, name) = match place(key) {
         Ok(place) => place,
         Err(reason) => return Ok(Imported { file: key.to_owned(), refused: Some(reason), ..Imported::default() }),
@@ -157,7 +161,7 @@ async fn import_object(app: &App, key: &str, version: Option<String>) -> Result<
         Err(StoreError::TooLarge { limit, .. }) => too_large(name, limit)?,
         Err(error) => return Err(error.into()),
     };
-    imported.version = version;
+    (imported.version, imported.by) = (version, by);
     if let Some(rejects) = rejects {
         let key = format!("rejects/{line}/{}", imported.rejects_name());
         app.inbox.put(&key, rejects).await?;
@@ -165,6 +169,11 @@ async fn import_object(app: &App, key: &str, version: Option<String>) -> Result<
     }
     finish(app, &line, &mut imported).await?;
     Ok(imported)
+}
+
+/// What comes last in `AWS:<role id>:<session>`.
+fn session(principal: &str) -> Option<String> {
+    principal.rsplit(':').next().filter(|session| !session.is_empty()).map(str::to_owned)
 }
 
 fn too_large(name: &str, limit: u64) -> Result<(Imported, Option<Vec<u8>>), Failure> {

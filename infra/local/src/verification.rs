@@ -361,9 +361,6 @@ fn manifest_figures(manifest: &Manifest) -> Result<Value, Failure> {
     value["files"] = serde_json::to_value(files)?;
     let members = manifest.accounts.iter().map(|accounts| (accounts.shard.to_string(), accounts.members));
     value["accounts"] = serde_json::to_value(members.collect::<BTreeMap<String, u64>>())?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("engine");
-    }
     Ok(value)
 }
 

@@ -121,7 +121,8 @@ impl Differences {
                 // How a file is packed is no figure; what is in it is compared by itself.
                 let is_file = recorded.contains_key("path") && recorded.contains_key("sha256");
                 for (name, recorded) in recorded {
-                    if is_file && matches!(name.as_str(), "bytes" | "sha256") {
+                    // Nor is which version of the program wrote it.
+                    if is_file && matches!(name.as_str(), "bytes" | "sha256") || name == "engine" {
                         continue;
                     }
                     self.values(&format!("{place}: {name}"), recorded, computed.get(name).unwrap_or(&Value::Null));
@@ -178,7 +179,8 @@ mod tests {
 
     #[test]
     fn fields_may_be_added_and_how_a_file_is_packed_is_no_figure() {
-        let recorded = json!({ "splits": [{ "base": 7 }], "file": { "path": "a", "sha256": "1", "rows": 3 } });
+        let recorded =
+            json!({ "engine": "1", "splits": [{ "base": 7 }], "file": { "path": "a", "sha256": "1", "rows": 3 } });
         let computed = json!({ "splits": [{ "base": 7, "new": 1 }], "file": { "path": "a", "sha256": "2", "rows": 3 }, "more": 1 });
         assert_eq!(values("state.json", &recorded, &computed), [""; 0]);
         let other = json!({ "splits": [{ "base": 8 }], "file": { "path": "a", "sha256": "1", "rows": 3 } });

@@ -362,6 +362,7 @@ async fn a_file_that_was_read_leaves_a_receipt_that_stays() {
     programme.app().inbox.put("inbox/group/sales.csv", csv([SALE, "nonsense", SALE])).await.unwrap();
     programme.close("2017-01").await.unwrap();
     let mut event = s3_event(&["inbox/group/sales.csv"]);
+    event["Records"][0]["userIdentity"]["principalId"] = "AWS:AROACKCEVSQ6C2EXAMPLE:anna".into();
     let imported = handled(&programme, event.clone()).await;
     assert_eq!((imported.accepted, imported.replayed, imported.rejected), (1, 1, 1));
     let key = imported.receipt.clone().unwrap();
@@ -371,7 +372,7 @@ async fn a_file_that_was_read_leaves_a_receipt_that_stays() {
     assert_eq!(
         document,
         serde_json::json!({
-            "line": "group", "file": "sales.csv", "digest": imported.digest, "rows": 3, "accepted": 1, "replayed": 1,
+            "line": "group", "file": "sales.csv", "by": "anna", "digest": imported.digest, "rows": 3, "accepted": 1, "replayed": 1,
             "rejected": 1, "rejected_by_rule": { "column-count": 1 }, "late": { "2017-01": { "2017-02": 1 } },
             "first_occurred_at": "2017-01-05T04:00:00Z", "last_occurred_at": "2017-01-05T04:00:00Z",
         })

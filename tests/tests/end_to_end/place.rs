@@ -83,8 +83,8 @@ impl Place {
                 for of_the_clock in ["r", "at"] {
                     item.remove(of_the_clock);
                 }
-                // A run's state has times of its own, and counts its writes.
-                if key.0 != "P" {
+                // A run's state has times of its own, and counts its writes; so has a publication.
+                if key.0 != "P" && !key.1.starts_with("history#") {
                     items.insert(key, item);
                 }
             }

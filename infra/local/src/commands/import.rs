@@ -70,6 +70,7 @@ pub async fn one(
     let imported = interline_import::import(&world.app, &platform, name, bytes, &progress).await;
     bar.finish_and_clear();
     let (mut imported, rejects) = imported?;
+    imported.by = world.app.person().map(str::to_owned);
     if let Some(rejects) = rejects {
         let path = data_dir.join("rejects").join(imported.rejects_name());
         write(&path, &rejects)?;
