@@ -75,6 +75,16 @@ impl<'r> Month<'r> {
         for &(number, events) in members {
             self.member(number, events, &mut entries);
         }
+        Self::in_order(entries)
+    }
+
+    /// What the members of one shard have after their entries.
+    pub fn accounts(&self, shard: u8) -> Vec<(MemberId, Account)> {
+        let members = self.members[usize::from(shard)].iter();
+        members.map(|&(number, events)| (member(number), self.member(number, events, &mut Vec::new()))).collect()
+    }
+
+    fn in_order(mut entries: Vec<Recorded>) -> Vec<Recorded> {
         let key = |Recorded { entry: Entry { command, .. }, .. }: &Recorded| {
             (command.line.clone(), command.kind().code(), command.reference.clone())
         };
@@ -82,7 +92,7 @@ impl<'r> Month<'r> {
         entries
     }
 
-    fn member(&self, number: u64, events: u64, entries: &mut Vec<Recorded>) {
+    fn member(&self, number: u64, events: u64, entries: &mut Vec<Recorded>) -> Account {
         let mut random = Random::of(self.seed, number);
         random.within(&EVENTS_OF_A_MEMBER);
         let member = member(number);
@@ -123,6 +133,7 @@ impl<'r> Month<'r> {
                 source: EntrySource::Api(None),
             });
         }
+        account
     }
 }
 

@@ -18,7 +18,7 @@ mod statements;
 pub mod store;
 
 pub use error::LedgerError;
-pub use items::{Asked, EntrySource, Recorded, RememberedRefusal, entry_item};
+pub use items::{Asked, EntrySource, Recorded, RememberedRefusal, account_item, entry_item};
 pub use periods::{Attempt, CameIntoForce, InForce, NewRulebook, PeriodState, Run, Status};
 pub use post::{Answer, Clock, ENTRIES_PER_BATCH, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};

@@ -20,9 +20,11 @@ const AT_ONCE: usize = 32;
 /// One close, in seconds and MB.
 struct Close {
     cutoff: f64,
+    /// Tallies, and proofs of accounts.
     shards: Vec<f64>,
+    proofs: Vec<f64>,
     settle: f64,
-    /// Of the processes of the three functions.
+    /// Of the processes of the four functions.
     processor: f64,
     first_shard_memory: f64,
     tally_memory: f64,
@@ -62,14 +64,18 @@ async fn close(programme: &Programme, month: &Month<'_>, kind: &str) -> (Close, 
     let cutoff_took = seconds(started);
 
     let mut tally = Function::start("tally", programme).await;
-    let mut shards = Vec::new();
+    let mut prove = Function::start("prove", programme).await;
+    let (mut shards, mut proofs) = (Vec::new(), Vec::new());
     let mut entries = 0;
     let mut first_shard_memory = 0.0;
     for shard in 0..SHARDS {
         let task = json!({ "period": period, "run": run["run"], "rulebook": run["rulebook"], "shard": shard });
         let started = Instant::now();
-        let done = tally.invoke(task).await.unwrap();
+        let done = tally.invoke(task.clone()).await.unwrap();
         shards.push(seconds(started));
+        let started = Instant::now();
+        assert_eq!(prove.invoke(task).await.unwrap()["differing"], 0, "accounts are what their entries give");
+        proofs.push(seconds(started));
         entries += done["entries"].as_u64().unwrap();
         if shard == 0 {
             first_shard_memory = peak_memory(tally.id());
@@ -99,11 +105,12 @@ async fn close(programme: &Programme, month: &Month<'_>, kind: &str) -> (Close, 
     assert_eq!(read.items, month.entries);
     let close = Close {
         cutoff: cutoff_took,
-        processor: [&cutoff, &tally, &settle].map(|function| processor_time(function.id())).iter().sum(),
+        processor: [&cutoff, &tally, &prove, &settle].map(|function| processor_time(function.id())).iter().sum(),
         first_shard_memory,
         tally_memory: peak_memory(tally.id()),
         settle_memory: peak_memory(settle.id()),
         shards,
+        proofs,
         settle: settle_took,
         floor,
     };
@@ -115,14 +122,19 @@ fn add(report: &mut Report, entries: u64, closes: &[Close], reads: &[Read]) {
         report.add(PART, format!("{} entries, {what}", short(entries)), unit, closes.iter().map(of).collect());
     };
     let tally = |close: &Close| close.shards.iter().sum::<f64>();
-    let slowest = |close: &Close| close.shards.iter().copied().fold(0.0, f64::max);
+    let both = |close: &Close| close.shards.iter().zip(&close.proofs).map(|(tally, proof)| tally + proof).collect();
+    let slowest = |close: &Close| {
+        let both: Vec<f64> = both(close);
+        both.into_iter().fold(0.0, f64::max)
+    };
     add("64 shards one by one", "s", &tally);
+    add("64 proofs one by one", "s", &|close| close.proofs.iter().sum());
     add("processor time of all functions", "s", &|close| close.processor);
     add("processor time per entry", "us", &|close| close.processor * 1e6 / entries as f64);
     add("slowest shard", "s", &slowest);
     add("settle", "s", &|close| close.settle);
     add("expected, 64 at once", "s", &|close| close.cutoff + slowest(close) + close.settle);
-    add("expected, 32 at once (ShardsAtOnce)", "s", &|close| close.cutoff + in_turns(&close.shards) + close.settle);
+    add("expected, 32 at once (ShardsAtOnce)", "s", &|close| close.cutoff + in_turns(&both(close)) + close.settle);
     add("tally memory after one shard", "MB", &|close| close.first_shard_memory);
     add("tally memory after all", "MB", &|close| close.tally_memory);
     add("settle memory", "MB", &|close| close.settle_memory);

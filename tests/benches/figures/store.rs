@@ -8,7 +8,7 @@ use interline::world::TABLE;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_embedded::Storage;
-use interline_ledger::entry_item;
+use interline_ledger::{account_item, entry_item};
 use interline_tests::month::Month;
 use interline_tests::programme::{Programme, RULEBOOK};
 use serde_json::json;
@@ -37,6 +37,9 @@ pub async fn programme(folder: &Path, month: &Month<'_>) -> Programme {
         let entries = month.shard(shard);
         let items =
             entries.iter().map(|recorded| entry_item(recorded).unwrap().into_iter().map(attribute_of).collect());
+        let accounts = month.accounts(shard);
+        let accounts = accounts.iter().map(|(member, account)| account_item(member, account));
+        let items = items.chain(accounts.map(|item| item.into_iter().map(attribute_of).collect()));
         let items: Vec<dynoxide::Item> = items.collect();
         database.import_items(TABLE, items, ImportOptions::default()).unwrap();
     }
@@ -50,7 +53,8 @@ fn attribute_of((name, value): (String, AttributeValue)) -> (String, dynoxide::A
         AttributeValue::S(text) => dynoxide::AttributeValue::S(text),
         AttributeValue::N(number) => dynoxide::AttributeValue::N(number),
         AttributeValue::B(bytes) => dynoxide::AttributeValue::B(bytes.into_inner()),
-        other => panic!("an entry has no {other:?}"),
+        AttributeValue::M(map) => dynoxide::AttributeValue::M(map.into_iter().map(attribute_of).collect()),
+        other => panic!("neither entry nor account has {other:?}"),
     };
     (name, value)
 }

@@ -101,7 +101,8 @@ async fn a_million_members(options: &Options, report: &mut Report) {
     for (table, per_second) in TABLES {
         let tries = ROWS * a_row / per_second / TRY;
         report.add(PART, format!("tries of a million such rows, table {table}"), "x", vec![tries]);
-        assert!(tries <= if per_second < 5_000.0 { 3.0 } else { 1.0 }, "{tries} tries on a table {table}");
+        // A try goes on behind the one before; Lambda makes three.
+        assert!(tries <= 3.0, "{tries} tries on a table {table}");
         // With every lane under way: more than this and the table would wait for the program.
         let milliseconds = MEMBERS_AT_ONCE as f64 * 1_000.0 * a_row / per_second;
         report.add(PART, format!("longest read and write of a row, table {table}"), "ms", vec![milliseconds]);
