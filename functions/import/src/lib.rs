@@ -22,7 +22,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use interline_domain::entry::Command;
 use interline_domain::id::{LineId, Reference};
 use interline_domain::rulebook::Rulebook;
-use interline_lambda::{App, Failure};
+use interline_lambda::{App, Failure, person_of};
 use interline_ledger::{Answer, LedgerError, Source};
 use interline_reports::bucket::StoreError;
 use interline_reports::manifest::sha256;
@@ -123,7 +123,7 @@ pub async fn handle(app: &App, event: S3Event) -> Result<Vec<Imported>, Failure>
         // Keys are percent-encoded in events; the names accepted here need no encoding.
         let object = record.s3.object;
         let key = object.key.ok_or_else(|| Failure::BadEvent("the event names no object".to_owned()))?;
-        let by = record.principal_id.principal_id.as_deref().and_then(session);
+        let by = record.principal_id.principal_id.as_deref().and_then(person_of);
         let result = import_object(app, &key, object.version_id, by).await?;
         tracing::info!(
             rows = result.rows,
@@ -169,11 +169,6 @@ async fn import_object(app: &App, key: &str, version: Option<String>, by: Option
     }
     finish(app, &line, &mut imported).await?;
     Ok(imported)
-}
-
-/// What comes last in `AWS:<role id>:<session>`.
-fn session(principal: &str) -> Option<String> {
-    principal.rsplit(':').next().filter(|session| !session.is_empty()).map(str::to_owned)
 }
 
 fn too_large(name: &str, limit: u64) -> Result<(Imported, Option<Vec<u8>>), Failure> {

@@ -21,8 +21,6 @@ use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::iter;
 use std::time::Duration;
 
 /// How long a link to a report works.
@@ -54,17 +52,11 @@ async fn answer(app: &App, starter: &Starter, call: &Call) -> Result<Reply, Prob
     }
 }
 
-/// Periods that something was done with, and every one from the first to the
-/// current: one a month, so the list is short for decades.
 async fn periods(app: &App, call: &Call) -> Result<Reply, Problem> {
     call.only(&[])?;
     let published = app.rulebook().await?;
     let (first, current) = (published.rulebook.first_period, published.rulebook.period(app.now()));
-    let mut states: BTreeMap<Period, PeriodState> =
-        app.ledger.periods().await?.into_iter().map(|state| (state.period, state)).collect();
-    for period in iter::successors(Some(first), |period| Some(period.next())).take_while(|period| *period <= current) {
-        states.entry(period).or_insert_with(|| PeriodState::open(period));
-    }
+    let states = app.ledger.periods_from(first, current).await?;
     let periods: Vec<Value> = states.values().map(summary).collect();
     Ok(Reply::ok(json!({ "periods": periods })))
 }

@@ -12,7 +12,7 @@ use interline_domain::id::MemberId;
 use interline_domain::rulebook::Rulebook;
 use interline_embedded::{DATABASE, Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
-use interline_lambda::{App, Clock, Failure, Program};
+use interline_lambda::{App, Clock, Failure, Program, person_of};
 use interline_ledger::{Ledger, LedgerError, StatementFilter, Status};
 use interline_reports::bucket::Bucket;
 use std::path::{Path, PathBuf};
@@ -51,11 +51,6 @@ fn check_format(data_dir: &Path, begins: bool) -> Result<(), CliError> {
         },
         Err(source) => Err(cannot_read(&marker, source)),
     }
-}
-
-/// The session of a role, or a user's name: what comes last in an ARN.
-fn person_of(arn: &str) -> Option<String> {
-    arn.rsplit(['/', ':']).next().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// Who is logged in.

@@ -169,8 +169,8 @@ impl App {
                     { "Namespace": METRICS_NAMESPACE, "Dimensions": [["Programme"]], "Metrics": metrics },
                 ],
             },
-            // The highest level that a deployment may filter its logs by; a metric must not be lost.
             "timestamp": self.now().to_rfc3339_opts(SecondsFormat::Millis, true),
+            // The highest level that a deployment may filter its logs by; a metric must not be lost.
             "level": "WARN",
             "Programme": self.role_prefix,
             metric: count,

@@ -30,6 +30,12 @@ impl fmt::Display for Caller {
     }
 }
 
+/// The session of a role, or a user's name: what comes last in an ARN, and in the
+/// principal of an event.
+pub fn person_of(principal: &str) -> Option<String> {
+    principal.rsplit(['/', ':']).next().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
 impl Identity {
     /// Reads role and session out of a principal's ARN, in any partition:
     /// `arn:aws-cn:sts::123456789012:assumed-role/<prefix>-line-grocery/session`.

@@ -15,7 +15,7 @@ mod step;
 pub mod wire;
 
 pub use app::{App, Clock, MetricSink, Program, Published};
-pub use caller::{Caller, Identity};
+pub use caller::{Caller, Identity, person_of};
 pub use failure::{Class, Failure};
 pub use publishing::Proposal;
 pub use step::ShardTask;

@@ -15,6 +15,8 @@ use interline_domain::limits::SHARDS;
 use interline_domain::rulebook::Rulebook;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::iter;
 
 /// How many gates are put at once.
 const SEALS_AT_ONCE: usize = 8;
@@ -127,6 +129,23 @@ impl Ledger {
                 None => return Ok(periods),
             }
         }
+    }
+
+    /// As [`periods`](Self::periods), with every one from the programme's first to the
+    /// current: one a month, so the list is short for decades.
+    pub async fn periods_from(
+        &self,
+        first: Period,
+        current: Period,
+    ) -> Result<BTreeMap<Period, PeriodState>, LedgerError> {
+        let mut states: BTreeMap<Period, PeriodState> =
+            self.periods().await?.into_iter().map(|state| (state.period, state)).collect();
+        for period in
+            iter::successors(Some(first), |period| Some(period.next())).take_while(|period| *period <= current)
+        {
+            states.entry(period).or_insert_with(|| PeriodState::open(period));
+        }
+        Ok(states)
     }
 
     async fn read_period(&self, period: Period) -> Result<(PeriodState, Option<i64>), LedgerError> {

@@ -1,6 +1,5 @@
 use crate::CliError;
-use crate::output::Output;
-use crate::output::warn;
+use crate::output::{Output, warn};
 use crate::sample;
 use crate::world::{World, read};
 use interline_domain::rulebook::{Change, Differences, Rulebook, RulebookError, Undated};

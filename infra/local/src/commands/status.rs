@@ -6,8 +6,6 @@ use interline_domain::calendar::Period;
 use interline_domain::rulebook::{Line, Rulebook};
 use interline_ledger::{PeriodState, Run, Status};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::iter;
 
 /// What is open, what is to be closed next and from when on, and who has sent nothing.
 pub async fn status(world: &World, output: &Output) -> Result<bool, CliError> {
@@ -17,14 +15,8 @@ pub async fn status(world: &World, output: &Output) -> Result<bool, CliError> {
     let now = app.now();
     let history = app.ledger.rulebook_history().await?;
     let since = history.iter().rev().find(|event| event.rulebook == rulebook.hash);
-    let mut states: BTreeMap<Period, PeriodState> =
-        app.ledger.periods().await?.into_iter().map(|state| (state.period, state)).collect();
     let current = rulebook.period(now);
-    for period in iter::successors(Some(rulebook.first_period), |period| Some(period.next()))
-        .take_while(|period| *period <= current)
-    {
-        states.entry(period).or_insert_with(|| PeriodState::open(period));
-    }
+    let states = app.ledger.periods_from(rulebook.first_period, current).await?;
     let next = states.values().find(|state| state.status != Status::Final).map(|state| state.period);
     let silent = match next {
         Some(period) => silent(world, rulebook, period).await?,
@@ -104,6 +96,6 @@ pub fn minute(moment: DateTime<Utc>) -> String {
     moment.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-pub fn by(person: Option<&str>) -> String {
+fn by(person: Option<&str>) -> String {
     person.map(|person| format!(" by {person}")).unwrap_or_default()
 }
