@@ -290,13 +290,18 @@ impl Posting<'_> {
     }
 
     fn lane<'a>(&'a self, lane: usize, members: &'a [OfMember<'a>]) -> BoxStream<'a, Answered<'a>> {
-        let answers = stream::iter(members).then(move |rows| async move {
-            let commands: Vec<Command> = rows.iter().map(|(_, command)| (*command).clone()).collect();
+        let ledger = &self.app.ledger;
+        let answers = stream::unfold(members, move |rest| async move {
+            let commands = rest.iter().map(|rows| rows.iter().map(|(_, command)| *command));
+            let together = ledger.together(self.rulebook, commands.clone(), self.app.clock());
+            let (members, left) = rest.split_at_checked(together)?;
+            let commands: Vec<Vec<Command>> = commands.take(together).map(|rows| rows.cloned().collect()).collect();
             let source = Source::File { digest: self.reading.digest };
-            let (member, clock) = (&commands[0].member, self.app.clock());
-            (lane, rows, self.app.ledger.post(self.rulebook, self.app, member, &commands, source, clock).await)
+            let answers = ledger.post_together(self.rulebook, self.app, &commands, source, self.app.clock()).await;
+            let answers: Vec<_> = members.iter().zip(answers).map(|(rows, answer)| (lane, rows, answer)).collect();
+            Some((stream::iter(answers), left))
         });
-        answers.boxed()
+        answers.flatten().boxed()
     }
 }
 

@@ -3,6 +3,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::thread;
 use std::time::Duration;
 
 use dynoxide::Database;
@@ -26,6 +27,8 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Accepting fails while file handles are short; trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG: u32 = 1024;
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is served, and from where.
 pub(crate) struct Place {
@@ -123,11 +126,15 @@ fn lock(directory: &Path) -> Result<File, EmbeddedError> {
         .truncate(false)
         .open(&path)
         .map_err(EmbeddedError::at("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(EmbeddedError::InUse(directory.to_owned())),
-        Err(TryLockError::Error(source)) => Err(EmbeddedError::at("lock", path)(source)),
+    // A process that is about to end lets go a moment later.
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(EmbeddedError::at("lock", path)(source)),
+        }
     }
+    Err(EmbeddedError::InUse(directory.to_owned()))
 }
 
 fn open_database(path: Option<&Path>) -> Result<Database, EmbeddedError> {

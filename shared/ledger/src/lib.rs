@@ -20,7 +20,7 @@ pub mod store;
 pub use error::LedgerError;
 pub use items::{Asked, EntrySource, Recorded, RememberedRefusal, account_item, entry_item};
 pub use periods::{Attempt, CameIntoForce, InForce, NewRulebook, PeriodState, Run, Status};
-pub use post::{Answer, Clock, ENTRIES_PER_BATCH, Rejection, Source};
+pub use post::{Answer, Clock, ENTRIES_PER_BATCH, MEMBERS_TOGETHER, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;
 pub use statements::{LinePosition, StatementFilter, StatementPosition};

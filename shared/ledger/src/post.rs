@@ -3,6 +3,9 @@
 //! The hot path is one read and one transaction of three items. Whatever can go
 //! wrong shows as a cancelled transaction and is looked up only then: an event
 //! that is there already, a shard that is sealed, an account that changed.
+//!
+//! Members of a file whose events ask for the same gate may share a transaction, and
+//! with it the price of asking.
 
 use crate::Ledger;
 use crate::attributes::{PK, REFUSALS, SEQUENCE};
@@ -14,6 +17,7 @@ use crate::rulebooks::Rulebooks;
 use crate::store::{self, Condition, Item, Outcome, Store, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
 use interline_domain::entry::{Action, Command, EntryKind, Reversed};
@@ -21,7 +25,7 @@ use interline_domain::id::MemberId;
 use interline_domain::money::Points;
 use interline_domain::plan::{Plan, Refusal, Target, check, plan};
 use interline_domain::rulebook::Rulebook;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +35,15 @@ const TRANSACTION_ITEMS: usize = 100;
 /// account and the gate.
 pub const ENTRIES_PER_BATCH: usize = 49;
 const _: () = assert!(ENTRIES_PER_BATCH * 2 + 2 <= TRANSACTION_ITEMS);
+/// Members of a shard in one transaction. More would save little of what a gate costs,
+/// and one of them who is written by others holds up the rest.
+pub const MEMBERS_TOGETHER: usize = 8;
+/// After so many transactions in vain, each of them is recorded alone.
+const ATTEMPTS_TOGETHER: u32 = 4;
 /// One writer wins each round, so this many rounds serve as many writers of one account.
 const ATTEMPTS: u32 = 128;
+/// How often a service that fails is asked.
+const SERVICE_ATTEMPTS: u32 = 5;
 const LONGEST_PAUSE_MILLIS: u64 = 250;
 /// A file is told from others by so many digits of its digest.
 const FILE_DIGITS: usize = 16;
@@ -127,32 +138,146 @@ impl Ledger {
             let home = rulebook.period(first.occurred());
             let mut items = 0;
             let fits = |command: &&Command| {
-                // Entry and reference, and for a reversal its target's.
-                items += if matches!(command.action, Action::Reverse { .. }) { 3 } else { 2 };
+                items += items_of(command);
                 rulebook.period(command.occurred()) == home && items + 2 <= TRANSACTION_ITEMS
             };
-            let (batch, left) = rest.split_at(rest.iter().take_while(fits).count());
-            let now = clock();
-            let mut writer = Batch {
-                store: &*self.store,
-                gate_always_checked: self.gate_always_checked,
-                rulebook,
-                rulebooks,
-                member,
-                shard: shard(member),
-                home,
-                current: rulebook.period(now),
-                booked: home,
-                known: BTreeMap::new(),
-                source,
-                clock,
-                now,
-            };
-            answers.extend(writer.post(batch).await?);
+            let (commands, left) = rest.split_at(rest.iter().take_while(fits).count());
+            let batch = self.batch(rulebook, rulebooks, member, commands, source, clock);
+            match record(&mut [batch], ATTEMPTS).await? {
+                Some(recorded) => answers.extend(recorded.into_iter().flatten()),
+                None => return Err(LedgerError::Contention(ATTEMPTS)),
+            }
             rest = left;
         }
         Ok(answers)
     }
+
+    /// How many of these members, from the first, [`post_together`](Ledger::post_together)
+    /// records in one transaction: such whose events ask for the same gate.
+    pub fn together<'a, M>(&self, rulebook: &Rulebook, members: M, clock: &Clock) -> usize
+    where
+        M: IntoIterator<Item: IntoIterator<Item = &'a Command>>,
+    {
+        let current = rulebook.period(clock());
+        let mut gate = None;
+        let mut items = 1;
+        let fits = |commands: M::Item| {
+            items += 1;
+            commands.into_iter().all(|command| {
+                items += items_of(command);
+                let home = rulebook.period(command.occurred());
+                let asks = home < current || self.gate_always_checked;
+                let place = (home, shard(&command.member));
+                asks && *gate.get_or_insert(place) == place && items <= TRANSACTION_ITEMS
+            })
+        };
+        members.into_iter().take(MEMBERS_TOGETHER).map(fits).take_while(|fits| *fits).count().max(1)
+    }
+
+    /// As [`post`](Ledger::post), for the events of each of several members with
+    /// references of their own, so many as [`together`](Ledger::together) says. If not
+    /// all can be recorded at once, each member is recorded alone; nobody is asked for
+    /// behind one for whom the service has failed.
+    pub async fn post_together(
+        &self,
+        rulebook: &Rulebook,
+        rulebooks: &dyn Rulebooks,
+        members: &[Vec<Command>],
+        source: Source<'_>,
+        clock: &Clock,
+    ) -> Vec<Result<Vec<Answer>, LedgerError>> {
+        if let [_, _, ..] = members {
+            let mut batches: Vec<_> =
+                members.iter().map(|of| self.batch(rulebook, rulebooks, &of[0].member, of, source, clock)).collect();
+            match record(&mut batches, ATTEMPTS_TOGETHER).await {
+                Ok(Some(answers)) => return answers.into_iter().map(Ok).collect(),
+                Err(error) if error.is_retryable() => return vec![Err(error)],
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let mut answers = Vec::with_capacity(members.len());
+        for commands in members {
+            answers.push(self.post(rulebook, rulebooks, &commands[0].member, commands, source, clock).await);
+            if matches!(answers.last(), Some(Err(error)) if error.is_retryable()) {
+                break;
+            }
+        }
+        answers
+    }
+
+    fn batch<'a>(
+        &'a self,
+        rulebook: &'a Rulebook,
+        rulebooks: &'a dyn Rulebooks,
+        member: &'a MemberId,
+        commands: &'a [Command],
+        source: Source<'a>,
+        clock: &'a Clock,
+    ) -> Batch<'a> {
+        let home = rulebook.period(commands[0].occurred());
+        let now = clock();
+        Batch {
+            store: &*self.store,
+            gate_always_checked: self.gate_always_checked,
+            rulebook,
+            rulebooks,
+            member,
+            commands,
+            shard: shard(member),
+            home,
+            current: rulebook.period(now),
+            booked: home,
+            known: BTreeMap::new(),
+            source,
+            clock,
+            now,
+        }
+    }
+}
+
+/// Entry and reference, and for a reversal its target's.
+fn items_of(command: &Command) -> usize {
+    if matches!(command.action, Action::Reverse { .. }) { 3 } else { 2 }
+}
+
+/// Records batches of different members in one transaction. `None`: others were in
+/// the way every time.
+async fn record(batches: &mut [Batch<'_>], attempts: u32) -> Result<Option<Vec<Vec<Answer>>>, LedgerError> {
+    for attempt in 0..attempts {
+        let mut drafts = try_join_all(batches.iter_mut().map(Batch::draft)).await?;
+        let mut writes: Vec<Write> = drafts.iter_mut().flat_map(|draft| std::mem::take(&mut draft.writes)).collect();
+        let gates: BTreeSet<&Key> = drafts.iter().filter_map(|draft| draft.gate.as_ref()).collect();
+        writes.extend(gates.iter().map(|gate| Write::RequireAbsent { key: (*gate).clone() }));
+        let transacted = if writes.is_empty() { Ok(()) } else { batches[0].store.transact(&writes).await };
+        let contended = match transacted {
+            Ok(()) => return Ok(Some(drafts.into_iter().map(|draft| draft.answers).collect())),
+            Err(TransactError::Ledger(error))
+                if error.is_retryable() && attempt + 1 < attempts.min(SERVICE_ATTEMPTS) =>
+            {
+                true
+            }
+            Err(TransactError::Ledger(error)) => return Err(error),
+            Err(TransactError::Cancelled(outcomes)) => {
+                let mut outcomes = outcomes.into_iter();
+                let own: Vec<Vec<Outcome>> =
+                    drafts.iter().map(|draft| outcomes.by_ref().take(draft.claims.len()).collect()).collect();
+                let gates: BTreeMap<&Key, Outcome> = gates.into_iter().zip(outcomes).collect();
+                let mut contended = gates.values().any(|outcome| matches!(outcome, Outcome::Conflict));
+                for ((batch, draft), own) in batches.iter_mut().zip(&drafts).zip(own) {
+                    contended |= batch.learn(draft, own).await?;
+                    let gate = draft.gate.as_ref().and_then(|gate| gates.get(gate));
+                    if matches!(gate, Some(Outcome::Condition(_))) {
+                        batch.booked = batch.open_period().await?;
+                    }
+                }
+                contended
+            }
+        };
+        if contended {
+            batches[0].pause(attempt).await;
+        }
+    }
+    Ok(None)
 }
 
 /// Events of one member and one home period.
@@ -162,6 +287,7 @@ struct Batch<'a> {
     rulebook: &'a Rulebook,
     rulebooks: &'a dyn Rulebooks,
     member: &'a MemberId,
+    commands: &'a [Command],
     shard: u8,
     home: Period,
     current: Period,
@@ -182,6 +308,8 @@ struct Draft {
     writes: Vec<Write>,
     /// For each write, the reference that it claims.
     claims: Vec<Option<Key>>,
+    /// What must not be there, if the period is over.
+    gate: Option<Key>,
     answers: Vec<Answer>,
 }
 
@@ -213,36 +341,10 @@ enum Change {
 }
 
 impl Batch<'_> {
-    async fn post(&mut self, commands: &[Command]) -> Result<Vec<Answer>, LedgerError> {
-        for attempt in 0..ATTEMPTS {
-            // A period may end while others are in the way.
-            self.now = (self.clock)();
-            self.current = self.rulebook.period(self.now);
-            let draft = self.draft(commands).await?;
-            if draft.writes.is_empty() {
-                return Ok(draft.answers);
-            }
-            match self.store.transact(&draft.writes).await {
-                Ok(()) => return Ok(draft.answers),
-                Err(TransactError::Ledger(error)) if error.is_retryable() && attempt < 4 => {
-                    self.pause(attempt, &commands[0]).await
-                }
-                Err(TransactError::Ledger(error)) => return Err(error),
-                Err(TransactError::Cancelled(outcomes)) => {
-                    let contended = self.learn(&draft, outcomes).await?;
-                    if contended {
-                        self.pause(attempt, &commands[0]).await;
-                    }
-                }
-            }
-        }
-        Err(LedgerError::Contention(ATTEMPTS))
-    }
-
     /// Spreads writers of one account: longer with every attempt, and different
     /// from event to event and call to call.
-    async fn pause(&self, attempt: u32, first: &Command) {
-        let event = first.fingerprint().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+    async fn pause(&self, attempt: u32) {
+        let event = self.commands[0].fingerprint().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
         let seed = (u64::from(self.now.timestamp_subsec_nanos()) ^ event).rotate_left(attempt);
         self.store.pause(longest_pause(attempt), seed).await;
     }
@@ -251,11 +353,11 @@ impl Batch<'_> {
     async fn learn(&mut self, draft: &Draft, outcomes: Vec<Outcome>) -> Result<bool, LedgerError> {
         let mut contended = false;
         let mut claimed: BTreeMap<&Key, Option<Item>> = BTreeMap::new();
-        for ((outcome, claim), write) in outcomes.into_iter().zip(&draft.claims).zip(&draft.writes) {
-            match (outcome, claim, write) {
-                (Outcome::Fine, ..) => {}
-                (Outcome::Conflict, ..) => contended = true,
-                (Outcome::Condition(item), Some(reference), _) => {
+        for (outcome, claim) in outcomes.into_iter().zip(&draft.claims) {
+            match (outcome, claim) {
+                (Outcome::Fine, _) => {}
+                (Outcome::Conflict, _) | (Outcome::Condition(_), None) => contended = true,
+                (Outcome::Condition(item), Some(reference)) => {
                     // Without its old item, or with the entry's, the reply says too little.
                     let is_reference = item.get(PK).and_then(|pk| pk.as_s().ok()) == Some(&reference.pk);
                     let known = claimed.entry(reference).or_default();
@@ -263,8 +365,6 @@ impl Batch<'_> {
                         *known = Some(item);
                     }
                 }
-                (Outcome::Condition(_), None, Write::RequireAbsent { .. }) => self.booked = self.open_period().await?,
-                (Outcome::Condition(_), None, Write::Put { .. }) => contended = true,
             }
         }
         let mut read = Vec::new();
@@ -304,7 +404,10 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn draft(&mut self, commands: &[Command]) -> Result<Draft, LedgerError> {
+    async fn draft(&mut self) -> Result<Draft, LedgerError> {
+        // A period may end while others are in the way.
+        self.now = (self.clock)();
+        self.current = self.rulebook.period(self.now);
         let item = self.store.get(&keys::account(self.member)).await?;
         let account = item.as_ref().map(items::account).transpose()?.unwrap_or_default();
         if let Some(period) = account.returned_in {
@@ -318,9 +421,10 @@ impl Batch<'_> {
             references: BTreeMap::new(),
             writes: Vec::new(),
             claims: Vec::new(),
-            answers: Vec::with_capacity(commands.len()),
+            gate: None,
+            answers: Vec::with_capacity(self.commands.len()),
         };
-        for command in commands {
+        for command in self.commands {
             let answer = self.answer(&mut draft, command).await?;
             draft.answers.push(answer);
         }
@@ -331,11 +435,13 @@ impl Batch<'_> {
                 0 => Condition::Absent,
                 sequence => Condition::Equals(SEQUENCE, AttributeValue::N(sequence.to_string())),
             };
-            draft.write(Write::Put { item: items::account_item(self.member, &draft.account), condition }, None);
+            let item = items::account_item(self.member, &draft.account);
+            draft.writes.push(Write::Put { item, condition });
+            draft.claims.push(None);
             // A period that is over may be sealed any moment; the current one cannot be.
             // A refusal clears nothing, whenever it is remembered.
             if self.booked < self.current || self.gate_always_checked {
-                draft.write(Write::RequireAbsent { key: keys::gate(self.booked, self.shard) }, None);
+                draft.gate = Some(keys::gate(self.booked, self.shard));
             }
         }
         Ok(draft)
@@ -484,11 +590,6 @@ impl Batch<'_> {
 }
 
 impl Draft {
-    fn write(&mut self, write: Write, claim: Option<Key>) {
-        self.writes.push(write);
-        self.claims.push(claim);
-    }
-
     fn write_references(&mut self) -> Result<(), LedgerError> {
         for (key, left) in &self.references {
             let (item, condition) = match left {

@@ -12,7 +12,7 @@ use interline::world::TABLE;
 use interline_domain::calendar::Period;
 use interline_domain::limits::SHARDS;
 use interline_embedded::{Embedded, Storage};
-use interline_ledger::{ENTRIES_PER_BATCH, Ledger};
+use interline_ledger::{ENTRIES_PER_BATCH, Ledger, MEMBERS_TOGETHER};
 use interline_tests::events::{csv, gzip, some_of_january};
 use interline_tests::measure::{Report, ratios};
 use interline_tests::programme::{Programme, RULEBOOK};
@@ -102,10 +102,12 @@ async fn a_million_members(options: &Options, report: &mut Report) {
         let tries = ROWS * a_row / per_second / TRY;
         report.add(PART, format!("tries of a million such rows, table {table}"), "x", vec![tries]);
         // A try goes on behind the one before; Lambda makes three.
-        assert!(tries <= 3.0, "{tries} tries on a table {table}");
+        let allowed = if per_second < 5_000.0 { 3.0 } else { 1.0 };
+        assert!(tries <= allowed, "{tries} tries on a table {table}");
         // With every lane under way: more than this and the table would wait for the program.
-        let milliseconds = MEMBERS_AT_ONCE as f64 * 1_000.0 * a_row / per_second;
-        report.add(PART, format!("longest read and write of a row, table {table}"), "ms", vec![milliseconds]);
+        let at_once = (MEMBERS_AT_ONCE * MEMBERS_TOGETHER) as f64;
+        let milliseconds = at_once * 1_000.0 * a_row / per_second;
+        report.add(PART, format!("longest transaction and its reads, table {table}"), "ms", vec![milliseconds]);
     }
 }
 

@@ -146,6 +146,8 @@ pub struct Auditor {
     /// Entries that stand in a period's final run.
     pub cleared: u64,
     pub late: u64,
+    /// Transactions that wrote several accounts.
+    pub together: u64,
 }
 
 macro_rules! ensure {
@@ -525,6 +527,7 @@ impl Auditor {
         }
         // An entry, the account of its member and its reference change together.
         let members: BTreeSet<&str> = of("M").filter_map(|(key, _)| key.pk.strip_prefix("M#")).collect();
+        self.together += u64::from(members.len() > 1);
         for (key, item) in of("E") {
             let member = text(item, "m");
             ensure!(members.contains(member.as_str()), "entry {key:?} was written without its member's account");

@@ -4,7 +4,7 @@ use super::audit::{Name, Sent};
 use super::terms;
 use super::world::{DAY, Ended, HOUR, MINUTE, World, local_text, utc_text};
 use crate::calls;
-use crate::events::HEADER;
+use crate::events::{HEADER, member_of_shard};
 use crate::programme::s3_event;
 use futures::future::join_all;
 use interline_import::Imported;
@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MEMBERS: u64 = 40;
+/// The shard of some of them.
+const NEIGHBOURHOOD: u8 = 35;
 /// Events of a month that come after it, and as many while it is closed.
 const STRAGGLERS: usize = 12;
 /// From one rush to the next.
@@ -156,6 +158,11 @@ impl World {
         // A few members come often, so that lines meet at their accounts.
         let most = if self.sim.chance(400) { 4 } else { MEMBERS };
         format!("m{}", self.sim.below(most))
+    }
+
+    /// One of a few members of one shard.
+    fn neighbour(&self) -> String {
+        member_of_shard(NEIGHBOURHOOD, self.sim.below(12) as usize)
     }
 
     /// When an event happened that is sent now: mostly now, sometimes long ago.
@@ -412,6 +419,8 @@ pub async fn importer(world: &World, line: &'static str) {
 fn file_of(world: &World, line: &'static str) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let new = |event| Row { event, differs: None };
+    // Neighbours of a shard, weeks ago: recorded together.
+    let neighbours = world.sim.chance(150).then(|| world.sim.between(20, 40) * DAY);
     for _ in 0..world.sim.between(1, 30) {
         let of = if line == terms::PLATFORM { *world.sim.pick(&terms::LINES) } else { line };
         if world.sim.chance(60)
@@ -420,6 +429,15 @@ fn file_of(world: &World, line: &'static str) -> Vec<Row> {
         {
             // What another file or a caller sent, as it was or otherwise.
             rows.push(Row { event, differs });
+            continue;
+        }
+        if let Some(back) = neighbours {
+            let event = world.event(of, true);
+            let event = match event.reverses {
+                Some(_) => event,
+                None => Event { member: world.neighbour(), occurred: (world.now() - back) / 1000 * 1000, ..event },
+            };
+            rows.push(new(event));
             continue;
         }
         let last = rows.last().filter(|row| row.differs.is_none()).map(|row| row.event.clone());

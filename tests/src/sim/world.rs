@@ -48,6 +48,8 @@ pub struct Report {
     pub entries: usize,
     pub cleared: u64,
     pub late: u64,
+    /// Transactions that wrote several accounts.
+    pub together: u64,
     pub crashes: u64,
     pub duplicates: u64,
     pub executions: u64,
@@ -243,7 +245,8 @@ pub fn run(scenario: Scenario) -> Result<Report, String> {
     let auditor = world.auditor.take();
     (report.steps, report.trace) = (sim.steps(), sim.trace());
     report.months = auditor.finals();
-    (report.entries, report.cleared, report.late) = (auditor.entries(), auditor.cleared, auditor.late);
+    (report.entries, report.cleared) = (auditor.entries(), auditor.cleared);
+    (report.late, report.together) = (auditor.late, auditor.together);
     outcome.map(|()| report).map_err(|error| {
         let at = local_text(sim.now());
         format!("seed {}: step {}, {at}: {error}", scenario.seed, sim.steps())

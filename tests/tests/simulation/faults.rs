@@ -74,6 +74,7 @@ fn months_under_every_fault_lose_nothing_and_count_nothing_twice() {
         // The faults took place, and so did what they are meant to upset.
         assert!(all(|report| report.crashes) > 100 && all(|report| report.duplicates) > 100);
         assert!(all(|report| report.late) > 100 && all(|report| report.refused) > 100);
+        assert!(all(|report| report.together) > 20);
         assert!(all(|report| report.failed_executions) > 0 && all(|report| report.again) > 100);
         assert!(all(|report| report.echoes) > 10 && all(|report| report.editions) > 2 * reports.len() as u64);
     }

@@ -9,3 +9,4 @@ mod faults;
 mod hooks;
 mod ledger;
 mod schedules;
+mod together;
