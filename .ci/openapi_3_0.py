@@ -18,7 +18,7 @@ SOURCE, TARGET = ROOT / "infra/openapi.yaml", ROOT / "infra/openapi-3.0.json"
 
 # Of a schema, what both editions have and mean alike.
 SAME = {
-    "type", "format", "pattern", "enum", "minimum", "maximum", "minLength", "maxLength", "maxItems", "required",
+    "type", "format", "pattern", "enum", "minimum", "maximum", "minLength", "maxLength", "maxItems", "minItems", "required",
     "default", "description",
 }
 # Other parts of the document that need no word here.

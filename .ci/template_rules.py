@@ -753,6 +753,8 @@ def routes_are_the_contract(world):
     if routes.pop("$default", None) is None:
         yield "other paths have no route"
     contract = {key: operation.get("x-interline-function") for key, operation in operations(world)}
+    # What can be read can be asked about, and is not documented twice.
+    contract |= {f"HEAD {key[4:]}": function for key, function in contract.items() if key.startswith("GET ")}
     for key in sorted(set(routes) | set(contract)):
         if routes.get(key) != contract.get(key):
             yield f"{key}: the template has {routes.get(key)}, the contract {contract.get(key)}"

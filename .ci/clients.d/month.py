@@ -19,6 +19,7 @@ from interline_client.api.events import (
     get_reversal,
     list_line_entries,
     put_accrual,
+    put_events,
     put_redemption,
     put_reversal,
 )
@@ -27,13 +28,17 @@ from interline_client.api.periods import close_period, get_period, get_report, l
 from interline_client.models import (
     Accrual,
     AccrualBody,
+    AccrualEvent,
+    AccrualEventKind,
     AccrualWithRest,
     BadBodyProblem,
     BadPageProblem,
     CloseBody,
     CloseConflictProblem,
     Entries,
+    EventAnswers,
     EventConflictProblem,
+    EventsBody,
     ForbiddenProblem,
     Kind,
     Member,
@@ -45,6 +50,8 @@ from interline_client.models import (
     QuoteBody,
     Redemption,
     RedemptionBody,
+    RedemptionEvent,
+    RedemptionEventKind,
     RedemptionRefusedProblem,
     RedemptionWithRest,
     Reports,
@@ -151,7 +158,7 @@ def open_month() -> None:
     if taken.indicative_settlement is None:
         raise SystemExit("a redemption without a settlement")
     owed = [(one.payer, one.payee, one.points) for one in taken.indicative_settlement.obligations]
-    same(owed, [("grocery", "drugstore", 200)], "who owes whom")
+    same((owed, taken.slices), ([], []), "what a line is told of others")
     refused = answered(redeem("R-2", 1000), 422, RedemptionRefusedProblem, "too many points")
     same((refused.type_, refused.field), ("urn:interline:problem:insufficient-points", "points"), "too many points")
 
@@ -173,6 +180,19 @@ def open_month() -> None:
     part = answered(get_redemption.sync_detailed("drugstore", "R-1", client=drugstore), 200, RedemptionWithRest,
                     "a redemption shown")
     same((part.reversed_.points, part.left.points), (50, 150), "what is left of a redemption")
+    whole = answered(get_redemption.sync_detailed("drugstore", "R-1", client=finance), 200, RedemptionWithRest,
+                     "a redemption shown to finance")
+    if whole.indicative_settlement is None:
+        raise SystemExit("a redemption without a settlement")
+    owed = [(one.payer, one.payee, one.points) for one in whole.indicative_settlement.obligations]
+    same(owed, [("grocery", "drugstore", 200)], "who owes whom")
+
+    events = EventsBody(events=[
+        AccrualEvent(kind=AccrualEventKind.ACCRUAL, reference="A-1", member="m1", occurred_at=at(1), amount="25.00"),
+        RedemptionEvent(kind=RedemptionEventKind.REDEMPTION, reference="R-9", member="m1", occurred_at=at(26), points=9000),
+    ])
+    offline = answered(put_events.sync_detailed("grocery", client=grocery, body=events), 200, EventAnswers, "several")
+    same([one.status for one in offline.answers], [200, 422], "a replay and a refusal in one call")
     same(answered(get_reversal.sync_detailed("grocery", "V-2", client=grocery), 200, ReversalOfAccrual, "a reversal"),
          refund, "a reversal shown")
 
@@ -240,7 +260,8 @@ def close_month() -> None:
     same((closed.status.value, closed.checklist.passed), ("final", True), "the period after its close")
     mine, theirs = position("drugstore", drugstore), position("grocery", finance)
     same((mine.run.kind, mine.net), (RunKind.FINAL, trial.net), "the position after the close")
-    (pair,) = mine.is_owed
+    same(mine.is_owed, [], "what a line is told of pairs")
+    (pair,) = position("drugstore", finance).is_owed
     # The rest is the platform's share.
     (other,) = [one for one in theirs.owes if one.counterparty != "group"]
     same((pair.counterparty, other.counterparty), ("grocery", "drugstore"), "the pair")

@@ -119,10 +119,21 @@ async function openMonth(): Promise<void> {
     });
   const taken = good(await redeem('R-1', 200), 201, 'a redemption');
   same([taken.value, taken.balance, taken.bill], ['2.00', 25 * sales - 200, undefined], 'a redemption');
-  const owed = taken.indicative_settlement?.obligations.map((one) => [one.payer, one.payee, one.points]);
-  same(owed, [['grocery', 'drugstore', 200]], 'who owes whom');
+  same([taken.indicative_settlement?.obligations, taken.slices], [[], []], 'what a line is told of others');
   const refused = problem(await redeem('R-2', 1000), 422, 'urn:interline:problem:insufficient-points');
   same(refused.field, 'points', 'too many points');
+
+  const events = await grocery.PUT('/v1/lines/{line}/events', {
+    params: { path: { line: 'grocery' } },
+    body: {
+      events: [
+        { kind: 'accrual', reference: 'A-1', member: 'm1', occurred_at: at(1), amount: '25.00' },
+        { kind: 'redemption', reference: 'R-9', member: 'm1', occurred_at: at(26), points: 9000 },
+      ],
+    },
+  });
+  const statuses = good(events, 200, 'several events').answers.map((one) => one.status);
+  same(statuses, [200, 422], 'a replay and a refusal in one call');
 
   type Taken = Pick<Schemas['ReversalBody'], 'reverses' | 'points' | 'amount'>;
   const reverse = (client: typeof grocery, line: string, reference: string, body: Taken) =>
@@ -258,7 +269,9 @@ async function closeMonth(): Promise<void> {
     list.map((pair) => [pair.counterparty, pair.points, pair.events, pair.amount]);
   // The rest of what grocery owes is the platform's share.
   same(pairs(theirs.owes).filter(([line]) => line !== 'group').length, 1, 'whom grocery owes');
-  same(pairs(mine.is_owed), [['grocery', 150, 2, mine.gross_receivable]], 'who owes drugstore');
+  same(pairs(mine.is_owed), [], 'what a line is told of pairs');
+  const whole = await position(finance, 'drugstore');
+  same(pairs(whole.is_owed), [['grocery', 150, 2, mine.gross_receivable]], 'who owes drugstore');
   problem(await startClose('final'), 409, 'urn:interline:problem:period-final');
   const { periods } = good(await finance.GET('/v1/periods'), 200, 'the periods');
   same(periods.map((one) => [one.period, one.status]), [['2017-01', 'final'], ['2017-02', 'open']], 'the periods');

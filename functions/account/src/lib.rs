@@ -12,11 +12,12 @@ use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::wire::{self, money};
 use interline_lambda::{App, Caller};
-use interline_ledger::{LinePosition, Recorded, Rulebooks, StatementFilter, StatementPosition};
+use interline_ledger::{LineFilter, LinePosition, Recorded, Rulebooks, StatementFilter, StatementPosition};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 pub async fn handle(app: &App, request: Request) -> Response<Body> {
     respond(app, Function::Account, request, |call| async move { answer(app, &call).await }).await
@@ -30,6 +31,7 @@ async fn answer(app: &App, call: &Call) -> Result<Reply, Problem> {
         Route::LineEntries { line } => line_entries(app, call, line).await,
         Route::Quote => quoted(app, call).await,
         Route::PutEntry { .. }
+        | Route::PutEvents { .. }
         | Route::LinePosition { .. }
         | Route::Periods
         | Route::Period { .. }
@@ -55,7 +57,7 @@ async fn entry(
     let missing = || Problem::not_found(format!("no {kind} {reference}{scope} of line {line}"));
     let (recorded, reversed) = app.ledger.entry(line, kind, reference, scope).await?.ok_or_else(missing)?;
     let decided_by = app.by_hash(&recorded.rulebook).await?;
-    Ok(Reply::ok(wire::entry_with_rest(&decided_by, &recorded, &reversed)?))
+    Ok(Reply::ok(wire::entry_with_rest(&decided_by, &recorded, &reversed, call.view(rulebook))?))
 }
 
 async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Problem> {
@@ -88,39 +90,40 @@ async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Pro
 }
 
 async fn statement(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Problem> {
-    call.only(&["line", "kind", "limit", "cursor"])?;
-    let kind = match call.parameter("kind")? {
-        None => None,
-        Some(word) => {
-            let unknown = || Problem::invalid("kind", "must be accrual, redemption, reversal or adjustment");
-            Some(EntryKind::from_word(word).ok_or_else(unknown)?)
-        }
-    };
-    let filter = StatementFilter { line: call.line()?, kind };
-    let word = |name: Option<&str>| name.unwrap_or_default().to_owned();
-    let (line, kind) = (word(filter.line.as_ref().map(LineId::as_str)), word(kind.map(EntryKind::word)));
-    let list = format!("members/{member}/{line}/{kind}");
+    call.only(&["line", "kind", "from", "to", "limit", "cursor"])?;
+    let (between, times) = call.between()?;
+    let filter = StatementFilter { line: call.line()?, kind: call.kind()?, between };
+    let list = format!("members/{member}/{}/{}/{times}", word(filter.line.as_ref()), word(filter.kind));
     let after = call.cursor(&list, StatementPosition::is_key)?;
     let (entries, next) = app.ledger.member_entries(member, &filter, after, call.limit()?).await?;
-    page(app, &entries, cursor(&list, next)).await
+    page(app, call, &entries, cursor(&list, next)).await
 }
 
 async fn line_entries(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
-    call.only(&["period", "limit", "cursor"])?;
+    call.only(&["period", "kind", "from", "to", "limit", "cursor"])?;
     let period = call.period()?;
+    let (between, times) = call.between()?;
+    let filter = LineFilter { line: line.clone(), kind: call.kind()?, between };
     if app.rulebook().await?.rulebook.line(line).is_none() {
         return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
     }
-    let list = format!("lines/{line}/{period}");
-    let after = call.cursor(&list, |position: &LinePosition| position.is_of(line))?;
-    let (entries, next) = app.ledger.line_entries(line, period, after, call.limit()?).await?;
-    page(app, &entries, cursor(&list, next)).await
+    let list = format!("lines/{line}/{period}/{}/{times}", word(filter.kind));
+    let after = call.cursor(&list, |position: &LinePosition| position.is_of(&filter))?;
+    let (entries, next) = app.ledger.line_entries(&filter, period, after, call.limit()?).await?;
+    page(app, call, &entries, cursor(&list, next)).await
 }
 
-async fn page(app: &App, entries: &[Recorded], next: Value) -> Result<Reply, Problem> {
+/// What a list is filtered by, in the name that its cursors keep.
+fn word(filter: Option<impl Display>) -> String {
+    filter.map(|filter| filter.to_string()).unwrap_or_default()
+}
+
+async fn page(app: &App, call: &Call, entries: &[Recorded], next: Value) -> Result<Reply, Problem> {
+    let published = app.rulebook().await?;
+    let view = call.view(&published.rulebook);
     let mut shown = Vec::with_capacity(entries.len());
     for recorded in entries {
-        shown.push(wire::entry(&*app.by_hash(&recorded.rulebook).await?, recorded)?);
+        shown.push(wire::entry(&*app.by_hash(&recorded.rulebook).await?, recorded, view)?);
     }
     Ok(Reply::ok(json!({ "entries": shown, "next_cursor": next })))
 }
@@ -168,7 +171,8 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
         .reason
         .map(|reason| json!({ "code": reason.code(), "field": reason.field(), "detail": reason.to_string() }));
     Ok(Reply::ok(json!({
-        "member": member, "line": line, "as_of": day, "currency": rulebook.currency, "balance": quote.balance,
+        "member": member, "line": line, "as_of": day, "currency": rulebook.currency,
+        "balance": call.view(rulebook).shows_pairs().then_some(quote.balance),
         "points": quote.points, "value": money(quote.value), "most": quote.most, "minimum": quote.minimum,
         "step": quote.step, "cap": quote.cap, "value_per_point": quote.rate, "reason": reason,
     })))

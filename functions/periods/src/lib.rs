@@ -44,6 +44,7 @@ async fn answer(app: &App, starter: &Starter, call: &Call) -> Result<Reply, Prob
         Route::Report { period, path } => report(app, call, *period, path).await,
         Route::LinePosition { line } => position(app, call, line).await,
         Route::PutEntry { .. }
+        | Route::PutEvents { .. }
         | Route::Entry { .. }
         | Route::Member { .. }
         | Route::MemberEntries { .. }
@@ -232,8 +233,9 @@ async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Proble
             "amount": bilateral.text(row, "amount"), "prior_period": bilateral.text(row, "prior_period"),
         })
     };
+    let shows_pairs = call.view(&app.rulebook().await?.rulebook).shows_pairs();
     let pairs = |own: &str, counterparty: &str| -> Vec<Value> {
-        let of_line = |row: &usize| bilateral.text(*row, own) == line.as_str();
+        let of_line = |row: &usize| shows_pairs && bilateral.text(*row, own) == line.as_str();
         (0..bilateral.len()).filter(of_line).map(|row| pair(row, counterparty)).collect()
     };
     let text = |column: &str| positions.text(own, column).to_owned();

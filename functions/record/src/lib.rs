@@ -1,22 +1,34 @@
 //! Records the events of business lines:
-//! `PUT /v1/lines/{line}/{accruals|redemptions|reversals}/{reference}`.
+//! `PUT /v1/lines/{line}/{accruals|redemptions|reversals}/{reference}`, or up to
+//! [`EVENTS_MAX`] of any members in one call, `PUT /v1/lines/{line}/events`.
 //!
 //! The first answer is 201. A retry with the same content gets it again as 200
 //! with `Idempotent-Replayed: true`; other content under the same reference is
-//! refused with 409.
+//! refused with 409. Of several events each has such an answer of its own.
 
 use interline_domain::entry::{Action, Command, EntryKind};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::moment::parse_occurred_at;
 use interline_domain::money::{Money, Points};
 use interline_domain::plan::Refusal;
-use interline_lambda::http::{Call, Object, Reply, day, respond};
-use interline_lambda::problem::Problem;
+use interline_lambda::http::{Call, Object, Reply, day, json_of, respond};
+use interline_lambda::problem::{INVALID_JSON, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, wire};
 use interline_ledger::{Answer, Rulebooks, Source};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Events in one call.
+pub const EVENTS_MAX: usize = 25;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsBody {
+    /// Each with `kind` and `reference` beside the fields of its kind.
+    events: Vec<Value>,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,29 +75,147 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
     respond(app, Function::Record, request, |call| async move { record(app, &call).await }).await
 }
 
+/// What one event is answered.
+struct Answered {
+    status: u16,
+    entry: Value,
+}
+
 async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
-    let Route::PutEntry { line, kind, reference } = &call.route else {
-        return Err(Problem::new(interline_lambda::problem::NO_SUCH_PATH, "this function records events only"));
-    };
     call.only(&[])?;
-    let command = command(call, line, *kind, reference)?;
+    match &call.route {
+        Route::PutEntry { line, kind, reference } => {
+            let command = command(call.body()?, line, *kind, reference)?;
+            let answer = post(app, call, &[(*kind, command)]).await?.pop();
+            let Answered { status, entry } = answer.unwrap_or_else(|| Err(Problem::from(&Refusal::OutOfRange)))?;
+            let reply = Reply::status(status, entry);
+            Ok(if status == 200 { reply.with("idempotent-replayed", "true") } else { reply })
+        }
+        Route::PutEvents { line } => several(app, call, line).await,
+        Route::Entry { .. }
+        | Route::Member { .. }
+        | Route::MemberEntries { .. }
+        | Route::Quote
+        | Route::LineEntries { .. }
+        | Route::LinePosition { .. }
+        | Route::Periods
+        | Route::Period { .. }
+        | Route::Close { .. }
+        | Route::Reports { .. }
+        | Route::Report { .. } => Err(Problem::new(NO_SUCH_PATH, "this function records events only")),
+    }
+}
+
+/// Records events of any members: those of one member in the order in which they were
+/// sent, one member after the other.
+async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
+    let EventsBody { events } = call.json()?;
+    if !(1..=EVENTS_MAX).contains(&events.len()) {
+        return Err(Problem::invalid("events", format!("must be 1 to {EVENTS_MAX} events")));
+    }
+    if app.rulebook().await?.rulebook.line(line).is_none() {
+        return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
+    }
+    let mut answers: Vec<Option<Result<Answered, Problem>>> = Vec::with_capacity(events.len());
+    let mut members: Vec<Vec<(usize, EntryKind, Command)>> = Vec::new();
+    for (at, event) in events.iter().enumerate() {
+        match one_of_several(line, event) {
+            Ok((kind, command)) => {
+                answers.push(None);
+                let own = members.iter_mut().find(|of| of.iter().any(|(_, _, other)| other.member == command.member));
+                match own {
+                    Some(own) => own.push((at, kind, command)),
+                    None => members.push(vec![(at, kind, command)]),
+                }
+            }
+            Err(problem) => answers.push(Some(Err(problem))),
+        }
+    }
+    for of_member in members {
+        let places: Vec<usize> = of_member.iter().map(|(at, ..)| *at).collect();
+        let commands: Vec<_> = of_member.into_iter().map(|(_, kind, command)| (kind, command)).collect();
+        match post(app, call, &commands).await {
+            Ok(recorded) => places.iter().zip(recorded).for_each(|(at, answer)| answers[*at] = Some(answer)),
+            // Of this member nothing is known; the others have their answers.
+            Err(problem) => places.iter().for_each(|at| answers[*at] = Some(Err(problem.clone()))),
+        }
+    }
+    if let Some(problem) = all_failed(&answers) {
+        return Err(problem);
+    }
+    let shown: Vec<Value> = answers.into_iter().flatten().map(shown).collect();
+    Ok(Reply::ok(json!({ "answers": shown })))
+}
+
+/// If nothing could be tried, the call as a whole is to be repeated.
+fn all_failed(answers: &[Option<Result<Answered, Problem>>]) -> Option<Problem> {
+    let fault = |answer: &Option<Result<Answered, Problem>>| match answer {
+        Some(Err(problem)) if problem.kind.status >= 500 => Some(problem.clone()),
+        Some(_) | None => None,
+    };
+    let faults: Option<Vec<Problem>> = answers.iter().map(fault).collect();
+    faults?.into_iter().next()
+}
+
+fn shown(answer: Result<Answered, Problem>) -> Value {
+    match answer {
+        Ok(Answered { status, entry }) => json!({ "status": status, "entry": entry }),
+        Err(problem) => {
+            if let Some(internal) = &problem.internal {
+                tracing::error!(internal, problem = problem.kind.slug, "an event of several was not recorded");
+            }
+            json!({ "status": problem.kind.status, "problem": problem.json() })
+        }
+    }
+}
+
+/// An event with its kind and its reference beside the fields that it has alone.
+fn one_of_several(line: &LineId, event: &Value) -> Result<(EntryKind, Command), Problem> {
+    let Value::Object(fields) = event else {
+        return Err(Problem::new(INVALID_JSON, "an event is an object"));
+    };
+    let mut fields = fields.clone();
+    let mut text = |name: &str| match fields.remove(name) {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(Problem::field(INVALID_JSON, name, "expected text in quotation marks")),
+        None => Err(Problem::field(INVALID_JSON, name, format!("missing field `{name}`"))),
+    };
+    let (kind, reference) = (text("kind")?, text("reference")?);
+    let unknown = || Problem::invalid("kind", "must be accrual, redemption or reversal");
+    let kind = EntryKind::from_word(&kind).filter(|kind| *kind != EntryKind::Adjustment).ok_or_else(unknown)?;
+    let reference = Reference::parse(&reference).map_err(|error| Problem::invalid("reference", error))?;
+    let body = Value::Object(fields).to_string();
+    Ok((kind, command(body.as_bytes(), line, kind, &reference)?))
+}
+
+/// Records events of one member.
+async fn post(
+    app: &App,
+    call: &Call,
+    events: &[(EntryKind, Command)],
+) -> Result<Vec<Result<Answered, Problem>>, Problem> {
+    let Some((_, first)) = events.first() else { return Ok(Vec::new()) };
     let published = app.rulebook().await?;
     let rulebook = &published.rulebook;
-    let commands = std::slice::from_ref(&command);
+    let view = call.view(rulebook);
+    let commands: Vec<Command> = events.iter().map(|(_, command)| command.clone()).collect();
     let source = Source::Api(Some(&call.asked));
-    let answers = app.ledger.post(rulebook, app, &command.member, commands, source, app.clock()).await?;
-    let (recorded, replayed) = match answers.into_iter().next() {
-        Some(Answer::Accepted(recorded)) => (recorded, false),
-        Some(Answer::Replayed(recorded)) => (recorded, true),
-        Some(Answer::Rejected(rejection)) => return Err(as_sent(*kind, Problem::from(&rejection))),
-        None => return Err(Problem::from(&Refusal::OutOfRange)),
-    };
-    // A retry gets what was answered first, whatever is in force by now.
-    let body = wire::entry(&*app.by_hash(&recorded.rulebook).await?, &recorded)?;
-    Ok(match replayed {
-        false => Reply::status(201, body),
-        true => Reply::ok(body).with("idempotent-replayed", "true"),
-    })
+    let answers = app.ledger.post(rulebook, app, &first.member, &commands, source, app.clock()).await?;
+    let mut shown = Vec::with_capacity(events.len());
+    for ((kind, _), answer) in events.iter().zip(answers) {
+        let (recorded, status) = match answer {
+            Answer::Accepted(recorded) => (recorded, 201),
+            Answer::Replayed(recorded) => (recorded, 200),
+            Answer::Rejected(rejection) => {
+                shown.push(Err(as_sent(*kind, Problem::from(&rejection))));
+                continue;
+            }
+        };
+        // A retry gets what was answered first, whatever is in force by now.
+        let entry = wire::entry(&*app.by_hash(&recorded.rulebook).await?, &recorded, view)?;
+        shown.push(Ok(Answered { status, entry }));
+    }
+    Ok(shown)
 }
 
 /// The ledger calls the bill of a redemption its amount, as files do.
@@ -97,19 +227,19 @@ fn as_sent(kind: EntryKind, mut problem: Problem) -> Problem {
     problem
 }
 
-fn command(call: &Call, line: &LineId, kind: EntryKind, reference: &Reference) -> Result<Command, Problem> {
+fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Reference) -> Result<Command, Problem> {
     let (member, occurred_at, action) = match kind {
         EntryKind::Accrual => {
-            let body: AccrualBody = call.json()?;
+            let body: AccrualBody = json_of(body)?;
             (body.member, body.occurred_at, Action::Accrue { amount: money("amount", &body.amount)? })
         }
         EntryKind::Redemption => {
-            let body: RedemptionBody = call.json()?;
+            let body: RedemptionBody = json_of(body)?;
             let bill = body.bill.map(|bill| money("bill", &bill)).transpose()?;
             (body.member, body.occurred_at, Action::Redeem { points: points(body.points)?, bill })
         }
         EntryKind::Reversal => {
-            let body: ReversalBody = call.json()?;
+            let body: ReversalBody = json_of(body)?;
             let Object(reverses) = body.reverses;
             let unknown = || Problem::invalid("reverses.kind", "must be accrual, redemption or adjustment");
             let action = Action::Reverse {

@@ -39,6 +39,16 @@ pub enum Netting {
     Direct,
 }
 
+/// What a line is told by the API about other lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disclosure {
+    /// What concerns it, and sums.
+    Totals,
+    /// Whose points it took, and what each owes.
+    Pairs,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub id: LineId,
@@ -164,6 +174,8 @@ pub struct Rulebook {
     /// The line that runs the programme, takes its fee and is the clearing hub.
     pub platform: LineId,
     pub netting: Netting,
+    /// What the API tells a line about others.
+    pub disclose: Disclosure,
     /// A period may be sealed this long after its end.
     pub seal_after: TimeDelta,
     /// For how long after a lot's last day a refund can tell what was spent of it.

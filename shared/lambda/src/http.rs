@@ -4,14 +4,17 @@ use crate::app::App;
 use crate::caller::{Caller, Identity};
 use crate::failure::Failure;
 use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Problem};
-use crate::routes::{Function, Route};
+use crate::routes::{Function, HEAD, Route};
+use crate::wire::View;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use interline_domain::calendar::Period;
+use interline_domain::entry::{EntryKind, rfc3339_utc};
 use interline_domain::id::LineId;
-use interline_domain::moment::parse_day;
-use interline_ledger::Asked;
+use interline_domain::moment::{parse_day, parse_occurred_at};
+use interline_domain::rulebook::Rulebook;
+use interline_ledger::{Asked, Between};
 use interline_reports::manifest::sha256;
 use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use lambda_http::request::RequestContext;
@@ -118,9 +121,10 @@ where
     let internal = outcome.as_ref().err().and_then(|problem| problem.internal.clone());
     let problem = outcome.as_ref().err().map(|problem| problem.kind.slug);
     let response = match outcome {
-        Ok(reply) => reply_response(reply, method == "GET", if_none_match.as_deref()),
+        Ok(reply) => reply_response(reply, matches!(method.as_str(), "GET" | HEAD), if_none_match.as_deref()),
         Err(problem) => problem_response(&problem),
     };
+    let response = if method == HEAD { response.map(|_| Body::Empty) } else { response };
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let Consumption { read_units, write_units } = Consumption::since(app, before);
@@ -230,23 +234,41 @@ fn admitted(
 impl Call {
     /// The body as a JSON object; unknown fields are refused.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        if let Some(reason) = not_json(&self.body) {
-            return Err(Problem::new(INVALID_JSON, reason));
+        json_of(self.body()?)
+    }
+
+    /// The body, which may be JSON.
+    pub fn body(&self) -> Result<&[u8], Problem> {
+        match not_json(&self.body) {
+            Some(reason) => Err(Problem::new(INVALID_JSON, reason)),
+            None => Ok(&self.body),
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.body);
-        let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            let detail = in_words(&error.inner().to_string());
-            // A field that is missing, or there twice, has no path of its own, and a
-            // broken name is shown as `?`.
-            let named = ["missing field `", "duplicate field `"].iter().find_map(|text| detail.strip_prefix(text));
-            let named = named.and_then(|rest| rest.split('`').next());
-            let names = path.split('.').filter(|name| !matches!(*name, "" | "?")).chain(named);
-            let field = names.collect::<Vec<_>>().join(".");
-            Problem { field: Some(field).filter(|field| !field.is_empty()), ..Problem::new(INVALID_JSON, detail) }
-        })?;
-        deserializer.end().map_err(|error| Problem::new(INVALID_JSON, error.to_string()))?;
-        Ok(value)
+    }
+
+    /// What the caller is shown of others.
+    pub fn view(&self, rulebook: &Rulebook) -> View<'_> {
+        View::of(&self.caller, rulebook)
+    }
+
+    /// When events happened that a list is to show, and how the cursor names it.
+    pub fn between(&self) -> Result<(Between, String), Problem> {
+        let moment = |name| {
+            let moment = self.parameter(name)?.map(parse_occurred_at).transpose();
+            moment.map_err(|error| Problem::invalid(name, error)).map(|moment| moment.map(|moment| moment.to_utc()))
+        };
+        let between = Between { from: moment("from")?, to: moment("to")? };
+        if let Between { from: Some(from), to: Some(to) } = between
+            && from >= to
+        {
+            return Err(Problem::invalid("to", "must be later than from"));
+        }
+        let text = |moment: Option<DateTime<Utc>>| moment.map(rfc3339_utc).unwrap_or_default();
+        Ok((between, format!("{}/{}", text(between.from), text(between.to))))
+    }
+
+    pub fn kind(&self) -> Result<Option<EntryKind>, Problem> {
+        let unknown = || Problem::invalid("kind", "must be accrual, redemption, reversal or adjustment");
+        self.parameter("kind")?.map(|word| EntryKind::from_word(word).ok_or_else(unknown)).transpose()
     }
 
     /// Refuses query parameters that the route does not know.
@@ -304,6 +326,24 @@ impl Call {
         let (of, position): (String, T) = serde_json::from_slice(json).map_err(|_| invalid())?;
         if of == list && fits(&position) { Ok(Some(position)) } else { Err(invalid()) }
     }
+}
+
+/// An object of JSON; unknown fields are refused.
+pub fn json_of<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let detail = in_words(&error.inner().to_string());
+        // A field that is missing, or there twice, has no path of its own, and a
+        // broken name is shown as `?`.
+        let named = ["missing field `", "duplicate field `"].iter().find_map(|text| detail.strip_prefix(text));
+        let named = named.and_then(|rest| rest.split('`').next());
+        let names = path.split('.').filter(|name| !matches!(*name, "" | "?")).chain(named);
+        let field = names.collect::<Vec<_>>().join(".");
+        Problem { field: Some(field).filter(|field| !field.is_empty()), ..Problem::new(INVALID_JSON, detail) }
+    })?;
+    deserializer.end().map_err(|error| Problem::new(INVALID_JSON, error.to_string()))?;
+    Ok(value)
 }
 
 /// What a body is that begins so.

@@ -17,6 +17,7 @@ pub enum Function {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     PutEntry { line: LineId, kind: EntryKind, reference: Reference },
+    PutEvents { line: LineId },
     Entry { line: LineId, kind: EntryKind, reference: Reference },
     Member { member: MemberId },
     MemberEntries { member: MemberId },
@@ -34,6 +35,9 @@ pub enum Route {
 const COLLECTIONS: [(&str, EntryKind); 3] =
     [("accruals", EntryKind::Accrual), ("redemptions", EntryKind::Redemption), ("reversals", EntryKind::Reversal)];
 
+/// Answered as GET is, without a body.
+pub const HEAD: &str = "HEAD";
+
 impl Route {
     pub fn find(method: &str, path: &str) -> Result<Self, Problem> {
         let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
@@ -42,6 +46,7 @@ impl Route {
             ["v1", "lines", line_id, "entries"] => {
                 vec![("GET", line(line_id).map(|line| Route::LineEntries { line }))]
             }
+            ["v1", "lines", line_id, "events"] => vec![("PUT", line(line_id).map(|line| Route::PutEvents { line }))],
             ["v1", "lines", line_id, "position"] => {
                 vec![("GET", line(line_id).map(|line| Route::LinePosition { line }))]
             }
@@ -67,7 +72,12 @@ impl Route {
             }
             _ => Vec::new(),
         };
-        let methods: Vec<&str> = candidates.iter().map(|(method, _)| *method).collect();
+        let mut methods: Vec<&str> = candidates.iter().map(|(method, _)| *method).collect();
+        if methods.contains(&"GET") {
+            methods.push(HEAD);
+        }
+        // What can be read can be asked about.
+        let method = if method == HEAD { "GET" } else { method };
         match candidates.into_iter().find(|(of, _)| *of == method) {
             Some((_, route)) => route,
             None if methods.is_empty() => Err(Problem::new(NO_SUCH_PATH, "see the list of paths in the documentation")),
@@ -77,7 +87,7 @@ impl Route {
 
     pub fn function(&self) -> Function {
         match self {
-            Route::PutEntry { .. } => Function::Record,
+            Route::PutEntry { .. } | Route::PutEvents { .. } => Function::Record,
             Route::Entry { .. }
             | Route::Member { .. }
             | Route::MemberEntries { .. }
@@ -96,6 +106,7 @@ impl Route {
     pub fn name(&self) -> &'static str {
         match self {
             Route::PutEntry { .. } => "put-entry",
+            Route::PutEvents { .. } => "put-events",
             Route::Entry { .. } => "entry",
             Route::Member { .. } => "member",
             Route::MemberEntries { .. } => "member-entries",
@@ -115,7 +126,7 @@ impl Route {
     /// one member. Finance reads everything and closes.
     pub fn allows(&self, caller: &Caller) -> bool {
         match (self, caller) {
-            (Route::PutEntry { line, .. }, Caller::Line(own)) => line == own,
+            (Route::PutEntry { line, .. } | Route::PutEvents { line }, Caller::Line(own)) => line == own,
             (
                 Route::Entry { line, .. } | Route::LineEntries { line } | Route::LinePosition { line },
                 Caller::Line(own),
@@ -133,7 +144,7 @@ impl Route {
                 | Route::Report { .. },
                 Caller::Finance,
             ) => true,
-            (Route::PutEntry { .. }, Caller::Finance | Caller::Members) => false,
+            (Route::PutEntry { .. } | Route::PutEvents { .. }, Caller::Finance | Caller::Members) => false,
             (Route::Member { .. } | Route::MemberEntries { .. }, Caller::Line(_)) => false,
             (Route::Entry { .. } | Route::LineEntries { .. } | Route::LinePosition { .. }, Caller::Members) => false,
             (

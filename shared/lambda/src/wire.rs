@@ -1,21 +1,52 @@
 //! Entries as callers see them.
 
+use crate::caller::Caller;
 use crate::problem::Problem;
 use chrono::SecondsFormat;
 use interline_domain::account::Repayment;
 use interline_domain::entry::{Action, Entry, Outcome, Reversed};
+use interline_domain::id::LineId;
 use interline_domain::lot::Slice;
 use interline_domain::money::{Money, OutOfRange, Points};
 use interline_domain::plan::from_the_end;
 use interline_domain::rate::{RatedSlice, RatingError, rate};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::rulebook::{Disclosure, Rulebook};
 use interline_ledger::Recorded;
 use serde_json::{Value, json};
+
+/// What a caller is shown of an entry: all of it, or what concerns one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View<'a> {
+    All,
+    Own(&'a LineId),
+}
+
+impl<'a> View<'a> {
+    /// By the rulebook in force, whichever decided the entry.
+    pub fn of(caller: &'a Caller, rulebook: &Rulebook) -> Self {
+        match (caller, rulebook.disclose) {
+            (Caller::Line(line), Disclosure::Totals) => Self::Own(line),
+            (Caller::Line(_), Disclosure::Pairs) | (Caller::Finance | Caller::Members, _) => Self::All,
+        }
+    }
+
+    pub fn shows(self, line: &LineId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(own) => own == line,
+        }
+    }
+
+    /// Whether who owes whom is shown.
+    pub fn shows_pairs(self) -> bool {
+        self == Self::All
+    }
+}
 
 /// An entry with what it means by the rulebook that decided it. The settlement is
 /// indicative: what counts is computed at the close. It is null where that rulebook
 /// has no price for it.
-pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem> {
+pub fn entry(rulebook: &Rulebook, recorded: &Recorded, view: View<'_>) -> Result<Value, Problem> {
     let entry = &recorded.entry;
     let command = &entry.command;
     let mut json = json!({
@@ -44,8 +75,8 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
         }
         Action::Redeem { bill: None, .. } | Action::Grant { .. } => {}
     }
-    details(&mut json, entry)?;
-    json["indicative_settlement"] = settlement(rulebook, entry).unwrap_or_else(|error| {
+    details(&mut json, entry, view)?;
+    json["indicative_settlement"] = settlement(rulebook, entry, view).unwrap_or_else(|error| {
         // The event stands all the same.
         tracing::error!(%error, line = %command.line, reference = %command.reference, "no indicative settlement");
         Value::Null
@@ -53,7 +84,9 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded) -> Result<Value, Problem>
     Ok(json)
 }
 
-fn details(json: &mut Value, entry: &Entry) -> Result<(), Problem> {
+fn details(json: &mut Value, entry: &Entry, view: View<'_>) -> Result<(), Problem> {
+    let slices = |slices: &[Slice]| slices_in(slices, view);
+    let repayments = |repaid: &[Repayment]| repayments_in(repaid, view);
     match &entry.outcome {
         Outcome::Issued { slices: issued, repaid } => {
             json["slices"] = slices(issued);
@@ -81,8 +114,13 @@ fn details(json: &mut Value, entry: &Entry) -> Result<(), Problem> {
 
 /// An entry with what has been reversed of it and what is left; a reversal is not
 /// reversed itself.
-pub fn entry_with_rest(rulebook: &Rulebook, recorded: &Recorded, reversed: &Reversed) -> Result<Value, Problem> {
-    let mut json = entry(rulebook, recorded)?;
+pub fn entry_with_rest(
+    rulebook: &Rulebook,
+    recorded: &Recorded,
+    reversed: &Reversed,
+    view: View<'_>,
+) -> Result<Value, Problem> {
+    let mut json = entry(rulebook, recorded, view)?;
     let Entry { command, outcome, .. } = &recorded.entry;
     let total = recorded.entry.points()?;
     let mut now = json!({ "points": reversed.points });
@@ -93,8 +131,8 @@ pub fn entry_with_rest(rulebook: &Rulebook, recorded: &Recorded, reversed: &Reve
     }
     match outcome {
         Outcome::Issued { slices, .. } => {
-            now["by_funder"] = by_funder(slices, |at, _| Ok(reversed.of_slice(at)))?;
-            left["by_funder"] = by_funder(slices, |at, slice| slice.points.minus(reversed.of_slice(at)))?;
+            now["by_funder"] = by_funder(slices, view, |at, _| Ok(reversed.of_slice(at)))?;
+            left["by_funder"] = by_funder(slices, view, |at, slice| slice.points.minus(reversed.of_slice(at)))?;
         }
         Outcome::Redeemed { .. } => {}
         Outcome::Returned { .. } | Outcome::Withdrawn { .. } => return Ok(json),
@@ -106,18 +144,19 @@ pub fn entry_with_rest(rulebook: &Rulebook, recorded: &Recorded, reversed: &Reve
 
 fn by_funder(
     slices: &[Slice],
+    view: View<'_>,
     points: impl Fn(usize, &Slice) -> Result<Points, OutOfRange>,
 ) -> Result<Value, OutOfRange> {
     let of = |(at, slice): (usize, &Slice)| Ok(json!({ "funder": slice.cohort.funder, "points": points(at, slice)? }));
-    slices.iter().enumerate().map(of).collect()
+    slices.iter().enumerate().filter(|(_, slice)| view.shows(&slice.cohort.funder)).map(of).collect()
 }
 
-fn settlement(rulebook: &Rulebook, entry: &Entry) -> Result<Value, RatingError> {
+fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Value, RatingError> {
     let rated = rate(rulebook, entry)?;
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
     let obligations: Vec<Value> = rated
         .iter()
-        .filter(|slice| slice.crosses_lines())
+        .filter(|slice| view.shows_pairs() && slice.crosses_lines())
         .map(|RatedSlice { cohort, redeemer, points, price, amount, .. }| {
             json!({
                 "payer": cohort.funder, "payee": redeemer, "points": points, "price": price, "amount": money(*amount),
@@ -135,12 +174,12 @@ fn slice(Slice { cohort, points }: &Slice) -> Value {
     json!({ "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points })
 }
 
-fn slices(slices: &[Slice]) -> Value {
-    slices.iter().map(slice).collect()
+fn slices_in(slices: &[Slice], view: View<'_>) -> Value {
+    slices.iter().filter(|slice| view.shows(&slice.cohort.funder)).map(slice).collect()
 }
 
-fn repayments(repaid: &[Repayment]) -> Value {
+fn repayments_in(repaid: &[Repayment], view: View<'_>) -> Value {
     let one =
         |repayment: &Repayment| -> Value { json!({ "creditor": repayment.creditor, "points": repayment.paid.points }) };
-    repaid.iter().map(one).collect()
+    repaid.iter().filter(|repayment| view.shows(&repayment.creditor)).map(one).collect()
 }

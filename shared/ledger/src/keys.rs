@@ -116,6 +116,11 @@ pub fn of_line(line: &LineId) -> String {
     format!("{line}#")
 }
 
+/// What those of one kind begin with.
+pub fn of_line_and_kind(line: &LineId, kind: Option<EntryKind>) -> String {
+    kind.map_or_else(|| of_line(line), |kind| format!("{line}#{}#", kind.code()))
+}
+
 /// The period of an entry's partition.
 pub fn booked(pk: &str) -> Option<Period> {
     Period::parse(pk.split('#').nth(1)?).ok()

@@ -23,7 +23,7 @@ pub use periods::{Attempt, CameIntoForce, InForce, NewRulebook, PeriodState, Run
 pub use post::{Answer, Clock, ENTRIES_PER_BATCH, MEMBERS_TOGETHER, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;
-pub use statements::{LinePosition, StatementFilter, StatementPosition};
+pub use statements::{Between, LineFilter, LinePosition, StatementFilter, StatementPosition};
 pub use store::{Consumed, STATEMENT_INDEX, Store};
 
 use aws_sdk_dynamodb::Client;

@@ -7,6 +7,7 @@ use crate::items::{self, Recorded};
 use crate::keys;
 use crate::store::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 use interline_domain::calendar::Period;
 use interline_domain::entry::EntryKind;
 use interline_domain::id::{LineId, MemberId};
@@ -16,11 +17,43 @@ use serde::{Deserialize, Serialize};
 /// Pages of the index read for one answer when a filter passes few of them.
 const INDEX_PAGES_MAX: usize = 8;
 
+/// When events happened that a list shows: from a moment on, and before another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Between {
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl Between {
+    fn has(&self, moment: DateTime<Utc>) -> bool {
+        !self.is_before(moment) && self.to.is_none_or(|to| moment < to)
+    }
+
+    fn is_before(&self, moment: DateTime<Utc>) -> bool {
+        self.from.is_some_and(|from| moment < from)
+    }
+}
+
 /// What a filtered statement shows.
 #[derive(Debug, Clone, Default)]
 pub struct StatementFilter {
     pub line: Option<LineId>,
     pub kind: Option<EntryKind>,
+    pub between: Between,
+}
+
+/// Which of a line's events a list shows.
+#[derive(Debug, Clone)]
+pub struct LineFilter {
+    pub line: LineId,
+    pub kind: Option<EntryKind>,
+    pub between: Between,
+}
+
+impl LineFilter {
+    fn prefix(&self) -> String {
+        keys::of_line_and_kind(&self.line, self.kind)
+    }
 }
 
 /// Where a member's statement goes on.
@@ -68,8 +101,13 @@ impl Ledger {
                 position = Some(StatementPosition::of(item)?);
                 let recorded = items::recorded(item)?;
                 let command = &recorded.entry.command;
+                if filter.between.is_before(command.occurred()) {
+                    // Newest first: nothing behind it is shown.
+                    return Ok((entries, None));
+                }
                 let shown = filter.line.as_ref().is_none_or(|line| *line == command.line)
-                    && filter.kind.is_none_or(|kind| kind == command.kind());
+                    && filter.kind.is_none_or(|kind| kind == command.kind())
+                    && filter.between.has(command.occurred());
                 if shown {
                     entries.push(recorded);
                 }
@@ -88,20 +126,26 @@ impl Ledger {
     /// A line's own events booked in a period, shard by shard; strongly consistent.
     pub async fn line_entries(
         &self,
-        line: &LineId,
+        filter: &LineFilter,
         period: Period,
         after: Option<LinePosition>,
         limit: usize,
     ) -> Result<(Vec<Recorded>, Option<LinePosition>), LedgerError> {
         let LinePosition { mut shard, mut after } = after.unwrap_or(LinePosition { shard: 0, after: None });
         let mut entries = Vec::new();
-        let prefix = format!("{line}#");
-        while shard < SHARDS {
+        let prefix = filter.prefix();
+        // Each shard is read at least once; a filter may pass few of what lies there.
+        let mut pages = usize::from(SHARDS) + INDEX_PAGES_MAX;
+        while shard < SHARDS && pages > 0 {
+            pages -= 1;
             let left = i32::try_from(limit.saturating_sub(entries.len())).unwrap_or(i32::MAX);
             let pk = keys::shard(period, shard);
             let (items, next) = self.store.page(&pk, Some(&prefix), after.take(), Some(left)).await?;
             for item in &items {
-                entries.push(items::recorded(item)?);
+                let recorded = items::recorded(item)?;
+                if filter.between.has(recorded.entry.command.occurred()) {
+                    entries.push(recorded);
+                }
             }
             match next {
                 Some(_) => after = next,
@@ -117,10 +161,10 @@ impl Ledger {
 }
 
 impl LinePosition {
-    /// Whether a page of the line's events can start there; the store refuses
-    /// a page that starts outside of what is asked for.
-    pub fn is_of(&self, line: &LineId) -> bool {
-        let own = |after: &String| after.strip_prefix(line.as_str()).is_some_and(|rest| rest.starts_with('#'));
+    /// Whether a page of the list can start there; the store refuses a page that
+    /// starts outside of what is asked for.
+    pub fn is_of(&self, filter: &LineFilter) -> bool {
+        let own = |after: &String| after.starts_with(&filter.prefix());
         self.shard < SHARDS && self.after.as_ref().is_none_or(own)
     }
 }

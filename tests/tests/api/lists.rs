@@ -199,7 +199,7 @@ async fn a_cursor_of_another_list_or_an_altered_one_is_refused() {
     for (path, list, positions) in [
         (
             entries,
-            "members/m1//",
+            "members/m1////",
             vec![
                 position("", "", ""),
                 position("", "dining#accrual#S-1", "2017"),
@@ -213,7 +213,7 @@ async fn a_cursor_of_another_list_or_an_altered_one_is_refused() {
         ),
         (
             february,
-            "lines/dining/2017-02",
+            "lines/dining/2017-02///",
             vec![
                 json!({ "shard": 7, "after": "" }),
                 json!({ "shard": 7, "after": "dining" }),
@@ -235,9 +235,9 @@ async fn a_cursor_of_another_list_or_an_altered_one_is_refused() {
     }
     // One that could be opens nothing but the list that it is sent with.
     for (path, list, position) in [
-        (entries, "members/m1//", position(pk, "dining#accrual#O-9", "9999")),
-        (entries, "members/m1//", position("A", "B", "C")),
-        (february, "lines/dining/2017-02", json!({ "shard": 0, "after": "dining#zzz" })),
+        (entries, "members/m1////", position(pk, "dining#accrual#O-9", "9999")),
+        (entries, "members/m1////", position("A", "B", "C")),
+        (february, "lines/dining/2017-02///", json!({ "shard": 0, "after": "dining#zzz" })),
     ] {
         let cursor = forged(list, Some(&position));
         let page = served.get("finance", &format!("{path}&cursor={}", cursor.as_str().unwrap())).await.ok();

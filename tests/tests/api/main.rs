@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod contract;
+mod disclosure;
+mod events;
 mod identity;
 mod lists;
 mod periods;

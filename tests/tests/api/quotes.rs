@@ -1,6 +1,6 @@
 //! Quotes: points to value and back, and why nothing can be redeemed.
 
-use crate::served::{Served, redemption, reversal, sale};
+use crate::served::{Served, redemption, reversal, sale, with_pairs};
 use interline_domain::money::Money;
 use interline_tests::programme::{RULEBOOK, edited};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn terms() -> String {
 
 /// `rich` has 6,004 points, `poor` 60, `nobody` none.
 async fn members() -> Served {
-    let served = Served::with_rulebook(&terms(), NOW).await;
+    let served = Served::with_rulebook(&with_pairs(&terms()), NOW).await;
     for (line, event, body) in [
         ("grocery", "accruals/S-1", sale("rich", "2017-01-02T10:00:00+08:00", "6000.00")),
         ("spirits", "accruals/S-1", sale("rich", "2017-01-02T10:00:00+08:00", "304.00")),

@@ -13,6 +13,8 @@ const SALE: &str = r#"{ "member": "m1", "occurred_at": "2017-01-25T10:00:00+08:0
 const REDEMPTION: &str = r#"{ "member": "m1", "occurred_at": "2017-01-26T10:00:00+08:00", "points": 10 }"#;
 const REVERSAL: &str = r#"{ "member": "m1", "occurred_at": "2017-01-27T10:00:00+08:00", "points": 1,
     "reverses": { "kind": "redemption", "reference": "R-1" } }"#;
+const EVENTS: &str = r#"{ "events": [{ "kind": "accrual", "reference": "T-4", "member": "m1",
+    "occurred_at": "2017-01-28T10:00:00+08:00", "amount": "10.00" }] }"#;
 const QUOTE: &str = r#"{ "member": "m1", "line": "grocery" }"#;
 const TRIAL: &str = r#"{ "kind": "trial" }"#;
 
@@ -31,10 +33,11 @@ const fn row(method: &'static str, path: &'static str, body: &'static str, statu
 }
 
 /// Who may call what. Whatever is not here is refused.
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     row("PUT", "/v1/lines/grocery/accruals/T-1", SALE, 201, [true, false, false, false]),
     row("PUT", "/v1/lines/grocery/redemptions/T-2", REDEMPTION, 201, [true, false, false, false]),
     row("PUT", "/v1/lines/grocery/reversals/T-3", REVERSAL, 201, [true, false, false, false]),
+    row("PUT", "/v1/lines/grocery/events", EVENTS, 200, [true, false, false, false]),
     row("GET", "/v1/lines/grocery/accruals/S-1", "", 200, [true, false, true, false]),
     row("GET", "/v1/lines/grocery/redemptions/R-1", "", 200, [true, false, true, false]),
     row("GET", "/v1/lines/grocery/reversals/V-1", "", 200, [true, false, true, false]),
@@ -50,7 +53,7 @@ const TABLE: [Row; 16] = [
     row("GET", "/v1/periods/2017-01/reports/positions.csv", "", 302, [false, false, true, false]),
 ];
 
-pub const ROUTES: usize = 12;
+pub const ROUTES: usize = 13;
 
 /// A new route breaks the build here, and then wants its row.
 pub fn number(route: &Route) -> usize {
@@ -67,6 +70,7 @@ pub fn number(route: &Route) -> usize {
         Route::Close { .. } => 9,
         Route::Reports { .. } => 10,
         Route::Report { .. } => 11,
+        Route::PutEvents { .. } => 12,
     }
 }
 
@@ -83,6 +87,31 @@ async fn january() -> Served {
     part["points"] = json!(5);
     served.record("grocery", "reversals/V-1", part).await;
     served
+}
+
+#[tokio::test]
+async fn what_can_be_read_can_be_asked_about_without_a_body() {
+    let served = january().await;
+    served.close("2017-01", "trial").await;
+    for row in TABLE.iter().filter(|row| row.method == "GET") {
+        let role = if row.allowed[2] { "finance" } else { "grocery" };
+        let [read, asked] = ["GET", "HEAD"].map(|method| served.call(role, method, row.path, &[], ""));
+        let (read, asked) = (read.await, asked.await);
+        assert_eq!((asked.status, asked.text().as_str()), (read.status, ""), "{}", row.path);
+        // Links are signed anew each time.
+        if !row.path.contains("/reports") {
+            assert_eq!(asked.header("etag"), read.header("etag"), "{}", row.path);
+            let etag = read.header("etag").unwrap();
+            let same = served.call(role, "HEAD", row.path, &[("if-none-match", etag)], "").await;
+            assert_eq!(same.status, 304, "{}", row.path);
+        }
+    }
+    let missing = served.call("finance", "HEAD", "/v1/lines/grocery/accruals/none", &[], "").await;
+    assert_eq!((missing.status, missing.text().as_str()), (404, ""));
+    let written = served.call("grocery", "HEAD", "/v1/quotes", &[], "").await;
+    assert_eq!((written.status, written.header("allow")), (405, Some("POST")));
+    let read_only = served.call("finance", "POST", "/v1/periods", &[], "").await;
+    assert_eq!(read_only.header("allow"), Some("GET, HEAD"));
 }
 
 #[test]
@@ -183,7 +212,8 @@ async fn a_path_that_is_none_is_404_and_another_method_is_405_with_those_allowed
     for row in &TABLE {
         let path = row.path.split('?').next().unwrap();
         let methods = match route(row) {
-            Route::PutEntry { .. } | Route::Entry { .. } => vec!["PUT", "GET"],
+            Route::PutEntry { .. } | Route::Entry { .. } => vec!["PUT", "GET", "HEAD"],
+            _ if row.method == "GET" => vec!["GET", "HEAD"],
             _ => vec![row.method],
         };
         for method in ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"] {
@@ -246,7 +276,11 @@ async fn a_query_parameter_is_known_given_once_and_right() {
         ("grocery", "/v1/lines/grocery/entries", "period"),
         ("grocery", "/v1/lines/grocery/entries?period=2017", "period"),
         ("grocery", "/v1/lines/grocery/entries?period=2017-01&period=2017-01", "period"),
-        ("grocery", "/v1/lines/grocery/entries?period=2017-01&kind=accrual", "kind"),
+        ("grocery", "/v1/lines/grocery/entries?period=2017-01&kind=sale", "kind"),
+        ("grocery", "/v1/lines/grocery/entries?period=2017-01&line=dining", "line"),
+        ("grocery", "/v1/lines/grocery/entries?period=2017-01&from=2017-01-20", "from"),
+        ("grocery", "/v1/lines/grocery/entries?period=2017-01&to=now", "to"),
+        ("finance", "/v1/members/m1/entries?from=2017-01-20T10:00:00Z&to=2017-01-20T18:00:00%2B08:00", "to"),
         ("grocery", "/v1/lines/grocery/position", "period"),
         ("grocery", "/v1/lines/grocery/position?period=2017-01&line=dining", "line"),
         ("grocery", &format!("{entry}?member=m1"), "member"),

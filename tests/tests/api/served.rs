@@ -33,10 +33,16 @@ pub struct Served {
     _stop: oneshot::Sender<()>,
 }
 
+/// A rulebook by which a line is told of others whatever finance is told.
+pub fn with_pairs(rulebook: &str) -> String {
+    rulebook.replacen("\nnetting =", "\ndisclose = \"pairs\"\nnetting =", 1)
+}
+
 impl Served {
-    /// The sample programme at a moment.
+    /// The sample programme at a moment, where lines are shown pairs: so every answer
+    /// has all that an answer can have.
     pub async fn sample(now: &str) -> Self {
-        Self::with_rulebook(RULEBOOK, now).await
+        Self::with_rulebook(&with_pairs(RULEBOOK), now).await
     }
 
     pub async fn with_rulebook(rulebook: &str, now: &str) -> Self {

@@ -9,7 +9,8 @@ use interline_domain::limits::SHARDS;
 use interline_domain::money::{Money, Points};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{
-    Answer, Attempt, Ledger, LedgerError, LinePosition, Run, Source, StatementFilter, StatementPosition, Status,
+    Answer, Attempt, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Run, Source, StatementFilter,
+    StatementPosition, Status,
 };
 use interline_tests::events::{member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
@@ -53,6 +54,11 @@ fn period(text: &str) -> Period {
 
 fn line(code: &str) -> LineId {
     LineId::parse(code).unwrap()
+}
+
+/// All of a line's events.
+fn of_line(code: &str) -> LineFilter {
+    LineFilter { line: line(code), kind: None, between: Between::default() }
 }
 
 fn run(id: &str, manifest: &str) -> Run {
@@ -152,7 +158,7 @@ async fn a_statement_is_read_page_by_page_to_its_end_under_every_filter() {
     ];
     for (of_line, kind, expected) in cases {
         for limit in 1..=8 {
-            let filter = StatementFilter { line: of_line.map(line), kind };
+            let filter = StatementFilter { line: of_line.map(line), kind, between: Between::default() };
             let (mut shown, mut position, mut pages) = (Vec::new(), None, 0);
             loop {
                 let page = books.ledger.member_entries(&member, &filter, position, limit).await.unwrap();
@@ -189,7 +195,7 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
     for limit in 1..=7 {
         let (mut shown, mut position) = (Vec::new(), None);
         loop {
-            let page = books.ledger.line_entries(&line("dining"), period("2017-01"), position, limit).await.unwrap();
+            let page = books.ledger.line_entries(&of_line("dining"), period("2017-01"), position, limit).await.unwrap();
             assert!(page.0.len() <= limit, "{} by {limit}", page.0.len());
             assert!(page.0.len() == limit || page.1.is_none(), "an unfinished page by {limit}");
             shown.extend(page.0.iter().map(|recorded| {
@@ -198,11 +204,60 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
             }));
             position = page.1;
             match &position {
-                Some(position) => assert!(position.is_of(&line("dining")) && !position.is_of(&line("grocery"))),
+                Some(position) => assert!(position.is_of(&of_line("dining")) && !position.is_of(&of_line("grocery"))),
                 None => break,
             }
         }
         assert_eq!(shown, expected, "by {limit}");
+    }
+}
+
+#[tokio::test]
+async fn lists_show_what_happened_from_a_moment_on_and_before_another() {
+    let books = Books::new();
+    for day in 1..=9 {
+        let at = format!("2017-01-0{day}T12:00:00+08:00");
+        accepted(books.post(&sale("dining", &format!("S-{day}"), &at, "m1", "40.00")).await);
+        let at = format!("2017-01-0{day}T12:30:00+08:00");
+        accepted(books.post(&redemption("dining", &format!("R-{day}"), &at, "m1", 10)).await);
+    }
+    let noon = |day: u32| Some(moment(&format!("2017-01-0{day}T12:00:00+08:00")));
+    let member = MemberId::parse("m1").unwrap();
+    let sales = |days: std::ops::RangeInclusive<u32>| days.map(|day| format!("S-{day}")).collect::<Vec<_>>();
+    for (from, to, expected) in [
+        (None, None, sales(1..=9)),
+        (noon(3), None, sales(3..=9)),
+        (None, noon(3), sales(1..=2)),
+        (noon(4), noon(7), sales(4..=6)),
+        (noon(9), noon(9), Vec::new()),
+    ] {
+        let (between, kind) = (Between { from, to }, Some(EntryKind::Accrual));
+        for limit in [1, 2, 50] {
+            let (mut of_line, mut of_member) = (Vec::new(), Vec::new());
+            let name = |recorded: &Recorded| recorded.entry.command.reference.to_string();
+            let filter = LineFilter { line: line("dining"), kind, between };
+            let mut position = None;
+            loop {
+                let page = books.ledger.line_entries(&filter, period("2017-01"), position, limit).await.unwrap();
+                of_line.extend(page.0.iter().map(name));
+                position = page.1;
+                if position.is_none() {
+                    break;
+                }
+            }
+            let filter = StatementFilter { line: None, kind, between };
+            let mut position = None;
+            loop {
+                let page = books.ledger.member_entries(&member, &filter, position, limit).await.unwrap();
+                of_member.extend(page.0.iter().map(name));
+                position = page.1;
+                if position.is_none() {
+                    break;
+                }
+            }
+            of_member.reverse();
+            assert_eq!((&of_line, &of_member), (&expected, &expected), "{from:?} {to:?} by {limit}");
+        }
     }
 }
 
@@ -211,10 +266,12 @@ fn a_position_that_no_page_ended_at_is_told() {
     let line_position = |shard: u8, after: &str| -> LinePosition {
         serde_json::from_value(json!({ "shard": shard, "after": after })).unwrap()
     };
-    assert!(line_position(SHARDS - 1, "dining#a#S-1").is_of(&line("dining")));
+    assert!(line_position(SHARDS - 1, "dining#a#S-1").is_of(&of_line("dining")));
     for (shard, after) in [(SHARDS, "dining#a#S-1"), (0, "dining"), (0, "diningroom#a#S-1"), (0, "grocery#a#S-1")] {
-        assert!(!line_position(shard, after).is_of(&line("dining")), "{shard} {after}");
+        assert!(!line_position(shard, after).is_of(&of_line("dining")), "{shard} {after}");
     }
+    let spent = LineFilter { kind: Some(EntryKind::Redemption), ..of_line("dining") };
+    assert!(line_position(0, "dining#r#R-1").is_of(&spent) && !line_position(0, "dining#a#S-1").is_of(&spent));
     let statement_position = |parts: [&str; 3]| -> StatementPosition {
         serde_json::from_value(json!({ "pk": parts[0], "sk": parts[1], "occurred": parts[2] })).unwrap()
     };

@@ -410,6 +410,11 @@ fn undated(before: &Rulebook, after: &Rulebook) -> Vec<Undated> {
         format!("{:?}", before.netting).to_lowercase(),
         format!("{:?}", after.netting).to_lowercase(),
     );
+    compare(
+        "disclose".to_owned(),
+        format!("{:?}", before.disclose).to_lowercase(),
+        format!("{:?}", after.disclose).to_lowercase(),
+    );
     let hours = |book: &Rulebook| book.seal_after.num_hours().to_string();
     compare("seal_after_hours".to_owned(), hours(before), hours(after));
     compare("refund_months".to_owned(), before.refund_months.to_string(), after.refund_months.to_string());

@@ -205,6 +205,7 @@ impl Check {
             first_period: first_period?,
             platform: platform?,
             netting: programme.netting,
+            disclose: programme.disclose,
             seal_after: TimeDelta::hours(i64::from(programme.seal_after_hours)),
             refund_months: programme.refund_months,
             pseudonym_key: pseudonym_key?,

@@ -1,6 +1,6 @@
 //! The rulebook as it is written: TOML, unknown fields refused.
 
-use super::{Account, Netting, ReferenceScope, RulebookError, RulebookErrors, VatTreatment};
+use super::{Account, Disclosure, Netting, ReferenceScope, RulebookError, RulebookErrors, VatTreatment};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -52,6 +52,7 @@ tables! {
         first_period: String = required(String::new()),
         platform: String = required(String::new()),
         netting: Netting = required(Netting::Hub),
+        disclose: Disclosure = optional(Disclosure::Totals),
         seal_after_hours: u32 = optional(1),
         refund_months: u32 = optional(12),
         pseudonym_key: Option<String> = optional(None),

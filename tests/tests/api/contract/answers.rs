@@ -15,7 +15,7 @@ use interline_reports::manifest::RunKind;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
 use interline_tests::programme::{RULEBOOK, by_hand};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Answers that no test can bring about.
@@ -127,7 +127,8 @@ async fn eventful() -> Served {
         let mut taken = reversal(member, &at(4), &format!("accrual:{}", name("S")));
         taken["reverses"]["on"] = json!("2017-01-01");
         served.record("grocery", &format!("reversals/{}", name("V")), taken.clone()).await;
-        served.put("grocery", &format!("/v1/lines/grocery/reversals/{}", name("V")), taken).await.ok();
+        served.put("grocery", &format!("/v1/lines/grocery/reversals/{}", name("V")), taken.clone()).await.ok();
+        of_several(&served, "grocery", &format!("reversals/{}", name("V")), taken).await;
         served.record("grocery", &format!("accruals/{}", name("T")), sale(member, &at(5), "300.00")).await;
         let back = reversal(member, &at(6), &format!("redemption:{}", name("R")));
         served.record("dining", &format!("reversals/{}", name("W")), back).await;
@@ -142,6 +143,8 @@ async fn eventful() -> Served {
     served.record("grocery", "redemptions/B-1", redemption("m2", &at(10), 100)).await;
     served.record("grocery", "accruals/B-2", sale("m2", &at(11), "100.00")).await;
     served.record("dining", "redemptions/B-2", redemption("m2", &at(12), 60)).await;
+    let refused = of_several(&served, "grocery", "redemptions/B-3", redemption("m2", &at(12), 9_000)).await;
+    assert_eq!(refused["status"], 422);
     served.set_now("2017-02-10T12:00:00+08:00");
     periods(&served).await;
     late(&served).await;
@@ -207,6 +210,15 @@ async fn periods(served: &Served) {
     }
 }
 
+/// What an event is answered as one of several.
+async fn of_several(served: &Served, line: &str, event: &str, mut body: Value) -> Value {
+    let (collection, reference) = event.split_once('/').unwrap();
+    body["kind"] = json!(collection.trim_end_matches('s'));
+    body["reference"] = json!(reference);
+    let answer = served.put(line, &format!("/v1/lines/{line}/events"), json!({ "events": [body] })).await;
+    answer.ok()["answers"][0].clone()
+}
+
 /// Events of January after its close.
 async fn late(served: &Served) {
     let at = "2017-01-25T12:00:00+08:00";
@@ -232,8 +244,9 @@ async fn late(served: &Served) {
     ];
     for (event, body) in events {
         let first = served.record("grocery", event, body.clone()).await;
-        let again = served.put("grocery", &format!("/v1/lines/grocery/{event}"), body).await;
-        assert_eq!((again.status, again.json()), (200, first));
+        let again = served.put("grocery", &format!("/v1/lines/grocery/{event}"), body.clone()).await;
+        assert_eq!((again.status, again.json()), (200, first.clone()));
+        assert_eq!(of_several(served, "grocery", event, body).await, json!({ "status": 200, "entry": first }));
     }
     // Another line's points repay what is owed to grocery: it is to be paid for them.
     let (path, body) = ("/v1/lines/dining/accruals/D-3", sale("debtor", at, "5.00"));
@@ -353,6 +366,12 @@ async fn unknown_line() -> Served {
         let answer = served.put("travel", &format!("/v1/lines/travel/{event}"), body).await;
         assert_eq!(answer.problem(), ("unknown-line".to_owned(), Some("line".to_owned())), "{event}");
     }
+    let events = json!({ "events": [{
+        "kind": "accrual", "reference": "N-3", "member": "m1", "occurred_at": at, "amount": "1.00",
+    }] });
+    served.call("travel", "PUT", "/v1/lines/travel/events", &[], "{").await;
+    let answer = served.put("travel", "/v1/lines/travel/events", events).await;
+    assert_eq!(answer.problem(), ("unknown-line".to_owned(), Some("line".to_owned())));
     served.post("members", "/v1/quotes", json!({ "member": "m1", "line": "travel" })).await;
     served
 }

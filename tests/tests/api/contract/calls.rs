@@ -37,6 +37,15 @@ pub fn calls() -> Vec<Call> {
                 "reverses": { "kind": "redemption", "reference": "R-1" },
             })),
         ),
+        call(
+            "putEvents",
+            "grocery",
+            "/v1/lines/grocery/events",
+            Some(json!({ "events": [
+                { "kind": "accrual", "reference": "C-4", "member": "m1", "occurred_at": at, "amount": "10.00" },
+                { "kind": "redemption", "reference": "C-5", "member": "m1", "occurred_at": at, "points": 1 },
+            ] })),
+        ),
         call("getReversal", "grocery", "/v1/lines/grocery/reversals/V-1", None),
         call("listLineEntries", "grocery", "/v1/lines/grocery/entries?period=2017-01", None),
         call("getPosition", "grocery", "/v1/lines/grocery/position?period=2017-01", None),

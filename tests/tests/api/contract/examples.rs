@@ -83,6 +83,7 @@ async fn send(served: &Served, operation: &str, body: &Value, number: usize) -> 
         "putAccrual" => served.put(line, &format!("/v1/lines/{line}/accruals/E-{number}"), body.clone()).await,
         "putRedemption" => served.put(line, &format!("/v1/lines/{line}/redemptions/E-{number}"), body.clone()).await,
         "putReversal" => served.put(line, &format!("/v1/lines/{line}/reversals/E-{number}"), body.clone()).await,
+        "putEvents" => served.put("grocery", "/v1/lines/grocery/events", body.clone()).await,
         "quote" => served.post("members", "/v1/quotes", body.clone()).await,
         "closePeriod" => served.post("finance", "/v1/periods/2017-01/close", body.clone()).await,
         other => panic!("{other} takes no body"),

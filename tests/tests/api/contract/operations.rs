@@ -69,7 +69,9 @@ fn a_method_or_a_path_that_is_not_in_the_document_is_not_a_route() {
             .collect();
         for method in ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "QUERY"] {
             let found = Route::find(method, &path);
-            match methods.contains(method) {
+            // What can be read can be asked about.
+            let named = if method == "HEAD" { "GET" } else { method };
+            match methods.contains(named) {
                 true => assert!(found.is_ok(), "{method} {path}"),
                 false => assert_eq!(found.unwrap_err().kind, METHOD_NOT_ALLOWED, "{method} {path}"),
             }
