@@ -223,6 +223,11 @@ pub async fn import(
     Ok((result, rejects))
 }
 
+/// Whether a file with these bytes was read to its end before.
+pub async fn was_read(app: &App, bytes: &[u8]) -> Result<bool, Failure> {
+    receipt::is_there(app, &sha256(bytes)).await
+}
+
 /// Closes a file whose rejected rows are kept: it gets its receipt, and from now
 /// on it was read before.
 pub async fn finish(app: &App, line: &LineId, imported: &mut Imported) -> Result<(), Failure> {

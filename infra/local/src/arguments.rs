@@ -4,6 +4,7 @@ use clap_complete::Shell;
 use interline_domain::calendar::Period;
 use interline_domain::id::MemberId;
 use interline_domain::moment::parse_occurred_at;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Clears and settles a multi-line loyalty programme, here on an embedded
@@ -115,6 +116,13 @@ pub enum Command {
     Serve {
         #[arg(long, default_value_t = 8080)]
         port: u16,
+        /// Listen on this address instead of the two of loopback; whoever reaches it may
+        /// do everything
+        #[arg(long, value_name = "ADDRESS")]
+        host: Option<IpAddr>,
+        /// Serve S3, the inbox and the reports, on this port instead of any that is free
+        #[arg(long, value_name = "PORT")]
+        s3_port: Option<u16>,
         /// Let the programme's clock start here, to try a month that is over
         #[arg(long, value_name = "TIME", value_parser = moment)]
         now: Option<DateTime<FixedOffset>>,

@@ -3,9 +3,11 @@
 
 use crate::month_end;
 use crate::output::warn;
+use crate::sigv4::signer;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
@@ -14,6 +16,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use interline_cutoff::Close;
 use interline_domain::rulebook::Rulebook;
+use interline_lambda::bootstrap::system_clock;
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, Caller};
 use interline_periods::Starter;
@@ -21,6 +24,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -32,9 +36,8 @@ use tokio::task::JoinSet;
 const ACCOUNT: &str = "000000000000";
 /// API Gateway takes no larger body.
 const BODY_MAX_BYTES: usize = 10 * 1024 * 1024;
-/// How long a caller may take for the head of a request, and for its body.
-const HEADERS_WITHIN: Duration = Duration::from_secs(30);
-const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How long a caller may take for the head of a request, and as long again for its body.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Gateway {
     app: Arc<App>,
@@ -43,6 +46,7 @@ pub struct Gateway {
     closes: Arc<Mutex<JoinSet<()>>>,
     requests: AtomicU64,
     log: bool,
+    patience: Duration,
 }
 
 /// One token per role. They are no secret: the gateway listens on loopback only.
@@ -56,13 +60,18 @@ impl Gateway {
     pub fn new(app: Arc<App>, rulebook: &Rulebook, log: bool) -> Self {
         let closes: Arc<Mutex<JoinSet<()>>> = Arc::default();
         let starter = starter(app.clone(), closes.clone());
-        Self { tokens: tokens(rulebook), app, starter, closes, requests: AtomicU64::new(1), log }
+        Self { tokens: tokens(rulebook), app, starter, closes, requests: AtomicU64::new(1), log, patience: PATIENCE }
+    }
+
+    /// How long a caller may take for a head, and for a body.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Serves until `stop`, then lets requests and closes under way finish.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let gateway = Arc::new(self);
@@ -73,14 +82,16 @@ impl Gateway {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone(), stopped.clone()))),
+                accepted = accept(&listeners) => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone(), gateway.patience, stopped.clone()))),
                     // Of one caller, or because too many files are open for a moment.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },
                 Some(_) = connections.join_next() => {}
             }
         }
+        // Nobody waits to be accepted who never will be.
+        drop(listeners);
         drop(stopping);
         while connections.join_next().await.is_some() {}
         let closes = gateway.closes.lock().map(|mut closes| std::mem::take(&mut *closes));
@@ -88,16 +99,27 @@ impl Gateway {
         Ok(())
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Option<&Caller> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        self.tokens.get(value.strip_prefix("Bearer ")?)
+    /// By a token, or by the signature of one.
+    fn caller(&self, parts: &Parts, body: &[u8]) -> Option<&Caller> {
+        let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        match value.strip_prefix("Bearer ") {
+            Some(token) => self.tokens.get(token),
+            // Signers go by the clock of the machine, whatever the programme's says.
+            None => self.tokens.get(&signer(parts, body, system_clock()())?),
+        }
     }
 }
 
+/// The next connection of any listener.
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    let next = listeners.iter().map(|listener| Box::pin(listener.accept()));
+    futures::future::select_all(next).await.0
+}
+
 /// Serves a connection until it ends, or is idle once the program is to stop.
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, router: Router, patience: Duration, mut stopped: watch::Receiver<()>) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
     tokio::select! {
@@ -130,22 +152,25 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let method = parts.method.as_str().to_owned();
     // As API Gateway hands paths on.
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
-    let caller = gateway.caller(&parts.headers).cloned();
-    let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, BODY_MAX_BYTES));
+    let mut caller = None;
+    let read = tokio::time::timeout(gateway.patience, axum::body::to_bytes(body, BODY_MAX_BYTES));
     let response = match read.await {
         Err(_) => message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         Ok(Err(error)) if is_too_long(&error) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long"),
         // Nobody is there any more to read it.
         Ok(Err(_)) => message(StatusCode::BAD_REQUEST, "Bad Request"),
-        Ok(Ok(body)) => match &caller {
-            // The answer of API Gateway to a request without a valid signature.
-            None => message(StatusCode::FORBIDDEN, "Forbidden"),
-            Some(caller) => {
-                let query = parts.uri.query().unwrap_or_default();
-                let event = gateway.event(caller, &method, &path, query, &parts.headers, &body);
-                gateway.dispatch(&method, &path, event).await
+        Ok(Ok(body)) => {
+            caller = gateway.caller(&parts, &body).cloned();
+            match &caller {
+                // The answer of API Gateway to a request without a valid signature.
+                None => message(StatusCode::FORBIDDEN, "Forbidden"),
+                Some(caller) => {
+                    let query = parts.uri.query().unwrap_or_default();
+                    let event = gateway.event(caller, &method, &path, query, &parts.headers, &body);
+                    gateway.dispatch(&method, &path, event).await
+                }
             }
-        },
+        }
     };
     if gateway.log {
         let now = gateway.app.now().format("%H:%M:%S");

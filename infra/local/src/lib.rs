@@ -5,11 +5,13 @@ mod changed_entries;
 mod commands;
 mod files;
 pub mod gateway;
+mod inbox;
 mod keys;
 pub mod month_end;
 mod output;
 pub mod sample;
 pub mod signing;
+mod sigv4;
 pub mod verification;
 pub mod world;
 
@@ -115,7 +117,7 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Export { period, out } => commands::export(&world, *period, out.as_deref(), output).await,
         Command::Completions { .. } | Command::Manual => Ok(true),
         Command::Rulebook { command: RulebookCommand::History } => commands::rulebook::history(&world, output).await,
-        Command::Serve { port, .. } => commands::serve(&world, *port, output).await,
+        Command::Serve { port, host, .. } => commands::serve(&world, *host, *port, output).await,
         Command::Rulebook { command: RulebookCommand::Check { file } } => commands::rulebook::check(file, output),
         Command::Rulebook { command: RulebookCommand::Publish { file, retroactive, yes } } => {
             let asks = arguments.aws && !yes;

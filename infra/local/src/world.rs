@@ -87,7 +87,12 @@ impl World {
         check_format(&arguments.data_dir, begins)?;
         let storage = Storage::Directory(arguments.data_dir.clone());
         // Any folder may have been served with its clock set by hand.
-        let world = Self::start(storage, clock(&arguments.command), program(), true).await?;
+        let s3_port = match &arguments.command {
+            Command::Serve { s3_port, .. } => *s3_port,
+            _ => None,
+        };
+        let embedded = Embedded::start_on(storage.clone(), s3_port).await?;
+        let world = Self::start(embedded, storage, clock(&arguments.command), program(), true);
         match begins {
             true => world.create().await?,
             false if is_missing(&world.app.ledger).await => return Err(no_ledger(&arguments.data_dir)),
@@ -98,23 +103,18 @@ impl World {
 
     /// A world on the embedded stack, with no rulebook of its own.
     pub async fn embedded(storage: Storage, clock: Clock) -> Result<Self, CliError> {
-        let world = Self::start(storage, clock, Arc::new(|| None), false).await?;
+        let embedded = Embedded::start(storage.clone()).await?;
+        let world = Self::start(embedded, storage, clock, Arc::new(|| None), false);
         world.create().await?;
         Ok(world)
     }
 
-    async fn start(
-        storage: Storage,
-        clock: Clock,
-        program: Program,
-        gate_always_checked: bool,
-    ) -> Result<Self, CliError> {
+    fn start(embedded: Embedded, storage: Storage, clock: Clock, program: Program, gate_always_checked: bool) -> Self {
         let data_dir = match &storage {
             Storage::Directory(path) => path.clone(),
             Storage::Memory => PathBuf::new(),
         };
         let folder = matches!(storage, Storage::Directory(_)).then(|| data_dir.join("s3"));
-        let embedded = Embedded::start(storage).await?;
         let ledger = Ledger::new(embedded.dynamodb(), TABLE).with_gate_always_checked(gate_always_checked);
         let reports = Bucket::new(embedded.s3(), REPORTS_BUCKET);
         let inbox = Bucket::new(embedded.s3(), INBOX_BUCKET);
@@ -122,7 +122,7 @@ impl World {
         if folder.is_some() {
             app = app.with_keys(Arc::new(KeyFolder::of(&data_dir)));
         }
-        Ok(Self { app: Arc::new(app), folder, data_dir, embedded: Some(embedded) })
+        Self { app: Arc::new(app), folder, data_dir, embedded: Some(embedded) }
     }
 
     async fn create(&self) -> Result<(), CliError> {

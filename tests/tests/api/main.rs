@@ -14,5 +14,6 @@ mod refusals;
 mod retries;
 mod routes;
 mod served;
+mod slow;
 mod times;
 mod tour;

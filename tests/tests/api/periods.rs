@@ -175,7 +175,7 @@ async fn the_server_lets_a_close_under_way_end() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let gateway = interline::gateway::Gateway::new(app, &rulebook, false);
-    let server = tokio::spawn(gateway.serve(listener, async {
+    let server = tokio::spawn(gateway.serve(vec![listener], async {
         let _ = stopped.await;
     }));
     let other = Served::at(address, served);

@@ -137,7 +137,7 @@ pub async fn serve(
     let stopped = async {
         let _ = stopped.await;
     };
-    tokio::spawn(gateway.serve(listener, stopped));
+    tokio::spawn(gateway.serve(vec![listener], stopped));
     (address, stop)
 }
 

@@ -16,5 +16,6 @@ mod protocol;
 mod readers;
 mod runtime_api;
 mod secrets;
+mod serve;
 mod terms;
 mod versions;
