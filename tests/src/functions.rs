@@ -26,6 +26,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// The year 2100, in milliseconds: nothing is cut short by it.
 const NO_DEADLINE: u64 = 4_102_444_800_000;
 
+/// The trace of every event.
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
 /// What a function answered: a value, or `errorType` and `errorMessage`.
 pub type Answer = Result<Value, Value>;
 
@@ -58,23 +61,31 @@ impl Function {
         let folder = tokio::task::spawn_blocking(folder).await.unwrap();
         let embedded = programme.embedded();
         let program = folder.join(format!("interline-{name}"));
-        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint()).await
+        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint(), None).await
+    }
+
+    /// As [`start`](Self::start), traced: what it tells of a trace goes to this address.
+    pub async fn start_traced(name: &str, programme: &Programme, daemon: &str) -> Self {
+        let folder = tokio::task::spawn_blocking(folder).await.unwrap();
+        let embedded = programme.embedded();
+        let program = folder.join(format!("interline-{name}"));
+        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint(), Some(daemon)).await
     }
 
     /// Starts `interline-<name>` on stores that may go away.
     pub async fn start_behind(name: &str, dynamodb: &Endpoint, s3: &Endpoint) -> Self {
         let folder = tokio::task::spawn_blocking(folder).await.unwrap();
-        Self::start_program(&folder.join(format!("interline-{name}")), dynamodb.url(), s3.url()).await
+        Self::start_program(&folder.join(format!("interline-{name}")), dynamodb.url(), s3.url(), None).await
     }
 
     /// Starts a function that stands among the examples.
     pub async fn start_example(name: &'static str, programme: &Programme) -> Self {
         let program = tokio::task::spawn_blocking(move || example(name)).await.unwrap();
         let embedded = programme.embedded();
-        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint()).await
+        Self::start_program(&program, embedded.dynamodb_endpoint(), embedded.s3_endpoint(), None).await
     }
 
-    async fn start_program(program: &FilePath, dynamodb: String, s3: String) -> Self {
+    async fn start_program(program: &FilePath, dynamodb: String, s3: String, daemon: Option<&str>) -> Self {
         let (events, queue) = mpsc::unbounded_channel();
         let api = Arc::new(Api {
             events: tokio::sync::Mutex::new(queue),
@@ -112,6 +123,7 @@ impl Function {
                 ("INTERLINE_INBOX_BUCKET", INBOX_BUCKET),
                 ("INTERLINE_STATE_MACHINE", "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:month-end"),
             ])
+            .envs(daemon.map(|address| ("AWS_XRAY_DAEMON_ADDRESS", address)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -180,6 +192,7 @@ async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
     let headers = [
         ("lambda-runtime-aws-request-id", event.id),
         ("lambda-runtime-deadline-ms", event.deadline.to_string()),
+        ("lambda-runtime-trace-id", TRACE.to_owned()),
         ("lambda-runtime-invoked-function-arn", "arn:aws-cn:lambda:cn-north-1:123456789012:function:f".to_owned()),
         ("content-type", "application/json".to_owned()),
     ];

@@ -12,6 +12,7 @@ pub mod problem;
 mod publishing;
 pub mod routes;
 mod step;
+mod trace;
 pub mod wire;
 
 pub use app::{App, Clock, MetricSink, Program, Published};

@@ -12,6 +12,7 @@ use interline_tests::functions::Function;
 use interline_tests::pack::Pack;
 use interline_tests::programme::{Programme, s3_event};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const AFTER_JANUARY: &str = "2017-02-01T01:00:00+08:00";
 
@@ -179,6 +180,40 @@ async fn two_requests_of_the_api_on_one_warm_process_are_answered_and_logged_wit
     let log = record.log_of_request().await;
     assert_eq!((&fields(&log)["outcome"], &fields(&log)["problem"]), (&json!("refused"), &json!("forbidden")));
     assert!(record.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_is_found_by_the_id_of_a_request_and_by_the_run_and_has_no_member() {
+    let programme = Programme::sample(AFTER_JANUARY).await;
+    let daemon = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = daemon.local_addr().unwrap().to_string();
+    let told = async || {
+        let mut bytes = vec![0; 8_192];
+        let received = tokio::time::timeout(Duration::from_secs(30), daemon.recv(&mut bytes)).await.unwrap().unwrap();
+        let text = String::from_utf8(bytes[..received].to_vec()).unwrap();
+        assert!(!text.contains("member-7"), "{text}");
+        let (head, document) = text.split_once('\n').unwrap();
+        assert_eq!(head, r#"{"format":"json","version":1}"#);
+        let document: Value = serde_json::from_str(document).unwrap();
+        assert_eq!(document["trace_id"], "1-5759e988-bd862e3fe1be46a994272793");
+        assert_eq!((&document["parent_id"], &document["type"]), (&json!("53995c3f42cd8ad8"), &json!("subsegment")));
+        document
+    };
+    let body = json!({ "member": "member-7", "occurred_at": "2017-01-05T12:00:00+08:00", "amount": "100.00" });
+    let put = event(&arn("line-dining"), "PUT", "/v1/lines/dining/accruals/S-1", &body.to_string());
+    let mut record = Function::start_traced("record", &programme, &address).await;
+    record.invoke(put).await.unwrap();
+    let document = told().await;
+    let expected = json!({ "request_id": "request-1", "api_request": "JKJaXmPLvHcESHA=" });
+    assert_eq!((&document["name"], &document["annotations"]), (&json!("put-entry"), &expected));
+
+    let hash = programme.rulebook().await.hash;
+    let task = json!({ "period": "2017-01", "run": "trial-r", "rulebook": hash, "shard": 63 });
+    let mut tally = Function::start_traced("tally", &programme, &address).await;
+    tally.invoke(task).await.unwrap();
+    let document = told().await;
+    let expected = json!({ "request_id": "request-1", "period": "2017-01", "run": "trial-r", "shard": "63" });
+    assert_eq!((&document["annotations"], &document["fault"]), (&expected, &json!(false)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
