@@ -29,6 +29,13 @@ pub enum EmbeddedError {
         /// What the database said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file is there and is not what was written.
+    #[error(
+        "the database {} is damaged: bring the folder back from a copy, or begin a new one and import the files of events \
+         again; what was closed lies beside it, in s3, as it was",
+        .0.display()
+    )]
+    Damaged(PathBuf),
     /// The port is taken, or loopback is not to be had.
     #[error("cannot listen on 127.0.0.1:{port}")]
     Listen {

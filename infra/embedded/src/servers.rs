@@ -1,5 +1,5 @@
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -26,6 +26,8 @@ const WORKER_THREADS: usize = 2;
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Accepting fails while file handles are short; trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What every file of SQLite begins with.
+const SQLITE_HEAD: &[u8; 16] = b"SQLite format 3\0";
 const BACKLOG: u32 = 1024;
 const LOCK_ATTEMPTS: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -145,10 +147,19 @@ fn open_database(path: Option<&Path>) -> Result<Database, EmbeddedError> {
             Database::new(text)
         }
     };
-    opened.map_err(|source| EmbeddedError::Database {
-        path: path.unwrap_or(Path::new(":memory:")).to_owned(),
-        source: Box::new(source),
+    opened.map_err(|source| match path {
+        Some(path) if is_damaged(path, &source.to_string()) => EmbeddedError::Damaged(path.to_owned()),
+        _ => {
+            EmbeddedError::Database { path: path.unwrap_or(Path::new(":memory:")).to_owned(), source: Box::new(source) }
+        }
     })
+}
+
+/// Whether a file that SQLite refuses can be read and is none of its files.
+fn is_damaged(path: &Path, reason: &str) -> bool {
+    let mut head = [0; SQLITE_HEAD.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && (head != *SQLITE_HEAD || reason.contains("malformed"))
 }
 
 fn open_objects(root: &Path) -> Result<S3Service, EmbeddedError> {

@@ -260,6 +260,31 @@ async fn a_directory_serves_one_process_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_damaged_is_told_so_in_words_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let embedded = start_in(directory.path()).await.unwrap();
+    write_ledger(&embedded.dynamodb()).await;
+    embedded.stop().await;
+    let path = directory.path().join(interline_embedded::DATABASE);
+    let whole = std::fs::read(&path).unwrap();
+    let with = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at..at + 64].fill(0xa5);
+        bytes
+    };
+    for (bytes, what) in [(with(0), "head"), (whole[..6_000].to_vec(), "cut off"), (b"no database".repeat(99), "other")]
+    {
+        std::fs::write(&path, &bytes).unwrap();
+        let refused = start_in(directory.path()).await.unwrap_err();
+        assert!(matches!(refused, EmbeddedError::Damaged(_)), "{what}: {refused:?}");
+        assert!(refused.to_string().contains("is damaged: bring the folder back from a copy"), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    start_in(directory.path()).await.unwrap().stop().await;
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_made_is_named_with_its_cause() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().join("data");

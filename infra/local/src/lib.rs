@@ -3,6 +3,7 @@
 mod arguments;
 mod changed_entries;
 mod commands;
+mod examples;
 mod files;
 pub mod gateway;
 mod inbox;
@@ -16,7 +17,7 @@ pub mod verification;
 pub mod world;
 
 use arguments::{AccountsCommand, Arguments, Command, RulebookCommand};
-use clap::Parser;
+use clap::FromArgMatches;
 use interline_lambda::Failure;
 use output::{Output, warn};
 use std::ffi::OsString;
@@ -52,7 +53,8 @@ impl From<interline_reports::bucket::StoreError> for CliError {
 
 /// Runs one command. The exit status is zero only when all is well.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let matches = examples::command().try_get_matches_from(arguments);
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
