@@ -167,9 +167,15 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
     let day = rulebook.day(app.now());
     let account = app.ledger.account(&member).await?;
     let quote = quote(rulebook, &account, &line, bill, wish, day).map_err(|refusal| refused(&refusal))?;
-    let reason = quote
-        .reason
-        .map(|reason| json!({ "code": reason.code(), "field": reason.field(), "detail": reason.to_string() }));
+    let detail = |reason: &Refusal| match reason {
+        // Which would tell the balance.
+        Refusal::InsufficientPoints { .. } if !call.view(rulebook).shows_pairs() => {
+            "the member has fewer points than were asked for".to_owned()
+        }
+        other => other.to_string(),
+    };
+    let reason =
+        quote.reason.map(|reason| json!({ "code": reason.code(), "field": reason.field(), "detail": detail(&reason) }));
     Ok(Reply::ok(json!({
         "member": member, "line": line, "as_of": day, "currency": rulebook.currency,
         "balance": call.view(rulebook).shows_pairs().then_some(quote.balance),

@@ -106,8 +106,8 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
     }
 }
 
-/// Records events of any members: those of one member in the order in which they were
-/// sent, one member after the other.
+/// Records events of any members in the order in which they were sent; neighbours of
+/// one member in one go.
 async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
     let EventsBody { events } = call.json()?;
     if !(1..=EVENTS_MAX).contains(&events.len()) {
@@ -116,42 +116,32 @@ async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem
     if app.rulebook().await?.rulebook.line(line).is_none() {
         return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
     }
-    let mut answers: Vec<Option<Result<Answered, Problem>>> = Vec::with_capacity(events.len());
-    let mut members: Vec<Vec<(usize, EntryKind, Command)>> = Vec::new();
-    for (at, event) in events.iter().enumerate() {
-        match one_of_several(line, event) {
-            Ok((kind, command)) => {
-                answers.push(None);
-                let own = members.iter_mut().find(|of| of.iter().any(|(_, _, other)| other.member == command.member));
-                match own {
-                    Some(own) => own.push((at, kind, command)),
-                    None => members.push(vec![(at, kind, command)]),
-                }
-            }
-            Err(problem) => answers.push(Some(Err(problem))),
-        }
-    }
-    for of_member in members {
-        let places: Vec<usize> = of_member.iter().map(|(at, ..)| *at).collect();
-        let commands: Vec<_> = of_member.into_iter().map(|(_, kind, command)| (kind, command)).collect();
-        match post(app, call, &commands).await {
-            Ok(recorded) => places.iter().zip(recorded).for_each(|(at, answer)| answers[*at] = Some(answer)),
-            // Of this member nothing is known; the others have their answers.
-            Err(problem) => places.iter().for_each(|at| answers[*at] = Some(Err(problem.clone()))),
+    let events: Vec<_> = events.iter().map(|event| one_of_several(line, event)).collect();
+    let of_one_member = |one: &Result<(EntryKind, Command), Problem>, next: &Result<(EntryKind, Command), Problem>| matches!((one, next), (Ok((_, one)), Ok((_, next))) if one.member == next.member);
+    let mut answers: Vec<Result<Answered, Problem>> = Vec::with_capacity(events.len());
+    for neighbours in events.chunk_by(of_one_member) {
+        let commands: Result<Vec<_>, Problem> = neighbours.iter().cloned().collect();
+        match commands {
+            Ok(commands) => match post(app, call, &commands).await {
+                Ok(recorded) => answers.extend(recorded),
+                // Of these nothing is known; the others have their answers.
+                Err(problem) => answers.extend(commands.iter().map(|_| Err(problem.clone()))),
+            },
+            Err(problem) => answers.push(Err(problem)),
         }
     }
     if let Some(problem) = all_failed(&answers) {
         return Err(problem);
     }
-    let shown: Vec<Value> = answers.into_iter().flatten().map(shown).collect();
+    let shown: Vec<Value> = answers.into_iter().map(shown).collect();
     Ok(Reply::ok(json!({ "answers": shown })))
 }
 
 /// If nothing could be tried, the call as a whole is to be repeated.
-fn all_failed(answers: &[Option<Result<Answered, Problem>>]) -> Option<Problem> {
-    let fault = |answer: &Option<Result<Answered, Problem>>| match answer {
-        Some(Err(problem)) if problem.kind.status >= 500 => Some(problem.clone()),
-        Some(_) | None => None,
+fn all_failed(answers: &[Result<Answered, Problem>]) -> Option<Problem> {
+    let fault = |answer: &Result<Answered, Problem>| match answer {
+        Err(problem) if problem.kind.status >= 500 => Some(problem.clone()),
+        Ok(_) | Err(_) => None,
     };
     let faults: Option<Vec<Problem>> = answers.iter().map(fault).collect();
     faults?.into_iter().next()

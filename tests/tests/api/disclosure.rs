@@ -73,6 +73,11 @@ async fn a_line_is_shown_no_other_line_unless_the_rulebook_says_so() {
         let quoted = served.post("grocery", "/v1/quotes", quote.clone()).await.ok();
         assert_eq!(quoted["balance"], Value::Null);
         assert_ne!(served.post("members", "/v1/quotes", quote).await.ok()["balance"], Value::Null);
+        let much = json!({ "member": "m1", "line": "grocery", "points": 100_000 });
+        let why = served.post("grocery", "/v1/quotes", much.clone()).await.ok()["reason"]["detail"].clone();
+        assert_eq!(why, "the member has fewer points than were asked for");
+        let why = served.post("members", "/v1/quotes", much).await.ok()["reason"]["detail"].clone();
+        assert!(why.as_str().unwrap().contains("100000 were asked for"), "{why}");
     }
 }
 

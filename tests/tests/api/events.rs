@@ -65,6 +65,22 @@ async fn each_event_gets_the_answer_that_it_would_get_alone_in_the_order_of_the_
 }
 
 #[tokio::test]
+async fn of_two_members_with_one_reference_the_first_in_the_call_has_it() {
+    let served = Served::sample(NOW).await;
+    let events = json!([
+        accrual("O-1", "p1", 3, "5.00"),
+        accrual("O-2", "p2", 3, "5.00"),
+        accrual("O-2", "p1", 3, "5.00"),
+        // Refused, so the reference is free for the next.
+        redemption("O-3", "p3", 3, 9_000),
+        redemption("O-3", "p1", 3, 1),
+    ]);
+    assert_eq!(statuses(&answers(&served, events.clone()).await), [201, 201, 409, 422, 201]);
+    // He does not have them now either; the reference is taken.
+    assert_eq!(statuses(&answers(&served, events).await), [200, 200, 409, 409, 200]);
+}
+
+#[tokio::test]
 async fn a_malformed_event_is_told_and_holds_no_other_up() {
     let served = Served::sample(NOW).await;
     let without = |field: &str| {
