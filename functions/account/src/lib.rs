@@ -167,9 +167,10 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
     let day = rulebook.day(app.now());
     let account = app.ledger.account(&member).await?;
     let quote = quote(rulebook, &account, &line, bill, wish, day).map_err(|refusal| refused(&refusal))?;
+    let shows_balance = call.view(rulebook).shows_pairs();
     let detail = |reason: &Refusal| match reason {
         // Which would tell the balance.
-        Refusal::InsufficientPoints { .. } if !call.view(rulebook).shows_pairs() => {
+        Refusal::InsufficientPoints { .. } if !shows_balance => {
             "the member has fewer points than were asked for".to_owned()
         }
         other => other.to_string(),
@@ -178,7 +179,7 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
         quote.reason.map(|reason| json!({ "code": reason.code(), "field": reason.field(), "detail": detail(&reason) }));
     Ok(Reply::ok(json!({
         "member": member, "line": line, "as_of": day, "currency": rulebook.currency,
-        "balance": call.view(rulebook).shows_pairs().then_some(quote.balance),
+        "balance": shows_balance.then_some(quote.balance),
         "points": quote.points, "value": money(quote.value), "most": quote.most, "minimum": quote.minimum,
         "step": quote.step, "cap": quote.cap, "value_per_point": quote.rate, "reason": reason,
     })))

@@ -83,27 +83,17 @@ struct Answered {
 
 async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
     call.only(&[])?;
-    match &call.route {
-        Route::PutEntry { line, kind, reference } => {
-            let command = command(call.body()?, line, *kind, reference)?;
-            let answer = post(app, call, &[(*kind, command)]).await?.pop();
-            let Answered { status, entry } = answer.unwrap_or_else(|| Err(Problem::from(&Refusal::OutOfRange)))?;
-            let reply = Reply::status(status, entry);
-            Ok(if status == 200 { reply.with("idempotent-replayed", "true") } else { reply })
-        }
-        Route::PutEvents { line } => several(app, call, line).await,
-        Route::Entry { .. }
-        | Route::Member { .. }
-        | Route::MemberEntries { .. }
-        | Route::Quote
-        | Route::LineEntries { .. }
-        | Route::LinePosition { .. }
-        | Route::Periods
-        | Route::Period { .. }
-        | Route::Close { .. }
-        | Route::Reports { .. }
-        | Route::Report { .. } => Err(Problem::new(NO_SUCH_PATH, "this function records events only")),
+    if let Route::PutEvents { line } = &call.route {
+        return several(app, call, line).await;
     }
+    let Route::PutEntry { line, kind, reference } = &call.route else {
+        return Err(Problem::new(NO_SUCH_PATH, "this function records events only"));
+    };
+    let command = command(call.body()?, line, *kind, reference)?;
+    let answer = post(app, call, &[(*kind, command)]).await?.pop();
+    let Answered { status, entry } = answer.unwrap_or_else(|| Err(Problem::from(&Refusal::OutOfRange)))?;
+    let reply = Reply::status(status, entry);
+    Ok(if status == 200 { reply.with("idempotent-replayed", "true") } else { reply })
 }
 
 /// Records events of any members in the order in which they were sent; neighbours of

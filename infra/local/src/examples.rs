@@ -5,11 +5,11 @@ use clap::{Command, CommandFactory};
 
 /// A command, and what somebody may type after `cargo interline`.
 const EXAMPLES: [(&[&str], &[&str]); 19] = [
-    (&["demo"], &["demo", "demo --data-dir /tmp/demo --rulebook my.toml"]),
+    (&["demo"], &["demo", "demo --data-dir trial --rulebook my.toml"]),
     (&["status"], &["status", "status --json --aws"]),
-    (&["doctor"], &["doctor", "doctor --data-dir /srv/interline"]),
+    (&["doctor"], &["doctor", "doctor --data-dir trial"]),
     (&["export"], &["export 2017-01", "export 2017-01 --out january.csv"]),
-    (&["completions"], &["completions bash > /etc/bash_completion.d/interline"]),
+    (&["completions"], &["completions bash > interline.bash"]),
     (&["manual"], &["manual | man -l -"]),
     (
         &["import"],

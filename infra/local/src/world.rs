@@ -86,12 +86,12 @@ impl World {
         }
         check_format(&arguments.data_dir, begins)?;
         let storage = Storage::Directory(arguments.data_dir.clone());
-        // Any folder may have been served with its clock set by hand.
         let s3_port = match &arguments.command {
             Command::Serve { s3_port, .. } => *s3_port,
             _ => None,
         };
         let embedded = Embedded::start_on(storage.clone(), s3_port).await?;
+        // Any folder may have been served with its clock set by hand.
         let world = Self::start(embedded, storage, clock(&arguments.command), program(), true);
         match begins {
             true => world.create().await?,

@@ -5,7 +5,7 @@ use crate::app::{App, Clock, DEFAULT_ROLE_PREFIX};
 use crate::failure::Failure;
 use crate::http::{Consumption, time_left};
 use crate::keys::SecretsManager;
-use crate::trace::{Done, annotate};
+use crate::trace::Trace;
 use aws_config::BehaviorVersion;
 pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -184,7 +184,8 @@ where
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let app = app.clone();
         async move {
-            let (started, began) = (Instant::now(), app.now());
+            let started = Instant::now();
+            let trace = Trace::begin(&app, Some(&event.context));
             let cold_start = app.take_cold_start();
             let before = app.ledger.consumed().units();
             let subject = Subject::of(&event.payload);
@@ -200,26 +201,11 @@ where
             };
             let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let Consumption { read_units, write_units } = Consumption::since(&app, before);
-            let request_id = event.context.request_id;
+            let request_id = trace.request();
             let Subject { period, run, shard, object } = subject;
-            let done = Done {
-                trace: event.context.xray_trace_id.as_deref(),
-                name: "step",
-                request: &request_id,
-                started: began,
-                ended: app.now(),
-                fault: answer.is_err(),
-            };
             let number = shard.map(|shard| shard.to_string());
-            annotate(
-                &done,
-                &[
-                    ("request_id", Some(&request_id)),
-                    ("period", period.as_deref()),
-                    ("run", run.as_deref()),
-                    ("shard", number.as_deref()),
-                ],
-            );
+            let about = [("period", period.as_deref()), ("run", run.as_deref()), ("shard", number.as_deref())];
+            trace.end(&app, "step", answer.is_err(), &about);
             match &answer {
                 Ok(_) => tracing::info!(
                     request_id,

@@ -5,7 +5,7 @@ use crate::caller::{Caller, Identity};
 use crate::failure::Failure;
 use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Problem};
 use crate::routes::{Function, HEAD, Route};
-use crate::trace::{Done, annotate};
+use crate::trace::Trace;
 use crate::wire::View;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -92,14 +92,13 @@ pub async fn respond<F>(
 where
     F: Future<Output = Result<Reply, Problem>>,
 {
-    let (started, began) = (Instant::now(), app.now());
+    let started = Instant::now();
     let cold_start = app.take_cold_start();
     let before = app.ledger.consumed().units();
-    let trace = request.lambda_context_ref().and_then(|context| context.xray_trace_id.clone());
+    let trace = Trace::begin(app, request.lambda_context_ref());
     let time_left = time_left(app, request.lambda_context_ref());
     let method = request.method().as_str().to_owned();
     let if_none_match = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
     let identity = identity(app, &request);
     let asked = Asked {
         by: identity.as_ref().map(|identity| identity.person.clone()).unwrap_or_default(),
@@ -131,15 +130,8 @@ where
     let status = response.status().as_u16();
     let Consumption { read_units, write_units } = Consumption::since(app, before);
     let (route, caller) = (name, who);
-    let done = Done {
-        trace: trace.as_deref(),
-        name: route,
-        request: &request_id,
-        started: began,
-        ended: app.now(),
-        fault: status >= 500,
-    };
-    annotate(&done, &[("request_id", Some(&request_id)), ("api_request", Some(&api_request)), ("run", run.as_deref())]);
+    trace.end(app, route, status >= 500, &[("api_request", Some(&api_request)), ("run", run.as_deref())]);
+    let request_id = trace.request();
     match status {
         500.. => tracing::error!(
             request_id,
