@@ -1,10 +1,12 @@
 //! Builders of commands and of files.
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use interline_domain::account::shard;
-use interline_domain::entry::{Action, Command, EntryKind};
+use interline_domain::events::{
+    Accrual, Action, Command, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Revocation,
+};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::moment::parse_day;
 use interline_domain::money::{Money, Points};
@@ -13,25 +15,25 @@ use std::io::{Read, Write};
 pub const HEADER: &str = "event,line,reference,occurred_at,member,amount,points,reverses";
 
 fn command(line: &str, reference: &str, at: &str, member: &str, action: Action) -> Command {
-    Command {
+    let head = Head {
         line: LineId::parse(line).unwrap(),
         reference: Reference::parse(reference).unwrap(),
         member: MemberId::parse(member).unwrap(),
         occurred_at: DateTime::parse_from_rfc3339(at).unwrap(),
-        action,
-    }
+    };
+    Command { head, action }
 }
 
 pub fn sale(line: &str, reference: &str, at: &str, member: &str, amount: &str) -> Command {
-    command(line, reference, at, member, Action::Accrue { amount: Money::parse(amount).unwrap() })
+    command(line, reference, at, member, Action::Accrual(Accrual { amount: Money::parse(amount).unwrap() }))
 }
 
 pub fn redemption(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {
-    command(line, reference, at, member, Action::Redeem { points: Points::new(points), bill: None })
+    command(line, reference, at, member, Action::Redemption(Redemption { points: Points::new(points), bill: None }))
 }
 
 pub fn grant(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {
-    command(line, reference, at, member, Action::Grant { points: Points::new(points) })
+    command(line, reference, at, member, Action::Grant(Grant { points: Points::new(points) }))
 }
 
 /// Takes back `accrual:REF`, with `@day` where its line's references recur, or another
@@ -46,8 +48,25 @@ pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, p
     };
     let (original, on) = original.split_once('@').map_or((original, None), |(original, day)| (original, Some(day)));
     let (original, on) = (Reference::parse(original).unwrap(), on.map(|day| parse_day(day).unwrap()));
-    let action = Action::Reverse { kind, reference: original, on, amount, points };
+    let action = reverse(kind, original, on, amount, points);
     command(line, reference, at, member, action)
+}
+
+/// What takes back an event of a kind: a sale by its amount, the others by points.
+pub fn reverse(
+    kind: EntryKind,
+    reference: Reference,
+    on: Option<NaiveDate>,
+    amount: Option<Money>,
+    points: Option<Points>,
+) -> Action {
+    let origin = Origin { kind, reference, on };
+    match kind {
+        EntryKind::Accrual => Action::Refund(Refund { origin, amount }),
+        EntryKind::Redemption => Action::GiveBack(GiveBack { origin, points }),
+        EntryKind::Adjustment => Action::Revocation(Revocation { origin, points }),
+        EntryKind::Reversal => panic!("a reversal is not reversed"),
+    }
 }
 
 /// The `nth` member of a shard.

@@ -4,11 +4,10 @@
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command, Entry};
+use interline_domain::events::{Accrual, Action, Command, Head, Redemption, Refusal, plan};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_domain::money::{Money, Points};
-use interline_domain::plan::{Refusal, plan};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{EntrySource, Recorded};
 
@@ -85,8 +84,8 @@ impl<'r> Month<'r> {
     }
 
     fn in_order(mut entries: Vec<Recorded>) -> Vec<Recorded> {
-        let key = |Recorded { entry: Entry { command, .. }, .. }: &Recorded| {
-            (command.line.clone(), command.kind().code(), command.reference.clone())
+        let key = |Recorded { entry, .. }: &Recorded| {
+            (entry.head.line.clone(), entry.kind().code(), entry.head.reference.clone())
         };
         entries.sort_by_cached_key(key);
         entries
@@ -106,17 +105,20 @@ impl<'r> Month<'r> {
         for (at, moment) in moments.into_iter().enumerate() {
             let (line, action) = event(&mut random);
             let mut command = Command {
-                line: LineId::parse(line).unwrap(),
-                reference: Reference::parse(&format!("3{number:07}{at:03}")).unwrap(),
-                member: member.clone(),
-                occurred_at: moment.with_timezone(&zone),
+                head: Head {
+                    line: LineId::parse(line).unwrap(),
+                    reference: Reference::parse(&format!("3{number:07}{at:03}")).unwrap(),
+                    member: member.clone(),
+                    occurred_at: moment.with_timezone(&zone),
+                },
                 action,
             };
             let planned = match plan(self.rulebook, &account, &command, self.period, None) {
                 // A sale instead, so that the month has as many entries as asked for.
                 Err(Refusal::InsufficientPoints { .. }) => {
                     let (line, action) = sale(&mut random);
-                    command = Command { line: LineId::parse(line).unwrap(), action, ..command };
+                    let line = LineId::parse(line).unwrap();
+                    command = Command { head: Head { line, ..command.head }, action };
                     plan(self.rulebook, &account, &command, self.period, None)
                 }
                 planned => planned,
@@ -148,14 +150,14 @@ fn event(random: &mut Random) -> (&'static str, Action) {
         true => sale(random),
         false => {
             let (line, points) = random.of_line(&REDEMPTIONS);
-            (line, Action::Redeem { points: Points::new(points), bill: None })
+            (line, Action::Redemption(Redemption { points: Points::new(points), bill: None }))
         }
     }
 }
 
 fn sale(random: &mut Random) -> (&'static str, Action) {
     let (line, minor) = random.of_line(&SALES);
-    (line, Action::Accrue { amount: Money::from_minor(minor) })
+    (line, Action::Accrual(Accrual { amount: Money::from_minor(minor) }))
 }
 
 /// SplitMix64: a stream of its own for every member, so that shards can be made

@@ -8,7 +8,7 @@ use interline::world::{INBOX_BUCKET, TABLE, World};
 use interline_cutoff::Close;
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_domain::id::MemberId;
 use interline_domain::rulebook::Rulebook;
 use interline_embedded::{Embedded, Storage};
@@ -95,7 +95,7 @@ impl Programme {
     pub async fn post_from(&self, commands: &[Command], source: Source<'_>) -> Vec<Answer> {
         let rulebook = self.rulebook().await;
         let app = self.app();
-        app.ledger.post(&rulebook, app, &commands[0].member, commands, source, app.clock()).await.unwrap()
+        app.ledger.post(&rulebook, app, &commands[0].head.member, commands, source, app.clock()).await.unwrap()
     }
 
     pub async fn post_one(&self, command: &Command) -> Answer {

@@ -1,11 +1,10 @@
 //! Shows a member's account and statement, a line's events, one entry, and what
 //! a member could redeem.
 
-use interline_domain::entry::EntryKind;
+use interline_domain::events::{EntryKind, Refusal};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::lot::Expiry;
 use interline_domain::money::{Money, Points};
-use interline_domain::plan::Refusal;
 use interline_domain::quote::{Wish, quote};
 use interline_lambda::http::{Call, Reply, cursor, respond};
 use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Command, EntryKind};
+use interline_domain::events::{Command, EntryKind};
 use interline_domain::id::{LineId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_lambda::{App, Failure};
@@ -105,7 +105,13 @@ type Name<'a> = (&'a LineId, EntryKind, &'a Reference, i64, u32);
 
 fn name(command: &Command) -> Name<'_> {
     let occurred = command.occurred();
-    (&command.line, command.kind(), &command.reference, occurred.timestamp(), occurred.timestamp_subsec_nanos())
+    (
+        &command.head.line,
+        command.kind(),
+        &command.head.reference,
+        occurred.timestamp(),
+        occurred.timestamp_subsec_nanos(),
+    )
 }
 
 fn reason(rejection: &Rejection, is_repeat: bool) -> Reason {

@@ -19,7 +19,7 @@ use aws_lambda_events::event::s3::S3Event;
 use checkpoint::{Keeper, Reading, SoFar};
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt};
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_domain::id::{LineId, Reference};
 use interline_domain::rulebook::Rulebook;
 use interline_lambda::{App, Failure, person_of};

@@ -6,12 +6,15 @@ mod hints;
 mod numbers;
 
 use crate::rejects::{COLUMNS as REJECT_COLUMNS, REJECTED_ROW, restored};
-use chrono::{DateTime, FixedOffset, NaiveDate};
+use chrono::{DateTime, FixedOffset};
 use flate2::read::MultiGzDecoder;
-use interline_domain::entry::{Action, Command, EntryKind};
+use interline_domain::events::{
+    Action, Command, EntryKind, Field, Fields as EventFields, Head, Origin, Refusal, fields_of,
+};
 use interline_domain::id::{IdError, LineId, MemberId, Reference};
 use interline_domain::limits::LINES_MAX;
 use interline_domain::moment::{parse_day, parse_occurred_at};
+use interline_domain::money::{Money, Points};
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Take};
 
@@ -215,6 +218,9 @@ impl Column {
         Column::Points,
         Column::Reverses,
     ];
+
+    /// Those that the kinds of events have of their own.
+    const OF_KINDS: [Column; 3] = [Column::Amount, Column::Points, Column::Reverses];
 
     const fn name(self) -> &'static str {
         match self {
@@ -424,14 +430,14 @@ impl Values<'_> {
         let kind = EntryKind::from_word(self.required(Column::Event)?).ok_or_else(|| {
             Column::Event.error("unknown-event", "must be accrual, redemption, reversal or adjustment")
         })?;
-        Ok(Command {
+        let head = Head {
             line: known.parse(self.required(Column::Line)?).map_err(|error| id_error(Column::Line, &error))?,
             reference: reference(Column::Reference, self.required(Column::Reference)?)?,
             occurred_at: occurred_at(self.required(Column::OccurredAt)?)?,
             member: MemberId::parse(self.required(Column::Member)?)
                 .map_err(|error| id_error(Column::Member, &error))?,
-            action: self.action(kind)?,
-        })
+        };
+        Ok(Command { head, action: self.action(kind)? })
     }
 
     /// Adds what a spreadsheet or a keyboard has probably done to a value.
@@ -457,43 +463,60 @@ impl Values<'_> {
         self.get(column)?.ok_or_else(|| column.error("missing-field", "is required"))
     }
 
-    fn required_of(&self, kind: EntryKind, column: Column) -> Result<&str, RowError> {
-        self.get(column)?.ok_or_else(|| column.error("missing-field", format!("is required where the event is {kind}")))
-    }
-
-    fn empty_of(&self, kind: EntryKind, column: Column) -> Result<(), RowError> {
-        match self.get(column)? {
-            None => Ok(()),
-            Some(_) => Err(column.error("superfluous-field", format!("must be empty where the event is {kind}"))),
-        }
-    }
-
     fn action(&self, kind: EntryKind) -> Result<Action, RowError> {
-        let action = match kind {
-            EntryKind::Accrual => {
-                let amount = numbers::amount(kind, self.required_of(kind, Column::Amount)?)?;
-                self.empty_of(kind, Column::Points)?;
-                Action::Accrue { amount }
-            }
-            EntryKind::Redemption => {
-                let bill = self.get(Column::Amount)?.map(|text| numbers::amount(kind, text)).transpose()?;
-                let points = numbers::points(kind, self.required_of(kind, Column::Points)?)?;
-                Action::Redeem { points, bill }
-            }
-            EntryKind::Adjustment => {
-                self.empty_of(kind, Column::Amount)?;
-                let points = numbers::points(kind, self.required_of(kind, Column::Points)?)?;
-                Action::Grant { points }
-            }
-            EntryKind::Reversal => {
-                let amount = self.get(Column::Amount)?.map(|text| numbers::amount(kind, text)).transpose()?;
-                let points = self.get(Column::Points)?.map(|text| numbers::points(kind, text)).transpose()?;
-                let (kind, reference, on) = target(self.required_of(kind, Column::Reverses)?)?;
-                return Ok(Action::Reverse { kind, reference, on, amount, points });
-            }
-        };
-        self.empty_of(kind, Column::Reverses)?;
-        Ok(action)
+        let action = Action::read(kind, &OfKind { values: self, kind });
+        let has = |column: Column| fields_of(kind).iter().any(|field| field.name == column.name());
+        let is_superfluous = |column: &Column| !has(*column) && !self.own[*column as usize].is_empty();
+        let Some(column) = Column::OF_KINDS.into_iter().find(is_superfluous) else { return action };
+        // The first column at fault is named.
+        if let Err(error) = &action
+            && Column::named(error.field).is_some_and(|at| (at as usize) < column as usize)
+        {
+            return action;
+        }
+        self.get(column)?;
+        Err(column.error("superfluous-field", format!("must be empty where the event is {kind}")))
+    }
+}
+
+/// The fields of a row's kind.
+struct OfKind<'v> {
+    values: &'v Values<'v>,
+    kind: EntryKind,
+}
+
+impl OfKind<'_> {
+    fn get(&self, field: &Field) -> Result<Option<&str>, RowError> {
+        Column::named(field.name).map_or(Ok(None), |column| self.values.get(column))
+    }
+}
+
+impl EventFields for OfKind<'_> {
+    type Error = RowError;
+
+    fn amount(&self, field: &Field) -> Result<Option<Money>, RowError> {
+        self.get(field)?.map(|text| numbers::amount(self.kind, text)).transpose()
+    }
+
+    fn points(&self, field: &Field) -> Result<Option<Points>, RowError> {
+        self.get(field)?.map(|text| numbers::points(self.kind, text)).transpose()
+    }
+
+    fn origin(&self, field: &Field) -> Result<Option<Origin>, RowError> {
+        self.get(field)?.map(origin).transpose()
+    }
+
+    fn missing(&self, field: &Field) -> RowError {
+        let rule = format!("is required where the event is {}", self.kind);
+        RowError { field: field.name, code: "missing-field", rule }
+    }
+
+    fn refused(&self, refusal: Refusal) -> RowError {
+        RowError { field: refusal.field(), code: refusal.code(), rule: refusal.to_string() }
+    }
+
+    fn has(&self, field: &Field) -> bool {
+        Column::named(field.name).is_some_and(|column| !self.values.own[column as usize].is_empty())
     }
 }
 
@@ -522,7 +545,7 @@ fn reference(column: Column, text: &str) -> Result<Reference, RowError> {
 
 /// `accrual:REF`, the event that a reversal takes back, or `accrual:REF@2025-11-03`
 /// with a day of it.
-fn target(text: &str) -> Result<(EntryKind, Reference, Option<NaiveDate>), RowError> {
+fn origin(text: &str) -> Result<Origin, RowError> {
     let target = text.split_once(':').and_then(|(word, name)| Some((EntryKind::from_word(word)?, name)));
     let (kind, name) = match target {
         None => {
@@ -543,7 +566,7 @@ fn target(text: &str) -> Result<(EntryKind, Reference, Option<NaiveDate>), RowEr
             (name, Some(parse_day(day).ok_or_else(|| Column::Reverses.error("not-a-day", rule))?))
         }
     };
-    Ok((kind, reference(Column::Reverses, name)?, on))
+    Ok(Origin { kind, reference: reference(Column::Reverses, name)?, on })
 }
 
 fn id_error(column: Column, error: &IdError) -> RowError {

@@ -3,7 +3,7 @@
 use crate::rows::Row;
 use chrono::{DateTime, NaiveDate, Utc};
 use interline_domain::account::shard;
-use interline_domain::entry::{Action, Command, EntryKind, Scope};
+use interline_domain::events::{Command, EntryKind, Origin, Scope};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_domain::rulebook::Rulebook;
@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
         let mut names = Names::new();
         for (at, row) in rows.iter().enumerate() {
             match admitted(rulebook, rows, row, sender, &mut names, at) {
-                Ok(command) => members.entry(&command.member).or_default().push((at, command)),
+                Ok(command) => members.entry(&command.head.member).or_default().push((at, command)),
                 Err(reason) => {
                     rejected.insert(at, reason);
                 }
@@ -72,19 +72,19 @@ fn admitted<'a>(
         |field: &str, code: &str, rule: String| Reason { field: field.to_owned(), code: code.to_owned(), rule };
     let command = row.parsed.as_ref().map_err(|error| reason(error.field, error.code, error.rule.clone()))?;
     if let Some(sender) = sender
-        && *sender != command.line
+        && *sender != command.head.line
     {
         return Err(reason("line", "not-your-line", format!("this inbox takes events of line {sender} only")));
     }
-    let name = name(rulebook, command, command.kind(), &command.reference, rulebook.day(command.occurred()));
+    let name = name(rulebook, command, command.kind(), &command.head.reference, rulebook.day(command.occurred()));
     match names.entry(name) {
         Entry::Vacant(vacant) => {
             vacant.insert(at);
         }
         Entry::Occupied(first) => {
             let first = &rows[*first.get()];
-            let other = first.parsed.as_ref().map(|first| &first.member);
-            if other.is_ok_and(|member| *member != command.member) {
+            let other = first.parsed.as_ref().map(|first| &first.head.member);
+            if other.is_ok_and(|member| *member != command.head.member) {
                 let rule = format!("row {} has this reference for another member", first.number);
                 return Err(reason("member", "conflict", rule));
             }
@@ -101,7 +101,7 @@ fn name<'a>(
     reference: &'a Reference,
     day: NaiveDate,
 ) -> Name<'a> {
-    (&command.line, kind, reference, rulebook.scope(&command.line, day))
+    (&command.head.line, kind, reference, rulebook.scope(&command.head.line, day))
 }
 
 /// By time, then by row; a reversal after what it takes back, so that one that is
@@ -114,13 +114,10 @@ fn turn(
     command: &Command,
 ) -> (DateTime<Utc>, usize, bool) {
     let own = (command.occurred(), at);
-    let target = match &command.action {
-        Action::Reverse { kind, reference, on, .. } => {
-            let day = on.unwrap_or_else(|| rulebook.day(command.occurred()));
-            names.get(&name(rulebook, command, *kind, reference, day))
-        }
-        Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => None,
-    };
+    let target = command.action.origin().and_then(|Origin { kind, reference, on }| {
+        let day = on.unwrap_or_else(|| rulebook.day(command.occurred()));
+        names.get(&name(rulebook, command, *kind, reference, day))
+    });
     let target = target.and_then(|target| Some((rows[*target].parsed.as_ref().ok()?.occurred(), *target)));
     match target.filter(|target| *target > own) {
         Some((time, row)) => (time, row, true),
@@ -222,7 +219,7 @@ mod tests {
             let events = read(file.as_bytes(), false).unwrap();
             let walk = Walk::of(&programme(), &events.rows, None);
             let of_lane =
-                |lane: &Vec<OfMember<'_>>| lane.iter().map(|rows| rows[0].1.member.clone()).collect::<Vec<_>>();
+                |lane: &Vec<OfMember<'_>>| lane.iter().map(|rows| rows[0].1.head.member.clone()).collect::<Vec<_>>();
             walk.lanes.iter().map(of_lane).collect::<Vec<_>>()
         };
         let lanes = members_of(&rows(&mut (0..500)));

@@ -1,5 +1,5 @@
 use crate::rows::usual_columns;
-use interline_domain::entry::{Action, Command};
+use interline_domain::events::Command;
 
 /// A file of events in the columns that an import reads.
 #[derive(Debug)]
@@ -17,22 +17,16 @@ impl FileOfEvents {
     }
 
     pub fn add(&mut self, command: &Command) -> Result<(), RowNotWritten> {
-        let reverses = match &command.action {
-            Action::Reverse { kind, reference, on, .. } => {
-                let on = on.map(|day| format!("@{day}")).unwrap_or_default();
-                format!("{kind}:{reference}{on}")
-            }
-            Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => String::new(),
-        };
+        let (head, fields) = (&command.head, command.fields());
         self.row(&[
             &command.kind().to_string(),
-            command.line.as_str(),
-            command.reference.as_str(),
-            &command.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false),
-            command.member.as_str(),
-            &command.amount().map(|amount| amount.to_string()).unwrap_or_default(),
-            &command.points().map(|points| points.to_string()).unwrap_or_default(),
-            &reverses,
+            head.line.as_str(),
+            head.reference.as_str(),
+            &head.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false),
+            head.member.as_str(),
+            &fields.amount.map(|amount| amount.to_string()).unwrap_or_default(),
+            &fields.points.map(|points| points.to_string()).unwrap_or_default(),
+            &fields.reverses.map(|origin| origin.to_string()).unwrap_or_default(),
         ])
     }
 

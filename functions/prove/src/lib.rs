@@ -5,7 +5,7 @@ use chrono::{NaiveDate, TimeDelta};
 use interline_domain::account::{Account, shard as shard_of};
 use interline_domain::calendar::Period;
 use interline_domain::claims::{Claims, Difference, NotRebuilt, Snapshot};
-use interline_domain::entry::Entry;
+use interline_domain::events::Entry;
 use interline_domain::id::MemberId;
 use interline_domain::limits::{EXPIRED_LOT_KEPT_MONTHS, FUTURE_TOLERANCE_MINUTES};
 use interline_domain::rulebook::Rulebook;
@@ -93,8 +93,8 @@ pub async fn carry(app: &App, rulebook: &Rulebook, period: Period, shard: u8) ->
         for (entry, sequence) in page? {
             claims.add(&entry, sequence)?;
             entries += 1;
-            if !moved.contains(&entry.command.member) {
-                moved.insert(entry.command.member);
+            if !moved.contains(&entry.head.member) {
+                moved.insert(entry.head.member);
             }
         }
     }
@@ -229,12 +229,12 @@ async fn later(
 ) -> Result<Later, Failure> {
     let mut later = Later::default();
     each(ledger, first, last, shard, |entry, sequence| {
-        let claims = match until.get(&entry.command.member) {
+        let claims = match until.get(&entry.head.member) {
             Some(until) if sequence <= *until => &mut later.within,
             Some(_) => &mut later.beyond,
             None => return Ok(()),
         };
-        claims.entry(entry.command.member.clone()).or_default().add(&entry, sequence)?;
+        claims.entry(entry.head.member.clone()).or_default().add(&entry, sequence)?;
         Ok(())
     })
     .await?;
@@ -291,7 +291,7 @@ impl Books {
     pub async fn check(&self, ledger: &Ledger) -> Result<(usize, Vec<Found>), Failure> {
         let mut members: BTreeSet<MemberId> = self.base.members.keys().cloned().collect();
         each(ledger, self.first, self.newest, self.shard, |entry, _| {
-            members.insert(entry.command.member);
+            members.insert(entry.head.member);
             Ok(())
         })
         .await?;
@@ -307,7 +307,7 @@ impl Books {
         let (mut later, mut recent) = (Claims::default(), Vec::new());
         let recent_from = self.newest.minus_months(RECENT_MONTHS);
         each(ledger, self.first.min(recent_from), self.newest, self.shard, |entry, sequence| {
-            if entry.command.member == *member {
+            if entry.head.member == *member {
                 if entry.booked >= self.first {
                     later.add(&entry, sequence)?;
                 }
@@ -344,7 +344,7 @@ pub async fn held_on(app: &App, rulebook: &Rulebook, member: &MemberId, day: Nai
     let before = before(app, rulebook, period, shard).await?;
     let mut claims = before.members.get(member).cloned().unwrap_or_default();
     each(&app.ledger, period, period, shard, |entry, sequence| {
-        if entry.command.member == *member && rulebook.day(entry.command.occurred()) <= day {
+        if entry.head.member == *member && rulebook.day(entry.head.occurred()) <= day {
             claims.add(&entry, sequence)?;
         }
         Ok(())

@@ -6,16 +6,16 @@
 //! with `Idempotent-Replayed: true`; other content under the same reference is
 //! refused with 409. Of several events each has such an answer of its own.
 
-use interline_domain::entry::{Action, Command, EntryKind};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::moment::parse_occurred_at;
-use interline_domain::money::{Money, Points};
-use interline_domain::plan::Refusal;
-use interline_lambda::http::{Call, Object, Reply, day, json_of, respond};
+mod body;
+
+use body::command;
+use interline_domain::events::{Command, EntryKind, Refusal};
+use interline_domain::id::{LineId, Reference};
+use interline_lambda::http::{Call, Reply, respond};
 use interline_lambda::problem::{INVALID_JSON, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, wire};
-use interline_ledger::{Answer, Rulebooks, Source};
+use interline_ledger::{Answer, Rejection, Rulebooks, Source};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,50 +30,12 @@ struct EventsBody {
     events: Vec<Value>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AccrualBody {
-    member: String,
-    occurred_at: String,
-    /// Of the sale.
-    amount: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RedemptionBody {
-    member: String,
-    occurred_at: String,
-    points: i64,
-    /// What the member buys, with points and with money.
-    bill: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReversalBody {
-    member: String,
-    occurred_at: String,
-    reverses: Object<Reverses>,
-    /// Of an accrual; without it all that is left.
-    amount: Option<String>,
-    /// Of a redemption; without it all that is left.
-    points: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reverses {
-    kind: String,
-    reference: String,
-    /// A day of the event, where the line's references recur; without it the
-    /// reversal's own.
-    on: Option<String>,
-}
-
 pub async fn handle(app: &App, request: Request) -> Response<Body> {
     respond(app, Function::Record, request, |call| async move { record(app, &call).await }).await
 }
+
+/// One event of several, if it is one.
+type Read = Result<(EntryKind, Command), Problem>;
 
 /// What one event is answered.
 struct Answered {
@@ -107,9 +69,8 @@ async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem
         return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
     }
     let events: Vec<_> = events.iter().map(|event| one_of_several(line, event)).collect();
-    let of_one_member = |one: &Result<(EntryKind, Command), Problem>, next: &Result<(EntryKind, Command), Problem>| matches!((one, next), (Ok((_, one)), Ok((_, next))) if one.member == next.member);
     let mut answers: Vec<Result<Answered, Problem>> = Vec::with_capacity(events.len());
-    for neighbours in events.chunk_by(of_one_member) {
+    for neighbours in events.chunk_by(are_of_one_member) {
         let commands: Result<Vec<_>, Problem> = neighbours.iter().cloned().collect();
         match commands {
             Ok(commands) => match post(app, call, &commands).await {
@@ -125,6 +86,10 @@ async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem
     }
     let shown: Vec<Value> = answers.into_iter().map(shown).collect();
     Ok(Reply::ok(json!({ "answers": shown })))
+}
+
+fn are_of_one_member(one: &Read, next: &Read) -> bool {
+    matches!((one, next), (Ok((_, one)), Ok((_, next))) if one.head.member == next.head.member)
 }
 
 /// If nothing could be tried, the call as a whole is to be repeated.
@@ -150,7 +115,7 @@ fn shown(answer: Result<Answered, Problem>) -> Value {
 }
 
 /// An event with its kind and its reference beside the fields that it has alone.
-fn one_of_several(line: &LineId, event: &Value) -> Result<(EntryKind, Command), Problem> {
+fn one_of_several(line: &LineId, event: &Value) -> Read {
     let Value::Object(fields) = event else {
         return Err(Problem::new(INVALID_JSON, "an event is an object"));
     };
@@ -180,14 +145,14 @@ async fn post(
     let view = call.view(rulebook);
     let commands: Vec<Command> = events.iter().map(|(_, command)| command.clone()).collect();
     let source = Source::Api(Some(&call.asked));
-    let answers = app.ledger.post(rulebook, app, &first.member, &commands, source, app.clock()).await?;
+    let answers = app.ledger.post(rulebook, app, &first.head.member, &commands, source, app.clock()).await?;
     let mut shown = Vec::with_capacity(events.len());
     for ((kind, _), answer) in events.iter().zip(answers) {
         let (recorded, status) = match answer {
             Answer::Accepted(recorded) => (recorded, 201),
             Answer::Replayed(recorded) => (recorded, 200),
             Answer::Rejected(rejection) => {
-                shown.push(Err(as_sent(*kind, Problem::from(&rejection))));
+                shown.push(Err(as_sent(*kind, rejection)));
                 continue;
             }
         };
@@ -198,55 +163,16 @@ async fn post(
     Ok(shown)
 }
 
-/// The ledger calls the bill of a redemption its amount, as files do.
-fn as_sent(kind: EntryKind, mut problem: Problem) -> Problem {
-    if kind == EntryKind::Redemption && problem.field.as_deref() == Some("amount") {
-        problem.field = Some("bill".to_owned());
-        problem.detail = problem.detail.replace("another amount", "another bill");
+/// Names a field as the caller did: the ledger calls the bill of a redemption its
+/// amount, as files do.
+fn as_sent(kind: EntryKind, rejection: Rejection) -> Problem {
+    let rejection = match rejection {
+        Rejection::Conflict(field) => Rejection::Conflict(kind.json_name(field).unwrap_or(field)),
+        Rejection::Refused(_) | Rejection::RefusedBefore(_) => rejection,
+    };
+    let mut problem = Problem::from(&rejection);
+    if let Some(name) = problem.field.as_deref().and_then(|field| kind.json_name(field)) {
+        problem.field = Some(name.to_owned());
     }
     problem
-}
-
-fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Reference) -> Result<Command, Problem> {
-    let (member, occurred_at, action) = match kind {
-        EntryKind::Accrual => {
-            let body: AccrualBody = json_of(body)?;
-            (body.member, body.occurred_at, Action::Accrue { amount: money("amount", &body.amount)? })
-        }
-        EntryKind::Redemption => {
-            let body: RedemptionBody = json_of(body)?;
-            let bill = body.bill.map(|bill| money("bill", &bill)).transpose()?;
-            (body.member, body.occurred_at, Action::Redeem { points: points(body.points)?, bill })
-        }
-        EntryKind::Reversal => {
-            let body: ReversalBody = json_of(body)?;
-            let Object(reverses) = body.reverses;
-            let unknown = || Problem::invalid("reverses.kind", "must be accrual, redemption or adjustment");
-            let action = Action::Reverse {
-                kind: EntryKind::from_word(&reverses.kind).ok_or_else(unknown)?,
-                reference: Reference::parse(&reverses.reference)
-                    .map_err(|error| Problem::invalid("reverses.reference", error))?,
-                on: reverses.on.map(|text| day("reverses.on", &text)).transpose()?,
-                amount: body.amount.map(|amount| money("amount", &amount)).transpose()?,
-                points: body.points.map(points).transpose()?,
-            };
-            (body.member, body.occurred_at, action)
-        }
-        EntryKind::Adjustment => return Err(Problem::invalid("kind", "adjustments come in files only")),
-    };
-    Ok(Command {
-        line: line.clone(),
-        reference: reference.clone(),
-        member: MemberId::parse(&member).map_err(|error| Problem::invalid("member", error))?,
-        occurred_at: parse_occurred_at(&occurred_at).map_err(|error| Problem::invalid("occurred_at", error))?,
-        action,
-    })
-}
-
-fn money(field: &str, text: &str) -> Result<Money, Problem> {
-    Money::parse(text).map_err(|error| Problem::invalid(field, error))
-}
-
-fn points(points: i64) -> Result<Points, Problem> {
-    Points::parse(&points.to_string()).map_err(|error| Problem::invalid("points", error))
 }

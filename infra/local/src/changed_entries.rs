@@ -3,6 +3,7 @@
 
 use interline_domain::calendar::Period;
 use interline_domain::digest::{ENTRY_DIGEST_BYTES, EntryDigests};
+use interline_domain::events::Head;
 use interline_lambda::Failure;
 use interline_ledger::Ledger;
 use std::collections::BTreeSet;
@@ -27,10 +28,10 @@ pub async fn changed_entries(
     let mut entries = ledger.shard_entries(period, shard);
     while let Some(page) = entries.next_page().await {
         for entry in page? {
-            let command = &entry.command;
             let mut digest = EntryDigests::default();
             digest.add(&entry);
-            found.push((format!("{}#{}#{}", command.line, command.kind(), command.reference), digest.finish(shard).1));
+            let Head { line, reference, .. } = &entry.head;
+            found.push((format!("{line}#{}#{reference}", entry.kind()), digest.finish(shard).1));
         }
     }
     Ok(changes(kept, &found, names))

@@ -4,14 +4,13 @@
 //! Entries add up in any order, so a snapshot and the entries of later months up to an
 //! account's sequence give that account, whatever is being written meanwhile.
 
-use crate::account::{Account, Repayment, kept_from};
+use crate::account::{Account, kept_from};
 use crate::calendar::Period;
-use crate::entry::{Action, Entry, Outcome};
+use crate::events::{Balances, Entry};
 use crate::id::{LineId, MemberId};
 use crate::limits::EXPIRED_LOT_KEPT_MONTHS;
-use crate::lot::{Cohort, Expiry, Slice};
+use crate::lot::{Cohort, Expiry};
 use crate::money::{OutOfRange, Points};
-use crate::plan::from_the_end;
 use crate::rulebook::Rulebook;
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -64,40 +63,7 @@ impl Claims {
     pub fn add(&mut self, entry: &Entry, sequence: u64) -> Result<(), OutOfRange> {
         self.entries = self.entries.checked_add(1).ok_or(OutOfRange)?;
         self.sequences = self.sequences.checked_add(sequence).ok_or(OutOfRange)?;
-        match &entry.outcome {
-            Outcome::Issued { slices, repaid } => {
-                self.gain(slices)?;
-                self.pay(repaid)
-            }
-            Outcome::Redeemed { slices, .. } => self.lose(slices),
-            Outcome::Returned { original, before, points, repaid, .. } => {
-                self.gain(&from_the_end(&original.slices, *before, *points)?)?;
-                self.pay(repaid)
-            }
-            Outcome::Withdrawn { taken, gone, owed, repaid, .. } => {
-                self.lose(taken)?;
-                self.lose(gone)?;
-                for slice in owed {
-                    add(&mut self.debts, &slice.cohort.funder, slice.points)?;
-                }
-                self.pay(repaid)
-            }
-        }
-    }
-
-    fn gain(&mut self, slices: &[Slice]) -> Result<(), OutOfRange> {
-        slices.iter().try_for_each(|slice| add(&mut self.lots, &slice.cohort, slice.points))
-    }
-
-    fn lose(&mut self, slices: &[Slice]) -> Result<(), OutOfRange> {
-        slices.iter().try_for_each(|slice| add(&mut self.lots, &slice.cohort, slice.points.negated()?))
-    }
-
-    fn pay(&mut self, repaid: &[Repayment]) -> Result<(), OutOfRange> {
-        repaid.iter().try_for_each(|Repayment { creditor, paid }| {
-            add(&mut self.lots, &paid.cohort, paid.points.negated()?)?;
-            add(&mut self.debts, creditor, paid.points.negated()?)
-        })
+        entry.event.moves(self)
     }
 
     /// Adds what other entries of the same member gave.
@@ -137,6 +103,16 @@ impl Claims {
     }
 }
 
+impl Balances for Claims {
+    fn lot(&mut self, cohort: &Cohort, points: Points) -> Result<(), OutOfRange> {
+        add(&mut self.lots, cohort, points)
+    }
+
+    fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+        add(&mut self.debts, creditor, points)
+    }
+}
+
 fn add<K: Ord + Clone>(sums: &mut BTreeMap<K, Points>, key: &K, points: Points) -> Result<(), OutOfRange> {
     let sum = sums.get(key).copied().unwrap_or_default().plus(points)?;
     if sum.is_zero() {
@@ -166,9 +142,9 @@ fn is_kept(cohort: &Cohort, from: Option<NaiveDate>) -> bool {
 
 impl Snapshot {
     pub fn add(&mut self, entry: &Entry, sequence: u64) -> Result<(), OutOfRange> {
-        match self.members.get_mut(&entry.command.member) {
+        match self.members.get_mut(&entry.head.member) {
             Some(claims) => claims.add(entry, sequence),
-            None => self.members.entry(entry.command.member.clone()).or_default().add(entry, sequence),
+            None => self.members.entry(entry.head.member.clone()).or_default().add(entry, sequence),
         }
     }
 
@@ -252,7 +228,7 @@ impl Snapshot {
             }
         }
         for entry in recent {
-            recount(rulebook, &mut rebuilt, entry)?;
+            entry.event.recount(&entry.head, entry.booked, rulebook, &mut rebuilt)?;
         }
         rebuilt.redeemed.retain(|_, points| points.is_positive());
         Ok(rebuilt)
@@ -275,28 +251,6 @@ impl Snapshot {
         }
         Ok(sums)
     }
-}
-
-/// What an entry leaves on an account beside lots and debts.
-fn recount(rulebook: &Rulebook, account: &mut Account, entry: &Entry) -> Result<(), OutOfRange> {
-    let line = &entry.command.line;
-    match (&entry.outcome, &entry.command.action) {
-        (Outcome::Redeemed { .. }, Action::Redeem { points, .. }) => {
-            let day = rulebook.day(entry.command.occurred());
-            let capped = |rule: &crate::rulebook::BurnRule| rule.max_per_day.is_some() || rule.max_per_month.is_some();
-            if rulebook.burn(line, day).is_some_and(capped) {
-                account.redeemed.entry((line.clone(), day)).or_default().add(*points)?;
-            }
-        }
-        (Outcome::Returned { original, points, .. }, _) => {
-            account.returned_in = account.returned_in.max(Some(entry.booked));
-            if let Some(redeemed) = account.redeemed.get_mut(&(line.clone(), rulebook.day(original.at))) {
-                *redeemed = redeemed.minus((*points).min(*redeemed))?;
-            }
-        }
-        (Outcome::Issued { .. } | Outcome::Redeemed { .. } | Outcome::Withdrawn { .. }, _) => {}
-    }
-    Ok(())
 }
 
 /// As it is stored: a cohort's name stands there once for all members.

@@ -1,7 +1,7 @@
 //! What tells whether a shard's entries are still those that a month was closed with.
 
 use crate::calendar::Period;
-use crate::entry::Entry;
+use crate::events::Entry;
 use crate::settle::ShardDigest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

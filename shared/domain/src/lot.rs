@@ -122,6 +122,20 @@ pub struct Slice {
     pub points: Points,
 }
 
+impl Slice {
+    /// `funder|issued|expires:points`
+    pub(crate) fn write(&self, text: &mut String) {
+        self.cohort.write(text);
+        text.push(':');
+        text.push_str(&self.points.to_string());
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let (cohort, points) = text.rsplit_once(':')?;
+        Some(Self { cohort: Cohort::parse(cohort)?, points: Points::new(points.parse().ok()?) })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The time of an event as a caller writes it.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeZone};
+use crate::calendar::{write_date, write_two_digits};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Timelike, Utc};
 use std::ops::Range;
 
 /// Why a time was not accepted.
@@ -93,4 +94,42 @@ fn has_shape(text: &str, shape: &[u8]) -> bool {
 /// The value of at most nine ASCII digits.
 fn number(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+/// `2017-01-01T03:53:26Z`, with a fraction only where there is one.
+pub fn rfc3339_utc(moment: DateTime<Utc>) -> String {
+    let mut text = String::with_capacity(32);
+    write_utc(&mut text, moment);
+    text
+}
+
+/// As chrono writes it, without its general formatter: a month-end writes every entry.
+pub(crate) fn write_utc(text: &mut String, moment: DateTime<Utc>) {
+    if moment.nanosecond() != 0 || !(0..10_000).contains(&moment.year()) {
+        text.push_str(&moment.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        return;
+    }
+    write_date(text, moment.date_naive());
+    for (separator, number) in [('T', moment.hour()), (':', moment.minute()), (':', moment.second())] {
+        text.push(separator);
+        write_two_digits(text, number);
+    }
+    text.push('Z');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_is_written_as_chrono_writes_it(
+            seconds in prop_oneof![0_i64..7_258_118_400, -100_000_000_000_i64..300_000_000_000],
+            nanoseconds in prop_oneof![Just(0), Just(500_000_000), 0_u32..1_000_000_000],
+        ) {
+            let moment = DateTime::from_timestamp(seconds, nanoseconds).unwrap();
+            prop_assert_eq!(rfc3339_utc(moment), moment.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        }
+    }
 }

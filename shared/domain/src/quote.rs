@@ -2,9 +2,9 @@
 
 use crate::account::Account;
 use crate::allocate::{exact_value, round_value};
+use crate::events::{Refusal, redemption_cap};
 use crate::id::LineId;
 use crate::money::{Money, OutOfRange, Points, Rate};
-use crate::plan::{Refusal, redemption_cap};
 use crate::rulebook::Rulebook;
 use chrono::NaiveDate;
 

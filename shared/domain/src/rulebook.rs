@@ -16,7 +16,7 @@ pub use accounting::{
 pub use changes::{Change, Differences, Undated};
 
 use crate::calendar::Period;
-use crate::entry::Scope;
+use crate::events::Scope;
 use crate::id::LineId;
 use crate::lot::Expiry;
 use crate::money::{Money, Points, Rate};
@@ -108,6 +108,13 @@ pub struct BurnRule {
     pub max_bill_share: Option<Rate>,
     pub max_per_day: Option<Points>,
     pub max_per_month: Option<Points>,
+}
+
+impl BurnRule {
+    /// Whether what a member redeems has to be counted by day.
+    pub fn counts_days(&self) -> bool {
+        self.max_per_day.is_some() || self.max_per_month.is_some()
+    }
 }
 
 /// How a cross-line amount is shared. Shares sum to one.

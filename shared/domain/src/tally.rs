@@ -3,11 +3,11 @@
 
 use crate::account::shard as shard_of;
 use crate::calendar::Period;
-use crate::entry::{Action, Entry, EntryKind, Outcome};
+use crate::events::Entry;
 use crate::id::{LineId, MemberId};
-use crate::lot::{Cohort, Slice};
+use crate::legs::{Leg, OwedLeg, RatingError, Reason};
+use crate::lot::Cohort;
 use crate::money::{Money, OutOfRange, Points};
-use crate::rate::{RatedSlice, RatingError, Reason, rate};
 use crate::rulebook::Rulebook;
 use crate::split::SplitTerms;
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,7 @@ pub struct Detail {
     pub entry: String,
     pub occurred_at: String,
     pub member: MemberId,
-    pub slice: RatedSlice,
+    pub slice: OwedLeg,
     pub rule: String,
     pub origin: Option<Period>,
 }
@@ -127,11 +127,13 @@ pub struct Fold<'r> {
     period: Period,
     shard: u8,
     tally: Tally,
+    /// Of one entry; kept, so that its room is.
+    legs: Vec<Leg>,
 }
 
 impl<'r> Fold<'r> {
     pub fn new(rulebook: &'r Rulebook, period: Period, shard: u8) -> Self {
-        Self { rulebook, period, shard, tally: Tally::default() }
+        Self { rulebook, period, shard, tally: Tally::default(), legs: Vec::new() }
     }
 
     pub fn finish(self) -> Tally {
@@ -139,48 +141,44 @@ impl<'r> Fold<'r> {
     }
 
     pub fn add(&mut self, entry: &Entry, details: &mut Vec<Detail>) -> Result<(), TallyError> {
-        let name = || entry.name();
-        let found = shard_of(&entry.command.member);
-        if entry.booked != self.period || found != self.shard {
+        let shard = shard_of(&entry.head.member);
+        if entry.booked != self.period || shard != self.shard {
             let found = format!("{}#{}", self.period, self.shard);
-            return Err(TallyError::Misplaced {
-                entry: name(),
-                period: entry.booked,
-                shard: shard_of(&entry.command.member),
-                found,
-            });
+            return Err(TallyError::Misplaced { entry: entry.name(), period: entry.booked, shard, found });
         }
-        self.rated(entry, details, &name).map_err(|source| TallyError::Rating { entry: name(), source })
+        self.rated(entry, details).map_err(|source| TallyError::Rating { entry: entry.name(), source })
     }
 
-    fn rated(
-        &mut self,
-        entry: &Entry,
-        details: &mut Vec<Detail>,
-        name: &dyn Fn() -> String,
-    ) -> Result<(), RatingError> {
-        let slices = rate(self.rulebook, entry)?;
-        self.tally.entries += 1;
-        self.control(entry, &slices)?;
-        self.flows(entry)?;
+    fn rated(&mut self, entry: &Entry, details: &mut Vec<Detail>) -> Result<(), RatingError> {
+        let mut legs = std::mem::take(&mut self.legs);
+        legs.clear();
+        entry.event.legs(&entry.head, self.rulebook, &mut legs)?;
+        count(&mut self.tally.entries, 1)?;
+        self.control(entry, &legs)?;
         let origin = entry.is_late().then_some(entry.home);
-        for slice in slices {
-            let terms = self.terms(&slice);
-            let rule = terms.rule.clone();
-            self.rated_slice(&slice, terms, origin.is_some())?;
-            details.push(Detail {
-                entry: name(),
-                occurred_at: entry.command.occurred_at.to_rfc3339(),
-                member: entry.command.member.clone(),
-                slice,
-                rule,
-                origin,
-            });
+        for leg in legs.drain(..) {
+            match leg {
+                Leg::Claims(leg) => self.flow(&leg.cohort, &leg.with, leg.flow, leg.points, leg.amount)?,
+                Leg::Owed(slice) => {
+                    let terms = self.terms(&slice);
+                    let rule = terms.rule.clone();
+                    self.owed(&slice, terms, origin.is_some())?;
+                    details.push(Detail {
+                        entry: entry.name(),
+                        occurred_at: entry.head.occurred_at.to_rfc3339(),
+                        member: entry.head.member.clone(),
+                        slice,
+                        rule,
+                        origin,
+                    });
+                }
+            }
         }
+        self.legs = legs;
         Ok(())
     }
 
-    fn terms(&self, slice: &RatedSlice) -> SplitTerms {
+    fn terms(&self, slice: &OwedLeg) -> SplitTerms {
         match slice.reason {
             Reason::Repayment => SplitTerms::whole("repayment"),
             Reason::Redemption | Reason::Return => self
@@ -190,58 +188,27 @@ impl<'r> Fold<'r> {
         }
     }
 
-    fn control(&mut self, entry: &Entry, slices: &[RatedSlice]) -> Result<(), OutOfRange> {
-        let settled =
-            || Money::sum(slices.iter().filter(|slice| slice.reason != Reason::Repayment).map(|slice| slice.amount));
-        let points = entry.points()?;
-        let (kind, points, amount) = match (&entry.outcome, &entry.command.action) {
-            (Outcome::Issued { .. }, Action::Accrue { amount }) => (ControlKind::Accrual, points, *amount),
-            (Outcome::Issued { .. }, _) => (ControlKind::Adjustment, points, Money::ZERO),
-            (Outcome::Redeemed { .. }, _) => (ControlKind::Redemption, points, settled()?),
-            (Outcome::Returned { .. }, _) => (ControlKind::Return, points.negated()?, settled()?),
-            (Outcome::Withdrawn { amount, .. }, _) => (ControlKind::Withdrawal, points, *amount),
+    /// Counted from what the entry says of itself, so that they check what its legs say;
+    /// only what is owed for claims, which the entry does not know, is the legs'.
+    fn control(&mut self, entry: &Entry, legs: &[Leg]) -> Result<(), OutOfRange> {
+        let kind = entry.event.control();
+        let points = entry.event.points()?;
+        let settled = legs.iter().filter_map(|leg| match leg {
+            Leg::Owed(owed) if owed.reason != Reason::Repayment => Some(owed.amount),
+            Leg::Owed(_) | Leg::Claims(_) => None,
+        });
+        let (points, amount) = match kind {
+            ControlKind::Accrual | ControlKind::Withdrawal => (points, entry.event.consideration()),
+            ControlKind::Adjustment => (points, Money::ZERO),
+            ControlKind::Redemption => (points, Money::sum(settled)?),
+            ControlKind::Return => (points.negated()?, Money::sum(settled)?),
         };
-        let control = self.tally.controls.entry((entry.command.line.clone(), kind)).or_default();
-        control.events += 1;
-        control.without_points += u64::from(kind == ControlKind::Accrual && points.is_zero());
-        control.late += u64::from(entry.is_late());
+        let control = self.tally.controls.entry((entry.head.line.clone(), kind)).or_default();
+        count(&mut control.events, 1)?;
+        count(&mut control.without_points, u64::from(kind == ControlKind::Accrual && points.is_zero()))?;
+        count(&mut control.late, u64::from(entry.is_late()))?;
         control.points.add(points)?;
         control.amount.add(amount)
-    }
-
-    fn flows(&mut self, entry: &Entry) -> Result<(), OutOfRange> {
-        let line = &entry.command.line;
-        match &entry.outcome {
-            Outcome::Issued { slices, .. } => {
-                let (kind, mut amount) = match &entry.command.action {
-                    Action::Accrue { amount } => (FlowKind::Issued, *amount),
-                    Action::Grant { .. } | Action::Redeem { .. } | Action::Reverse { .. } => {
-                        (FlowKind::Granted, Money::ZERO)
-                    }
-                };
-                for slice in slices {
-                    self.flow(&slice.cohort, line, kind, slice.points, std::mem::take(&mut amount))?;
-                }
-            }
-            Outcome::Withdrawn { amount, taken, owed, .. } => {
-                let mut amount = *amount;
-                let taken_back = match &entry.command.action {
-                    Action::Reverse { kind: EntryKind::Adjustment, .. } => FlowKind::Revoked,
-                    Action::Reverse { .. } | Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => {
-                        FlowKind::Taken
-                    }
-                };
-                let both = [(taken_back, taken), (FlowKind::Owed, owed)];
-                for (kind, slices) in both {
-                    for Slice { cohort, points } in slices {
-                        self.flow(cohort, line, kind, *points, std::mem::take(&mut amount))?;
-                    }
-                }
-            }
-            // Their flows come from the rated slices.
-            Outcome::Redeemed { .. } | Outcome::Returned { .. } => {}
-        }
-        Ok(())
     }
 
     fn flow(
@@ -254,19 +221,14 @@ impl<'r> Fold<'r> {
     ) -> Result<(), OutOfRange> {
         let key = FlowKey { cohort: cohort.clone(), counterparty: counterparty.clone(), kind };
         let flow = self.tally.flows.entry(key).or_default();
-        flow.events += 1;
+        count(&mut flow.events, 1)?;
         flow.points.add(points)?;
         flow.amount.add(amount)
     }
 
-    fn rated_slice(&mut self, slice: &RatedSlice, terms: SplitTerms, late: bool) -> Result<(), OutOfRange> {
-        let kind = match slice.reason {
-            Reason::Redemption => FlowKind::Redeemed,
-            Reason::Return => FlowKind::Returned,
-            Reason::Repayment => FlowKind::Repaid,
-        };
-        self.flow(&slice.cohort, &slice.redeemer, kind, slice.points, slice.amount)?;
-        self.tally.details.events += 1;
+    fn owed(&mut self, slice: &OwedLeg, terms: SplitTerms, late: bool) -> Result<(), OutOfRange> {
+        self.flow(&slice.cohort, &slice.redeemer, slice.reason.row().flow, slice.points, slice.amount)?;
+        count(&mut self.tally.details.events, 1)?;
         self.tally.details.points.add(slice.points)?;
         if !slice.crosses_lines() {
             return Ok(());
@@ -274,7 +236,7 @@ impl<'r> Fold<'r> {
         self.tally.details.amount.add(slice.amount)?;
         let key = ObligationKey { payer: slice.cohort.funder.clone(), redeemer: slice.redeemer.clone(), terms };
         let obligation = self.tally.obligations.entry(key).or_default();
-        obligation.events += 1;
+        count(&mut obligation.events, 1)?;
         obligation.points.add(slice.points)?;
         obligation.amount.add(slice.amount)?;
         if late {

@@ -18,6 +18,8 @@ mod quotes;
 mod refunds;
 #[path = "domain/refusals.rs"]
 mod refusals;
+#[path = "common/reverse.rs"]
+mod reverse;
 #[path = "domain/rulebooks.rs"]
 mod rulebooks;
 #[path = "domain/support.rs"]

@@ -11,8 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{EntryKind, rfc3339_utc};
+use interline_domain::events::EntryKind;
 use interline_domain::id::LineId;
+use interline_domain::moment::rfc3339_utc;
 use interline_domain::moment::{parse_day, parse_occurred_at};
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::{Asked, Between};
@@ -21,7 +22,7 @@ use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NON
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Context, RequestExt, Response};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -333,10 +334,17 @@ impl Call {
 
 /// An object of JSON; unknown fields are refused.
 pub fn json_of<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    json_with(PhantomData::<Object<T>>, text).map(|Object(value)| value)
+}
+
+/// As [`json_of`], read by a seed.
+pub fn json_with<'de, S: DeserializeSeed<'de>>(seed: S, text: &'de [u8]) -> Result<S::Value, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let detail = in_words(&error.inner().to_string());
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    let value = seed.deserialize(tracked).map_err(|error| {
+        let path = track.path().to_string();
+        let detail = in_words(&error.to_string());
         // A field that is missing, or there twice, has no path of its own, and a
         // broken name is shown as `?`.
         let named = ["missing field `", "duplicate field `"].iter().find_map(|text| detail.strip_prefix(text));

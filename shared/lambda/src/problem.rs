@@ -1,7 +1,7 @@
 //! Errors as callers see them: RFC 9457 problems with a stable type.
 
 use crate::failure::{Class, Failure};
-use interline_domain::plan::Refusal;
+use interline_domain::events::Refusal;
 use interline_ledger::{LedgerError, Rejection};
 use interline_reports::bucket::StoreError;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use crate::caller::Caller;
 use crate::problem::{METHOD_NOT_ALLOWED, NO_SUCH_PATH, Problem};
 use interline_domain::calendar::Period;
-use interline_domain::entry::EntryKind;
+use interline_domain::events::EntryKind;
 use interline_domain::id::{LineId, MemberId, Reference};
 
 /// The function that serves a route.

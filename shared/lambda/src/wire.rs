@@ -4,12 +4,11 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 use chrono::SecondsFormat;
 use interline_domain::account::Repayment;
-use interline_domain::entry::{Action, Entry, Outcome, Reversed};
+use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show};
 use interline_domain::id::LineId;
+use interline_domain::legs::{OwedLeg, RatingError, owed};
 use interline_domain::lot::Slice;
 use interline_domain::money::{Money, OutOfRange, Points};
-use interline_domain::plan::from_the_end;
-use interline_domain::rate::{RatedSlice, RatingError, rate};
 use interline_domain::rulebook::{Disclosure, Rulebook};
 use interline_ledger::Recorded;
 use serde_json::{Value, json};
@@ -48,68 +47,66 @@ impl<'a> View<'a> {
 /// has no price for it.
 pub fn entry(rulebook: &Rulebook, recorded: &Recorded, view: View<'_>) -> Result<Value, Problem> {
     let entry = &recorded.entry;
-    let command = &entry.command;
+    let head = &entry.head;
     let mut json = json!({
-        "line": command.line,
-        "kind": command.kind(),
-        "reference": command.reference,
-        "member": command.member,
-        "occurred_at": command.occurred_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        "line": head.line,
+        "kind": entry.kind(),
+        "reference": head.reference,
+        "member": head.member,
+        "occurred_at": head.occurred_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         "recorded_at": recorded.recorded_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         "period": entry.booked,
-        "points": entry.points()?,
+        "points": entry.event.points()?,
         "balance": recorded.balance,
     });
     if entry.is_late() {
         json["origin_period"] = json!(entry.home);
     }
-    // Under the names by which they were sent.
-    match &command.action {
-        Action::Accrue { amount } => json["amount"] = money(*amount),
-        Action::Redeem { bill: Some(bill), .. } => json["bill"] = money(*bill),
-        Action::Reverse { kind, reference, on, .. } => {
-            json["reverses"] = json!({ "kind": kind, "reference": reference });
-            if let Some(day) = on {
-                json["reverses"]["on"] = json!(day);
-            }
-        }
-        Action::Redeem { bill: None, .. } | Action::Grant { .. } => {}
-    }
-    details(&mut json, entry, view)?;
+    let mut shown = Shown { json: &mut json, view };
+    entry.event.say(&mut shown);
+    entry.event.show(&mut shown)?;
     json["indicative_settlement"] = settlement(rulebook, entry, view).unwrap_or_else(|error| {
         // The event stands all the same.
-        tracing::error!(%error, line = %command.line, reference = %command.reference, "no indicative settlement");
+        tracing::error!(%error, line = %head.line, reference = %head.reference, "no indicative settlement");
         Value::Null
     });
     Ok(json)
 }
 
-fn details(json: &mut Value, entry: &Entry, view: View<'_>) -> Result<(), Problem> {
-    let slices = |slices: &[Slice]| slices_in(slices, view);
-    let repayments = |repaid: &[Repayment]| repayments_in(repaid, view);
-    match &entry.outcome {
-        Outcome::Issued { slices: issued, repaid } => {
-            json["slices"] = slices(issued);
-            json["debts_repaid"] = repayments(repaid);
-        }
-        Outcome::Redeemed { value, slices: spent } => {
-            json["slices"] = slices(spent);
-            json["value"] = money(*value);
-        }
-        Outcome::Returned { original, before, points, value, repaid } => {
-            json["slices"] = slices(&from_the_end(&original.slices, *before, *points)?);
-            json["value"] = money(*value);
-            json["debts_repaid"] = repayments(repaid);
-        }
-        Outcome::Withdrawn { amount, taken, gone, owed, repaid, .. } => {
-            json["amount"] = money(*amount);
-            json["slices"] = slices(taken);
-            json["expired"] = slices(gone);
-            json["debts_incurred"] = slices(owed);
-            json["debts_repaid"] = repayments(repaid);
+struct Shown<'a> {
+    json: &'a mut Value,
+    view: View<'a>,
+}
+
+/// Under the names by which they were sent.
+impl Said for Shown<'_> {
+    fn amount(&mut self, field: &'static Field, amount: Money) {
+        self.json[field.json] = money(amount);
+    }
+
+    /// The entry's own number is shown already.
+    fn points(&mut self, _field: &'static Field, _points: Points) {}
+
+    fn origin(&mut self, field: &'static Field, Origin { kind, reference, on }: &Origin) {
+        self.json[field.json] = json!({ "kind": kind, "reference": reference });
+        if let Some(day) = on {
+            self.json[field.json]["on"] = json!(day);
         }
     }
-    Ok(())
+}
+
+impl Show for Shown<'_> {
+    fn money(&mut self, name: &'static str, amount: Money) {
+        self.json[name] = money(amount);
+    }
+
+    fn slices(&mut self, name: &'static str, slices: &[Slice]) {
+        self.json[name] = slices_in(slices, self.view);
+    }
+
+    fn repaid(&mut self, name: &'static str, repaid: &[Repayment]) {
+        self.json[name] = repayments_in(repaid, self.view);
+    }
 }
 
 /// An entry with what has been reversed of it and what is left; a reversal is not
@@ -121,21 +118,17 @@ pub fn entry_with_rest(
     view: View<'_>,
 ) -> Result<Value, Problem> {
     let mut json = entry(rulebook, recorded, view)?;
-    let Entry { command, outcome, .. } = &recorded.entry;
-    let total = recorded.entry.points()?;
+    let event = &recorded.entry.event;
+    let Some(Reversible { amount, slices }) = event.reversible() else { return Ok(json) };
     let mut now = json!({ "points": reversed.points });
-    let mut left = json!({ "points": total.minus(reversed.points)? });
-    if let Action::Accrue { amount } = &command.action {
+    let mut left = json!({ "points": event.points()?.minus(reversed.points)? });
+    if let Some(amount) = amount {
         now["amount"] = money(reversed.amount);
         left["amount"] = money(amount.minus(reversed.amount)?);
     }
-    match outcome {
-        Outcome::Issued { slices, .. } => {
-            now["by_funder"] = by_funder(slices, view, |at, _| Ok(reversed.of_slice(at)))?;
-            left["by_funder"] = by_funder(slices, view, |at, slice| slice.points.minus(reversed.of_slice(at)))?;
-        }
-        Outcome::Redeemed { .. } => {}
-        Outcome::Returned { .. } | Outcome::Withdrawn { .. } => return Ok(json),
+    if let Some(slices) = slices {
+        now["by_funder"] = by_funder(slices, view, |at, _| Ok(reversed.of_slice(at)))?;
+        left["by_funder"] = by_funder(slices, view, |at, slice| slice.points.minus(reversed.of_slice(at)))?;
     }
     json["reversed"] = now;
     json["left"] = left;
@@ -152,12 +145,12 @@ fn by_funder(
 }
 
 fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Value, RatingError> {
-    let rated = rate(rulebook, entry)?;
+    let rated = owed(rulebook, entry)?;
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
     let obligations: Vec<Value> = rated
         .iter()
         .filter(|slice| view.shows_pairs() && slice.crosses_lines())
-        .map(|RatedSlice { cohort, redeemer, points, price, amount, .. }| {
+        .map(|OwedLeg { cohort, redeemer, points, price, amount, .. }| {
             json!({
                 "payer": cohort.funder, "payee": redeemer, "points": points, "price": price, "amount": money(*amount),
             })

@@ -43,63 +43,10 @@ pub const AMOUNT: &str = "a";
 pub const POINTS: &str = "p";
 /// `code:reference` of what a reversal takes back, with `@day` where one is named.
 pub const REVERSES: &str = "x";
-/// Slices `funder|issued|expires:points;...`: issued, spent, or for a reversal those
-/// of the original.
-pub const SLICES: &str = "s";
-/// Debts repaid `creditor:funder|issued|expires:points;...`
-pub const REPAID: &str = "y";
-/// Value granted or given back, in minor units.
-pub const VALUE: &str = "g";
-/// For a reversal: when its original happened, in UTC.
-pub const ORIGINAL_AT: &str = "t";
-/// For a reversal: the value of the original.
-pub const ORIGINAL_VALUE: &str = "w";
-/// For a reversal: points reversed before.
-pub const BEFORE: &str = "q";
-/// For a return: points given back now.
-pub const RETURNED: &str = "n";
-/// For a withdrawal: the amount refunded before.
-pub const BEFORE_AMOUNT: &str = "qa";
-/// For a withdrawal: the points reversed before of each slice `points;...`
-pub const BEFORE_BY_SLICE: &str = "qs";
-/// For a withdrawal: the amount refunded now.
-pub const REFUNDED: &str = "b";
-/// For a withdrawal: the points withdrawn now of each slice `points;...`
-pub const WITHDRAWN: &str = "ns";
-/// For a withdrawal: slices that were taken from their lots.
-pub const TAKEN: &str = "ts";
-/// For a withdrawal: slices that expired unspent.
-pub const GONE: &str = "gs";
-/// For a withdrawal: slices that were spent already.
-pub const OWED: &str = "e";
+// What was decided stands under the names that the event's kind gives it.
 
-/// What a month is closed and accounts are proven from: all of an entry but what
-/// was noted beside it for its caller.
-pub const CLEARED: [&str; 23] = [
-    PK,
-    SK,
-    SEQUENCE,
-    MEMBER,
-    OCCURRED,
-    OFFSET,
-    AMOUNT,
-    POINTS,
-    REVERSES,
-    SLICES,
-    REPAID,
-    VALUE,
-    ORIGINAL_AT,
-    ORIGINAL_VALUE,
-    BEFORE,
-    RETURNED,
-    BEFORE_AMOUNT,
-    BEFORE_BY_SLICE,
-    REFUNDED,
-    WITHDRAWN,
-    TAKEN,
-    GONE,
-    OWED,
-];
+/// What every entry has of what a month is closed from.
+pub const HEAD: [&str; 9] = [PK, SK, SEQUENCE, MEMBER, OCCURRED, OFFSET, AMOUNT, POINTS, REVERSES];
 
 // Reference. Line, kind, reference and its scope are in the partition key. POINTS and
 // AMOUNT say how much of the entry is reversed.

@@ -1,7 +1,8 @@
 //! The port's implementation by DynamoDB.
 
-use crate::attributes::{CLEARED, MEMBER, OCCURRED, PK, SK};
+use crate::attributes::{MEMBER, OCCURRED, PK, SK};
 use crate::error::{LedgerError, is_busy};
+use crate::items;
 use crate::keys::Key;
 use crate::post::longest_pause;
 use crate::service_time::ServiceTime;
@@ -291,7 +292,7 @@ impl Store for Table {
             let mut after = None;
             loop {
                 let query = self.query_after(&pk, after).key_condition_expression("#pk = :pk");
-                let page = self.answered(projected(query, &CLEARED)).await;
+                let page = self.answered(projected(query, &items::cleared_attributes())).await;
                 let next = page.as_ref().ok().and_then(|(_, next)| next.clone());
                 let sent = sender.send(page.map(|(items, _)| items)).await;
                 match next {

@@ -8,12 +8,14 @@ use crate::store::Item;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
-use interline_domain::account::{Account, Repayment};
+use interline_domain::account::Account;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command, Entry, EntryKind, Original, Outcome, Reversed, Scope, rfc3339_utc};
+use interline_domain::events::{
+    self, Action, Broken, Command, Entry, EntryKind, Event, Field, Fields, Head, Load, Origin, Refusal, Reversed, Said,
+    Scope, Store,
+};
 use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::lot::{Cohort, Slice};
-use interline_domain::moment::parse_day;
+use interline_domain::moment::{parse_day, rfc3339_utc};
 use interline_domain::money::{Money, Points};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -188,27 +190,87 @@ impl<'a> Reader<'a> {
         let moment = DateTime::parse_from_rfc3339(&format!("{}Z", self.text(attribute)?));
         Ok(moment.map_err(|_| self.broken(attribute))?.to_utc())
     }
+}
 
-    fn slices(&self, attribute: &str) -> Result<Vec<Slice>, LedgerError> {
-        let text = self.optional_text(attribute)?.unwrap_or_default();
-        let slices = text.split_terminator(';').map(|slice| {
-            let (cohort, points) = slice.rsplit_once(':')?;
-            Some(Slice { cohort: Cohort::parse(cohort)?, points: Points::new(points.parse().ok()?) })
-        });
-        slices.collect::<Option<_>>().ok_or_else(|| self.broken(attribute))
+impl Load for Reader<'_> {
+    fn number(&self, name: &'static str) -> Result<Option<i64>, Broken> {
+        self.optional_number(name).map_err(|_| Broken(name))
     }
 
-    fn repaid(&self) -> Result<Vec<Repayment>, LedgerError> {
-        let text = self.optional_text(REPAID)?.unwrap_or_default();
-        let repaid = text.split_terminator(';').map(|repayment| {
-            let (creditor, slice) = repayment.split_once(':')?;
-            let (cohort, points) = slice.rsplit_once(':')?;
-            Some(Repayment {
-                creditor: LineId::parse(creditor).ok()?,
-                paid: Slice { cohort: Cohort::parse(cohort)?, points: Points::new(points.parse().ok()?) },
-            })
-        });
-        repaid.collect::<Option<_>>().ok_or_else(|| self.broken(REPAID))
+    fn text(&self, name: &'static str) -> Result<Option<&str>, Broken> {
+        self.optional_text(name).map_err(|_| Broken(name))
+    }
+}
+
+/// What a caller said, as it was stored.
+impl Fields for Reader<'_> {
+    type Error = LedgerError;
+
+    fn amount(&self, _field: &Field) -> Result<Option<Money>, LedgerError> {
+        Ok(self.optional_number(AMOUNT)?.map(Money::from_minor))
+    }
+
+    fn points(&self, _field: &Field) -> Result<Option<Points>, LedgerError> {
+        Ok(self.optional_number(POINTS)?.map(Points::new))
+    }
+
+    fn origin(&self, _field: &Field) -> Result<Option<Origin>, LedgerError> {
+        let origin = |text: &str| origin(text).ok_or_else(|| self.broken(REVERSES));
+        self.optional_text(REVERSES)?.map(origin).transpose()
+    }
+
+    fn missing(&self, field: &Field) -> LedgerError {
+        self.broken(attribute(field))
+    }
+
+    fn refused(&self, refusal: Refusal) -> LedgerError {
+        self.broken(refusal.field())
+    }
+
+    fn has(&self, field: &Field) -> bool {
+        self.item.contains_key(attribute(field))
+    }
+}
+
+/// The attribute of what a caller said.
+fn attribute(field: &Field) -> &'static str {
+    match field.form {
+        events::Form::Amount => AMOUNT,
+        events::Form::Points => POINTS,
+        events::Form::Origin => REVERSES,
+    }
+}
+
+struct Attributes<'a>(&'a mut Item);
+
+impl Attributes<'_> {
+    fn put(&mut self, name: &str, value: AttributeValue) {
+        self.0.insert(name.to_owned(), value);
+    }
+}
+
+impl Said for Attributes<'_> {
+    fn amount(&mut self, _field: &'static Field, amount: Money) {
+        self.put(AMOUNT, number(amount.minor()));
+    }
+
+    fn points(&mut self, _field: &'static Field, points: Points) {
+        self.put(POINTS, number(points));
+    }
+
+    fn origin(&mut self, _field: &'static Field, Origin { kind, reference, on }: &Origin) {
+        let on = on.map(|day| format!("@{day}")).unwrap_or_default();
+        self.put(REVERSES, string(format!("{}:{reference}{on}", kind.code())));
+    }
+}
+
+impl Store for Attributes<'_> {
+    fn number(&mut self, name: &'static str, value: i64) {
+        self.put(name, number(value));
+    }
+
+    fn text(&mut self, name: &'static str, text: String) {
+        self.put(name, AttributeValue::S(text));
     }
 }
 
@@ -254,33 +316,27 @@ pub fn account(item: &Item) -> Result<Account, LedgerError> {
     })
 }
 
-fn slices_text(slices: &[Slice]) -> AttributeValue {
-    let mut text = String::new();
-    for (at, slice) in slices.iter().enumerate() {
-        let separator = if at == 0 { "" } else { ";" };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{separator}{}:{}", slice.cohort, slice.points);
-    }
-    AttributeValue::S(text)
-}
-
 /// In UTC without its `Z`, before which a fraction of a second would sort.
 fn sortable(moment: DateTime<Utc>) -> String {
     rfc3339_utc(moment).trim_end_matches('Z').to_owned()
 }
 
 pub fn entry_name(entry: &Entry) -> Name {
-    name(&entry.command, entry.scope)
+    named(&entry.head, entry.kind(), entry.scope)
 }
 
 pub fn name(command: &Command, scope: Scope) -> Name {
-    Name { line: command.line.clone(), kind: command.kind(), reference: command.reference.clone(), scope }
+    named(&command.head, command.kind(), scope)
+}
+
+fn named(head: &Head, kind: EntryKind, scope: Scope) -> Name {
+    Name { line: head.line.clone(), kind, reference: head.reference.clone(), scope }
 }
 
 /// The item of an entry. Fails where a digest is none.
 pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
     let Recorded { entry, balance, recorded_at, sequence, rulebook, source } = recorded;
-    let command = &entry.command;
+    let head = &entry.head;
     let mut item = with_key(&keys::entry(&entry_name(entry), &Place::of(entry)));
     item.insert(RULEBOOK.to_owned(), digest(rulebook)?);
     match source {
@@ -296,74 +352,16 @@ pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
     let mut put = |name: &str, value: AttributeValue| {
         item.insert(name.to_owned(), value);
     };
-    put(MEMBER, string(&command.member));
-    put(OCCURRED, string(sortable(command.occurred())));
-    put(OFFSET, number(command.occurred_at.offset().local_minus_utc()));
+    put(MEMBER, string(&head.member));
+    put(OCCURRED, string(sortable(head.occurred())));
+    put(OFFSET, number(head.occurred_at.offset().local_minus_utc()));
     put(RECORDED, string(rfc3339_utc(*recorded_at)));
     put(BALANCE, number(balance));
     put(SEQUENCE, number(sequence));
-    if let Some(amount) = command.amount() {
-        put(AMOUNT, number(amount.minor()));
-    }
-    if let Some(points) = command.points() {
-        put(POINTS, number(points));
-    }
-    if let Action::Reverse { kind, reference, on, .. } = &command.action {
-        let on = on.map(|day| format!("@{day}")).unwrap_or_default();
-        put(REVERSES, string(format!("{}:{reference}{on}", kind.code())));
-    }
-    put_outcome(&mut item, &entry.outcome);
+    let mut attributes = Attributes(&mut item);
+    entry.event.say(&mut attributes);
+    entry.event.store(&mut attributes);
     Ok(item)
-}
-
-fn put_outcome(item: &mut Item, outcome: &Outcome) {
-    let mut put = |name: &str, value: AttributeValue| {
-        item.insert(name.to_owned(), value);
-    };
-    let repaid = match outcome {
-        Outcome::Issued { repaid, .. } | Outcome::Returned { repaid, .. } | Outcome::Withdrawn { repaid, .. } => repaid,
-        Outcome::Redeemed { .. } => &Vec::new(),
-    };
-    if !repaid.is_empty() {
-        put(REPAID, repaid_text(repaid));
-    }
-    let original = match outcome {
-        Outcome::Issued { slices, .. } | Outcome::Redeemed { slices, .. } => {
-            put_slices(&mut put, SLICES, slices);
-            None
-        }
-        Outcome::Returned { original, .. } | Outcome::Withdrawn { original, .. } => Some(original),
-    };
-    if let Some(Original { at, value, slices }) = original {
-        put_slices(&mut put, SLICES, slices);
-        put(ORIGINAL_AT, string(rfc3339_utc(*at)));
-        put(ORIGINAL_VALUE, number(value.minor()));
-    }
-    match outcome {
-        Outcome::Issued { .. } => {}
-        Outcome::Redeemed { value, .. } => put(VALUE, number(value.minor())),
-        Outcome::Returned { before, points, value, .. } => {
-            put(BEFORE, number(before));
-            put(RETURNED, number(points));
-            put(VALUE, number(value.minor()));
-        }
-        Outcome::Withdrawn { before, amount, points, taken, gone, owed, .. } => {
-            put(BEFORE, number(before.points));
-            put(BEFORE_AMOUNT, number(before.amount.minor()));
-            put(REFUNDED, number(amount.minor()));
-            put_by_slice(&mut put, BEFORE_BY_SLICE, &before.by_slice);
-            put_by_slice(&mut put, WITHDRAWN, points);
-            for (name, slices) in [(TAKEN, taken), (GONE, gone), (OWED, owed)] {
-                put_slices(&mut put, name, slices);
-            }
-        }
-    }
-}
-
-fn put_slices(put: &mut impl FnMut(&str, AttributeValue), name: &str, slices: &[Slice]) {
-    if !slices.is_empty() {
-        put(name, slices_text(slices));
-    }
 }
 
 fn put_by_slice(put: &mut impl FnMut(&str, AttributeValue), name: &str, points: &[Points]) {
@@ -373,14 +371,6 @@ fn put_by_slice(put: &mut impl FnMut(&str, AttributeValue), name: &str, points: 
     }
 }
 
-fn repaid_text(repaid: &[Repayment]) -> AttributeValue {
-    let texts: Vec<String> = repaid
-        .iter()
-        .map(|Repayment { creditor, paid }| format!("{creditor}:{}:{}", paid.cohort, paid.points))
-        .collect();
-    string(texts.join(";"))
-}
-
 /// What is known of the reference of an entry.
 pub fn recorded_reference(entry: &Entry, reversed: &Reversed) -> Item {
     let mut item = with_key(&keys::reference(&entry_name(entry)));
@@ -388,7 +378,7 @@ pub fn recorded_reference(entry: &Entry, reversed: &Reversed) -> Item {
         item.insert(name.to_owned(), value);
     };
     put(ENTRY_AT, string(Place::of(entry).text()));
-    put(FINGERPRINT, AttributeValue::B(Blob::new(entry.command.fingerprint())));
+    put(FINGERPRINT, AttributeValue::B(Blob::new(entry.fingerprint())));
     if *reversed != Reversed::default() {
         put(POINTS, number(reversed.points));
         put(AMOUNT, number(reversed.amount.minor()));
@@ -457,7 +447,19 @@ pub fn recorded(item: &Item) -> Result<Recorded, LedgerError> {
     })
 }
 
-/// An entry and its place among its member's, of the attributes [`CLEARED`].
+/// The attributes from which a month is closed and accounts are proven: all of an entry
+/// but what was noted beside it for its caller.
+pub fn cleared_attributes() -> Vec<&'static str> {
+    let mut names = HEAD.to_vec();
+    for name in Event::stored_names() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// An entry and its place among its member's, of [`cleared_attributes`].
 pub fn cleared(item: &Item) -> Result<(Entry, u64), LedgerError> {
     let reader = Reader::new(item);
     Ok((entry(&reader)?, reader.unsigned(SEQUENCE)?))
@@ -470,69 +472,21 @@ fn entry(reader: &Reader<'_>) -> Result<Entry, LedgerError> {
     let offset = i32::try_from(reader.number(OFFSET)?).ok().and_then(FixedOffset::east_opt);
     let occurred_at = reader.sortable_moment(OCCURRED)?.with_timezone(&offset.ok_or_else(|| broken(OFFSET))?);
     let member = MemberId::parse(reader.text(MEMBER)?).map_err(|_| broken(MEMBER))?;
-    let amount = reader.optional_number(AMOUNT)?.map(Money::from_minor);
-    let points = reader.optional_number(POINTS)?.map(Points::new);
-    let money = |attribute: &str| reader.number(attribute).map(Money::from_minor);
-    let (action, outcome) = match name.kind {
-        EntryKind::Accrual => (Action::Accrue { amount: amount.ok_or_else(|| broken(AMOUNT))? }, issued(reader)?),
-        EntryKind::Adjustment => (Action::Grant { points: points.ok_or_else(|| broken(POINTS))? }, issued(reader)?),
-        EntryKind::Redemption => (
-            Action::Redeem { points: points.ok_or_else(|| broken(POINTS))?, bill: amount },
-            Outcome::Redeemed { value: money(VALUE)?, slices: reader.slices(SLICES)? },
-        ),
-        EntryKind::Reversal => {
-            let (kind, reference, on) = reverses(reader.text(REVERSES)?).ok_or_else(|| broken(REVERSES))?;
-            (Action::Reverse { kind, reference, on, amount, points }, reversal(reader, kind)?)
-        }
-    };
-    let Name { line, reference, scope, .. } = name;
-    let command = Command { line, reference, member, occurred_at, action };
-    Ok(Entry { command, scope, home: origin.unwrap_or(booked), booked, outcome })
-}
-
-fn issued(reader: &Reader<'_>) -> Result<Outcome, LedgerError> {
-    Ok(Outcome::Issued { slices: reader.slices(SLICES)?, repaid: reader.repaid()? })
+    let Name { line, kind, reference, scope } = name;
+    let action = Action::read(kind, reader)?;
+    let event = Event::load(action, reader).map_err(|Broken(name)| broken(name))?;
+    let head = Head { line, reference, member, occurred_at };
+    Ok(Entry { head, scope, home: origin.unwrap_or(booked), booked, event })
 }
 
 /// `code:reference` or `code:reference@day`.
-fn reverses(text: &str) -> Option<(EntryKind, Reference, Option<NaiveDate>)> {
+fn origin(text: &str) -> Option<Origin> {
     let (code, reference) = text.split_once(':')?;
     let (reference, on) = match reference.split_once('@') {
         None => (reference, None),
         Some((reference, day)) => (reference, Some(parse_day(day)?)),
     };
-    Some((EntryKind::from_code(code)?, Reference::parse(reference).ok()?, on))
-}
-
-fn reversal(reader: &Reader<'_>, of: EntryKind) -> Result<Outcome, LedgerError> {
-    let money = |attribute: &str| reader.number(attribute).map(Money::from_minor);
-    let points = |attribute: &str| reader.number(attribute).map(Points::new);
-    let original =
-        Original { at: reader.moment(ORIGINAL_AT)?, value: money(ORIGINAL_VALUE)?, slices: reader.slices(SLICES)? };
-    match of {
-        EntryKind::Redemption => Ok(Outcome::Returned {
-            original,
-            before: points(BEFORE)?,
-            points: points(RETURNED)?,
-            value: money(VALUE)?,
-            repaid: reader.repaid()?,
-        }),
-        EntryKind::Accrual | EntryKind::Adjustment => Ok(Outcome::Withdrawn {
-            original,
-            before: Reversed {
-                points: points(BEFORE)?,
-                amount: money(BEFORE_AMOUNT)?,
-                by_slice: reader.by_slice(BEFORE_BY_SLICE)?,
-            },
-            amount: money(REFUNDED)?,
-            points: reader.by_slice(WITHDRAWN)?,
-            taken: reader.slices(TAKEN)?,
-            gone: reader.slices(GONE)?,
-            owed: reader.slices(OWED)?,
-            repaid: reader.repaid()?,
-        }),
-        EntryKind::Reversal => Err(reader.broken(REVERSES)),
-    }
+    Some(Origin { kind: EntryKind::from_code(code)?, reference: Reference::parse(reference).ok()?, on })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,7 +2,7 @@
 
 use interline_domain::account::shard as shard_of;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Entry, EntryKind, Scope};
+use interline_domain::events::{Entry, EntryKind, Scope};
 use interline_domain::id::{LineId, MemberId, Reference};
 
 /// Names an item in an error, which may be logged: by the member's shard, not by
@@ -81,7 +81,7 @@ pub struct Place {
 
 impl Place {
     pub fn of(entry: &Entry) -> Self {
-        Self { booked: entry.booked, shard: shard_of(&entry.command.member), home: entry.home }
+        Self { booked: entry.booked, shard: shard_of(&entry.head.member), home: entry.home }
     }
 
     /// As a reference item tells it: `<booked>#<shard>`, and `#<home>` of a late entry.

@@ -20,10 +20,9 @@ use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command, EntryKind, Reversed};
+use interline_domain::events::{Command, EntryKind, Plan, Refusal, Reversed, Target, check, plan};
 use interline_domain::id::MemberId;
 use interline_domain::money::Points;
-use interline_domain::plan::{Plan, Refusal, Target, check, plan};
 use interline_domain::rulebook::Rulebook;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -167,7 +166,7 @@ impl Ledger {
                 items += items_of(command);
                 let home = rulebook.period(command.occurred());
                 let asks = home < current || self.gate_always_checked;
-                let place = (home, shard(&command.member));
+                let place = (home, shard(&command.head.member));
                 asks && *gate.get_or_insert(place) == place && items <= TRANSACTION_ITEMS
             })
         };
@@ -187,8 +186,10 @@ impl Ledger {
         clock: &Clock,
     ) -> Vec<Result<Vec<Answer>, LedgerError>> {
         if let [_, _, ..] = members {
-            let mut batches: Vec<_> =
-                members.iter().map(|of| self.batch(rulebook, rulebooks, &of[0].member, of, source, clock)).collect();
+            let mut batches: Vec<_> = members
+                .iter()
+                .map(|of| self.batch(rulebook, rulebooks, &of[0].head.member, of, source, clock))
+                .collect();
             match record(&mut batches, ATTEMPTS_TOGETHER).await {
                 Ok(Some(answers)) => return answers.into_iter().map(Ok).collect(),
                 Err(error) if error.is_retryable() => return vec![Err(error)],
@@ -197,7 +198,7 @@ impl Ledger {
         }
         let mut answers = Vec::with_capacity(members.len());
         for commands in members {
-            answers.push(self.post(rulebook, rulebooks, &commands[0].member, commands, source, clock).await);
+            answers.push(self.post(rulebook, rulebooks, &commands[0].head.member, commands, source, clock).await);
             if matches!(answers.last(), Some(Err(error)) if error.is_retryable()) {
                 break;
             }
@@ -237,7 +238,7 @@ impl Ledger {
 
 /// Entry and reference, and for a reversal its target's.
 fn items_of(command: &Command) -> usize {
-    if matches!(command.action, Action::Reverse { .. }) { 3 } else { 2 }
+    if command.action.origin().is_some() { 3 } else { 2 }
 }
 
 /// Records batches of different members in one transaction. `None`: others were in
@@ -448,7 +449,7 @@ impl Batch<'_> {
     }
 
     async fn answer(&mut self, draft: &mut Draft, command: &Command) -> Result<Answer, LedgerError> {
-        let scope = self.rulebook.scope(&command.line, self.rulebook.day(command.occurred()));
+        let scope = self.rulebook.scope(&command.head.line, self.rulebook.day(command.occurred()));
         let key = keys::reference(&items::name(command, scope));
         if let Some(Left::Recorded { recorded, .. }) = draft.references.get(&key) {
             return Ok(repeated(command, recorded));
@@ -549,10 +550,11 @@ impl Batch<'_> {
 
     /// The reference of what a reversal takes back.
     fn target_key(&self, command: &Command) -> Option<Key> {
-        let Action::Reverse { kind, reference, on, .. } = &command.action else { return None };
-        let day = on.unwrap_or_else(|| self.rulebook.day(command.occurred()));
-        let scope = self.rulebook.scope(&command.line, day);
-        Some(keys::reference(&Name { line: command.line.clone(), kind: *kind, reference: reference.clone(), scope }))
+        let origin = command.action.origin()?;
+        let day = origin.on.unwrap_or_else(|| self.rulebook.day(command.occurred()));
+        let line = command.head.line.clone();
+        let scope = self.rulebook.scope(&line, day);
+        Some(keys::reference(&Name { line, kind: origin.kind, reference: origin.reference.clone(), scope }))
     }
 
     /// Reads what a reversal takes back, after the account: whoever reverses of it
@@ -570,7 +572,7 @@ impl Batch<'_> {
 
     /// The rulebook that decided a sale, if it is not the current one.
     async fn decided_by(&self, recorded: &Recorded) -> Result<Option<Arc<Rulebook>>, LedgerError> {
-        let is_sale = recorded.entry.command.kind() == EntryKind::Accrual;
+        let is_sale = recorded.entry.kind() == EntryKind::Accrual;
         if !is_sale || recorded.rulebook == self.rulebook.hash {
             return Ok(None);
         }
@@ -624,7 +626,7 @@ fn replaces(refusals: Option<&Refusals>) -> Condition {
 }
 
 fn repeated(command: &Command, recorded: &Recorded) -> Answer {
-    match command.differing_field(&recorded.entry.command) {
+    match command.differing_field(&recorded.entry) {
         None => Answer::Replayed(Box::new(recorded.clone())),
         Some(field) => Answer::Rejected(Rejection::Conflict(field)),
     }

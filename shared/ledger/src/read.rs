@@ -8,7 +8,7 @@ use crate::store::Item;
 use futures::stream::{BoxStream, StreamExt};
 use interline_domain::account::Account;
 use interline_domain::calendar::Period;
-use interline_domain::entry::Entry;
+use interline_domain::events::Entry;
 use interline_domain::id::LineId;
 use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;

@@ -7,7 +7,7 @@ use crate::items::{self, Known, Reader, Recorded, Refusals};
 use crate::keys::{self, Key, Name};
 use crate::store::{Item, Store};
 use crate::{attributes, store};
-use interline_domain::entry::{EntryKind, Reversed, Scope};
+use interline_domain::events::{EntryKind, Reversed, Scope};
 use interline_domain::id::{LineId, Reference};
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn entry_key(reference: &Item, place: &keys::Place) -> Result<Key, LedgerError> 
 
 /// Whether the entry is what the reference was put for.
 fn verify(reference: &Item, recorded: &Recorded, fingerprint: &[u8]) -> Result<(), LedgerError> {
-    if recorded.entry.command.fingerprint() == fingerprint {
+    if recorded.entry.fingerprint() == fingerprint {
         return Ok(());
     }
     Err(Reader::new(reference).broken(attributes::FINGERPRINT))

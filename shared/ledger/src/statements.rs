@@ -9,7 +9,7 @@ use crate::store::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use interline_domain::calendar::Period;
-use interline_domain::entry::EntryKind;
+use interline_domain::events::EntryKind;
 use interline_domain::id::{LineId, MemberId};
 use interline_domain::limits::SHARDS;
 use serde::{Deserialize, Serialize};
@@ -100,14 +100,14 @@ impl Ledger {
             for (at, item) in items.iter().enumerate() {
                 position = Some(StatementPosition::of(item)?);
                 let recorded = items::recorded(item)?;
-                let command = &recorded.entry.command;
-                if filter.between.is_before(command.occurred()) {
+                let entry = &recorded.entry;
+                if filter.between.is_before(entry.head.occurred()) {
                     // Newest first: nothing behind it is shown.
                     return Ok((entries, None));
                 }
-                let shown = filter.line.as_ref().is_none_or(|line| *line == command.line)
-                    && filter.kind.is_none_or(|kind| kind == command.kind())
-                    && filter.between.has(command.occurred());
+                let shown = filter.line.as_ref().is_none_or(|line| *line == entry.head.line)
+                    && filter.kind.is_none_or(|kind| kind == entry.kind())
+                    && filter.between.has(entry.head.occurred());
                 if shown {
                     entries.push(recorded);
                 }
@@ -143,7 +143,7 @@ impl Ledger {
             let (items, next) = self.store.page(&pk, Some(&prefix), after.take(), Some(left)).await?;
             for item in &items {
                 let recorded = items::recorded(item)?;
-                if filter.between.has(recorded.entry.command.occurred()) {
+                if filter.between.has(recorded.entry.head.occurred()) {
                     entries.push(recorded);
                 }
             }

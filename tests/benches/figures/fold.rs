@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use interline::world::TABLE;
 use interline_domain::calendar::Period;
 use interline_domain::digest::EntryDigests;
-use interline_domain::entry::Entry;
+use interline_domain::events::Entry;
 use interline_domain::limits::SHARDS;
 use interline_domain::rulebook::Rulebook;
 use interline_domain::tally::{Detail, Fold, Tally};

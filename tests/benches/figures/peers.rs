@@ -5,12 +5,12 @@
 use crate::Options;
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command as Event, Entry, EntryKind, Outcome};
+use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issue, Redemption, Scope, Spent};
 use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::legs::owed;
 use interline_domain::limits::SHARDS;
 use interline_domain::lot::{Cohort, Expiry, Slice};
 use interline_domain::money::{Money, Points};
-use interline_domain::rate::rate;
 use interline_domain::rulebook::{Beneficiary, Rulebook};
 use interline_domain::settle::{Inputs, Settlement, settle};
 use interline_domain::tally::{Fold, Tally};
@@ -90,19 +90,16 @@ fn write_files(folder: &Path, month: &Month<'_>, rulebook: &Rulebook) {
 }
 
 fn write_slices(file: &mut impl Write, entry: &Entry) {
-    let Event { line, reference, member, occurred_at, .. } = &entry.command;
-    let amount = entry.command.amount().map(|amount| amount.to_string()).unwrap_or_default();
-    let points = entry.command.points().map(|points| points.to_string()).unwrap_or_default();
-    let (value, slices) = match &entry.outcome {
-        Outcome::Issued { slices, .. } => (String::new(), slices),
-        Outcome::Redeemed { value, slices } => (value.to_string(), slices),
+    let Head { line, reference, member, occurred_at } = &entry.head;
+    let amount = entry.fields().amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let points = entry.fields().points.map(|points| points.to_string()).unwrap_or_default();
+    let (value, slices) = match &entry.event {
+        Event::Accrual(did) => (String::new(), &did.fact.slices),
+        Event::Redemption(did) => (did.fact.value.to_string(), &did.fact.slices),
         other => panic!("the month has no {other:?}"),
     };
-    let event = format!(
-        "{line},{},{reference},{member},{},{amount},{points},{value}",
-        entry.command.kind(),
-        occurred_at.to_rfc3339()
-    );
+    let event =
+        format!("{line},{},{reference},{member},{},{amount},{points},{value}", entry.kind(), occurred_at.to_rfc3339());
     if slices.is_empty() {
         writeln!(file, "{event},0,,,,").unwrap();
     }
@@ -113,15 +110,17 @@ fn write_slices(file: &mut impl Write, entry: &Entry) {
 
 /// A plain-text ledger does not rate: what a slice costs is written down for it.
 fn write_transaction(file: &mut impl Write, rulebook: &Rulebook, entry: &Entry) {
-    let Event { line, reference, occurred_at, .. } = &entry.command;
-    let postings: Vec<String> = match &entry.outcome {
-        Outcome::Issued { slices, .. } => slices
+    let Head { line, reference, occurred_at, .. } = &entry.head;
+    let postings: Vec<String> = match &entry.event {
+        Event::Accrual(did) => did
+            .fact
+            .slices
             .iter()
             .flat_map(|Slice { cohort, points }| {
                 [format!("points:{}  {points} PT", account(cohort)), format!("issued:{line}  -{points} PT")]
             })
             .collect(),
-        _ => rate(rulebook, entry)
+        _ => owed(rulebook, entry)
             .unwrap()
             .iter()
             .flat_map(|slice| {
@@ -139,7 +138,7 @@ fn write_transaction(file: &mut impl Write, rulebook: &Rulebook, entry: &Entry) 
             .collect(),
     };
     if !postings.is_empty() {
-        writeln!(file, "{} {} {line} {reference}", occurred_at.date_naive(), entry.command.kind()).unwrap();
+        writeln!(file, "{} {} {line} {reference}", occurred_at.date_naive(), entry.kind()).unwrap();
         postings.iter().for_each(|posting| writeln!(file, "  {posting}").unwrap());
         writeln!(file).unwrap();
     }
@@ -222,7 +221,7 @@ fn folded(rulebook: &Rulebook, path: &str, start: u64, end: u64) -> Tally {
         let more = reader.read_record(&mut row).unwrap();
         let continues = more && &row[8] != "0";
         if !continues && let Some(entry) = entry.take() {
-            folds[usize::from(shard(&entry.command.member))].add(&entry, &mut details).unwrap();
+            folds[usize::from(shard(&entry.head.member))].add(&entry, &mut details).unwrap();
             details.clear();
         }
         if !more || (begins >= end && !continues) {
@@ -240,8 +239,9 @@ fn folded(rulebook: &Rulebook, path: &str, start: u64, end: u64) -> Tally {
 }
 
 fn slices(entry: &mut Entry) -> &mut Vec<Slice> {
-    match &mut entry.outcome {
-        Outcome::Issued { slices, .. } | Outcome::Redeemed { slices, .. } => slices,
+    match &mut entry.event {
+        Event::Accrual(did) => &mut did.fact.slices,
+        Event::Redemption(did) => &mut did.fact.slices,
         other => panic!("the month has no {other:?}"),
     }
 }
@@ -283,24 +283,23 @@ impl Names {
 
     fn entry(&mut self, row: &csv::StringRecord, period: Period) -> Entry {
         let slices = if row[9].is_empty() { Vec::new() } else { vec![self.slice(row)] };
-        let (action, outcome) = match EntryKind::from_word(&row[1]).unwrap() {
-            EntryKind::Accrual => (
-                Action::Accrue { amount: Money::parse(&row[5]).unwrap() },
-                Outcome::Issued { slices, repaid: Vec::new() },
-            ),
-            EntryKind::Redemption => (
-                Action::Redeem { points: Points::parse(&row[6]).unwrap(), bill: None },
-                Outcome::Redeemed { value: Money::parse(&row[7]).unwrap(), slices },
-            ),
+        let event = match EntryKind::from_word(&row[1]).unwrap() {
+            EntryKind::Accrual => Event::Accrual(Did {
+                asked: Accrual { amount: Money::parse(&row[5]).unwrap() },
+                fact: Issue { slices, repaid: Vec::new() },
+            }),
+            EntryKind::Redemption => Event::Redemption(Did {
+                asked: Redemption { points: Points::parse(&row[6]).unwrap(), bill: None },
+                fact: Spent { value: Money::parse(&row[7]).unwrap(), slices },
+            }),
             other => panic!("the month has no {other}"),
         };
-        let command = Event {
+        let head = Head {
             line: self.line(&row[0]),
             reference: Reference::parse(&row[2]).unwrap(),
             member: MemberId::parse(&row[3]).unwrap(),
             occurred_at: interline_domain::moment::parse_occurred_at(&row[4]).unwrap(),
-            action,
         };
-        Entry { command, scope: interline_domain::entry::Scope::Line, home: period, booked: period, outcome }
+        Entry { head, scope: Scope::Line, home: period, booked: period, event }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::memory::{TERMS, programme, wait};
 use super::{cells, is_formula};
-use interline_domain::entry::Command;
+use interline_domain::events::{Command, Head};
 use interline_domain::id::LineId;
 use interline_import::{Imported, Row, finish, import, read};
 use interline_lambda::App;
@@ -156,7 +156,7 @@ fn a_row_is_an_event_or_says_why_not(row: &Row) {
             let read = read_one(&written(command));
             let again = read.as_ref().expect("what was read can be written and read");
             assert_eq!(again, command);
-            assert_eq!(again.occurred_at.offset(), command.occurred_at.offset());
+            assert_eq!(again.head.occurred_at.offset(), command.head.occurred_at.offset());
         }
         Err(error) => {
             assert!(error.field == "row" || COLUMNS.contains(&error.field), "{error:?}");
@@ -168,10 +168,12 @@ fn a_row_is_an_event_or_says_why_not(row: &Row) {
 }
 
 fn written(command: &Command) -> String {
-    let amount = command.amount().map(|amount| amount.to_string()).unwrap_or_default();
-    let points = command.points().map(|points| points.to_string()).unwrap_or_default();
-    let Command { line, reference, occurred_at, member, .. } = command;
-    let (kind, time, target) = (command.kind(), occurred_at.to_rfc3339(), command.reverses().unwrap_or_default());
+    let fields = command.fields();
+    let amount = fields.amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let points = fields.points.map(|points| points.to_string()).unwrap_or_default();
+    let target = fields.reverses.map(|origin| origin.to_string()).unwrap_or_default();
+    let Head { line, reference, occurred_at, member } = &command.head;
+    let (kind, time) = (command.kind(), occurred_at.to_rfc3339());
     format!("{kind},{line},{reference},{time},{member},{amount},{points},{target}")
 }
 
@@ -234,7 +236,7 @@ fn a_line_speaks_for_itself_only(name: &str, bytes: &[u8], rows: &[Row]) {
     counts_add_up(rows, &answered);
     let foreign: Vec<u64> = rows
         .iter()
-        .filter(|row| row.parsed.as_ref().is_ok_and(|command| command.line.as_str() != "grocery"))
+        .filter(|row| row.parsed.as_ref().is_ok_and(|command| command.head.line.as_str() != "grocery"))
         .map(|row| row.number)
         .collect();
     let refused: Vec<u64> = rejected(&answered)

@@ -2,12 +2,13 @@
 
 use super::cells;
 use super::memory::wait;
+use crate::events::reverse;
 use crate::sim::memory::Memory;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
 use interline_domain::digest::EntryDigests;
-use interline_domain::entry::{Action, Command, Entry, EntryKind};
+use interline_domain::events::{Accrual, Action, Command, Entry, EntryKind, Grant, Head, Redemption};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::{AMOUNT_MAX_MINOR, SHARDS};
 use interline_domain::money::{Money, Points};
@@ -104,18 +105,20 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
     let days = [period.first_day(), period.last_day()];
     for (nth, day) in days.into_iter().enumerate() {
         let command = |line: &LineId, reference: String, action| Command {
-            line: line.clone(),
-            reference: Reference::parse(&reference).expect("a reference"),
-            member: member.clone(),
-            occurred_at: noon(rulebook, day),
+            head: Head {
+                line: line.clone(),
+                reference: Reference::parse(&reference).expect("a reference"),
+                member: member.clone(),
+                occurred_at: noon(rulebook, day),
+            },
             action,
         };
         for line in rulebook.lines.iter().take(LINES_PLAYED).map(|line| &line.id) {
             for (size, minor) in SALES_MINOR.into_iter().enumerate() {
                 let amount = Money::from_minor(minor);
-                let _ = record(command(line, format!("S-{nth}-{size}"), Action::Accrue { amount }));
+                let _ = record(command(line, format!("S-{nth}-{size}"), Action::Accrual(Accrual { amount })));
             }
-            let _ = record(command(line, format!("G-{nth}"), Action::Grant { points: Points::new(777) }));
+            let _ = record(command(line, format!("G-{nth}"), Action::Grant(Grant { points: Points::new(777) })));
         }
         for line in rulebook.lines.iter().take(LINES_PLAYED).map(|line| &line.id) {
             let account = wait(ledger.account(&member)).expect("a store without faults");
@@ -124,19 +127,19 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
             if quoted.reason.is_some() || !quoted.points.is_positive() {
                 continue;
             }
-            let action = Action::Redeem { points: quoted.points, bill };
+            let action = Action::Redemption(Redemption { points: quoted.points, bill });
             let redeemed = record(command(line, format!("R-{nth}"), action)).expect("what was quoted");
-            assert_eq!(redeemed.points(), Ok(quoted.points));
+            assert_eq!(redeemed.event.points(), Ok(quoted.points));
             for (part, points) in [(0, Some(Points::new(1))), (1, None)] {
                 let reference = Reference::parse(&format!("R-{nth}")).expect("a reference");
-                let action = Action::Reverse { kind: EntryKind::Redemption, reference, on: None, amount: None, points };
+                let action = reverse(EntryKind::Redemption, reference, None, None, points);
                 let _ = record(command(line, format!("V-{nth}-{part}"), action));
             }
         }
         let refunded = rulebook.lines.iter().take(LINES_PLAYED).step_by(2).map(|line| &line.id);
         for (line, size) in refunded.flat_map(|line| [(line, 2), (line, 3)]) {
             let reference = Reference::parse(&format!("S-{nth}-{size}")).expect("a reference");
-            let action = Action::Reverse { kind: EntryKind::Accrual, reference, on: None, amount: None, points: None };
+            let action = reverse(EntryKind::Accrual, reference, None, None, None);
             let _ = record(command(line, format!("W-{nth}-{size}"), action));
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use interline_domain::calendar::Period;
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_domain::limits::SHARDS;
 use interline_ledger::{Answer, LedgerError, Source, Status};
 use interline_tests::events::{redemption, sale};
@@ -39,7 +39,7 @@ async fn conflicts_throttling_and_lost_replies_are_overcome_and_the_events_are_r
         let rulebook = programme.rulebook().await;
         let now = programme.app().now();
         let answers = ledger
-            .post(&rulebook, &rulebook, &events()[0].member, &events(), Source::Api(None), &move || now)
+            .post(&rulebook, &rulebook, &events()[0].head.member, &events(), Source::Api(None), &move || now)
             .await
             .unwrap();
         assert_eq!(next.left(), 0, "{faults:?}");
@@ -93,7 +93,8 @@ async fn by_a_clock_that_the_service_contradicts_nothing_is_written() {
     let (ledger, service) = ledger(&programme);
     let (rulebook, events, now) = (programme.rulebook().await, events(), programme.app().now());
     let clock = move || now;
-    let post = async || ledger.post(&rulebook, &rulebook, &events[0].member, &events, Source::Api(None), &clock).await;
+    let post =
+        async || ledger.post(&rulebook, &rulebook, &events[0].head.member, &events, Source::Api(None), &clock).await;
     for (ahead, expected) in [(310, -310), (-310, 310), (7_200, -7_200)] {
         service.set_service_clock_ahead(ahead);
         let error = post().await.unwrap_err();
@@ -119,7 +120,7 @@ async fn a_request_that_cannot_succeed_is_not_tried_again() {
     let (events, now) = (events(), programme.app().now());
     for left in [1, 0] {
         let error = ledger
-            .post(&rulebook, &rulebook, &events[0].member, &events, Source::Api(None), &move || now)
+            .post(&rulebook, &rulebook, &events[0].head.member, &events, Source::Api(None), &move || now)
             .await
             .unwrap_err();
         assert!(matches!(error, LedgerError::Refused(_)) && !error.is_retryable(), "{error}");
@@ -137,7 +138,7 @@ async fn a_service_that_keeps_failing_is_not_taken_for_other_writers_and_given_u
     let rulebook = programme.rulebook().await;
     let (events, now) = (events(), programme.app().now());
     let error = ledger
-        .post(&rulebook, &rulebook, &events[0].member, &events, Source::Api(None), &move || now)
+        .post(&rulebook, &rulebook, &events[0].head.member, &events, Source::Api(None), &move || now)
         .await
         .unwrap_err();
     assert!(matches!(error, LedgerError::Unavailable(_)) && error.is_retryable(), "{error}");

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Command, Outcome};
+use interline_domain::events::{Command, Event};
 use interline_domain::id::MemberId;
 use interline_domain::limits::SHARDS;
 use interline_lambda::Failure;
@@ -46,7 +46,7 @@ async fn an_event_is_accepted_once_and_its_retry_gets_the_first_answer_and_chang
         assert_eq!(replayed(programme.post_one(event).await), *first);
         // The same moment may be written with another offset.
         let mut elsewhere = event.clone();
-        elsewhere.occurred_at = event.occurred_at.to_utc().fixed_offset();
+        elsewhere.head.occurred_at = event.head.occurred_at.to_utc().fixed_offset();
         assert_eq!(replayed(programme.post_one(&elsewhere).await), *first);
     }
     assert_eq!(programme.items().await, items);
@@ -342,9 +342,9 @@ async fn the_programmes_clock_decides_the_period_whatever_the_offset() {
     ] {
         let recorded = programme.accept(&[sale("dining", reference, at, "m1", "10.00")]).await;
         assert_eq!(recorded[0].entry.home, period(home), "{at}");
-        assert_eq!(recorded[0].entry.command.occurred_at.to_rfc3339(), at.replace('Z', "+00:00"));
-        let Outcome::Issued { slices, .. } = &recorded[0].entry.outcome else { panic!() };
-        assert_eq!(slices[0].cohort.issued, period(home), "{at}");
+        assert_eq!(recorded[0].entry.head.occurred_at.to_rfc3339(), at.replace('Z', "+00:00"));
+        let Event::Accrual(did) = &recorded[0].entry.event else { panic!() };
+        assert_eq!(did.fact.slices[0].cohort.issued, period(home), "{at}");
     }
 }
 
@@ -560,8 +560,14 @@ async fn an_entry_that_is_not_what_its_reference_was_put_for_is_told_as_broken()
     entry.insert("a".to_owned(), AttributeValue::N("1001".to_owned()));
     programme.put_item(entry).await;
     let (app, rulebook) = (programme.app(), programme.rulebook().await);
-    let posted =
-        app.ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api(None), app.clock());
+    let posted = app.ledger.post(
+        &rulebook,
+        app,
+        &event.head.member,
+        std::slice::from_ref(&event),
+        Source::Api(None),
+        app.clock(),
+    );
     let broken = posted.await.unwrap_err();
     assert!(matches!(&broken, LedgerError::Broken { attribute, .. } if attribute == "f"), "{broken}");
 }
@@ -576,7 +582,7 @@ async fn a_gate_that_is_always_checked_keeps_a_clock_set_by_hand_out_of_a_sealed
     let event = sale("dining", "S-1", "2017-01-05T12:00:00+08:00", &member, "10.00");
     let ledger = app.ledger.clone().with_gate_always_checked(true);
     let posted =
-        ledger.post(&rulebook, app, &event.member, std::slice::from_ref(&event), Source::Api(None), app.clock());
+        ledger.post(&rulebook, app, &event.head.member, std::slice::from_ref(&event), Source::Api(None), app.clock());
     let recorded = accepted(posted.await.unwrap().remove(0));
     assert_eq!((recorded.entry.home, recorded.entry.booked), (period("2017-01"), period("2017-03")));
 }
@@ -901,8 +907,8 @@ async fn points_past_their_date_cannot_be_spent_and_those_that_expire_first_are_
     // Fuel's 50 points can be spent until the last day of February.
     programme.set_now("2017-02-28T23:59:59+08:00");
     let spent = programme.accept(&[redemption("grocery", "R-1", "2017-02-28T23:59:58+08:00", "m1", 20)]).await;
-    let Outcome::Redeemed { slices, .. } = &spent[0].entry.outcome else { panic!() };
-    assert_eq!(slices.iter().map(|slice| slice.cohort.funder.as_str()).collect::<Vec<_>>(), ["fuel"]);
+    let Event::Redemption(did) = &spent[0].entry.event else { panic!() };
+    assert_eq!(did.fact.slices.iter().map(|slice| slice.cohort.funder.as_str()).collect::<Vec<_>>(), ["fuel"]);
     programme.set_now("2017-03-01T00:30:00+08:00");
     let past = programme.post_one(&redemption("grocery", "R-2", "2017-03-01T00:00:00+08:00", "m1", 31)).await;
     assert_eq!(rejected(&past), ("insufficient-points", "points"));

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{EntryKind, Scope};
+use interline_domain::events::{EntryKind, Scope};
 use interline_domain::id::{LineId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_ledger::{Asked, EntrySource};

@@ -3,7 +3,7 @@
 
 use interline::verification::verification;
 use interline_domain::calendar::Period;
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_lambda::{Failure, Proposal};
 use interline_ledger::LedgerError;
 use interline_tests::events::{csv, redemption, reversal, sale};

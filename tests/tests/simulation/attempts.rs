@@ -2,7 +2,7 @@
 
 use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::store::{Outcome, TransactError};
 use interline_ledger::{Answer, Ledger, LedgerError, Source};
@@ -46,7 +46,7 @@ fn tried(as_of: Busy, times: u32, event: &Command, now: DateTime<Utc>) -> Tried 
     let (ledger, rulebook) = (Ledger::on(store.clone()), Rulebook::parse(RULEBOOK).unwrap());
     let clock = move || now;
     let posted =
-        ledger.post(&rulebook, &rulebook, &event.member, std::slice::from_ref(event), Source::Api(None), &clock);
+        ledger.post(&rulebook, &rulebook, &event.head.member, std::slice::from_ref(event), Source::Api(None), &clock);
     let answer = futures::executor::block_on(posted).map(|mut answers| answers.pop().unwrap());
     Tried { answer, transactions: transactions.load(Ordering::Relaxed), pauses: store.pauses() }
 }

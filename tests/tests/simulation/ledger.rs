@@ -3,7 +3,7 @@
 use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Command, EntryKind, Reversed, Scope};
+use interline_domain::events::{Command, EntryKind, Reversed, Scope};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_domain::money::{Money, Points};
@@ -39,7 +39,7 @@ impl Books {
         let Self { ledger, rulebook } = self;
         let commands = std::slice::from_ref(command);
         let clock = move || now;
-        let posted = ledger.post(rulebook, rulebook, &command.member, commands, Source::Api(None), &clock);
+        let posted = ledger.post(rulebook, rulebook, &command.head.member, commands, Source::Api(None), &clock);
         posted.await.unwrap().pop().unwrap()
     }
 
@@ -126,7 +126,7 @@ async fn a_members_entries_are_numbered_without_a_gap_in_the_shards_too() {
     for month in ["2017-01", "2017-02"] {
         let mut records = books.ledger.shard_records(period(month), 7);
         while let Some(page) = records.next_page().await {
-            numbered.extend(page.unwrap().into_iter().map(|(entry, at)| (entry.command.reference.to_string(), at)));
+            numbered.extend(page.unwrap().into_iter().map(|(entry, at)| (entry.head.reference.to_string(), at)));
         }
     }
     let of = |number: u64| (format!("S-{}", 10 - number), number);
@@ -164,8 +164,8 @@ async fn a_statement_is_read_page_by_page_to_its_end_under_every_filter() {
                 let page = books.ledger.member_entries(&member, &filter, position, limit).await.unwrap();
                 assert!(page.0.len() <= limit);
                 let names = page.0.iter().map(|recorded| {
-                    let command = &recorded.entry.command;
-                    format!("{} {}", command.line, command.reference)
+                    let head = &recorded.entry.head;
+                    format!("{} {}", head.line, head.reference)
                 });
                 shown.extend(names);
                 (position, pages) = (page.1, pages + 1);
@@ -199,8 +199,8 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
             assert!(page.0.len() <= limit, "{} by {limit}", page.0.len());
             assert!(page.0.len() == limit || page.1.is_none(), "an unfinished page by {limit}");
             shown.extend(page.0.iter().map(|recorded| {
-                let command = &recorded.entry.command;
-                (interline_domain::account::shard(&command.member), command.reference.to_string())
+                let head = &recorded.entry.head;
+                (interline_domain::account::shard(&head.member), head.reference.to_string())
             }));
             position = page.1;
             match &position {
@@ -234,7 +234,7 @@ async fn lists_show_what_happened_from_a_moment_on_and_before_another() {
         let (between, kind) = (Between { from, to }, Some(EntryKind::Accrual));
         for limit in [1, 2, 50] {
             let (mut of_line, mut of_member) = (Vec::new(), Vec::new());
-            let name = |recorded: &Recorded| recorded.entry.command.reference.to_string();
+            let name = |recorded: &Recorded| recorded.entry.head.reference.to_string();
             let filter = LineFilter { line: line("dining"), kind, between };
             let mut position = None;
             loop {

@@ -13,10 +13,11 @@ use futures::future::LocalBoxFuture;
 use interline_cutoff::Close;
 use interline_domain::account::shard;
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Entry, Outcome as Fact};
-use interline_domain::id::MemberId;
+use interline_domain::events::{Balances, Entry};
+use interline_domain::id::{LineId, MemberId};
 use interline_domain::limits::SHARDS;
-use interline_domain::lot::Slice;
+use interline_domain::lot::Cohort;
+use interline_domain::money::{OutOfRange, Points};
 use interline_lambda::App;
 use interline_ledger::attributes::REFUSALS;
 use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
@@ -412,8 +413,10 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
     let digest = digest.repeat(64);
     let source = Source::File { digest: &digest };
-    let posted =
-        app.ledger.post(&rulebook.rulebook, app, &row.member, std::slice::from_ref(&row), source, app.clock()).await;
+    let posted = app
+        .ledger
+        .post(&rulebook.rulebook, app, &row.head.member, std::slice::from_ref(&row), source, app.clock())
+        .await;
     posted.map_err(|error| error.to_string())?.pop().ok_or_else(|| format!("{path} has no answer"))
 }
 
@@ -614,7 +617,7 @@ impl Stage<'_> {
             for mut records in records {
                 while let Some(page) = futures::executor::block_on(records.next_page()) {
                     let page = page.map_err(|error| error.to_string())?;
-                    let own = page.iter().filter(|(entry, _)| entry.command.member == member);
+                    let own = page.iter().filter(|(entry, _)| entry.head.member == member);
                     brought += own.map(|(entry, _)| brought_by(entry)).sum::<i64>();
                 }
             }
@@ -630,13 +633,23 @@ impl Stage<'_> {
 
 /// Points that an entry adds to what its member has, less debts.
 fn brought_by(entry: &Entry) -> i64 {
-    let sum = |slices: &[Slice]| slices.iter().map(|slice| slice.points.get()).sum::<i64>();
-    match &entry.outcome {
-        Fact::Issued { slices, .. } => sum(slices),
-        Fact::Redeemed { slices, .. } => -sum(slices),
-        Fact::Returned { points, .. } => points.get(),
-        Fact::Withdrawn { taken, gone, owed, .. } => -sum(taken) - sum(gone) - sum(owed),
+    struct Brought(i64);
+
+    impl Balances for Brought {
+        fn lot(&mut self, _cohort: &Cohort, points: Points) -> Result<(), OutOfRange> {
+            self.0 += points.get();
+            Ok(())
+        }
+
+        fn debt(&mut self, _creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+            self.0 -= points.get();
+            Ok(())
+        }
     }
+
+    let mut brought = Brought(0);
+    entry.event.moves(&mut brought).unwrap();
+    brought.0
 }
 
 impl Role {

@@ -2,7 +2,7 @@
 
 use crate::hooks::Hooked;
 use interline_domain::calendar::Period;
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_domain::rulebook::Rulebook;
 use interline_ledger::store::{Condition, Item, Outcome, Store, TransactError, Write};
 use interline_ledger::{Answer, Ledger, LedgerError, MEMBERS_TOGETHER, Source};
@@ -51,7 +51,7 @@ async fn together(ledger: &Ledger, events: &[Vec<Command>]) -> Answers {
 
 async fn alone(ledger: &Ledger, commands: &[Command]) -> Result<Vec<Answer>, LedgerError> {
     let (rulebook, source) = (terms(), Source::File { digest: DIGEST });
-    ledger.post(&rulebook, &rulebook, &commands[0].member, commands, source, &|| moment(NOW)).await
+    ledger.post(&rulebook, &rulebook, &commands[0].head.member, commands, source, &|| moment(NOW)).await
 }
 
 async fn items(store: &Memory) -> BTreeMap<String, Item> {
@@ -127,7 +127,7 @@ async fn a_member_who_is_written_by_others_meanwhile_is_asked_anew_and_nobody_is
     let answers = together(&ledger, &events()).await;
     let accepted = answers.iter().flatten().flatten().filter(|answer| matches!(answer, Answer::Accepted(_))).count();
     assert_eq!(accepted, MEMBERS_TOGETHER + 2);
-    let account = ledger.account(&events()[2][0].member).await.unwrap();
+    let account = ledger.account(&events()[2][0].head.member).await.unwrap();
     assert_eq!(account.sequence, 4, "theirs and ours");
 }
 

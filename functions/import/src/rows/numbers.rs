@@ -1,7 +1,7 @@
 //! Amounts and points of a row, with a word for what tills send instead of a reversal.
 
 use super::{Column, RowError};
-use interline_domain::entry::EntryKind;
+use interline_domain::events::EntryKind;
 use interline_domain::money::{Money, NumberError, Points};
 
 pub fn amount(kind: EntryKind, text: &str) -> Result<Money, RowError> {

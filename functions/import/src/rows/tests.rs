@@ -1,7 +1,8 @@
 use super::*;
+use chrono::NaiveDate;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use interline_domain::money::{Money, Points};
+use interline_domain::events::{Accrual, GiveBack, Grant, Redemption, Refund, Revocation};
 use proptest::prelude::*;
 use std::io::{Cursor, Write};
 
@@ -46,39 +47,35 @@ fn check(cases: &[(&str, &str, &str)]) {
 
 #[test]
 fn each_kind_of_event_is_read() {
-    let kind = |kind| (kind, Reference::parse("X-9").unwrap());
-    let reverse = |(kind, reference), amount, points| Action::Reverse { kind, reference, on: None, amount, points };
+    let taking_back = |kind, on| Origin { kind, reference: Reference::parse("X-9").unwrap(), on };
+    let refund = |on, amount| Action::Refund(Refund { origin: taking_back(EntryKind::Accrual, on), amount });
     let (amount, points) = (Money::from_minor(1250), Points::new(120));
     for (event, values, action) in [
-        ("accrual", "12.50,,", Action::Accrue { amount }),
-        ("redemption", ",120,", Action::Redeem { points, bill: None }),
-        ("redemption", "12.5,120,", Action::Redeem { points, bill: Some(amount) }),
-        ("adjustment", ",120,", Action::Grant { points }),
-        ("reversal", ",,accrual:X-9", reverse(kind(EntryKind::Accrual), None, None)),
-        ("reversal", "12.50,,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), None)),
-        ("reversal", ",120,redemption:X-9", reverse(kind(EntryKind::Redemption), None, Some(points))),
-        ("reversal", ",,adjustment:X-9", reverse(kind(EntryKind::Adjustment), None, None)),
+        ("accrual", "12.50,,", Action::Accrual(Accrual { amount })),
+        ("redemption", ",120,", Action::Redemption(Redemption { points, bill: None })),
+        ("redemption", "12.5,120,", Action::Redemption(Redemption { points, bill: Some(amount) })),
+        ("adjustment", ",120,", Action::Grant(Grant { points })),
+        ("reversal", ",,accrual:X-9", refund(None, None)),
+        ("reversal", "12.50,,accrual:X-9", refund(None, Some(amount))),
         (
             "reversal",
-            ",,accrual:X-9@2017-01-30",
-            Action::Reverse {
-                kind: EntryKind::Accrual,
-                reference: Reference::parse("X-9").unwrap(),
-                on: NaiveDate::from_ymd_opt(2017, 1, 30),
-                amount: None,
-                points: None,
-            },
+            ",120,redemption:X-9",
+            Action::GiveBack(GiveBack { origin: taking_back(EntryKind::Redemption, None), points: Some(points) }),
         ),
-        // Which of the two a reversal may have depends on what it reverses: not decided here.
-        ("reversal", "12.50,120,accrual:X-9", reverse(kind(EntryKind::Accrual), Some(amount), Some(points))),
+        (
+            "reversal",
+            ",,adjustment:X-9",
+            Action::Revocation(Revocation { origin: taking_back(EntryKind::Adjustment, None), points: None }),
+        ),
+        ("reversal", ",,accrual:X-9@2017-01-30", refund(NaiveDate::from_ymd_opt(2017, 1, 30), None)),
     ] {
         let command = one(&format!("{event},mall,A-1,2017-01-31T18:05:09+08:00,m1,{values}")).unwrap();
         assert_eq!(command.kind().word(), event);
         assert_eq!(command.action, action, "{event} {values}");
-        assert_eq!(command.line.as_str(), "mall");
-        assert_eq!(command.reference.as_str(), "A-1");
-        assert_eq!(command.member.as_str(), "m1");
-        assert_eq!(command.occurred_at.to_rfc3339(), "2017-01-31T18:05:09+08:00");
+        assert_eq!(command.head.line.as_str(), "mall");
+        assert_eq!(command.head.reference.as_str(), "A-1");
+        assert_eq!(command.head.member.as_str(), "m1");
+        assert_eq!(command.head.occurred_at.to_rfc3339(), "2017-01-31T18:05:09+08:00");
     }
 }
 
@@ -643,7 +640,7 @@ fn a_broken_connection_is_not_taken_for_a_cut_file() {
 #[test]
 fn a_line_id_is_held_once() {
     let rows = read_all(file(&[SALE, SALE]));
-    let [first, second] = [0, 1].map(|row| rows[row].parsed.as_ref().unwrap().line.as_str().as_ptr());
+    let [first, second] = [0, 1].map(|row| rows[row].parsed.as_ref().unwrap().head.line.as_str().as_ptr());
     assert_eq!(first, second);
 
     let mut known = KnownLines::default();
@@ -665,13 +662,18 @@ fn action() -> impl Strategy<Value = Action> {
     let kinds = vec![EntryKind::Accrual, EntryKind::Redemption, EntryKind::Adjustment];
     let target = (proptest::sample::select(kinds), name(64).prop_map(|text| Reference::parse(&text).unwrap()));
     prop_oneof![
-        money().prop_map(|amount| Action::Accrue { amount }),
-        (points(), proptest::option::of(money())).prop_map(|(points, bill)| Action::Redeem { points, bill }),
-        points().prop_map(|points| Action::Grant { points }),
+        money().prop_map(|amount| Action::Accrual(Accrual { amount })),
+        (points(), proptest::option::of(money()))
+            .prop_map(|(points, bill)| Action::Redemption(Redemption { points, bill })),
+        points().prop_map(|points| Action::Grant(Grant { points })),
         (target, proptest::option::of(0..80_000_i32), proptest::option::of(money()), proptest::option::of(points()))
             .prop_map(|((kind, reference), on, amount, points)| {
-                let on = on.and_then(NaiveDate::from_epoch_days);
-                Action::Reverse { kind, reference, on, amount, points }
+                let origin = Origin { kind, reference, on: on.and_then(NaiveDate::from_epoch_days) };
+                match kind {
+                    EntryKind::Redemption => Action::GiveBack(GiveBack { origin, points }),
+                    EntryKind::Adjustment => Action::Revocation(Revocation { origin, points }),
+                    EntryKind::Accrual | EntryKind::Reversal => Action::Refund(Refund { origin, amount }),
+                }
             }),
     ]
 }
@@ -687,26 +689,21 @@ fn time() -> impl Strategy<Value = DateTime<FixedOffset>> {
 
 fn command() -> impl Strategy<Value = Command> {
     (name(16), name(64), name(64), time(), action()).prop_map(|(line, reference, member, occurred_at, action)| {
-        Command {
-            line: LineId::parse(&line).unwrap(),
-            reference: Reference::parse(&reference).unwrap(),
-            member: MemberId::parse(&member).unwrap(),
-            occurred_at,
-            action,
-        }
+        let (line, reference) = (LineId::parse(&line).unwrap(), Reference::parse(&reference).unwrap());
+        Command { head: Head { line, reference, member: MemberId::parse(&member).unwrap(), occurred_at }, action }
     })
 }
 
 fn value(command: &Command, column: Column) -> String {
     match column {
         Column::Event => command.kind().to_string(),
-        Column::Line => command.line.to_string(),
-        Column::Reference => command.reference.to_string(),
-        Column::OccurredAt => command.occurred_at.to_rfc3339(),
-        Column::Member => command.member.to_string(),
-        Column::Amount => command.amount().map(|amount| amount.to_string()).unwrap_or_default(),
-        Column::Points => command.points().map(|points| points.to_string()).unwrap_or_default(),
-        Column::Reverses => command.reverses().unwrap_or_default(),
+        Column::Line => command.head.line.to_string(),
+        Column::Reference => command.head.reference.to_string(),
+        Column::OccurredAt => command.head.occurred_at.to_rfc3339(),
+        Column::Member => command.head.member.to_string(),
+        Column::Amount => command.fields().amount.map(|amount| amount.to_string()).unwrap_or_default(),
+        Column::Points => command.fields().points.map(|points| points.to_string()).unwrap_or_default(),
+        Column::Reverses => command.fields().reverses.map(|origin| origin.to_string()).unwrap_or_default(),
     }
 }
 
@@ -736,8 +733,8 @@ proptest! {
         for (place, (row, command)) in rows.iter().zip(&commands).enumerate() {
             prop_assert_eq!(row.number, place as u64 + 2);
             prop_assert_eq!(row.parsed.as_ref(), Ok(command));
-            let offset = row.parsed.as_ref().map(|parsed| *parsed.occurred_at.offset());
-            prop_assert_eq!(offset, Ok(*command.occurred_at.offset()));
+            let offset = row.parsed.as_ref().map(|parsed| *parsed.head.occurred_at.offset());
+            prop_assert_eq!(offset, Ok(*command.head.occurred_at.offset()));
         }
     }
 

@@ -3,7 +3,7 @@ use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::calendar::Period;
-use interline_domain::entry::Command;
+use interline_domain::events::Command;
 use interline_domain::limits::SHARDS;
 use interline_import::{FileOfEvents, RowNotWritten};
 use serde_json::json;
@@ -17,11 +17,14 @@ pub async fn export(world: &World, period: Period, out: Option<&Path>, output: &
     for shard in 0..SHARDS {
         let mut records = world.app.ledger.shard_records(period, shard);
         while let Some(page) = records.next_page().await {
-            commands.extend(page?.into_iter().map(|(entry, sequence)| (entry.command, sequence)));
+            commands.extend(page?.into_iter().map(|(entry, sequence)| (entry.command(), sequence)));
         }
     }
     commands.sort_by(|(one, nth), (other, nth_other)| {
-        one.occurred().cmp(&other.occurred()).then_with(|| one.member.cmp(&other.member)).then(nth.cmp(nth_other))
+        one.occurred()
+            .cmp(&other.occurred())
+            .then_with(|| one.head.member.cmp(&other.head.member))
+            .then(nth.cmp(nth_other))
     });
     let not_written = |error: RowNotWritten| CliError::Usage(error.to_string());
     let mut file = FileOfEvents::new().map_err(not_written)?;

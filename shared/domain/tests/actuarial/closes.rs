@@ -1,9 +1,10 @@
 //! The liability and the books of whole programmes, closed month by month.
 
 use crate::programme::{Programme, books, closing, digests, merged};
+use crate::reverse::reverse;
 use crate::{assert_printed, decimal, money};
 use interline_domain::books::BooksEvent;
-use interline_domain::entry::{Action, EntryKind};
+use interline_domain::events::{Accrual, Action, EntryKind, Grant, Redemption};
 use interline_domain::id::{LineId, Reference};
 use interline_domain::liability::LiabilityError;
 use interline_domain::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX, SUMMARY_MAX};
@@ -78,14 +79,14 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
         ("earn = [", "earn = [{ line = \"hq\", from = \"2025-01-01\", points_per_unit = \"0\" }, "),
         ("prices = [", "prices = [{ redeemer = \"hq\", from = \"2025-01-01\", price = \"0.7\" }, "),
     ]));
-    let redeem = |points| Action::Redeem { points: Points::new(points), bill: None };
-    let sale = |amount| Action::Accrue { amount: money(amount) };
+    let redeem = |points| Action::Redemption(Redemption { points: Points::new(points), bill: None });
+    let sale = |amount| Action::Accrual(Accrual { amount: money(amount) });
     for (line, member, action) in [
         ("shop", "m1", sale("1000")),
         ("shop", "m1", sale("500")),
         ("inn", "m1", redeem(10)),
         ("hq", "m1", redeem(7)),
-        ("hq", "m2", Action::Grant { points: Points::new(50) }),
+        ("hq", "m2", Action::Grant(Grant { points: Points::new(50) })),
         ("inn", "m2", redeem(30)),
         ("inn", "m3", sale("250")),
         ("shop", "m3", redeem(5)),
@@ -346,7 +347,13 @@ fn expired_points_are_revenue_and_a_late_redemption_takes_from_it() {
     assert!(second.expiry_forecast.is_empty());
     assert_eq!(row.rate, Rate::parse("0.4").unwrap(), "a fact now");
 
-    assert!(programme.record("inn", "m1", 20, 1, Action::Redeem { points: Points::new(20), bill: None }));
+    assert!(programme.record(
+        "inn",
+        "m1",
+        20,
+        1,
+        Action::Redemption(Redemption { points: Points::new(20), bill: None })
+    ));
     let third = programme.close();
     let row = &third.liability[0].row;
     assert_eq!((row.released().unwrap(), row.closing), (Money::ZERO, Money::ZERO));
@@ -402,7 +409,7 @@ fn late_sales_add_to_their_own_cohort_and_leave_what_was_allocated() {
     let mut programme = Programme::new(SMALL);
     programme.sale("shop", "1000");
     let first = programme.close();
-    assert!(programme.record("shop", "m1", 31, 1, Action::Accrue { amount: money("500") }));
+    assert!(programme.record("shop", "m1", 31, 1, Action::Accrual(Accrual { amount: money("500") })));
     programme.sale("shop", "200");
     let second = programme.close();
     let old = &second.liability[0];
@@ -418,12 +425,13 @@ fn what_comes_is_compared_with_what_the_previous_close_expected() {
     let mut programme = Programme::new(&with(&[NEVER]));
     // Every month's member spends some of 100,000 points at once and some in the next month.
     for (month, (now, next)) in [(30, 20), (32, 20), (34, 10), (30, 20), (30, 20)].into_iter().enumerate() {
-        let redeem = |thousands: i64| Action::Redeem { points: Points::new(thousands * 1_000), bill: None };
+        let redeem =
+            |thousands: i64| Action::Redemption(Redemption { points: Points::new(thousands * 1_000), bill: None });
         let member = |month: usize| format!("m{month}");
         let record = |programme: &mut Programme, of: usize, action| {
             assert!(programme.record("shop", &member(of), 5, 0, action));
         };
-        record(&mut programme, month, Action::Accrue { amount: money("1000000") });
+        record(&mut programme, month, Action::Accrual(Accrual { amount: money("1000000") }));
         record(&mut programme, month, redeem(now));
         if month > 0 {
             record(&mut programme, month - 1, redeem(next));
@@ -593,9 +601,9 @@ fn play(programme: &mut Programme, step: &Step) {
         programme.record(line, member, step.day, step.months_late, action);
     };
     match &step.deed {
-        Deed::Sale(minor) => record(Action::Accrue { amount: Money::from_minor(*minor) }),
-        Deed::Spend(points) => record(Action::Redeem { points: Points::new(*points), bill: None }),
-        Deed::Gift(points) => record(Action::Grant { points: Points::new(*points) }),
+        Deed::Sale(minor) => record(Action::Accrual(Accrual { amount: Money::from_minor(*minor) })),
+        Deed::Spend(points) => record(Action::Redemption(Redemption { points: Points::new(*points), bill: None })),
+        Deed::Gift(points) => record(Action::Grant(Grant { points: Points::new(*points) })),
         Deed::TakeBack(which, part) => {
             if programme.entries() == 0 {
                 return;
@@ -608,7 +616,7 @@ fn play(programme: &mut Programme, step: &Step) {
                 (EntryKind::Adjustment, None, part.map(Points::new)),
             ] {
                 if programme.kind(number) == kind {
-                    let action = Action::Reverse { kind, reference: reference.clone(), on: None, amount, points };
+                    let action = reverse(kind, reference.clone(), None, amount, points);
                     let (line, member) = programme.home(number);
                     programme.record(&line, &member, step.day, step.months_late, action);
                 }

@@ -5,6 +5,8 @@
 mod closes;
 mod liability;
 mod programme;
+#[path = "../common/reverse.rs"]
+mod reverse;
 mod urr;
 
 use interline_domain::money::Money;

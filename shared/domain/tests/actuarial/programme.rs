@@ -1,14 +1,16 @@
 //! A programme that is run month by month in memory: plan, fold, settle.
 
+use crate::reverse::reverse;
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
 use interline_domain::digest::EntryDigests;
-use interline_domain::entry::{Action, Command, Entry, EntryKind};
+use interline_domain::events::{
+    Accrual, Action, Command, Entry, EntryKind, Grant, Head, Redemption, Reversed, Target, plan,
+};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::limits::SHARDS;
 use interline_domain::lot::Cohort;
 use interline_domain::money::{Money, Points};
-use interline_domain::plan::{Reversed, Target, plan};
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::{Inputs, Previous, SettleError, Settlement, ShardDigest, State, settle};
 use interline_domain::tally::{Fold, Tally};
@@ -41,34 +43,33 @@ impl Programme {
     }
 
     pub fn kind(&self, number: usize) -> EntryKind {
-        self.entries[number].0.command.kind()
+        self.entries[number].0.kind()
     }
 
     /// Line and member of an event.
     pub fn home(&self, number: usize) -> (String, String) {
-        let command = &self.entries[number].0.command;
-        (command.line.to_string(), command.member.to_string())
+        let head = &self.entries[number].0.head;
+        (head.line.to_string(), head.member.to_string())
     }
 
     /// Records an event at noon of a day of the month, or `months_late` months
     /// before; a refused one changes nothing.
     pub fn record(&mut self, line: &str, member: &str, day: u32, months_late: u32, action: Action) -> bool {
         let home = self.month.minus_months(months_late);
-        let target = match &action {
-            Action::Reverse { reference, .. } => reference.as_str().parse::<usize>().ok(),
-            Action::Accrue { .. } | Action::Redeem { .. } | Action::Grant { .. } => None,
-        };
+        let target = action.origin().and_then(|origin| origin.reference.as_str().parse::<usize>().ok());
         let command = Command {
-            line: LineId::parse(line).unwrap(),
-            reference: Reference::parse(&self.entries.len().to_string()).unwrap(),
-            member: MemberId::parse(member).unwrap(),
-            occurred_at: format!("{home}-{day:02}T12:00:00+08:00").parse().unwrap(),
+            head: Head {
+                line: LineId::parse(line).unwrap(),
+                reference: Reference::parse(&self.entries.len().to_string()).unwrap(),
+                member: MemberId::parse(member).unwrap(),
+                occurred_at: format!("{home}-{day:02}T12:00:00+08:00").parse().unwrap(),
+            },
             action,
         };
         if home < self.rulebook.first_period {
             return false;
         }
-        let account = self.accounts.entry(command.member.clone()).or_default();
+        let account = self.accounts.entry(command.head.member.clone()).or_default();
         let found = target.and_then(|index| self.entries.get(index));
         let found = found.map(|(entry, reversed)| Target { entry, reversed, rulebook: &self.rulebook });
         let Ok(plan) = plan(&self.rulebook, account, &command, self.month, found) else { return false };
@@ -81,21 +82,27 @@ impl Programme {
     }
 
     pub fn sale(&mut self, line: &str, amount: &str) {
-        assert!(self.record(line, "m1", 10, 0, Action::Accrue { amount: crate::money(amount) }));
+        assert!(self.record(line, "m1", 10, 0, Action::Accrual(Accrual { amount: crate::money(amount) })));
     }
 
     pub fn grant(&mut self, line: &str, points: i64) {
-        assert!(self.record(line, "m1", 10, 0, Action::Grant { points: Points::new(points) }));
+        assert!(self.record(line, "m1", 10, 0, Action::Grant(Grant { points: Points::new(points) })));
     }
 
     pub fn spend(&mut self, line: &str, points: i64) {
-        assert!(self.record(line, "m1", 20, 0, Action::Redeem { points: Points::new(points), bill: None }));
+        assert!(self.record(
+            line,
+            "m1",
+            20,
+            0,
+            Action::Redemption(Redemption { points: Points::new(points), bill: None })
+        ));
     }
 
     /// Takes back an event by its number, all that is left of it.
     pub fn take_back(&mut self, line: &str, kind: EntryKind, number: usize) {
         let reference = Reference::parse(&number.to_string()).unwrap();
-        let action = Action::Reverse { kind, reference, on: None, amount: None, points: None };
+        let action = reverse(kind, reference, None, None, None);
         assert!(self.record(line, "m1", 25, 0, action));
     }
 
@@ -103,7 +110,7 @@ impl Programme {
     pub fn tallies(&self) -> Vec<Tally> {
         let mut folds: Vec<Fold<'_>> = (0..SHARDS).map(|of| Fold::new(&self.rulebook, self.month, of)).collect();
         for (entry, _) in self.entries.iter().filter(|(entry, _)| entry.booked == self.month) {
-            let fold = &mut folds[usize::from(shard(&entry.command.member))];
+            let fold = &mut folds[usize::from(shard(&entry.head.member))];
             fold.add(entry, &mut Vec::new()).unwrap();
         }
         folds.into_iter().map(Fold::finish).collect()

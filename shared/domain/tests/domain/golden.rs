@@ -1,14 +1,16 @@
 //! Worked clearing examples, to the last fen. The numbers stand in `tests/golden`.
 
+use crate::reverse::reverse;
 use crate::support::*;
 use interline_domain::account::Account;
 use interline_domain::allocate::largest_remainder;
-use interline_domain::entry::{Action, Entry, EntryKind, Outcome};
+use interline_domain::events::{
+    Accrual, Action, Entry, EntryKind, Grant, Redemption, Reversed, Target, Withdrawal, points_of_sale,
+};
+use interline_domain::legs::{owed, settlement_amounts};
 use interline_domain::lot::{Cohort, Slice};
 use interline_domain::money::{Money, Points, Rate};
 use interline_domain::netting::{Nets, Payment, direct, nets, residual, settled};
-use interline_domain::plan::{Reversed, Target, points_of_sale};
-use interline_domain::rate::{rate, settlement_amounts};
 use interline_domain::rulebook::{EarnRule, Rulebook};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -122,13 +124,13 @@ fn a_month_goes_from_lots_to_payments_to_the_last_fen() {
     }
     let mut entries = Vec::new();
     for redemption in &chain.redemption {
-        let action = Action::Redeem { points: points(redemption.points), bill: None };
+        let action = Action::Redemption(Redemption { points: points(redemption.points), bill: None });
         let mut command = command(&redemption.line, &redemption.reference, &redemption.occurred_at, action);
-        command.member = member(&redemption.member);
+        command.head.member = member(&redemption.member);
         let account = accounts.get_mut(&redemption.member).unwrap();
         let plan = plan_in_time(&rulebook, account, &command, None).unwrap();
         *account = plan.account;
-        let rated = rate(&rulebook, &plan.entry).unwrap();
+        let rated = owed(&rulebook, &plan.entry).unwrap();
         let parts: Vec<RatedPart> = rated
             .iter()
             .map(|slice| RatedPart {
@@ -212,9 +214,9 @@ fn an_event_is_rounded_once_and_equal_remainders_go_by_funder_whatever_the_order
     let price = Rate::parse(&price).unwrap();
     for _ in 0..slices.len() {
         slices.rotate_left(1);
-        let priced: Vec<(Slice, Rate)> =
-            slices.iter().map(|part| (slice(&format!("{}|2025-01|never", part.funder), part.points), price)).collect();
-        let amounts = settlement_amounts(&priced).unwrap();
+        let spent: Vec<Slice> =
+            slices.iter().map(|part| slice(&format!("{}|2025-01|never", part.funder), part.points)).collect();
+        let amounts = settlement_amounts(&spent, &vec![price; spent.len()]).unwrap();
         assert_eq!(Money::sum(amounts.clone()).unwrap().to_string(), amount);
         for (found, part) in amounts.iter().zip(&slices) {
             assert_eq!(found.to_string(), part.amount, "{}", part.funder);
@@ -266,16 +268,12 @@ impl Step {
     fn action(&self) -> Action {
         let asked = || points(self.points.unwrap());
         match self.event {
-            EntryKind::Accrual => Action::Accrue { amount: money(self.amount.as_deref().unwrap()) },
-            EntryKind::Redemption => Action::Redeem { points: asked(), bill: None },
-            EntryKind::Adjustment => Action::Grant { points: asked() },
-            EntryKind::Reversal => Action::Reverse {
-                kind: EntryKind::Accrual,
-                reference: reference(self.reverses.as_deref().unwrap()),
-                on: None,
-                amount: None,
-                points: None,
-            },
+            EntryKind::Accrual => Action::Accrual(Accrual { amount: money(self.amount.as_deref().unwrap()) }),
+            EntryKind::Redemption => Action::Redemption(Redemption { points: asked(), bill: None }),
+            EntryKind::Adjustment => Action::Grant(Grant { points: asked() }),
+            EntryKind::Reversal => {
+                reverse(EntryKind::Accrual, reference(self.reverses.as_deref().unwrap()), None, None, None)
+            }
         }
     }
 }
@@ -295,13 +293,13 @@ fn a_refund_of_spent_points_leaves_a_debt_that_the_next_points_repay_and_the_red
         let name = &step.reference;
         let command = command(&step.line, name, &step.occurred_at, step.action());
         let target = step.reverses.as_deref().map(|reverses| Target {
-            entry: entries.iter().find(|entry| entry.command.reference.as_str() == reverses).unwrap(),
+            entry: entries.iter().find(|entry| entry.head.reference.as_str() == reverses).unwrap(),
             reversed: &nothing,
             rulebook: &rulebook,
         });
         let plan = plan_in_time(&rulebook, &account, &command, target).unwrap();
         account = plan.account;
-        if let Outcome::Withdrawn { taken, owed, .. } = &plan.entry.outcome {
+        if let Some(Withdrawal { taken, owed, .. }) = withdrawal(&plan.entry) {
             let sum = |slices: &[Slice]| Some(slices.iter().map(|slice| slice.points.get()).sum::<i64>());
             assert_eq!((sum(taken), sum(owed)), (step.taken, step.owed), "{name}");
         }

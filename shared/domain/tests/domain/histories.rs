@@ -1,5 +1,6 @@
 //! What must hold for every history of a few members over a few lines and months.
 
+use crate::reverse::reverse;
 use crate::support::*;
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use interline_domain::account::{Account, Repayment};
@@ -7,13 +8,15 @@ use interline_domain::allocate::{divide_half_up, round_value};
 use interline_domain::calendar::Period;
 use interline_domain::claims::{Claims, Snapshot};
 use interline_domain::digest::EntryDigests;
-use interline_domain::entry::{Action, Command, Entry, EntryKind, Outcome};
+use interline_domain::events::{
+    Accrual, Action, Balances, Command, Did, Entry, EntryKind, Event, Grant, Head, Issue, Redemption, Refusal,
+    Returned, Reversed, Spent, Target, Withdrawal, check, plan, points_of_sale,
+};
 use interline_domain::id::LineId;
+use interline_domain::legs::{Leg, OwedLeg, Reason, legs, owed};
 use interline_domain::lot::{Cohort, Expiry, Slice};
-use interline_domain::money::{Money, Points, Rate};
+use interline_domain::money::{Money, OutOfRange, Points, Rate};
 use interline_domain::netting::{direct, residual, through_hub};
-use interline_domain::plan::{Refusal, Reversed, Target, check, plan, points_of_sale};
-use interline_domain::rate::{RatedSlice, Reason, rate};
 use interline_domain::rulebook::Rulebook;
 use interline_domain::tally::{Detail, FlowKind, Tally};
 use proptest::prelude::*;
@@ -158,18 +161,22 @@ impl World {
         let occurred_at = (self.clock - TimeDelta::days(step.late.unwrap_or(0))).max(first);
         let name = format!("r{number}");
         let new = |action| Command {
-            line: line(LINES[step.line]),
-            reference: reference(&name),
-            member: member(MEMBERS[step.member]),
-            occurred_at,
+            head: Head {
+                line: line(LINES[step.line]),
+                reference: reference(&name),
+                member: member(MEMBERS[step.member]),
+                occurred_at,
+            },
             action,
         };
         let (command, target) = match &step.deed {
-            Deed::Sale { minor } => (new(Action::Accrue { amount: Money::from_minor(*minor) }), None),
-            Deed::Spend { points } => (new(Action::Redeem { points: Points::new(*points), bill: None }), None),
-            Deed::Gift { points } => (new(Action::Grant { points: Points::new(*points) }), None),
+            Deed::Sale { minor } => (new(Action::Accrual(Accrual { amount: Money::from_minor(*minor) })), None),
+            Deed::Spend { points } => {
+                (new(Action::Redemption(Redemption { points: Points::new(*points), bill: None })), None)
+            }
+            Deed::Gift { points } => (new(Action::Grant(Grant { points: Points::new(*points) })), None),
             Deed::TakeBack { kind, which, percent } => {
-                let of_kind = |index: &usize| kind.is_none_or(|kind| self.entries[*index].command.kind() == kind);
+                let of_kind = |index: &usize| kind.is_none_or(|kind| self.entries[*index].kind() == kind);
                 let found: Vec<usize> = (0..self.entries.len()).filter(of_kind).collect();
                 if found.is_empty() {
                     return;
@@ -187,28 +194,19 @@ impl World {
         let entry = &self.entries[target];
         let so_far = self.reversed.get(&target).cloned().unwrap_or_default();
         let part = |left: i64| percent.map(|percent| (left * percent / 100).max(1));
-        let kind = entry.command.kind();
-        let left_points = entry.points().unwrap().minus(so_far.points).unwrap().get();
-        let left_amount = entry.command.amount().unwrap_or_default().minus(so_far.amount).unwrap().minor();
-        let action = Action::Reverse {
-            kind,
-            reference: entry.command.reference.clone(),
-            on: None,
-            amount: part(left_amount).filter(|_| kind == EntryKind::Accrual).map(Money::from_minor),
-            points: part(left_points).filter(|_| kind != EntryKind::Accrual).map(Points::new),
-        };
-        Command {
-            line: entry.command.line.clone(),
-            reference: reference(name),
-            member: entry.command.member.clone(),
-            occurred_at: at.max(entry.command.occurred_at),
-            action,
-        }
+        let left_points = entry.event.points().unwrap().minus(so_far.points).unwrap().get();
+        let left_amount = entry.fields().amount.unwrap_or_default().minus(so_far.amount).unwrap().minor();
+        let (amount, points) = (part(left_amount).map(Money::from_minor), part(left_points).map(Points::new));
+        // One reversal too many is refused as what it would be of a sale.
+        let kind = if entry.kind() == EntryKind::Reversal { EntryKind::Accrual } else { entry.kind() };
+        let head =
+            Head { reference: reference(name), occurred_at: at.max(entry.head.occurred_at), ..entry.head.clone() };
+        Command { head, action: reverse(kind, entry.head.reference.clone(), None, amount, points) }
     }
 
     /// Decides and commits, and checks what must hold for the one event.
     fn apply(&mut self, command: Command, target: Option<usize>, booked: Period) -> Option<usize> {
-        let name = MEMBERS.into_iter().find(|name| *name == command.member.as_str()).unwrap();
+        let name = MEMBERS.into_iter().find(|name| *name == command.head.member.as_str()).unwrap();
         let so_far = target.map(|target| self.reversed.get(&target).cloned().unwrap_or_default()).unwrap_or_default();
         let decided = check(&self.rulebook, &command, self.clock.to_utc()).and_then(|()| {
             let rulebook = &self.rulebook;
@@ -232,8 +230,8 @@ impl World {
                 self.expired.entry(cohort.clone()).or_default().add(*points).unwrap();
             }
         }
-        if let Outcome::Withdrawn { gone, .. } = &plan.entry.outcome {
-            let day = self.rulebook.day(plan.entry.command.occurred());
+        if let Some(Withdrawal { gone, .. }) = withdrawal(&plan.entry) {
+            let day = self.rulebook.day(plan.entry.head.occurred());
             for Slice { cohort, points } in gone {
                 assert!(cohort.expires.is_before(day));
                 self.expired.entry(cohort.clone()).or_default().add(*points).unwrap();
@@ -268,68 +266,118 @@ fn repaid_points(repaid: &[Repayment]) -> Points {
 
 /// Points and settlement amounts of the slices against the event, computed the long way.
 fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
-    let rated = rate(rulebook, entry).unwrap();
-    let of = |reason: Reason| -> Vec<&RatedSlice> { rated.iter().filter(|slice| slice.reason == reason).collect() };
-    let points_of = |slices: &[&RatedSlice]| Points::sum(slices.iter().map(|slice| slice.points)).unwrap();
-    let amount_of = |slices: &[&RatedSlice]| Money::sum(slices.iter().map(|slice| slice.amount)).unwrap();
-    let value_of = |slices: &[&RatedSlice]| Money::sum(slices.iter().map(|slice| slice.value)).unwrap();
-    let line = &entry.command.line;
-    let day = rulebook.day(entry.command.occurred());
+    let rated = owed(rulebook, entry).unwrap();
+    let of = |reason: Reason| -> Vec<&OwedLeg> { rated.iter().filter(|slice| slice.reason == reason).collect() };
+    let points_of = |slices: &[&OwedLeg]| Points::sum(slices.iter().map(|slice| slice.points)).unwrap();
+    let amount_of = |slices: &[&OwedLeg]| Money::sum(slices.iter().map(|slice| slice.amount)).unwrap();
+    let value_of = |slices: &[&OwedLeg]| Money::sum(slices.iter().map(|slice| slice.value)).unwrap();
+    let line = &entry.head.line;
+    let day = rulebook.day(entry.head.occurred());
     let (redeemed, returned, repayments) = (of(Reason::Redemption), of(Reason::Return), of(Reason::Repayment));
-    match &entry.outcome {
-        Outcome::Issued { slices, repaid } => {
-            let issued = match &entry.command.action {
-                Action::Accrue { amount } => points_of_sale(rulebook.earn(line, day).unwrap(), line, *amount).unwrap(),
-                Action::Grant { points } => vec![(line.clone(), *points)],
-                Action::Redeem { .. } | Action::Reverse { .. } => panic!("{entry:?}"),
-            };
-            let found: Vec<(LineId, Points)> = slices.iter().map(|s| (s.cohort.funder.clone(), s.points)).collect();
-            assert_eq!(found, issued);
-            assert_eq!(points_of(&repayments), repaid_points(repaid));
-            assert!(repaid_points(repaid) <= total(slices));
-        }
-        Outcome::Redeemed { value, slices } => {
-            let asked = entry.command.points().unwrap();
-            assert_eq!((total(slices), points_of(&redeemed)), (asked, asked));
-            let price = |slice: &Slice| rulebook.price(&slice.cohort.funder, line, day).unwrap().scaled();
-            let exact: i128 = slices.iter().map(|slice| i128::from(slice.points.get()) * price(slice)).sum();
-            assert_eq!(amount_of(&redeemed), round_value(exact).unwrap());
-            assert_eq!(value_of(&redeemed), *value);
-            let burn = rulebook.burn(line, day).unwrap().value.scaled();
-            assert_eq!(*value, round_value(i128::from(asked.get()) * burn).unwrap());
-            for slice in &redeemed {
-                // No slice is off its exact share by a fen or more.
-                let share = i128::from(slice.points.get()) * slice.price.scaled();
-                let distance =
-                    i128::from(slice.amount.minor()) * exact - i128::from(amount_of(&redeemed).minor()) * share;
-                assert!(distance.abs() < exact, "{slice:?}");
+    if let Some(Issue { slices, repaid }) = issue(entry) {
+        let issued = match &entry.event {
+            Event::Grant(Did { asked, .. }) => vec![(line.clone(), asked.points)],
+            _ => {
+                let amount = entry.fields().amount.unwrap();
+                points_of_sale(rulebook.earn(line, day).unwrap(), line, amount).unwrap()
             }
-        }
-        Outcome::Returned { points, repaid, .. } => {
-            assert_eq!(points_of(&returned), points.negated().unwrap());
-            assert_eq!(points_of(&repayments), repaid_points(repaid));
-            assert!(repaid_points(repaid) <= *points);
-        }
-        Outcome::Withdrawn { original, before, points, taken, gone, owed, repaid, .. } => {
-            assert_eq!(points_of(&repayments), repaid_points(repaid));
-            assert!(repaid_points(repaid) <= total(owed));
-            let funders: BTreeSet<&LineId> = owed.iter().map(|slice| &slice.cohort.funder).collect();
-            assert!(repaid.iter().all(|repayment| funders.contains(&repayment.creditor)));
-            let parts = [taken, gone, owed].into_iter().flatten();
-            for (at, slice) in original.slices.iter().enumerate() {
-                let of_slice = parts.clone().filter(|part| part.cohort == slice.cohort);
-                let told = Points::sum(of_slice.map(|part| part.points)).unwrap();
-                assert!(told <= points[at]);
-                assert!(told == points[at] || slice.cohort.expires.is_before(day));
-                assert!(before.of_slice(at).plus(points[at]).unwrap() <= slice.points);
-                assert!(!points[at].is_negative());
-            }
+        };
+        let found: Vec<(LineId, Points)> = slices.iter().map(|s| (s.cohort.funder.clone(), s.points)).collect();
+        assert_eq!(found, issued);
+        assert_eq!(points_of(&repayments), repaid_points(repaid));
+        assert!(repaid_points(repaid) <= total(slices));
+    }
+    if let Event::Redemption(Did { fact: Spent { value, slices }, .. }) = &entry.event {
+        let asked = entry.fields().points.unwrap();
+        assert_eq!((total(slices), points_of(&redeemed)), (asked, asked));
+        let price = |slice: &Slice| rulebook.price(&slice.cohort.funder, line, day).unwrap().scaled();
+        let exact: i128 = slices.iter().map(|slice| i128::from(slice.points.get()) * price(slice)).sum();
+        assert_eq!(amount_of(&redeemed), round_value(exact).unwrap());
+        assert_eq!(value_of(&redeemed), *value);
+        let burn = rulebook.burn(line, day).unwrap().value.scaled();
+        assert_eq!(*value, round_value(i128::from(asked.get()) * burn).unwrap());
+        for slice in &redeemed {
+            // No slice is off its exact share by a fen or more.
+            let share = i128::from(slice.points.get()) * slice.price.scaled();
+            let distance = i128::from(slice.amount.minor()) * exact - i128::from(amount_of(&redeemed).minor()) * share;
+            assert!(distance.abs() < exact, "{slice:?}");
         }
     }
+    if let Event::GiveBack(Did { fact: Returned { points, repaid, .. }, .. }) = &entry.event {
+        assert_eq!(points_of(&returned), points.negated().unwrap());
+        assert_eq!(points_of(&repayments), repaid_points(repaid));
+        assert!(repaid_points(repaid) <= *points);
+    }
+    if let Some(Withdrawal { original, before_by_slice, points, taken, gone, owed, repaid, .. }) = withdrawal(entry) {
+        assert_eq!(points_of(&repayments), repaid_points(repaid));
+        assert!(repaid_points(repaid) <= total(owed));
+        let funders: BTreeSet<&LineId> = owed.iter().map(|slice| &slice.cohort.funder).collect();
+        assert!(repaid.iter().all(|repayment| funders.contains(&repayment.creditor)));
+        let parts = [taken, gone, owed].into_iter().flatten();
+        for (at, slice) in original.slices.iter().enumerate() {
+            let of_slice = parts.clone().filter(|part| part.cohort == slice.cohort);
+            let told = Points::sum(of_slice.map(|part| part.points)).unwrap();
+            assert!(told <= points[at]);
+            assert!(told == points[at] || slice.cohort.expires.is_before(day));
+            assert!(before_by_slice.get(at).copied().unwrap_or_default().plus(points[at]).unwrap() <= slice.points);
+            assert!(!points[at].is_negative());
+        }
+    }
+    conserves_claims(rulebook, entry);
     for slice in &repayments {
         let exact = i128::from(slice.points.get()) * slice.price.scaled();
         assert_eq!(i128::from(slice.amount.minor()), divide_half_up(exact, Rate::SCALE / 100).unwrap());
     }
+}
+
+/// How an entry moves lots and debts, by cohort and creditor.
+#[derive(Default)]
+struct Moved {
+    lots: BTreeMap<Cohort, Points>,
+    debts: BTreeMap<LineId, Points>,
+}
+
+impl Balances for Moved {
+    fn lot(&mut self, cohort: &Cohort, points: Points) -> Result<(), OutOfRange> {
+        self.lots.entry(cohort.clone()).or_default().add(points)
+    }
+
+    fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+        self.debts.entry(creditor.clone()).or_default().add(points)
+    }
+}
+
+/// The law of every kind: what legs say of claims is what happens to the account,
+/// but for what had expired.
+fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
+    let (mut moved, mut told) = (Moved::default(), Moved::default());
+    entry.event.moves(&mut moved).unwrap();
+    for leg in legs(rulebook, entry).unwrap() {
+        let (cohort, flow, points, with) = match leg {
+            Leg::Claims(leg) => (leg.cohort, leg.flow, leg.points, leg.with),
+            Leg::Owed(leg) => (leg.cohort, leg.reason.row().flow, leg.points, leg.redeemer),
+        };
+        match flow {
+            FlowKind::Issued | FlowKind::Granted => told.lot(&cohort, points).unwrap(),
+            FlowKind::Redeemed | FlowKind::Returned | FlowKind::Taken | FlowKind::Revoked => {
+                told.lot(&cohort, points.negated().unwrap()).unwrap();
+            }
+            FlowKind::Owed => told.debt(&cohort.funder, points).unwrap(),
+            FlowKind::Repaid => {
+                told.lot(&cohort, points.negated().unwrap()).unwrap();
+                told.debt(&with, points.negated().unwrap()).unwrap();
+            }
+        }
+    }
+    for slice in withdrawal(entry).into_iter().flat_map(|withdrawal| &withdrawal.gone) {
+        told.lot(&slice.cohort, slice.points.negated().unwrap()).unwrap();
+    }
+    let present = |mut moved: Moved| {
+        moved.lots.retain(|_, points| !points.is_zero());
+        moved.debts.retain(|_, points| !points.is_zero());
+        (moved.lots, moved.debts)
+    };
+    assert_eq!(present(moved), present(told), "{entry:?}");
 }
 
 fn flows(tally: &Tally, wanted: impl Fn(&Cohort, &LineId, FlowKind) -> bool) -> Points {
@@ -391,7 +439,7 @@ proptest! {
             let before = world.entries.len();
             world.step(number, step);
             for entry in &world.entries[before..] {
-                let at = MEMBERS.iter().position(|name| *name == entry.command.member.as_str()).unwrap();
+                let at = MEMBERS.iter().position(|name| *name == entry.head.member.as_str()).unwrap();
                 let sequence = history[at].len() as u64 + 1;
                 history[at].push((entry.clone(), sequence, world.accounts[MEMBERS[at]].clone()));
             }
@@ -549,7 +597,7 @@ proptest! {
         };
         let whole = digest(&entries);
         let index = which.index(entries.len());
-        entries[index].command.occurred_at += TimeDelta::milliseconds(1);
+        entries[index].head.occurred_at += TimeDelta::milliseconds(1);
         prop_assert_ne!(digest(&entries), whole);
         entries.remove(index);
         prop_assert_ne!(digest(&entries), whole);
@@ -624,12 +672,8 @@ proptest! {
         for cohort in tally.flows.keys().map(|key| &key.cohort) {
             prop_assert!(flows(&tally, |of, _, _| of == cohort).is_zero(), "{}", cohort);
         }
-        let returned = world.entries[start + 1..].iter().map(|entry| match &entry.outcome {
-            Outcome::Returned { value, .. } => *value,
-            Outcome::Issued { .. } | Outcome::Redeemed { .. } | Outcome::Withdrawn { .. } => panic!("{entry:?}"),
-        });
-        let Outcome::Redeemed { value, .. } = redeemed.outcome else { panic!("{redeemed:?}") };
-        prop_assert_eq!(Money::sum(returned).unwrap(), value);
+        let returned = world.entries[start + 1..].iter().map(|entry| given_back(entry).unwrap().value);
+        prop_assert_eq!(Money::sum(returned).unwrap(), spent(&redeemed).unwrap().value);
         // Lots that expired meanwhile may or may not be pruned yet.
         let pruned = |account: &Account| {
             let mut account = account.clone();
@@ -644,8 +688,8 @@ proptest! {
     fn the_value_of_a_partial_return_is_the_sum_of_its_slices(steps in history()) {
         let world = World::after(&steps);
         for entry in &world.entries {
-            if let Outcome::Returned { value, .. } = &entry.outcome {
-                let rated = rate(&world.rulebook, entry).unwrap();
+            if let Some(Returned { value, .. }) = given_back(entry) {
+                let rated = owed(&world.rulebook, entry).unwrap();
                 let returned = rated.iter().filter(|slice| slice.reason == Reason::Return);
                 prop_assert_eq!(Money::sum(returned.map(|slice| slice.value)).unwrap(), value.negated().unwrap());
             }
@@ -664,18 +708,20 @@ fn histories_reach_every_outcome_and_the_refusals_that_depend_on_the_account() {
         let world = World::after(&history().new_tree(&mut runner).unwrap().current());
         let mut count = |what: &'static str, times: usize| *seen.entry(what).or_default() += times as u32;
         for entry in &world.entries {
-            let (what, repaid) = match &entry.outcome {
-                Outcome::Issued { repaid, .. } => ("issued", repaid.len()),
-                Outcome::Redeemed { slices, .. } => {
-                    (if slices.len() > 1 { "redeemed from lots" } else { "redeemed" }, 0)
-                }
-                Outcome::Returned { before, repaid, .. } => {
-                    (if before.is_zero() { "returned" } else { "returned again" }, repaid.len())
-                }
-                Outcome::Withdrawn { owed, repaid, gone, .. } => {
-                    count("repaid at once", repaid.len());
-                    count("gone", gone.len());
-                    (if owed.is_empty() { "withdrawn" } else { "withdrawn and owed" }, 0)
+            if let Some(Withdrawal { repaid, gone, .. }) = withdrawal(entry) {
+                count("repaid at once", repaid.len());
+                count("gone", gone.len());
+            }
+            let (what, repaid) = match &entry.event {
+                Event::Accrual(Did { fact: Issue { repaid, .. }, .. })
+                | Event::Grant(Did { fact: Issue { repaid, .. }, .. }) => ("issued", repaid.len()),
+                Event::Redemption(did) if did.fact.slices.len() > 1 => ("redeemed from lots", 0),
+                Event::Redemption(_) => ("redeemed", 0),
+                Event::GiveBack(did) if did.fact.before.is_zero() => ("returned", did.fact.repaid.len()),
+                Event::GiveBack(did) => ("returned again", did.fact.repaid.len()),
+                Event::Refund(_) | Event::Revocation(_) => {
+                    let owed = !withdrawal(entry).unwrap().owed.is_empty();
+                    (if owed { "withdrawn and owed" } else { "withdrawn" }, 0)
                 }
             };
             count(what, 1);

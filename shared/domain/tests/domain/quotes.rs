@@ -2,9 +2,8 @@
 
 use crate::support::*;
 use interline_domain::account::Account;
-use interline_domain::entry::Action;
+use interline_domain::events::{Action, Redemption, Refusal};
 use interline_domain::money::{Money, Points};
-use interline_domain::plan::Refusal;
 use interline_domain::quote::{Wish, quote};
 use interline_domain::rulebook::Rulebook;
 use proptest::prelude::*;
@@ -68,9 +67,9 @@ fn accounts() -> impl Strategy<Value = Account> {
 }
 
 fn redeem(rulebook: &Rulebook, account: &Account, wished: Points, bill: Option<Money>) -> Result<Money, Refusal> {
-    let command = command("HT", "R1", NOON, Action::Redeem { points: wished, bill });
+    let command = command("HT", "R1", NOON, Action::Redemption(Redemption { points: wished, bill }));
     let plan = plan_in_time(rulebook, account, &command, None)?;
-    let interline_domain::entry::Outcome::Redeemed { value, .. } = plan.entry.outcome else { unreachable!() };
+    let value = spent(&plan.entry).unwrap().value;
     Ok(value)
 }
 

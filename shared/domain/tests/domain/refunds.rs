@@ -1,11 +1,11 @@
 //! Refunds as data: what each takes from whom, and what stays owed.
 
+use crate::reverse::reverse;
 use crate::support::*;
 use chrono::NaiveDate;
 use interline_domain::account::{Account, Repayment};
-use interline_domain::entry::{Action, Entry, EntryKind, Outcome};
+use interline_domain::events::{Accrual, Action, Entry, EntryKind, Grant, Redemption, Reversed, Target, Withdrawal};
 use interline_domain::lot::Slice;
-use interline_domain::plan::{Reversed, Target};
 use interline_domain::quote::{Wish, quote};
 use interline_domain::rulebook::Rulebook;
 use serde::Deserialize;
@@ -62,22 +62,24 @@ impl Member {
         let (at_line, name) = (words.next().unwrap(), words.next().unwrap());
         let mut target = None;
         let action = match kind {
-            EntryKind::Accrual => Action::Accrue { amount: money(words.next().unwrap()) },
-            EntryKind::Redemption => Action::Redeem { points: whole(words.next().unwrap()), bill: None },
-            EntryKind::Adjustment => Action::Grant { points: whole(words.next().unwrap()) },
+            EntryKind::Accrual => Action::Accrual(Accrual { amount: money(words.next().unwrap()) }),
+            EntryKind::Redemption => {
+                Action::Redemption(Redemption { points: whole(words.next().unwrap()), bill: None })
+            }
+            EntryKind::Adjustment => Action::Grant(Grant { points: whole(words.next().unwrap()) }),
             EntryKind::Reversal => {
                 let (word, of) = words.next().unwrap().split_once(':').unwrap();
-                let is_meant = |(entry, _): &(Entry, Reversed)| entry.command.reference.as_str() == of;
+                let is_meant = |(entry, _): &(Entry, Reversed)| entry.head.reference.as_str() == of;
                 target = self.entries.iter().position(is_meant);
                 let kind = EntryKind::from_word(word).unwrap();
                 let part = words.next();
-                Action::Reverse {
+                reverse(
                     kind,
-                    reference: reference(of),
-                    on: None,
-                    amount: part.filter(|_| kind == EntryKind::Accrual).map(money),
-                    points: part.filter(|_| kind != EntryKind::Accrual).map(whole),
-                }
+                    reference(of),
+                    None,
+                    part.filter(|_| kind == EntryKind::Accrual).map(money),
+                    part.filter(|_| kind != EntryKind::Accrual).map(whole),
+                )
             }
         };
         assert_eq!(words.next(), None, "{}", step.does);
@@ -139,12 +141,10 @@ fn a_refund_takes_by_funder_repays_at_once_what_was_spent_and_leaves_only_the_re
             assert_eq!(member.step(&rulebook, step), step.refused.as_deref(), "{says}");
             if step.refused.is_none() {
                 let (entry, _) = member.entries.last().unwrap();
-                let found = match &entry.outcome {
-                    Outcome::Withdrawn { taken, gone, owed, repaid, .. } => {
-                        [slices(taken), slices(gone), slices(owed), repayments(repaid)]
-                    }
-                    Outcome::Issued { .. } | Outcome::Redeemed { .. } | Outcome::Returned { .. } => Default::default(),
-                };
+                let found = withdrawal(entry).map(|Withdrawal { taken, gone, owed, repaid, .. }| {
+                    [slices(taken), slices(gone), slices(owed), repayments(repaid)]
+                });
+                let found = found.unwrap_or_default();
                 let expected = [&step.taken, &step.gone, &step.spent, &step.repaid].map(String::clone);
                 assert_eq!(found, expected, "{says}: taken, gone, spent, repaid");
             }

@@ -3,12 +3,13 @@
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use interline_domain::account::{Account, shard};
 use interline_domain::calendar::Period;
-use interline_domain::entry::{Action, Command, Entry};
+use interline_domain::events::{
+    Action, Command, Entry, Event, Head, Issue, Plan, Refusal, Returned, Spent, Target, Withdrawal, plan,
+};
 use interline_domain::id::{LineId, MemberId, Reference};
 use interline_domain::lot::{Cohort, Slice};
 use interline_domain::money::{Money, Points};
 use interline_domain::netting::{Nets, nets};
-use interline_domain::plan::{Plan, Refusal, Target, plan};
 use interline_domain::rulebook::Rulebook;
 use interline_domain::tally::{Detail, Fold, Tally};
 use std::collections::BTreeMap;
@@ -63,13 +64,8 @@ pub fn account(lots: &[(&str, i64)]) -> Account {
 }
 
 pub fn command(at_line: &str, name: &str, occurred_at: &str, action: Action) -> Command {
-    Command {
-        line: line(at_line),
-        reference: reference(name),
-        member: member("m1"),
-        occurred_at: at(occurred_at),
-        action,
-    }
+    let (line, reference) = (line(at_line), reference(name));
+    Command { head: Head { line, reference, member: member("m1"), occurred_at: at(occurred_at) }, action }
 }
 
 /// Plans an event that comes in time.
@@ -87,7 +83,7 @@ pub fn fold<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry
     let mut folds: BTreeMap<(Period, u8), Fold<'_>> = BTreeMap::new();
     let mut details = Vec::new();
     for entry in entries {
-        let place = (entry.booked, shard(&entry.command.member));
+        let place = (entry.booked, shard(&entry.head.member));
         let fold = folds.entry(place).or_insert_with(|| Fold::new(rulebook, place.0, place.1));
         fold.add(entry, &mut details).unwrap();
     }
@@ -113,4 +109,32 @@ pub fn obligations_of(tally: &Tally) -> BTreeMap<String, String> {
         pairs.entry(format!("{}>{}", key.payer, key.redeemer)).or_default().add(obligation.amount).unwrap();
     }
     pairs.into_iter().filter(|(_, amount)| !amount.is_zero()).map(|(pair, amount)| (pair, amount.to_string())).collect()
+}
+
+/// What a sale or a gift issued.
+pub fn issue(entry: &Entry) -> Option<&Issue> {
+    match &entry.event {
+        Event::Accrual(did) => Some(&did.fact),
+        Event::Grant(did) => Some(&did.fact),
+        Event::Redemption(_) | Event::Refund(_) | Event::GiveBack(_) | Event::Revocation(_) => None,
+    }
+}
+
+/// What a reversal took back of a sale or a gift.
+pub fn withdrawal(entry: &Entry) -> Option<&Withdrawal> {
+    match &entry.event {
+        Event::Refund(did) => Some(&did.fact.withdrawal),
+        Event::Revocation(did) => Some(&did.fact),
+        Event::Accrual(_) | Event::Redemption(_) | Event::GiveBack(_) | Event::Grant(_) => None,
+    }
+}
+
+/// What was given back of a redemption.
+pub fn given_back(entry: &Entry) -> Option<&Returned> {
+    if let Event::GiveBack(did) = &entry.event { Some(&did.fact) } else { None }
+}
+
+/// What a redemption spent.
+pub fn spent(entry: &Entry) -> Option<&Spent> {
+    if let Event::Redemption(did) = &entry.event { Some(&did.fact) } else { None }
 }

@@ -1,16 +1,17 @@
 //! What one tally holds, and what its digest notices.
 
+use crate::reverse::reverse;
 use crate::support::*;
 use chrono::TimeDelta;
 use interline_domain::account::{Account, Repayment, shard};
 use interline_domain::calendar::Period;
 use interline_domain::digest::{EntriesDigest, EntryDigests, older_month};
-use interline_domain::entry::{Action, Entry, EntryKind, Original, Outcome, Scope};
-use interline_domain::id::Reference;
-use interline_domain::lot::Slice;
-use interline_domain::money::{Money, OutOfRange, Points};
-use interline_domain::plan::{Reversed, Target, plan};
-use interline_domain::rate::Reason;
+use interline_domain::events::{
+    Accrual, Action, Did, Entry, EntryKind, Event, GiveBack, Grant, Issue, Origin, Redemption, Refund, Reversed, Scope,
+    Target, Withdrawal, plan,
+};
+use interline_domain::legs::Reason;
+use interline_domain::money::{Money, OutOfRange};
 use interline_domain::rulebook::Rulebook;
 use interline_domain::settle::ShardDigest;
 use interline_domain::tally::{ControlKind, Fold, Tally, TallyError};
@@ -26,19 +27,15 @@ fn one_of_each() -> Vec<Entry> {
     let rulebook = programme();
     let mut account = Account::default();
     let mut entries: Vec<Entry> = Vec::new();
-    let reverse = |kind, name: &str, amount: Option<&str>, number: Option<i64>| Action::Reverse {
-        kind,
-        reference: reference(name),
-        on: None,
-        amount: amount.map(money),
-        points: number.map(points),
+    let reverse = |kind, name: &str, amount: Option<&str>, number: Option<i64>| {
+        reverse(kind, reference(name), None, amount.map(money), number.map(points))
     };
     let steps = [
-        ("ML", "S1", Action::Accrue { amount: money("100.00") }, None),
-        ("HT", "R1", Action::Redeem { points: points(80), bill: None }, None),
+        ("ML", "S1", Action::Accrual(Accrual { amount: money("100.00") }), None),
+        ("HT", "R1", Action::Redemption(Redemption { points: points(80), bill: None }), None),
         ("HT", "R1-back", reverse(EntryKind::Redemption, "R1", None, Some(30)), Some(1)),
         ("ML", "S1-refund", reverse(EntryKind::Accrual, "S1", Some("75.50"), None), Some(0)),
-        ("DN", "G1", Action::Grant { points: points(50) }, None),
+        ("DN", "G1", Action::Grant(Grant { points: points(50) }), None),
     ];
     for (hour, (at_line, name, action, target)) in steps.into_iter().enumerate() {
         let command = command(at_line, name, &format!("2025-03-01T{:02}:00:00+08:00", hour + 9), action);
@@ -64,13 +61,13 @@ fn digests(entries: &[Entry]) -> (ShardDigest, Vec<u8>) {
 #[test]
 fn one_of_each_covers_every_outcome_and_every_list_in_it() {
     let entries = one_of_each();
-    assert!(matches!(&entries[0].outcome, Outcome::Issued { slices, .. } if slices.len() == 1));
-    assert!(matches!(&entries[1].outcome, Outcome::Redeemed { slices, .. } if slices.len() == 1));
-    assert!(matches!(&entries[2].outcome, Outcome::Returned { .. }));
-    assert!(
-        matches!(&entries[3].outcome, Outcome::Withdrawn { taken, owed, .. } if !taken.is_empty() && !owed.is_empty())
-    );
-    assert!(matches!(&entries[4].outcome, Outcome::Issued { repaid, .. } if repaid.len() == 1));
+    let slices = |at: usize| issue(&entries[at]).unwrap().slices.len();
+    assert_eq!((slices(0), slices(4)), (1, 1));
+    assert_eq!(spent(&entries[1]).unwrap().slices.len(), 1);
+    assert!(given_back(&entries[2]).is_some());
+    let Withdrawal { taken, owed, .. } = withdrawal(&entries[3]).unwrap();
+    assert!(!taken.is_empty() && !owed.is_empty());
+    assert_eq!(issue(&entries[4]).unwrap().repaid.len(), 1);
 }
 
 /// Closed months are told apart by the SHA-256 of these texts.
@@ -100,112 +97,121 @@ fn the_text_of_an_entry_is_the_one_that_closed_months_were_digested_with() {
     assert_eq!(texts, expected);
 }
 
-/// The parts of an outcome, for those who know which one it is.
-fn issued(entry: &mut Entry) -> (&mut Vec<Slice>, &mut Vec<Repayment>) {
-    let Outcome::Issued { slices, repaid } = &mut entry.outcome else { panic!("not issued") };
-    (slices, repaid)
+/// The facts of an entry, for those who know its kind.
+fn issued(entry: &mut Entry) -> &mut Issue {
+    match &mut entry.event {
+        Event::Accrual(did) => &mut did.fact,
+        Event::Grant(did) => &mut did.fact,
+        _ => panic!("not issued"),
+    }
 }
 
-fn redeemed(entry: &mut Entry) -> (&mut Money, &mut Vec<Slice>) {
-    let Outcome::Redeemed { value, slices } = &mut entry.outcome else { panic!("not redeemed") };
-    (value, slices)
+fn sold(entry: &mut Entry) -> &mut Accrual {
+    let Event::Accrual(did) = &mut entry.event else { panic!("not a sale") };
+    &mut did.asked
 }
 
-fn returned(entry: &mut Entry) -> (&mut Original, [&mut Points; 2], &mut Money, &mut Vec<Repayment>) {
-    let Outcome::Returned { original, before, points, value, repaid } = &mut entry.outcome else {
-        panic!("not returned")
-    };
-    (original, [before, points], value, repaid)
+fn given(entry: &mut Entry) -> &mut Grant {
+    let Event::Grant(did) = &mut entry.event else { panic!("not given") };
+    &mut did.asked
 }
 
-/// Taken, gone and owed.
-type Withdrawn<'a> = (&'a mut Original, &'a mut Reversed, &'a mut Money, &'a mut Vec<Points>, [&'a mut Vec<Slice>; 3]);
-
-fn withdrawn(entry: &mut Entry) -> Withdrawn<'_> {
-    let Outcome::Withdrawn { original, before, amount, points, taken, gone, owed, .. } = &mut entry.outcome else {
-        panic!("not withdrawn")
-    };
-    (original, before, amount, points, [taken, gone, owed])
+fn redeemed(entry: &mut Entry) -> &mut Did<Redemption> {
+    let Event::Redemption(did) = &mut entry.event else { panic!("not redeemed") };
+    did
 }
 
-fn taken_back(entry: &mut Entry) -> (&mut EntryKind, &mut Reference, &mut Option<Money>, &mut Option<Points>) {
-    let Action::Reverse { kind, reference, amount, points, .. } = &mut entry.command.action else {
-        panic!("not a reversal")
-    };
-    (kind, reference, amount, points)
+fn returned(entry: &mut Entry) -> &mut Did<GiveBack> {
+    let Event::GiveBack(did) = &mut entry.event else { panic!("not returned") };
+    did
+}
+
+fn refunded(entry: &mut Entry) -> &mut Did<Refund> {
+    let Event::Refund(did) = &mut entry.event else { panic!("not refunded") };
+    did
+}
+
+fn withdrawn(entry: &mut Entry) -> &mut Withdrawal {
+    &mut refunded(entry).fact.withdrawal
+}
+
+fn taken_back(entry: &mut Entry) -> &mut Origin {
+    match &mut entry.event {
+        Event::Refund(did) => &mut did.asked.origin,
+        Event::GiveBack(did) => &mut did.asked.origin,
+        _ => panic!("not a reversal"),
+    }
 }
 
 type Change = (&'static str, fn(&mut Entry));
 
 const OF_EVERY_ENTRY: &[Change] = &[
-    ("line", |entry| entry.command.line = line("TP")),
-    ("reference", |entry| entry.command.reference = reference("other")),
-    ("member", |entry| entry.command.member = member("m2")),
-    ("second", |entry| entry.command.occurred_at += TimeDelta::seconds(1)),
-    ("millisecond", |entry| entry.command.occurred_at += TimeDelta::milliseconds(1)),
+    ("line", |entry| entry.head.line = line("TP")),
+    ("reference", |entry| entry.head.reference = reference("other")),
+    ("member", |entry| entry.head.member = member("m2")),
+    ("second", |entry| entry.head.occurred_at += TimeDelta::seconds(1)),
+    ("millisecond", |entry| entry.head.occurred_at += TimeDelta::milliseconds(1)),
     ("booked", |entry| entry.booked = entry.booked.next()),
     ("scope", |entry| entry.scope = Scope::Month(entry.home)),
 ];
-const OF_ACCRUALS: &[Change] = &[("amount", |entry| entry.command.action = Action::Accrue { amount: money("100.01") })];
+const OF_ACCRUALS: &[Change] = &[("amount", |entry| sold(entry).amount = money("100.01"))];
 const OF_GRANTS: &[Change] = &[
-    ("points", |entry| entry.command.action = Action::Grant { points: points(51) }),
-    ("creditor", |entry| issued(entry).1[0].creditor = line("PM")),
-    ("repaid points", |entry| issued(entry).1[0].paid.points = points(1)),
-    ("repaying lot", |entry| issued(entry).1[0].paid.cohort = cohort("DN|2025-03|never")),
-    ("repayment left out", |entry| issued(entry).1.clear()),
+    ("points", |entry| given(entry).points = points(51)),
+    ("creditor", |entry| issued(entry).repaid[0].creditor = line("PM")),
+    ("repaid points", |entry| issued(entry).repaid[0].paid.points = points(1)),
+    ("repaying lot", |entry| issued(entry).repaid[0].paid.cohort = cohort("DN|2025-03|never")),
+    ("repayment left out", |entry| issued(entry).repaid.clear()),
 ];
 const OF_ISSUES: &[Change] = &[
-    ("issued points", |entry| issued(entry).0[0].points = points(1)),
-    ("issued lot", |entry| issued(entry).0[0].cohort = cohort("TP|2025-03|2026-03-31")),
-    ("nothing issued", |entry| issued(entry).0.clear()),
-    ("one repayment more", |entry| issued(entry).1.push(repayment())),
+    ("issued points", |entry| issued(entry).slices[0].points = points(1)),
+    ("issued lot", |entry| issued(entry).slices[0].cohort = cohort("TP|2025-03|2026-03-31")),
+    ("nothing issued", |entry| issued(entry).slices.clear()),
+    ("one repayment more", |entry| issued(entry).repaid.push(repayment())),
 ];
 const OF_REDEMPTIONS: &[Change] = &[
-    ("points", |entry| entry.command.action = Action::Redeem { points: points(81), bill: None }),
-    ("bill", |entry| entry.command.action = Action::Redeem { points: points(80), bill: Some(money("1.00")) }),
-    ("value", |entry| *redeemed(entry).0 = money("0.01")),
-    ("spent points", |entry| redeemed(entry).1[0].points = points(79)),
-    ("spent lot", |entry| redeemed(entry).1[0].cohort = cohort("ML|2025-02|2026-03-31")),
+    ("points", |entry| redeemed(entry).asked.points = points(81)),
+    ("bill", |entry| redeemed(entry).asked.bill = Some(money("1.00"))),
+    ("value", |entry| redeemed(entry).fact.value = money("0.01")),
+    ("spent points", |entry| redeemed(entry).fact.slices[0].points = points(79)),
+    ("spent lot", |entry| redeemed(entry).fact.slices[0].cohort = cohort("ML|2025-02|2026-03-31")),
 ];
 const OF_REVERSALS: &[Change] = &[
-    ("reversed kind", |entry| *taken_back(entry).0 = EntryKind::Adjustment),
-    ("reversed reference", |entry| *taken_back(entry).1 = reference("S2")),
-    ("reversed amount", |entry| *taken_back(entry).2 = Some(money("75.51"))),
-    ("reversed points", |entry| *taken_back(entry).3 = Some(points(31))),
+    ("reversed kind", |entry| taken_back(entry).kind = EntryKind::Adjustment),
+    ("reversed reference", |entry| taken_back(entry).reference = reference("S2")),
+    ("day of what is reversed", |entry| taken_back(entry).on = Some(day("2025-03-01"))),
 ];
 const OF_RETURNS: &[Change] = &[
-    ("original moment", |entry| returned(entry).0.at += TimeDelta::seconds(1)),
-    ("original value", |entry| returned(entry).0.value = money("0.01")),
-    ("original lot", |entry| returned(entry).0.slices[0].cohort = cohort("ML|2025-03|never")),
-    ("points returned before", |entry| *returned(entry).1[0] = points(1)),
-    ("returned points", |entry| *returned(entry).1[1] = points(31)),
-    ("returned value", |entry| *returned(entry).2 = money("0.01")),
-    ("one repayment more", |entry| returned(entry).3.push(repayment())),
+    ("reversed points", |entry| returned(entry).asked.points = Some(points(31))),
+    ("original moment", |entry| returned(entry).fact.original.at += TimeDelta::seconds(1)),
+    ("original value", |entry| returned(entry).fact.original_value = money("0.01")),
+    ("original lot", |entry| returned(entry).fact.original.slices[0].cohort = cohort("ML|2025-03|never")),
+    ("points returned before", |entry| returned(entry).fact.before = points(1)),
+    ("returned points", |entry| returned(entry).fact.points = points(31)),
+    ("returned value", |entry| returned(entry).fact.value = money("0.01")),
+    ("one repayment more", |entry| returned(entry).fact.repaid.push(repayment())),
 ];
 const OF_WITHDRAWALS: &[Change] = &[
-    ("moment of the sale", |entry| withdrawn(entry).0.at += TimeDelta::seconds(1)),
-    ("amount of the sale", |entry| withdrawn(entry).0.value = money("0.01")),
-    ("lot of the sale", |entry| withdrawn(entry).0.slices[0].cohort = cohort("ML|2025-03|never")),
-    ("refunded before", |entry| withdrawn(entry).1.amount = money("0.01")),
-    ("points withdrawn before", |entry| withdrawn(entry).1.by_slice = vec![points(1)]),
-    ("refund", |entry| *withdrawn(entry).2 = Money::ZERO),
-    ("points withdrawn", |entry| withdrawn(entry).3[0] = points(1)),
+    ("reversed amount", |entry| refunded(entry).asked.amount = Some(money("75.51"))),
+    ("moment of the sale", |entry| withdrawn(entry).original.at += TimeDelta::seconds(1)),
+    ("amount of the sale", |entry| refunded(entry).fact.sale = money("0.01")),
+    ("lot of the sale", |entry| withdrawn(entry).original.slices[0].cohort = cohort("ML|2025-03|never")),
+    ("refunded before", |entry| refunded(entry).fact.before = money("0.01")),
+    ("points withdrawn before", |entry| withdrawn(entry).before_by_slice = vec![points(1)]),
+    ("refund", |entry| refunded(entry).fact.amount = Money::ZERO),
+    ("points withdrawn", |entry| withdrawn(entry).points[0] = points(1)),
     ("owed instead of taken", |entry| {
-        let [taken, _, owed] = withdrawn(entry).4;
+        let Withdrawal { taken, owed, .. } = withdrawn(entry);
         owed.append(taken);
     }),
     ("taken instead of owed", |entry| {
-        let [taken, _, owed] = withdrawn(entry).4;
+        let Withdrawal { taken, owed, .. } = withdrawn(entry);
         taken.append(owed);
     }),
     ("gone instead of taken", |entry| {
-        let [taken, gone, _] = withdrawn(entry).4;
+        let Withdrawal { taken, gone, .. } = withdrawn(entry);
         gone.append(taken);
     }),
-    ("one repayment more", |entry| {
-        let Outcome::Withdrawn { repaid, .. } = &mut entry.outcome else { panic!("not withdrawn") };
-        repaid.push(repayment());
-    }),
+    ("one repayment more", |entry| withdrawn(entry).repaid.push(repayment())),
 ];
 
 fn repayment() -> Repayment {
@@ -224,7 +230,7 @@ fn the_digest_changes_with_any_fact_of_any_entry() {
         vec![OF_ISSUES, OF_GRANTS],
     ];
     for (index, tables) in tables.into_iter().enumerate() {
-        let kind = entries[index].command.kind();
+        let kind = entries[index].kind();
         for (what, change) in tables.into_iter().chain([OF_EVERY_ENTRY]).flatten() {
             let mut changed = entries.clone();
             change(&mut changed[index]);
@@ -245,7 +251,7 @@ fn the_digest_knows_the_order_of_entries_and_not_the_offset_that_a_time_was_writ
     let mut entries = one_of_each();
     let whole = digest(&entries);
     for entry in &mut entries {
-        entry.command.occurred_at = entry.command.occurred_at.to_utc().fixed_offset();
+        entry.head.occurred_at = entry.head.occurred_at.to_utc().fixed_offset();
     }
     assert_eq!(digest(&entries), whole);
     entries.swap(0, 1);
@@ -304,7 +310,7 @@ fn every_month_is_read_again_once_in_the_year_after_its_last_look() {
 fn an_entry_of_another_period_or_shard_stops_the_fold() {
     let rulebook = programme();
     let entry = &one_of_each()[0];
-    let home = shard(&entry.command.member);
+    let home = shard(&entry.head.member);
     for (period, shard) in
         [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, (home + 1) % 64)]
     {
@@ -348,9 +354,9 @@ fn a_sale_without_points_is_counted_as_one_and_nothing_else_is() {
         plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
     };
     let entries = [
-        plan("PM", Action::Accrue { amount: money("999.99") }),
-        plan("ML", Action::Accrue { amount: money("1.00") }),
-        plan("HT", Action::Redeem { points: points(10), bill: None }),
+        plan("PM", Action::Accrual(Accrual { amount: money("999.99") })),
+        plan("ML", Action::Accrual(Accrual { amount: money("1.00") })),
+        plan("HT", Action::Redemption(Redemption { points: points(10), bill: None })),
     ];
     let tally = tally(&rulebook, &entries);
     let without: Vec<(&str, u64)> =
@@ -362,8 +368,8 @@ fn a_sale_without_points_is_counted_as_one_and_nothing_else_is() {
 fn movements_of_a_cohort_are_counted_and_summed_over_shards() {
     let rulebook = programme();
     let spend = |at: &str, name: &str| {
-        let mut command = command("HT", "R1", at, Action::Redeem { points: points(10), bill: None });
-        command.member = member(name);
+        let mut command = command("HT", "R1", at, Action::Redemption(Redemption { points: points(10), bill: None }));
+        command.head.member = member(name);
         plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
     };
     assert_ne!(shard(&member("m1")), shard(&member("m2")));
@@ -385,7 +391,12 @@ fn movements_of_a_cohort_are_counted_and_summed_over_shards() {
 fn a_late_event_is_labelled_with_its_origin_and_counted_as_prior_period() {
     let rulebook = programme();
     let account = account(&[("ML|2025-01|never", 100)]);
-    let command = command("HT", "R1", "2025-03-31T23:59:59+08:00", Action::Redeem { points: points(10), bill: None });
+    let command = command(
+        "HT",
+        "R1",
+        "2025-03-31T23:59:59+08:00",
+        Action::Redemption(Redemption { points: points(10), bill: None }),
+    );
     let late = plan(&rulebook, &account, &command, period("2025-04"), None).unwrap().entry;
     assert!(late.is_late());
     let (tally, details) = fold(&rulebook, [&late]);
@@ -414,7 +425,8 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
     let text = include_str!("../golden/programme.toml");
     let rulebook = rulebook(&format!("{text}{}{}", split("of-malls", "ML", "HQ"), split("of-hotels", "HT", "TP")));
     let spend = |at_line: &str, lot: &str, occurred_at: &str| {
-        let command = command(at_line, "R1", occurred_at, Action::Redeem { points: points(10), bill: None });
+        let command =
+            command(at_line, "R1", occurred_at, Action::Redemption(Redemption { points: points(10), bill: None }));
         let entry = plan_in_time(&rulebook, &account(&[(lot, 10)]), &command, None).unwrap().entry;
         let tally = tally(&rulebook, [&entry]);
         let terms: Vec<String> = tally.obligations.keys().map(|key| key.terms.to_string()).collect();
@@ -432,7 +444,7 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
 fn a_stored_tally_with_a_row_twice_or_a_field_more_is_refused() {
     let entries = one_of_each();
     let rulebook = programme();
-    let mut fold = Fold::new(&rulebook, entries[0].booked, shard(&entries[0].command.member));
+    let mut fold = Fold::new(&rulebook, entries[0].booked, shard(&entries[0].head.member));
     entries.iter().for_each(|entry| fold.add(entry, &mut Vec::new()).unwrap());
     let tally = fold.finish();
     let stored = serde_json::to_value(&tally).unwrap();

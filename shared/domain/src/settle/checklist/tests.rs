@@ -4,12 +4,14 @@ use super::*;
 use crate::account::{Account as Member, shard};
 use crate::calendar::Period;
 use crate::digest::EntryDigests;
-use crate::entry::{Action, Command, Entry, EntryKind};
+use crate::events::{
+    Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
+    plan,
+};
 use crate::id::{MemberId, Reference};
 use crate::limits::SHARDS;
 use crate::moment::parse_occurred_at;
 use crate::netting::nets;
-use crate::plan::{Reversed, Target, plan};
 use crate::rulebook::Rulebook;
 use crate::settle::{LiabilityRow, Previous, ShardDigest, State, settle};
 use crate::tally::{Fold, Tally};
@@ -27,15 +29,14 @@ struct Months {
 fn months() -> Months {
     let rulebook = Rulebook::parse(include_str!("../../../tests/golden/small.toml")).unwrap();
     let reference = |text: &str| Reference::parse(text).unwrap();
-    let spend = |points| Action::Redeem { points: Points::new(points), bill: None };
-    let take_back = |kind, points: Option<i64>| Action::Reverse {
-        kind,
-        reference: reference("taken-back"),
-        on: None,
-        amount: None,
-        points: points.map(Points::new),
+    let spend = |points| Action::Redemption(Redemption { points: Points::new(points), bill: None });
+    let origin = |kind| Origin { kind, reference: reference("taken-back"), on: None };
+    let give_back = |points| {
+        let points = Some(Points::new(points));
+        Action::GiveBack(GiveBack { origin: origin(EntryKind::Redemption), points })
     };
-    let sale = |minor| Action::Accrue { amount: Money::from_minor(minor) };
+    let refund = || Action::Refund(Refund { origin: origin(EntryKind::Accrual), amount: None });
+    let sale = |minor| Action::Accrual(Accrual { amount: Money::from_minor(minor) });
     let mut account = Member::default();
     let mut entries: Vec<Entry> = Vec::new();
     for (line, day, action, target) in [
@@ -45,17 +46,17 @@ fn months() -> Months {
         ("shop", "2025-01-21", spend(15), None),
         ("shop", "2025-02-03", sale(130_000), None),
         ("inn", "2025-02-10", spend(90), None),
-        ("inn", "2025-02-11", take_back(EntryKind::Redemption, Some(20)), Some(5)),
-        ("shop", "2025-02-12", take_back(EntryKind::Accrual, None), Some(0)),
-        ("shop", "2025-02-13", Action::Grant { points: Points::new(25) }, None),
+        ("inn", "2025-02-11", give_back(20), Some(5)),
+        ("shop", "2025-02-12", refund(), Some(0)),
+        ("shop", "2025-02-13", Action::Grant(Grant { points: Points::new(25) }), None),
     ] {
-        let command = Command {
+        let head = Head {
             line: LineId::parse(line).unwrap(),
             reference: reference(&entries.len().to_string()),
             member: MemberId::parse("m1").unwrap(),
             occurred_at: parse_occurred_at(&format!("{day}T12:00:00+08:00")).unwrap(),
-            action,
         };
+        let command = Command { head, action };
         let reversed = Reversed::default();
         let target = target.map(|at: usize| Target { entry: &entries[at], reversed: &reversed, rulebook: &rulebook });
         let booked = rulebook.period(command.occurred());
@@ -65,7 +66,7 @@ fn months() -> Months {
     }
     let (january, february) = (rulebook.first_period, rulebook.first_period.next());
     let tally = |month: Period| {
-        let mut fold = Fold::new(&rulebook, month, shard(&entries[0].command.member));
+        let mut fold = Fold::new(&rulebook, month, shard(&entries[0].head.member));
         let booked = entries.iter().filter(|entry| entry.booked == month);
         booked.for_each(|entry| fold.add(entry, &mut Vec::new()).unwrap());
         fold.finish()

@@ -1,0 +1,106 @@
+//! A sale that earns points.
+
+use super::entry::Head;
+use super::field::{AMOUNT, Field, Fields, Said};
+use super::issue::Issue;
+use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Reversible, Show};
+use super::refusal::Refusal;
+use super::stored::{Broken, Load, Store};
+use crate::account::Account;
+use crate::allocate::largest_remainder;
+use crate::id::LineId;
+use crate::legs::{self, Leg, RatingError};
+use crate::money::{Money, OutOfRange, Points, Rate};
+use crate::rulebook::{EarnRule, Rulebook};
+use crate::tally::{ControlKind, FlowKind};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accrual {
+    /// Of the sale.
+    pub amount: Money,
+}
+
+impl Kind for Accrual {
+    const WORD: EntryKind = EntryKind::Accrual;
+    const CONTROL: ControlKind = ControlKind::Accrual;
+    const FIELDS: &'static [Field] = &[AMOUNT];
+    const STORED: &'static [&'static str] = Issue::STORED;
+    type Fact = Issue;
+
+    fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
+        Ok(Self { amount: from.required(&AMOUNT, F::amount)? })
+    }
+
+    fn say(&self, said: &mut dyn Said) {
+        said.amount(&AMOUNT, self.amount);
+    }
+
+    fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Issue, Option<Reversed>), Refusal> {
+        let rule = at.rulebook.earn(&at.head.line, at.day).ok_or_else(|| at.no_earn_rule())?;
+        let issued = points_of_sale(rule, &at.head.line, self.amount)?;
+        Ok((Issue::of(at, account, issued)?, None))
+    }
+
+    fn store(fact: &Issue, to: &mut dyn Store) {
+        fact.store(to);
+    }
+
+    fn load<L: Load>(from: &L) -> Result<Issue, Broken> {
+        Issue::load(from)
+    }
+
+    fn write_canonical(fact: &Issue, text: &mut String) {
+        fact.write_canonical(text);
+    }
+
+    fn points(did: &Did<Self>) -> Result<Points, OutOfRange> {
+        did.fact.points()
+    }
+
+    fn consideration(did: &Did<Self>) -> Money {
+        did.asked.amount
+    }
+
+    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+        legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount);
+        legs::repaid(legs, rulebook, head, &did.fact.repaid)
+    }
+
+    fn moves(fact: &Issue, balances: &mut dyn Balances) -> Result<(), OutOfRange> {
+        fact.moves(balances)
+    }
+
+    fn show(fact: &Issue, to: &mut dyn Show) -> Result<(), OutOfRange> {
+        fact.show(to);
+        Ok(())
+    }
+
+    fn reversible(did: &Did<Self>) -> Option<Reversible<'_>> {
+        Some(Reversible { amount: Some(did.asked.amount), slices: Some(&did.fact.slices) })
+    }
+}
+
+/// Points of a sale by funder: the line's own first, then its sponsors'.
+/// Base and total are each rounded down; the difference is the sponsors', shared
+/// by largest remainder.
+pub fn points_of_sale(rule: &EarnRule, line: &LineId, amount: Money) -> Result<Vec<(LineId, Points)>, OutOfRange> {
+    if amount < rule.minimum_amount {
+        return Ok(Vec::new());
+    }
+    let exact = i128::from(amount.minor()).checked_mul(rule.points_per_unit.scaled()).ok_or(OutOfRange)?;
+    let base = exact / (Rate::SCALE * 100);
+    let total = exact.checked_mul(rule.multiplier.scaled()).ok_or(OutOfRange)? / (Rate::SCALE * Rate::SCALE * 100);
+    let points = |points: i128| i64::try_from(points).map(Points::new).map_err(|_| OutOfRange);
+    if rule.sponsors.is_empty() {
+        let all = points(total)?;
+        return Ok(if all.is_zero() { Vec::new() } else { vec![(line.clone(), all)] });
+    }
+    let mut issued = vec![(line.clone(), points(base)?)];
+    let weights: Vec<i128> = rule.sponsors.iter().map(|(_, share)| share.scaled()).collect();
+    let extra = largest_remainder(points(total - base)?.get(), &weights)?;
+    for ((sponsor, _), points) in rule.sponsors.iter().zip(extra) {
+        issued.push((sponsor.clone(), Points::new(points)));
+    }
+    issued.retain(|(_, points)| !points.is_zero());
+    Ok(issued)
+}

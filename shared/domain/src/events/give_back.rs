@@ -1,0 +1,161 @@
+//! Points given back that were spent.
+
+use super::entry::Head;
+use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
+use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
+use super::refusal::Refusal;
+use super::stored::{
+    BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE, canonical,
+};
+use super::withdrawal::{Original, origin, part_of_points};
+use super::{Event, Redemption};
+use crate::account::{Account, Repayment};
+use crate::calendar::Period;
+use crate::legs::{self, Leg, RatingError};
+use crate::moment::rfc3339_utc;
+use crate::money::{Money, OutOfRange, Points};
+use crate::rulebook::Rulebook;
+use crate::slices::{from_the_end, value_returned};
+use crate::tally::ControlKind;
+use std::fmt::Write;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GiveBack {
+    pub origin: Origin,
+    /// Without a number, whatever is left.
+    pub points: Option<Points>,
+}
+
+/// Points given back to the lots they came from, last slice first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    pub original: Original,
+    /// What the member got for the original.
+    pub original_value: Money,
+    /// Given back before.
+    pub before: Points,
+    pub points: Points,
+    pub value: Money,
+    pub repaid: Vec<Repayment>,
+}
+
+impl Kind for GiveBack {
+    const WORD: EntryKind = EntryKind::Reversal;
+    const REVERSES: Option<EntryKind> = Some(EntryKind::Redemption);
+    const CONTROL: ControlKind = ControlKind::Return;
+    const FIELDS: &'static [Field] = &[REVERSES, POINTS];
+    const STORED: &'static [&'static str] = &[SLICES, ORIGINAL_AT, ORIGINAL_VALUE, BEFORE, RETURNED, VALUE, REPAID];
+    type Fact = Returned;
+
+    fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
+        let origin = origin(from, &AMOUNT, "points are reversed by their number")?;
+        Ok(Self { origin, points: from.points(&POINTS)? })
+    }
+
+    fn say(&self, said: &mut dyn Said) {
+        said.origin(&REVERSES, &self.origin);
+        if let Some(points) = self.points {
+            said.points(&POINTS, points);
+        }
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        Some(&self.origin)
+    }
+
+    fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Returned, Option<Reversed>), Refusal> {
+        let target = at.target(&self.origin)?;
+        let Event::Redemption(did) = &target.entry.event else {
+            return Err(Refusal::NotReversible(target.entry.kind()));
+        };
+        let (spent, before) = (&did.fact, target.reversed.points);
+        let points = part_of_points(Redemption::points(did)?, before, self.points)?;
+        let mut repaid = Vec::new();
+        for slice in from_the_end(&spent.slices, before, points)? {
+            repaid.extend(account.credit(&slice, at.day)?);
+        }
+        let head = &target.entry.head;
+        uncount(at.rulebook, account, head, points)?;
+        account.returned_in = account.returned_in.max(Some(at.booked));
+        let value = value_returned(spent.value, &spent.slices, before, points)?;
+        let original = Original { at: head.occurred(), slices: spent.slices.clone() };
+        let reversed = Reversed { points: before.plus(points)?, ..target.reversed.clone() };
+        Ok((Returned { original, original_value: spent.value, before, points, value, repaid }, Some(reversed)))
+    }
+
+    fn store(fact: &Returned, to: &mut dyn Store) {
+        to.slices(SLICES, &fact.original.slices);
+        to.moment(ORIGINAL_AT, fact.original.at);
+        to.money(ORIGINAL_VALUE, fact.original_value);
+        to.points(BEFORE, fact.before);
+        to.points(RETURNED, fact.points);
+        to.money(VALUE, fact.value);
+        to.repaid(&fact.repaid);
+    }
+
+    fn load<L: Load>(from: &L) -> Result<Returned, Broken> {
+        let from = Loaded(from);
+        Ok(Returned {
+            original: Original { at: from.moment(ORIGINAL_AT)?, slices: from.slices(SLICES)? },
+            original_value: from.money(ORIGINAL_VALUE)?,
+            before: from.points(BEFORE)?,
+            points: from.points(RETURNED)?,
+            value: from.money(VALUE)?,
+            repaid: from.repaid()?,
+        })
+    }
+
+    fn write_canonical(fact: &Returned, text: &mut String) {
+        canonical::slices(text, "returned", &fact.original.slices);
+        let at = rfc3339_utc(fact.original.at);
+        let (original, value) = (fact.original_value.minor(), fact.value.minor());
+        // Writing to a String cannot fail.
+        let _ = write!(text, "|{at}|{original}|{}|{}|{value}", fact.before, fact.points);
+        canonical::repaid(text, &fact.repaid);
+    }
+
+    fn points(did: &Did<Self>) -> Result<Points, OutOfRange> {
+        Ok(did.fact.points)
+    }
+
+    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+        let Returned { original, original_value, before, points, repaid, .. } = &did.fact;
+        let day = rulebook.day(original.at);
+        let whole = legs::redemption(rulebook, &head.line, day, *original_value, &original.slices)?;
+        legs.extend(legs::returned(whole, *before, *points)?.into_iter().map(Leg::Owed));
+        legs::repaid(legs, rulebook, head, repaid)
+    }
+
+    fn moves(fact: &Returned, balances: &mut dyn Balances) -> Result<(), OutOfRange> {
+        balances.gain(&from_the_end(&fact.original.slices, fact.before, fact.points)?)?;
+        balances.pay(&fact.repaid)
+    }
+
+    fn show(fact: &Returned, to: &mut dyn Show) -> Result<(), OutOfRange> {
+        to.slices("slices", &from_the_end(&fact.original.slices, fact.before, fact.points)?);
+        to.money("value", fact.value);
+        to.repaid("debts_repaid", &fact.repaid);
+        Ok(())
+    }
+
+    fn recount(
+        did: &Did<Self>,
+        head: &Head,
+        booked: Period,
+        rulebook: &Rulebook,
+        account: &mut Account,
+    ) -> Result<(), OutOfRange> {
+        account.returned_in = account.returned_in.max(Some(booked));
+        let spent = Head { occurred_at: did.fact.original.at.fixed_offset(), ..head.clone() };
+        uncount(rulebook, account, &spent, did.fact.points)
+    }
+}
+
+/// What is given back may be redeemed again on the day it was.
+fn uncount(rulebook: &Rulebook, account: &mut Account, spent: &Head, points: Points) -> Result<(), OutOfRange> {
+    let day = rulebook.day(spent.occurred());
+    if let Some(redeemed) = account.redeemed.get_mut(&(spent.line.clone(), day)) {
+        *redeemed = redeemed.minus(points.min(*redeemed))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Points issued, by a sale or without one.
+
+use super::kind::{At, Balances, Show};
+use super::refusal::Refusal;
+use super::stored::{Broken, Load, Loaded, REPAID, SLICES, Store, canonical};
+use crate::account::{Account, Repayment};
+use crate::calendar::Period;
+use crate::id::LineId;
+use crate::lot::{Cohort, Slice};
+use crate::money::{OutOfRange, Points};
+
+/// Points issued; none for a sale too small. A sponsor's lot follows the line's own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Issue {
+    pub slices: Vec<Slice>,
+    pub repaid: Vec<Repayment>,
+}
+
+impl Issue {
+    pub(super) const STORED: &'static [&'static str] = &[SLICES, REPAID];
+
+    /// Credits points by funder.
+    pub(super) fn of(at: &At<'_>, account: &mut Account, issued: Vec<(LineId, Points)>) -> Result<Self, Refusal> {
+        let mut issue = Issue::default();
+        for (funder, points) in issued {
+            let expires = at.rulebook.expiry(&funder, at.day);
+            let cohort = Cohort { expires, issued: Period::of_day(at.day), funder };
+            let slice = Slice { cohort, points };
+            issue.repaid.extend(account.credit(&slice, at.day)?);
+            issue.slices.push(slice);
+        }
+        Ok(issue)
+    }
+
+    pub(super) fn points(&self) -> Result<Points, OutOfRange> {
+        Points::sum(self.slices.iter().map(|slice| slice.points))
+    }
+
+    pub(super) fn store(&self, to: &mut dyn Store) {
+        to.slices(SLICES, &self.slices);
+        to.repaid(&self.repaid);
+    }
+
+    pub(super) fn load<L: Load>(from: &L) -> Result<Self, Broken> {
+        let from = Loaded(from);
+        Ok(Self { slices: from.slices(SLICES)?, repaid: from.repaid()? })
+    }
+
+    pub(super) fn write_canonical(&self, text: &mut String) {
+        canonical::slices(text, "issued", &self.slices);
+        canonical::repaid(text, &self.repaid);
+    }
+
+    pub(super) fn moves(&self, balances: &mut dyn Balances) -> Result<(), OutOfRange> {
+        balances.gain(&self.slices)?;
+        balances.pay(&self.repaid)
+    }
+
+    pub(super) fn show(&self, to: &mut dyn Show) {
+        to.slices("slices", &self.slices);
+        to.repaid("debts_repaid", &self.repaid);
+    }
+}
+
+impl At<'_> {
+    pub(super) fn no_earn_rule(&self) -> Refusal {
+        Refusal::NoEarnRule { line: self.head.line.clone(), day: self.day }
+    }
+}

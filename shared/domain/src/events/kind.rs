@@ -1,0 +1,239 @@
+//! What every kind of event says of itself.
+
+use super::entry::Head;
+use super::field::{Field, Fields, Origin, Said};
+use super::refusal::Refusal;
+use super::stored::{Broken, Load, Store};
+use super::{Entry, Target};
+use crate::account::{Account, Repayment};
+use crate::calendar::Period;
+use crate::id::LineId;
+use crate::legs::{Leg, RatingError};
+use crate::lot::{Cohort, Slice};
+use crate::money::{Money, OutOfRange, Points};
+use crate::rulebook::Rulebook;
+use crate::tally::ControlKind;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $word:ident $name:literal $code:literal,)*) => {
+        /// The word by which callers name what happened. Several kinds may stand behind one.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum EntryKind {
+            $($(#[$doc])* $word,)*
+        }
+
+        impl EntryKind {
+            pub const ALL: &[EntryKind] = &[$(EntryKind::$word,)*];
+
+            /// The word in files, paths and reports.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(EntryKind::$word => $name,)*
+                }
+            }
+
+            /// The letter in keys.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(EntryKind::$word => $code,)*
+                }
+            }
+        }
+    };
+}
+
+words! {
+    Accrual "accrual" "a",
+    Redemption "redemption" "r",
+    /// Of a sale, of points spent, or of points given: three kinds.
+    Reversal "reversal" "v",
+    Adjustment "adjustment" "j",
+}
+
+impl EntryKind {
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.code() == code)
+    }
+
+    /// By what a file calls a field, what a JSON body calls it.
+    pub fn json_name(self, name: &str) -> Option<&'static str> {
+        super::fields_of(self).into_iter().find(|field| field.name == name).map(|field| field.json)
+    }
+}
+
+impl fmt::Display for EntryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// What was asked for, with what was decided of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Did<K: Kind> {
+    pub asked: K,
+    pub fact: K::Fact,
+}
+
+/// Where and when an event is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    pub rulebook: &'a Rulebook,
+    pub head: &'a Head,
+    /// Of the event, in the programme's time zone.
+    pub day: NaiveDate,
+    /// The period that will clear it.
+    pub booked: Period,
+    /// What is to be taken back, if the ledger has it.
+    pub target: Option<Target<'a>>,
+}
+
+/// How much of an entry has been reversed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reversed {
+    pub points: Points,
+    pub amount: Money,
+    /// For a sale or points given: the points of each slice. Empty as long as nothing is reversed.
+    pub by_slice: Vec<Points>,
+}
+
+impl Reversed {
+    /// Of the slice at a place.
+    pub fn of_slice(&self, at: usize) -> Points {
+        self.by_slice.get(at).copied().unwrap_or_default()
+    }
+}
+
+/// What of an entry can be taken back, in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reversible<'a> {
+    /// Of a sale.
+    pub amount: Option<Money>,
+    /// Where each slice is taken back for itself.
+    pub slices: Option<&'a [Slice]>,
+}
+
+/// A member's lots and debts as an entry moves them.
+pub trait Balances {
+    fn lot(&mut self, cohort: &Cohort, points: Points) -> Result<(), OutOfRange>;
+    fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange>;
+}
+
+impl dyn Balances + '_ {
+    pub(super) fn gain(&mut self, slices: &[Slice]) -> Result<(), OutOfRange> {
+        slices.iter().try_for_each(|slice| self.lot(&slice.cohort, slice.points))
+    }
+
+    pub(super) fn lose(&mut self, slices: &[Slice]) -> Result<(), OutOfRange> {
+        slices.iter().try_for_each(|slice| self.lot(&slice.cohort, slice.points.negated()?))
+    }
+
+    pub(super) fn pay(&mut self, repaid: &[Repayment]) -> Result<(), OutOfRange> {
+        repaid.iter().try_for_each(|Repayment { creditor, paid }| {
+            self.lot(&paid.cohort, paid.points.negated()?)?;
+            self.debt(creditor, paid.points.negated()?)
+        })
+    }
+}
+
+/// What a caller is told of what was decided, by the names of the API.
+pub trait Show {
+    fn money(&mut self, name: &'static str, amount: Money);
+    fn slices(&mut self, name: &'static str, slices: &[Slice]);
+    fn repaid(&mut self, name: &'static str, repaid: &[Repayment]);
+}
+
+/// One kind of event.
+///
+/// *Conservation*: what [`moves`](Kind::moves) does to lots, less what expired with
+/// its cohort, is what the claims of [`legs`](Kind::legs) say; what it does to debts is
+/// what they say is owed less what they say is repaid.
+pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
+    /// What callers call it.
+    const WORD: EntryKind;
+    /// What it takes back, if its word stands for several kinds.
+    const REVERSES: Option<EntryKind> = None;
+    /// Where control totals count it.
+    const CONTROL: ControlKind;
+    /// What callers say beside line, reference, member and time.
+    const FIELDS: &'static [Field];
+    /// The names under which its fact is stored.
+    const STORED: &'static [&'static str];
+    /// What is decided of it, and kept.
+    type Fact: Clone + fmt::Debug + PartialEq + Eq;
+
+    fn read<F: Fields>(from: &F) -> Result<Self, F::Error>;
+    fn say(&self, said: &mut dyn Said);
+
+    fn origin(&self) -> Option<&Origin> {
+        None
+    }
+
+    /// Decides it on the account as it stands, and changes that. For a reversal also
+    /// what is reversed of its target from now on.
+    fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Self::Fact, Option<Reversed>), Refusal>;
+
+    fn store(fact: &Self::Fact, to: &mut dyn Store);
+    fn load<L: Load>(from: &L) -> Result<Self::Fact, Broken>;
+    fn write_canonical(fact: &Self::Fact, text: &mut String);
+
+    fn points(did: &Did<Self>) -> Result<Points, OutOfRange>;
+    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError>;
+    fn moves(fact: &Self::Fact, balances: &mut dyn Balances) -> Result<(), OutOfRange>;
+    fn show(fact: &Self::Fact, to: &mut dyn Show) -> Result<(), OutOfRange>;
+
+    /// The amount sold or refunded.
+    fn consideration(_did: &Did<Self>) -> Money {
+        Money::ZERO
+    }
+
+    fn reversible(_did: &Did<Self>) -> Option<Reversible<'_>> {
+        None
+    }
+
+    fn recount(
+        _did: &Did<Self>,
+        _head: &Head,
+        _booked: Period,
+        _rulebook: &Rulebook,
+        _account: &mut Account,
+    ) -> Result<(), OutOfRange> {
+        Ok(())
+    }
+}
+
+impl<'a> At<'a> {
+    /// The member's own entry that a reversal takes back.
+    pub(super) fn target(&self, origin: &Origin) -> Result<Target<'a>, Refusal> {
+        let not_found = || Refusal::TargetNotFound { kind: origin.kind, reference: origin.reference.clone() };
+        let whose = |entry: &Entry| entry.head.line == self.head.line && entry.head.member == self.head.member;
+        let target = self.target.filter(|target| whose(target.entry)).ok_or_else(not_found)?;
+        let happened = target.entry.head.occurred();
+        if self.head.occurred() < happened {
+            return Err(Refusal::BeforeTarget(happened));
+        }
+        Ok(target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_again_by_its_word_and_by_its_code() {
+        for kind in EntryKind::ALL.iter().copied() {
+            assert_eq!(EntryKind::from_word(kind.word()), Some(kind));
+            assert_eq!(EntryKind::from_code(kind.code()), Some(kind));
+        }
+        assert_eq!(EntryKind::from_word("r"), None);
+        assert_eq!(EntryKind::from_code("redemption"), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! Points spent.
+
+use super::entry::Head;
+use super::field::{BILL, Field, Fields, POINTS, Said};
+use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Reversible, Show};
+use super::refusal::Refusal;
+use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE, canonical};
+use crate::account::Account;
+use crate::allocate::{exact_value, round_value};
+use crate::calendar::Period;
+use crate::id::LineId;
+use crate::legs::{self, Leg, RatingError};
+use crate::lot::Slice;
+use crate::money::{Money, OutOfRange, Points};
+use crate::rulebook::{BurnRule, Rulebook};
+use crate::tally::ControlKind;
+use chrono::NaiveDate;
+use std::fmt::Write;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redemption {
+    pub points: Points,
+    /// What the member buys with them and with money.
+    pub bill: Option<Money>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// What the member got for the points.
+    pub value: Money,
+    pub slices: Vec<Slice>,
+}
+
+impl Kind for Redemption {
+    const WORD: EntryKind = EntryKind::Redemption;
+    const CONTROL: ControlKind = ControlKind::Redemption;
+    const FIELDS: &'static [Field] = &[POINTS, BILL];
+    const STORED: &'static [&'static str] = &[SLICES, VALUE];
+    type Fact = Spent;
+
+    fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
+        let bill = from.amount(&BILL)?;
+        Ok(Self { points: from.required(&POINTS, F::points)?, bill })
+    }
+
+    fn say(&self, said: &mut dyn Said) {
+        said.points(&POINTS, self.points);
+        if let Some(bill) = self.bill {
+            said.amount(&BILL, bill);
+        }
+    }
+
+    fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Spent, Option<Reversed>), Refusal> {
+        let (line, day) = (&at.head.line, at.day);
+        let no_rule = || Refusal::NoBurnRule { line: line.clone(), day };
+        let rule = at.rulebook.burn(line, day).ok_or_else(no_rule)?;
+        self.check(rule, account, line, day)?;
+        let Some(slices) = account.lots_for(self.points, day)? else {
+            return Err(Refusal::InsufficientPoints { available: account.balance(day)?, requested: self.points });
+        };
+        for slice in &slices {
+            account.take(slice)?;
+        }
+        if rule.counts_days() {
+            account.redeemed.entry((line.clone(), day)).or_default().add(self.points)?;
+        }
+        let value = round_value(exact_value(self.points, rule.value)?)?;
+        Ok((Spent { value, slices }, None))
+    }
+
+    fn store(fact: &Spent, to: &mut dyn Store) {
+        to.slices(SLICES, &fact.slices);
+        to.money(VALUE, fact.value);
+    }
+
+    fn load<L: Load>(from: &L) -> Result<Spent, Broken> {
+        let from = Loaded(from);
+        Ok(Spent { value: from.money(VALUE)?, slices: from.slices(SLICES)? })
+    }
+
+    fn write_canonical(fact: &Spent, text: &mut String) {
+        canonical::slices(text, "spent", &fact.slices);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "|{}", fact.value.minor());
+    }
+
+    fn points(did: &Did<Self>) -> Result<Points, OutOfRange> {
+        Points::sum(did.fact.slices.iter().map(|slice| slice.points))
+    }
+
+    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+        let day = rulebook.day(head.occurred());
+        let honoured = legs::redemption(rulebook, &head.line, day, did.fact.value, &did.fact.slices)?;
+        legs.extend(honoured.into_iter().map(Leg::Owed));
+        Ok(())
+    }
+
+    fn moves(fact: &Spent, balances: &mut dyn Balances) -> Result<(), OutOfRange> {
+        balances.lose(&fact.slices)
+    }
+
+    fn show(fact: &Spent, to: &mut dyn Show) -> Result<(), OutOfRange> {
+        to.slices("slices", &fact.slices);
+        to.money("value", fact.value);
+        Ok(())
+    }
+
+    fn reversible(_did: &Did<Self>) -> Option<Reversible<'_>> {
+        Some(Reversible { amount: None, slices: None })
+    }
+
+    fn recount(
+        did: &Did<Self>,
+        head: &Head,
+        _booked: Period,
+        rulebook: &Rulebook,
+        account: &mut Account,
+    ) -> Result<(), OutOfRange> {
+        let day = rulebook.day(head.occurred());
+        if rulebook.burn(&head.line, day).is_some_and(BurnRule::counts_days) {
+            account.redeemed.entry((head.line.clone(), day)).or_default().add(did.asked.points)?;
+        }
+        Ok(())
+    }
+}
+
+impl Redemption {
+    /// Caps, then step, then minimum; the balance is checked when lots are taken.
+    fn check(&self, rule: &BurnRule, account: &Account, line: &LineId, day: NaiveDate) -> Result<(), Refusal> {
+        if let Some((cap, refusal)) = redemption_cap(rule, account, line, self.bill, day)?
+            && self.points > cap
+        {
+            return Err(refusal);
+        }
+        if self.points.get() % rule.step.get() != 0 {
+            return Err(Refusal::OffStep(rule.step));
+        }
+        if self.points < rule.minimum {
+            return Err(Refusal::BelowMinimum(rule.minimum));
+        }
+        Ok(())
+    }
+}
+
+/// The most that a rule lets a member redeem for a bill on a day, apart from the
+/// balance, with the refusal that names the narrowest cap.
+pub fn redemption_cap(
+    rule: &BurnRule,
+    account: &Account,
+    line: &LineId,
+    bill: Option<Money>,
+    day: NaiveDate,
+) -> Result<Option<(Points, Refusal)>, Refusal> {
+    let mut caps: Vec<(Points, Refusal)> = Vec::new();
+    if let Some(cap) = rule.max_per_order {
+        caps.push((cap, Refusal::AboveOrderCap(cap)));
+    }
+    if let Some(share) = rule.max_bill_share {
+        let bill = bill.ok_or_else(|| Refusal::BillMissing(line.clone()))?;
+        // bill x share / value, all of it exact, rounded down.
+        let exact = i128::from(bill.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
+        let cap = i64::try_from(exact / (rule.value.scaled() * 100)).map_err(|_| OutOfRange)?;
+        let cap = Points::new(cap);
+        caps.push((cap, Refusal::AboveBillCap { cap, bill }));
+    }
+    if let Some(cap) = rule.max_per_day {
+        let left = cap.minus(account.redeemed_on(line, day).min(cap))?;
+        caps.push((left, Refusal::AboveDayCap { left }));
+    }
+    if let Some(cap) = rule.max_per_month {
+        let left = cap.minus(account.redeemed_in(line, Period::of_day(day))?.min(cap))?;
+        caps.push((left, Refusal::AboveMonthCap { left }));
+    }
+    Ok(caps.into_iter().min_by_key(|(cap, _)| *cap))
+}

@@ -1,0 +1,148 @@
+//! A sale refunded: its points are taken back.
+
+use super::entry::Head;
+use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
+use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
+use super::refusal::Refusal;
+use super::stored::{BEFORE_AMOUNT, Broken, Load, Loaded, ORIGINAL_VALUE, REFUNDED, Store};
+use super::withdrawal::{Original, Withdrawal, origin};
+use super::{Event, Target, points_of_sale};
+use crate::account::Account;
+use crate::legs::{self, Leg, RatingError};
+use crate::lot::Slice;
+use crate::money::{Money, OutOfRange, Points};
+use crate::rulebook::Rulebook;
+use crate::tally::{ControlKind, FlowKind};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    pub origin: Origin,
+    /// Of the sale; without it whatever is left.
+    pub amount: Option<Money>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refunded {
+    /// The amount of the sale.
+    pub sale: Money,
+    /// Refunded before.
+    pub before: Money,
+    /// Refunded now.
+    pub amount: Money,
+    pub withdrawal: Withdrawal,
+}
+
+impl Kind for Refund {
+    const WORD: EntryKind = EntryKind::Reversal;
+    const REVERSES: Option<EntryKind> = Some(EntryKind::Accrual);
+    const CONTROL: ControlKind = ControlKind::Withdrawal;
+    const FIELDS: &'static [Field] = &[REVERSES, AMOUNT];
+    const STORED: &'static [&'static str] = &[ORIGINAL_VALUE, BEFORE_AMOUNT, REFUNDED];
+    type Fact = Refunded;
+
+    fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
+        let origin = origin(from, &POINTS, "a sale is reversed by its amount")?;
+        Ok(Self { origin, amount: from.amount(&AMOUNT)? })
+    }
+
+    fn say(&self, said: &mut dyn Said) {
+        said.origin(&REVERSES, &self.origin);
+        if let Some(amount) = self.amount {
+            said.amount(&AMOUNT, amount);
+        }
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        Some(&self.origin)
+    }
+
+    fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Refunded, Option<Reversed>), Refusal> {
+        let target = at.target(&self.origin)?;
+        let Event::Accrual(Did { asked, fact }) = &target.entry.event else {
+            return Err(Refusal::NotReversible(target.entry.kind()));
+        };
+        let (sale, before) = (asked.amount, target.reversed.amount);
+        let amount = part_of_amount(sale, before, self.amount)?;
+        let after = before.plus(amount)?;
+        let points = points_of_refund(at.rulebook, target, &fact.slices, sale.minus(after)?)?;
+        let original = Original { at: target.entry.head.occurred(), slices: fact.slices.clone() };
+        let withdrawal = Withdrawal::of(at, account, original, target.reversed, points)?;
+        let reversed = withdrawal.reversed(after)?;
+        Ok((Refunded { sale, before, amount, withdrawal }, Some(reversed)))
+    }
+
+    fn store(fact: &Refunded, to: &mut dyn Store) {
+        to.money(ORIGINAL_VALUE, fact.sale);
+        to.money(BEFORE_AMOUNT, fact.before);
+        to.money(REFUNDED, fact.amount);
+        fact.withdrawal.store(to);
+    }
+
+    fn load<L: Load>(from: &L) -> Result<Refunded, Broken> {
+        let withdrawal = Withdrawal::load(from)?;
+        let from = Loaded(from);
+        let (sale, before) = (from.money(ORIGINAL_VALUE)?, from.money(BEFORE_AMOUNT)?);
+        Ok(Refunded { sale, before, amount: from.money(REFUNDED)?, withdrawal })
+    }
+
+    fn write_canonical(fact: &Refunded, text: &mut String) {
+        fact.withdrawal.write_canonical([fact.sale, fact.before, fact.amount], text);
+    }
+
+    fn points(did: &Did<Self>) -> Result<Points, OutOfRange> {
+        did.fact.withdrawal.points()
+    }
+
+    fn consideration(did: &Did<Self>) -> Money {
+        did.fact.amount
+    }
+
+    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+        did.fact.withdrawal.legs(legs, FlowKind::Taken, &head.line, did.fact.amount);
+        legs::repaid(legs, rulebook, head, &did.fact.withdrawal.repaid)
+    }
+
+    fn moves(fact: &Refunded, balances: &mut dyn Balances) -> Result<(), OutOfRange> {
+        fact.withdrawal.moves(balances)
+    }
+
+    fn show(fact: &Refunded, to: &mut dyn Show) -> Result<(), OutOfRange> {
+        to.money("amount", fact.amount);
+        fact.withdrawal.show(to);
+        Ok(())
+    }
+}
+
+fn part_of_amount(total: Money, before: Money, asked: Option<Money>) -> Result<Money, Refusal> {
+    let left = total.minus(before)?;
+    match asked {
+        _ if !left.is_positive() => Err(Refusal::AlreadyReversed),
+        Some(amount) if amount > left => Err(Refusal::MoreAmountThanLeft(left)),
+        Some(amount) => Ok(amount),
+        None => Ok(left),
+    }
+}
+
+/// What a refund takes of each slice of a sale: what was issued less what the
+/// remaining sale would earn by the terms that decided it, less what was taken
+/// before. The largest remainder is not monotone, so a smaller sale may earn a
+/// funder more: then nothing is taken of it, and nothing goes back.
+fn points_of_refund(
+    rulebook: &Rulebook,
+    target: Target<'_>,
+    slices: &[Slice],
+    remaining: Money,
+) -> Result<Vec<Points>, Refusal> {
+    let head = &target.entry.head;
+    let kept = match target.rulebook.earn(&head.line, rulebook.day(head.occurred())) {
+        Some(rule) => points_of_sale(rule, &head.line, remaining)?,
+        None => Vec::new(),
+    };
+    let mut points = Vec::with_capacity(slices.len());
+    for (at, slice) in slices.iter().enumerate() {
+        let kept = kept.iter().find(|(funder, _)| *funder == slice.cohort.funder).map_or(Points::ZERO, |kept| kept.1);
+        let left = slice.points.minus(target.reversed.of_slice(at))?;
+        points.push(left.minus(kept)?.max(Points::ZERO));
+    }
+    Ok(points)
+}

@@ -1,0 +1,169 @@
+//! What was decided, as it is kept: named numbers and texts. The ledger keeps them
+//! and never looks in.
+
+use crate::account::Repayment;
+use crate::id::LineId;
+use crate::lot::Slice;
+use crate::moment::rfc3339_utc;
+use crate::money::{Money, Points};
+use chrono::{DateTime, Utc};
+use std::fmt::Write;
+
+/// A stored value that cannot be read, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken(pub &'static str);
+
+pub trait Store {
+    fn number(&mut self, name: &'static str, number: i64);
+    fn text(&mut self, name: &'static str, text: String);
+}
+
+pub trait Load {
+    fn number(&self, name: &'static str) -> Result<Option<i64>, Broken>;
+    fn text(&self, name: &'static str) -> Result<Option<&str>, Broken>;
+}
+
+// Short, because every name is stored and paid for with every item.
+
+/// Slices `funder|issued|expires:points;...`: issued, spent, or for a reversal those of
+/// the original.
+pub const SLICES: &str = "s";
+/// Debts repaid `creditor:funder|issued|expires:points;...`
+pub const REPAID: &str = "y";
+/// Value granted or given back, in minor units.
+pub const VALUE: &str = "g";
+/// For a reversal: when its original happened, in UTC.
+pub const ORIGINAL_AT: &str = "t";
+/// For a reversal: the value or the amount of the original.
+pub const ORIGINAL_VALUE: &str = "w";
+/// For a reversal: points reversed before.
+pub const BEFORE: &str = "q";
+/// For a return: points given back now.
+pub const RETURNED: &str = "n";
+/// For a refund: the amount refunded before.
+pub const BEFORE_AMOUNT: &str = "qa";
+/// For a withdrawal: the points reversed before of each slice `points;...`
+pub const BEFORE_BY_SLICE: &str = "qs";
+/// For a refund: the amount refunded now.
+pub const REFUNDED: &str = "b";
+/// For a withdrawal: the points withdrawn now of each slice `points;...`
+pub const WITHDRAWN: &str = "ns";
+/// For a withdrawal: slices that were taken from their lots.
+pub const TAKEN: &str = "ts";
+/// For a withdrawal: slices that expired unspent.
+pub const GONE: &str = "gs";
+/// For a withdrawal: slices that were spent already.
+pub const OWED: &str = "e";
+
+impl dyn Store + '_ {
+    pub(super) fn money(&mut self, name: &'static str, amount: Money) {
+        self.number(name, amount.minor());
+    }
+
+    pub(super) fn points(&mut self, name: &'static str, points: Points) {
+        self.number(name, points.get());
+    }
+
+    pub(super) fn moment(&mut self, name: &'static str, moment: DateTime<Utc>) {
+        self.text(name, rfc3339_utc(moment));
+    }
+
+    /// None at all are not stored.
+    pub(super) fn slices(&mut self, name: &'static str, slices: &[Slice]) {
+        self.list(name, slices, |text, slice| slice.write(text));
+    }
+
+    pub(super) fn repaid(&mut self, repaid: &[Repayment]) {
+        self.list(REPAID, repaid, |text, Repayment { creditor, paid }| {
+            text.push_str(creditor.as_str());
+            text.push(':');
+            paid.write(text);
+        });
+    }
+
+    pub(super) fn by_slice(&mut self, name: &'static str, points: &[Points]) {
+        self.list(name, points, |text, points| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{points}");
+        });
+    }
+
+    fn list<T>(&mut self, name: &'static str, parts: &[T], write: impl Fn(&mut String, &T)) {
+        if parts.is_empty() {
+            return;
+        }
+        let mut text = String::with_capacity(parts.len() * 32);
+        for (at, part) in parts.iter().enumerate() {
+            if at > 0 {
+                text.push(';');
+            }
+            write(&mut text, part);
+        }
+        self.text(name, text);
+    }
+}
+
+/// Reads what [`Store`] was given.
+pub(super) struct Loaded<'a, L>(pub(super) &'a L);
+
+impl<L: Load> Loaded<'_, L> {
+    fn number(&self, name: &'static str) -> Result<i64, Broken> {
+        self.0.number(name)?.ok_or(Broken(name))
+    }
+
+    pub(super) fn money(&self, name: &'static str) -> Result<Money, Broken> {
+        self.number(name).map(Money::from_minor)
+    }
+
+    pub(super) fn points(&self, name: &'static str) -> Result<Points, Broken> {
+        self.number(name).map(Points::new)
+    }
+
+    pub(super) fn moment(&self, name: &'static str) -> Result<DateTime<Utc>, Broken> {
+        let text = self.0.text(name)?.ok_or(Broken(name))?;
+        DateTime::parse_from_rfc3339(text).map(|moment| moment.to_utc()).map_err(|_| Broken(name))
+    }
+
+    pub(super) fn slices(&self, name: &'static str) -> Result<Vec<Slice>, Broken> {
+        self.list(name, Slice::parse)
+    }
+
+    pub(super) fn repaid(&self) -> Result<Vec<Repayment>, Broken> {
+        self.list(REPAID, |text| {
+            let (creditor, paid) = text.split_once(':')?;
+            Some(Repayment { creditor: LineId::parse(creditor).ok()?, paid: Slice::parse(paid)? })
+        })
+    }
+
+    pub(super) fn by_slice(&self, name: &'static str) -> Result<Vec<Points>, Broken> {
+        self.list(name, |text| text.parse().ok().map(Points::new))
+    }
+
+    fn list<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Broken> {
+        let text = self.0.text(name)?.unwrap_or_default();
+        text.split_terminator(';').map(parse).collect::<Option<_>>().ok_or(Broken(name))
+    }
+}
+
+/// Parts of the text that a digest is made of.
+pub(super) mod canonical {
+    use super::{Repayment, Slice, Write};
+
+    pub fn slices(text: &mut String, name: &str, slices: &[Slice]) {
+        text.push('|');
+        text.push_str(name);
+        for slice in slices {
+            text.push(';');
+            slice.write(text);
+        }
+    }
+
+    pub fn repaid(text: &mut String, repaid: &[Repayment]) {
+        text.push_str("|repaid");
+        for Repayment { creditor, paid } in repaid {
+            // Writing to a String cannot fail.
+            let _ = write!(text, ";{creditor}:");
+            paid.write(text);
+        }
+    }
+}

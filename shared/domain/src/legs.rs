@@ -1,0 +1,179 @@
+//! What an entry means to everything behind the ledger: claims moved and money owed,
+//! by the rulebook in force when the event happened. Tally, settlement and reports know
+//! legs and their reasons, never kinds of events.
+
+mod reason;
+
+pub use reason::{REASONS, Reason, Row};
+
+use crate::account::Repayment;
+use crate::allocate::{exact_value, round_value};
+use crate::events::{Entry, Head};
+use crate::id::LineId;
+use crate::lot::{Cohort, Slice};
+use crate::money::{Money, OutOfRange, Points, Rate};
+use crate::rulebook::Rulebook;
+use crate::slices::{parts_from_the_end, shared_out, values};
+use crate::tally::FlowKind;
+use chrono::NaiveDate;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RatingError {
+    #[error("the rulebook has no price for points of {funder} redeemed at {redeemer} on {day}")]
+    NoPrice { funder: LineId, redeemer: LineId, day: NaiveDate },
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leg {
+    /// Claims moved, and nobody owes anything for it.
+    Claims(ClaimsLeg),
+    /// Claims redeemed, given back or paid with, and what their funder owes for them.
+    Owed(OwedLeg),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimsLeg {
+    pub cohort: Cohort,
+    /// The line where it happened.
+    pub with: LineId,
+    pub flow: FlowKind,
+    pub points: Points,
+    /// Of the sale or refund, once in an entry.
+    pub amount: Money,
+}
+
+/// One slice with what its funder owes for it. A slice of the redeeming line's
+/// own points has an amount but creates no obligation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedLeg {
+    pub reason: Reason,
+    pub cohort: Cohort,
+    /// The line that is owed the amount.
+    pub redeemer: LineId,
+    /// The day whose terms apply.
+    pub day: NaiveDate,
+    pub points: Points,
+    /// What the member got for the points.
+    pub value: Money,
+    /// Currency units per point.
+    pub price: Rate,
+    pub amount: Money,
+}
+
+impl OwedLeg {
+    pub fn crosses_lines(&self) -> bool {
+        self.cohort.funder != self.redeemer
+    }
+}
+
+/// The legs of an entry.
+pub fn legs(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<Leg>, RatingError> {
+    let mut legs = Vec::new();
+    entry.event.legs(&entry.head, rulebook, &mut legs)?;
+    Ok(legs)
+}
+
+/// What an entry makes lines owe each other, and themselves.
+pub fn owed(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<OwedLeg>, RatingError> {
+    let owed = legs(rulebook, entry)?.into_iter().filter_map(|leg| match leg {
+        Leg::Owed(owed) => Some(owed),
+        Leg::Claims(_) => None,
+    });
+    Ok(owed.collect())
+}
+
+/// Slices that moved; the amount stands with the first.
+pub(crate) fn moved(legs: &mut Vec<Leg>, flow: FlowKind, with: &LineId, slices: &[Slice], mut amount: Money) {
+    legs.extend(slices.iter().map(|slice| {
+        let amount = std::mem::take(&mut amount);
+        Leg::Claims(ClaimsLeg { cohort: slice.cohort.clone(), with: with.clone(), flow, points: slice.points, amount })
+    }));
+}
+
+/// Debts paid with points: their funder owes the creditor for them.
+pub(crate) fn repaid(
+    legs: &mut Vec<Leg>,
+    rulebook: &Rulebook,
+    head: &Head,
+    repaid: &[Repayment],
+) -> Result<(), RatingError> {
+    for Repayment { creditor, paid: Slice { cohort, points } } in repaid {
+        // Most entries repay nothing, and look up no day.
+        let day = rulebook.day(head.occurred());
+        let price = price(rulebook, &cohort.funder, creditor, day)?;
+        legs.push(Leg::Owed(OwedLeg {
+            reason: Reason::Repayment,
+            redeemer: creditor.clone(),
+            day,
+            points: *points,
+            value: Money::ZERO,
+            price,
+            amount: round_value(exact_value(*points, price)?)?,
+            cohort: cohort.clone(),
+        }));
+    }
+    Ok(())
+}
+
+fn price(rulebook: &Rulebook, funder: &LineId, redeemer: &LineId, day: NaiveDate) -> Result<Rate, RatingError> {
+    let missing = || RatingError::NoPrice { funder: funder.clone(), redeemer: redeemer.clone(), day };
+    rulebook.price(funder, redeemer, day).ok_or_else(missing)
+}
+
+/// The slices of a redemption.
+pub(crate) fn redemption(
+    rulebook: &Rulebook,
+    redeemer: &LineId,
+    day: NaiveDate,
+    value: Money,
+    slices: &[Slice],
+) -> Result<Vec<OwedLeg>, RatingError> {
+    let prices = slices.iter().map(|slice| price(rulebook, &slice.cohort.funder, redeemer, day));
+    let prices = prices.collect::<Result<Vec<Rate>, _>>()?;
+    let amounts = settlement_amounts(slices, &prices)?;
+    let values = values(value, slices)?;
+    let owed = slices.iter().zip(prices).zip(amounts).zip(values).map(|(((slice, price), amount), value)| OwedLeg {
+        reason: Reason::Redemption,
+        cohort: slice.cohort.clone(),
+        redeemer: redeemer.clone(),
+        day,
+        points: slice.points,
+        value,
+        price,
+        amount,
+    });
+    Ok(owed.collect())
+}
+
+/// The settlement amounts of one redemption: the exact sum of points x price is
+/// rounded half up once, then shared out by largest remainder in proportion to
+/// points x price; ties go by funder, issue period and expiry.
+pub fn settlement_amounts(slices: &[Slice], prices: &[Rate]) -> Result<Vec<Money>, OutOfRange> {
+    let mut weights = Vec::with_capacity(slices.len());
+    let mut total = 0_i128;
+    for (slice, price) in slices.iter().zip(prices) {
+        let exact = exact_value(slice.points, *price)?;
+        total = total.checked_add(exact).ok_or(OutOfRange)?;
+        weights.push(exact);
+    }
+    shared_out(round_value(total)?, slices, &weights)
+}
+
+/// The part of a redemption that a return takes back, last slice first.
+/// Successive returns sum to the redemption, to the minor unit.
+pub(crate) fn returned(whole: Vec<OwedLeg>, before: Points, points: Points) -> Result<Vec<OwedLeg>, OutOfRange> {
+    let parts = parts_from_the_end(whole.iter().map(|slice| slice.points), before, points)?;
+    let back = parts.into_iter().map(|part| {
+        let slice = &whole[part.at];
+        Ok(OwedLeg {
+            reason: Reason::Return,
+            points: part.points()?.negated()?,
+            value: part.of(slice.value, slice.points)?.negated()?,
+            amount: part.of(slice.amount, slice.points)?.negated()?,
+            ..slice.clone()
+        })
+    });
+    back.collect()
+}
