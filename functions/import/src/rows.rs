@@ -514,10 +514,6 @@ impl EventFields for OfKind<'_> {
     fn refused(&self, refusal: Refusal) -> RowError {
         RowError { field: refusal.field(), code: refusal.code(), rule: refusal.to_string() }
     }
-
-    fn has(&self, field: &Field) -> bool {
-        Column::named(field.name).is_some_and(|column| !self.values.own[column as usize].is_empty())
-    }
 }
 
 /// One allocation for each line of the programme instead of one for each row.

@@ -47,6 +47,44 @@ impl<'de> DeserializeSeed<'de> for Shape {
     }
 }
 
+/// What a name in a body stands for.
+enum Name {
+    Member,
+    OccurredAt,
+    Field(&'static Field),
+}
+
+/// Reads a name, so that an unknown one is told with its place.
+struct Names<'a>(&'a Shape);
+
+impl<'de> DeserializeSeed<'de> for Names<'_> {
+    type Value = Name;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Names<'_> {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Name, E> {
+        match name {
+            MEMBER => Ok(Name::Member),
+            OCCURRED_AT => Ok(Name::OccurredAt),
+            name => {
+                let Shape(fields) = self.0;
+                let field = fields.iter().copied().find(|field| field.json == name);
+                field.map(Name::Field).ok_or_else(|| self.0.unknown(name))
+            }
+        }
+    }
+}
+
 impl<'de> Visitor<'de> for Shape {
     type Value = Body;
 
@@ -55,34 +93,38 @@ impl<'de> Visitor<'de> for Shape {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body, A::Error> {
-        let (mut member, mut occurred_at, mut sent) = (None, None, Vec::new());
-        while let Some(name) = map.next_key::<String>()? {
-            let mut head = |value: &mut Option<String>, name: &'static str| match value.replace(map.next_value()?) {
-                None => Ok(()),
-                Some(_) => Err(A::Error::duplicate_field(name)),
+        let (mut member, mut occurred_at) = (None, None);
+        let mut sent: Vec<(&'static Field, Option<Sent>)> = Vec::new();
+        while let Some(name) = map.next_key_seed(Names(&self))? {
+            let twice = match name {
+                Name::Member if member.is_some() => Some(MEMBER),
+                Name::OccurredAt if occurred_at.is_some() => Some(OCCURRED_AT),
+                Name::Field(field) if sent.iter().any(|(before, _)| *before == field) => Some(field.json),
+                Name::Member | Name::OccurredAt | Name::Field(_) => None,
             };
-            if name == MEMBER {
-                head(&mut member, MEMBER)?;
-            } else if name == OCCURRED_AT {
-                head(&mut occurred_at, OCCURRED_AT)?;
-            } else {
-                let field = self.0.iter().copied().find(|field| field.json == name);
-                let field = field.ok_or_else(|| self.unknown(&name))?;
-                let value = match field.form {
-                    Form::Amount => map.next_value::<Option<String>>()?.map(Sent::Text),
-                    Form::Points => map.next_value::<Option<i64>>()?.map(Sent::Number),
-                    Form::Origin => map.next_value::<Option<Object<Reverses>>>()?.map(|Object(of)| Sent::Origin(of)),
-                };
-                if sent.iter().any(|(before, _)| *before == field) {
-                    return Err(A::Error::duplicate_field(field.json));
-                }
-                sent.push((field, value));
+            if let Some(name) = twice {
+                return Err(A::Error::duplicate_field(name));
+            }
+            match name {
+                Name::Member => member = Some(map.next_value()?),
+                Name::OccurredAt => occurred_at = Some(map.next_value()?),
+                Name::Field(field) => sent.push((field, Sent::read(field, &mut map)?)),
             }
         }
         Ok(Body {
             member: member.ok_or_else(|| A::Error::missing_field(MEMBER))?,
             occurred_at: occurred_at.ok_or_else(|| A::Error::missing_field(OCCURRED_AT))?,
             sent,
+        })
+    }
+}
+
+impl Sent {
+    fn read<'de, A: MapAccess<'de>>(field: &Field, map: &mut A) -> Result<Option<Self>, A::Error> {
+        Ok(match field.form {
+            Form::Amount => map.next_value::<Option<String>>()?.map(Sent::Text),
+            Form::Points => map.next_value::<Option<i64>>()?.map(Sent::Number),
+            Form::Origin => map.next_value::<Option<Object<Reverses>>>()?.map(|Object(of)| Sent::Origin(of)),
         })
     }
 }
@@ -137,10 +179,6 @@ impl Fields for Body {
 
     fn refused(&self, refusal: Refusal) -> Problem {
         Problem::from(&refusal)
-    }
-
-    fn has(&self, field: &Field) -> bool {
-        self.sent(field).is_some()
     }
 }
 

@@ -16,11 +16,12 @@ use crate::books::Voucher;
 use crate::calendar::Period;
 use crate::digest::EntriesDigest;
 use crate::id::LineId;
+use crate::legs::Reason;
 use crate::liability::{LiabilityError, RollForward as LiabilityRollForward};
 use crate::lot::Cohort;
 use crate::money::{Money, OutOfRange, Points, Rate};
 use crate::netting::{Payment, nets, payments, settled};
-use crate::rulebook::Rulebook;
+use crate::rulebook::{Product, Rulebook};
 use crate::split::SplitTerms;
 use crate::tally::{FlowKind, Tally};
 use crate::urr::UrrError;
@@ -60,7 +61,10 @@ pub struct CohortBalance {
 pub struct SplitBase {
     pub payer: LineId,
     pub redeemer: LineId,
-    pub terms: SplitTerms,
+    /// Of what is never split, why it is owed; none: all reasons that are split.
+    pub unsplit: Option<Reason>,
+    /// None: the redeemer takes all.
+    pub terms: Option<SplitTerms>,
     pub base: Money,
 }
 
@@ -163,8 +167,9 @@ pub struct Position {
 pub struct Bilateral {
     pub payer: LineId,
     pub payee: LineId,
-    /// Slices redeemed at the payee; none where it only has a share of others' redemptions.
+    /// Entries that redeemed at the payee; none where it only has a share of others' redemptions.
     pub events: u64,
+    /// Of their slices.
     pub points: Points,
     /// Negative when returns exceed redemptions.
     pub amount: Money,
@@ -178,6 +183,8 @@ pub struct SplitRow {
     pub payer: LineId,
     pub redeemer: LineId,
     pub beneficiary: LineId,
+    /// What the beneficiary is paid for.
+    pub product: Product,
     pub rule: String,
     pub share: Rate,
     pub base: Money,
@@ -276,7 +283,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let tally = inputs.tally;
     let previous = inputs.previous.as_ref().map(|previous| previous.state);
     let (shares, bases) = shares(&tally.obligations, previous)?;
-    let bilateral = bilateral(&shares)?;
+    let bilateral = bilateral(&shares, &tally.pairs)?;
     let owed = owed(&shares)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
     let positions = positions(inputs.rulebook, &bilateral, &shares, &nets)?;

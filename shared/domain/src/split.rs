@@ -7,6 +7,7 @@
 
 use crate::allocate::largest_remainder;
 use crate::id::LineId;
+use crate::legs::Reason;
 use crate::money::{Money, OutOfRange, Rate};
 use crate::rulebook::{Beneficiary, SplitRule};
 use serde::{Deserialize, Serialize};
@@ -21,15 +22,9 @@ pub struct SplitTerms {
 }
 
 impl SplitTerms {
-    /// The redeeming line takes the whole amount.
-    pub fn whole(rule: &str) -> Self {
-        Self { rule: rule.to_owned(), shares: vec![(Beneficiary::Redeemer, Rate::ONE)] }
-    }
-
     /// Each beneficiary's part of a cumulative base, in the order of the shares.
     pub fn parts(&self, base: Money) -> Result<Vec<Money>, OutOfRange> {
-        let weights: Vec<i128> = self.shares.iter().map(|(_, share)| share.scaled()).collect();
-        Ok(largest_remainder(base.minor(), &weights)?.into_iter().map(Money::from_minor).collect())
+        parts(&self.shares, base)
     }
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -44,6 +39,25 @@ impl SplitTerms {
             parsed.push((to, Rate::parse(share).ok()?));
         }
         Some(Self { rule: rule.to_owned(), shares: parsed })
+    }
+}
+
+/// Each beneficiary's part of a cumulative base.
+pub(crate) fn parts(shares: &[(Beneficiary, Rate)], base: Money) -> Result<Vec<Money>, OutOfRange> {
+    let weights: Vec<i128> = shares.iter().map(|(_, share)| share.scaled()).collect();
+    Ok(largest_remainder(base.minor(), &weights)?.into_iter().map(Money::from_minor).collect())
+}
+
+/// The shares without a rule: the redeemer takes all.
+pub(crate) const WHOLE: &[(Beneficiary, Rate)] = &[(Beneficiary::Redeemer, Rate::ONE)];
+
+/// What reports call the rule by which something owed is split: that of the terms, `whole`
+/// without any, or the reason's own word where it is never split.
+pub fn rule_word(reason: Reason, terms: Option<&SplitTerms>) -> &str {
+    match terms {
+        Some(terms) => &terms.rule,
+        None if reason.row().is_split => "whole",
+        None => reason.word(),
     }
 }
 
@@ -86,7 +100,6 @@ mod tests {
     #[test]
     fn terms_are_written_as_they_are_read() {
         assert_eq!(terms().to_string(), "standard redeemer=0.97 group=0.03");
-        assert_eq!(SplitTerms::whole("whole").to_string(), "whole redeemer=1");
         assert_eq!(SplitTerms::parse("standard"), None);
     }
 

@@ -9,9 +9,9 @@ use crate::legs::{Leg, OwedLeg, RatingError, Reason};
 use crate::lot::Cohort;
 use crate::money::{Money, OutOfRange, Points};
 use crate::rulebook::Rulebook;
-use crate::split::SplitTerms;
+use crate::split::{SplitTerms, rule_word};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a control total counts, by what the entry did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,17 +75,20 @@ pub struct Flow {
     pub amount: Money,
 }
 
-/// What `payer` owes for redemptions at `redeemer` under one split rule, before the split.
+/// What `payer` owes `redeemer` for one reason under one split rule, before the split.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObligationKey {
     pub payer: LineId,
     pub redeemer: LineId,
-    pub terms: SplitTerms,
+    pub reason: Reason,
+    /// None: the redeemer takes all.
+    pub terms: Option<SplitTerms>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Obligation {
-    pub events: u64,
+    /// Slices.
+    pub slices: u64,
     pub points: Points,
     pub amount: Money,
     /// The part that late events of earlier periods brought.
@@ -98,6 +101,8 @@ pub struct Tally {
     pub controls: BTreeMap<(LineId, ControlKind), Control>,
     pub flows: BTreeMap<FlowKey, Flow>,
     pub obligations: BTreeMap<ObligationKey, Obligation>,
+    /// Entries that made a payer owe a redeemer, whatever for.
+    pub pairs: BTreeMap<(LineId, LineId), u64>,
     /// Rows of the detail part, and the amounts of those that cross lines.
     pub details: Flow,
 }
@@ -155,13 +160,14 @@ impl<'r> Fold<'r> {
         entry.event.legs(&entry.head, self.rulebook, &mut legs)?;
         count(&mut self.tally.entries, 1)?;
         self.control(entry, &legs)?;
+        self.pairs(&legs)?;
         let origin = entry.is_late().then_some(entry.home);
         for leg in legs.drain(..) {
             match leg {
                 Leg::Claims(leg) => self.flow(&leg.cohort, &leg.with, leg.flow, leg.points, leg.amount)?,
                 Leg::Owed(slice) => {
                     let terms = self.terms(&slice);
-                    let rule = terms.rule.clone();
+                    let rule = rule_word(slice.reason, terms.as_ref()).to_owned();
                     self.owed(&slice, terms, origin.is_some())?;
                     details.push(Detail {
                         entry: entry.name(),
@@ -178,14 +184,21 @@ impl<'r> Fold<'r> {
         Ok(())
     }
 
-    fn terms(&self, slice: &OwedLeg) -> SplitTerms {
-        match slice.reason {
-            Reason::Repayment => SplitTerms::whole("repayment"),
-            Reason::Redemption | Reason::Return => self
-                .rulebook
-                .split(&slice.cohort.funder, &slice.redeemer, slice.day)
-                .map_or_else(|| SplitTerms::whole("whole"), SplitTerms::from),
-        }
+    fn terms(&self, slice: &OwedLeg) -> Option<SplitTerms> {
+        let split = || self.rulebook.split(&slice.cohort.funder, &slice.redeemer, slice.day);
+        slice.reason.row().is_split.then(split).flatten().map(SplitTerms::from)
+    }
+
+    /// Counts the entry once for each pair of lines, however many slices it has.
+    fn pairs(&mut self, legs: &[Leg]) -> Result<(), OutOfRange> {
+        let crossing = legs.iter().filter_map(|leg| match leg {
+            Leg::Owed(owed) if owed.crosses_lines() => Some((&owed.cohort.funder, &owed.redeemer)),
+            Leg::Owed(_) | Leg::Claims(_) => None,
+        });
+        let pairs: BTreeSet<(&LineId, &LineId)> = crossing.collect();
+        pairs.into_iter().try_for_each(|(payer, redeemer)| {
+            count(self.tally.pairs.entry((payer.clone(), redeemer.clone())).or_default(), 1)
+        })
     }
 
     /// Counted from what the entry says of itself, so that they check what its legs say;
@@ -226,7 +239,7 @@ impl<'r> Fold<'r> {
         flow.amount.add(amount)
     }
 
-    fn owed(&mut self, slice: &OwedLeg, terms: SplitTerms, late: bool) -> Result<(), OutOfRange> {
+    fn owed(&mut self, slice: &OwedLeg, terms: Option<SplitTerms>, late: bool) -> Result<(), OutOfRange> {
         self.flow(&slice.cohort, &slice.redeemer, slice.reason.row().flow, slice.points, slice.amount)?;
         count(&mut self.tally.details.events, 1)?;
         self.tally.details.points.add(slice.points)?;
@@ -234,9 +247,10 @@ impl<'r> Fold<'r> {
             return Ok(());
         }
         self.tally.details.amount.add(slice.amount)?;
-        let key = ObligationKey { payer: slice.cohort.funder.clone(), redeemer: slice.redeemer.clone(), terms };
+        let (payer, redeemer) = (slice.cohort.funder.clone(), slice.redeemer.clone());
+        let key = ObligationKey { payer, redeemer, reason: slice.reason, terms };
         let obligation = self.tally.obligations.entry(key).or_default();
-        count(&mut obligation.events, 1)?;
+        count(&mut obligation.slices, 1)?;
         obligation.points.add(slice.points)?;
         obligation.amount.add(slice.amount)?;
         if late {
@@ -251,6 +265,15 @@ impl Flow {
         count(&mut self.events, other.events)?;
         self.points.add(other.points)?;
         self.amount.add(other.amount)
+    }
+}
+
+impl Obligation {
+    pub(crate) fn merge(&mut self, other: &Obligation) -> Result<(), OutOfRange> {
+        count(&mut self.slices, other.slices)?;
+        self.points.add(other.points)?;
+        self.amount.add(other.amount)?;
+        self.prior_period.add(other.prior_period)
     }
 }
 
@@ -274,11 +297,10 @@ impl Tally {
             self.flows.entry(key.clone()).or_default().merge(flow)?;
         }
         for (key, obligation) in &other.obligations {
-            let sum = self.obligations.entry(key.clone()).or_default();
-            count(&mut sum.events, obligation.events)?;
-            sum.points.add(obligation.points)?;
-            sum.amount.add(obligation.amount)?;
-            sum.prior_period.add(obligation.prior_period)?;
+            self.obligations.entry(key.clone()).or_default().merge(obligation)?;
+        }
+        for (pair, entries) in &other.pairs {
+            count(self.pairs.entry(pair.clone()).or_default(), *entries)?;
         }
         self.details.merge(&other.details)
     }
@@ -292,6 +314,7 @@ struct Stored {
     controls: Vec<ControlRow>,
     flows: Vec<FlowRow>,
     obligations: Vec<ObligationRow>,
+    pairs: Vec<PairRow>,
     details: Flow,
 }
 
@@ -317,8 +340,17 @@ struct FlowRow {
 struct ObligationRow {
     payer: LineId,
     redeemer: LineId,
-    terms: SplitTerms,
+    reason: Reason,
+    terms: Option<SplitTerms>,
     obligation: Obligation,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PairRow {
+    payer: LineId,
+    redeemer: LineId,
+    entries: u64,
 }
 
 impl Serialize for Tally {
@@ -337,14 +369,21 @@ impl Serialize for Tally {
         let obligations = self.obligations.iter().map(|(key, obligation)| ObligationRow {
             payer: key.payer.clone(),
             redeemer: key.redeemer.clone(),
+            reason: key.reason,
             terms: key.terms.clone(),
             obligation: *obligation,
+        });
+        let pairs = self.pairs.iter().map(|((payer, redeemer), entries)| PairRow {
+            payer: payer.clone(),
+            redeemer: redeemer.clone(),
+            entries: *entries,
         });
         Stored {
             entries: self.entries,
             controls: controls.collect(),
             flows: flows.collect(),
             obligations: obligations.collect(),
+            pairs: pairs.collect(),
             details: self.details,
         }
         .serialize(serializer)
@@ -359,15 +398,17 @@ impl<'de> Deserialize<'de> for Tally {
             .flows
             .into_iter()
             .map(|row| (FlowKey { cohort: row.cohort, counterparty: row.counterparty, kind: row.kind }, row.flow));
-        let obligations = stored
-            .obligations
-            .into_iter()
-            .map(|row| (ObligationKey { payer: row.payer, redeemer: row.redeemer, terms: row.terms }, row.obligation));
+        let obligations = stored.obligations.into_iter().map(|row| {
+            let ObligationRow { payer, redeemer, reason, terms, obligation } = row;
+            (ObligationKey { payer, redeemer, reason, terms }, obligation)
+        });
+        let pairs = stored.pairs.into_iter().map(|row| ((row.payer, row.redeemer), row.entries));
         Ok(Tally {
             entries: stored.entries,
             controls: each_once(controls)?,
             flows: each_once(flows)?,
             obligations: each_once(obligations)?,
+            pairs: each_once(pairs)?,
             details: stored.details,
         })
     }

@@ -226,10 +226,6 @@ impl Fields for Reader<'_> {
     fn refused(&self, refusal: Refusal) -> LedgerError {
         self.broken(refusal.field())
     }
-
-    fn has(&self, field: &Field) -> bool {
-        self.item.contains_key(attribute(field))
-    }
 }
 
 /// The attribute of what a caller said.

@@ -62,8 +62,6 @@ pub trait Fields {
 
     fn missing(&self, field: &Field) -> Self::Error;
     fn refused(&self, refusal: Refusal) -> Self::Error;
-    /// Whether there is anything in a field.
-    fn has(&self, field: &Field) -> bool;
 
     fn required<T>(
         &self,
@@ -74,8 +72,16 @@ pub trait Fields {
     }
 
     /// Refuses a field that another kind behind the same word has.
-    fn none(&self, field: &Field, because: &'static str) -> Result<(), Self::Error> {
-        if self.has(field) { Err(self.refused(Refusal::Superfluous(field.name, because))) } else { Ok(()) }
+    fn none<T>(
+        &self,
+        field: &Field,
+        read: impl Fn(&Self, &Field) -> Result<Option<T>, Self::Error>,
+        because: &'static str,
+    ) -> Result<(), Self::Error> {
+        match read(self, field)? {
+            None => Ok(()),
+            Some(_) => Err(self.refused(Refusal::Superfluous(field.name, because))),
+        }
     }
 }
 

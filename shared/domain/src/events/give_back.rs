@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::stored::{
     BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE, canonical,
 };
-use super::withdrawal::{Original, origin, part_of_points};
+use super::withdrawal::{Original, part_of_points};
 use super::{Event, Redemption};
 use crate::account::{Account, Repayment};
 use crate::calendar::Period;
@@ -48,7 +48,8 @@ impl Kind for GiveBack {
     type Fact = Returned;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        let origin = origin(from, &AMOUNT, "points are reversed by their number")?;
+        let origin = from.required(&REVERSES, F::origin)?;
+        from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
         Ok(Self { origin, points: from.points(&POINTS)? })
     }
 

@@ -5,7 +5,7 @@ use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{BEFORE_AMOUNT, Broken, Load, Loaded, ORIGINAL_VALUE, REFUNDED, Store};
-use super::withdrawal::{Original, Withdrawal, origin};
+use super::withdrawal::{Original, Withdrawal};
 use super::{Event, Target, points_of_sale};
 use crate::account::Account;
 use crate::legs::{self, Leg, RatingError};
@@ -41,7 +41,8 @@ impl Kind for Refund {
     type Fact = Refunded;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        let origin = origin(from, &POINTS, "a sale is reversed by its amount")?;
+        let origin = from.required(&REVERSES, F::origin)?;
+        from.none(&POINTS, F::points, "a sale is reversed by its amount")?;
         Ok(Self { origin, amount: from.amount(&AMOUNT)? })
     }
 

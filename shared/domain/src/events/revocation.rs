@@ -6,7 +6,7 @@ use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
-use super::withdrawal::{Original, Withdrawal, origin, part_of_points};
+use super::withdrawal::{Original, Withdrawal, part_of_points};
 use crate::account::Account;
 use crate::legs::{self, Leg, RatingError};
 use crate::lot::Slice;
@@ -30,7 +30,8 @@ impl Kind for Revocation {
     type Fact = Withdrawal;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        let origin = origin(from, &AMOUNT, "points are reversed by their number")?;
+        let origin = from.required(&REVERSES, F::origin)?;
+        from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
         Ok(Self { origin, points: from.points(&POINTS)? })
     }
 

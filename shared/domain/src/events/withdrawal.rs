@@ -1,6 +1,5 @@
 //! Points taken back that a sale or a gift issued.
 
-use super::field::{Field, Fields, Origin, REVERSES};
 use super::kind::{At, Balances, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{
@@ -185,13 +184,6 @@ impl Withdrawal {
             repaid: Vec::new(),
         }
     }
-}
-
-/// Reads what is taken back; the other measure must not stand there.
-pub(super) fn origin<F: Fields>(from: &F, other: &Field, because: &'static str) -> Result<Origin, F::Error> {
-    let origin = from.required(&REVERSES, F::origin)?;
-    from.none(other, because)?;
-    Ok(origin)
 }
 
 pub(super) fn part_of_points(total: Points, before: Points, asked: Option<Points>) -> Result<Points, Refusal> {

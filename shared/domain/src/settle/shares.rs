@@ -2,10 +2,12 @@
 
 use super::{Bilateral, Position, SplitBase, SplitRow, State};
 use crate::id::LineId;
+use crate::legs::Reason;
 use crate::money::{Money, OutOfRange, Points, Rate};
 use crate::netting::Nets;
 use crate::rulebook::{Beneficiary, Product, Rulebook};
-use crate::tally::{Obligation, ObligationKey, count};
+use crate::split::{SplitTerms, WHOLE, parts, rule_word};
+use crate::tally::{Obligation, ObligationKey};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -13,88 +15,124 @@ use std::collections::BTreeMap;
 pub(super) struct Share {
     pub(super) row: SplitRow,
     prior_period: Money,
-    /// Slices and points, on the redeeming line's own share.
-    events: u64,
+    /// On the redeeming line's own share.
     points: Points,
+}
+
+/// What is shared out together, over all months: the reasons that are split, or one
+/// that is not.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Base {
+    payer: LineId,
+    redeemer: LineId,
+    /// As reports call it; they are in this order.
+    rule: String,
+    unsplit: Option<Reason>,
+    terms: Option<SplitTerms>,
+}
+
+impl Base {
+    fn of(payer: &LineId, redeemer: &LineId, reason: Reason, terms: Option<&SplitTerms>) -> Self {
+        Self {
+            payer: payer.clone(),
+            redeemer: redeemer.clone(),
+            rule: rule_word(reason, terms).to_owned(),
+            unsplit: (!reason.row().is_split).then_some(reason),
+            terms: terms.cloned(),
+        }
+    }
+
+    fn shares(&self) -> &[(Beneficiary, Rate)] {
+        self.terms.as_ref().map_or(WHOLE, |terms| &terms.shares)
+    }
 }
 
 pub(super) fn shares(
     obligations: &BTreeMap<ObligationKey, Obligation>,
     previous: Option<&State>,
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
-    let mut bases: BTreeMap<ObligationKey, (Money, Obligation)> = BTreeMap::new();
-    for carried in previous.into_iter().flat_map(|state| &state.splits) {
-        let key = ObligationKey {
-            payer: carried.payer.clone(),
-            redeemer: carried.redeemer.clone(),
-            terms: carried.terms.clone(),
-        };
-        bases.entry(key).or_default().0 = carried.base;
+    let mut bases: BTreeMap<Base, (Money, Obligation)> = BTreeMap::new();
+    for SplitBase { payer, redeemer, unsplit, terms, base } in previous.into_iter().flat_map(|state| &state.splits) {
+        let reason = unsplit.unwrap_or(Reason::Redemption);
+        bases.entry(Base::of(payer, redeemer, reason, terms.as_ref())).or_default().0 = *base;
     }
-    for (key, obligation) in obligations {
-        bases.entry(key.clone()).or_default().1 = *obligation;
+    for (ObligationKey { payer, redeemer, reason, terms }, obligation) in obligations {
+        let of = Base::of(payer, redeemer, *reason, terms.as_ref());
+        bases.entry(of).or_default().1.merge(obligation)?;
     }
     let mut shares = Vec::new();
     let mut carried = Vec::new();
-    for (ObligationKey { payer, redeemer, terms }, (before, obligation)) in bases {
+    for (of, (before, obligation)) in bases {
         let after = before.plus(obligation.amount)?;
-        if obligation.events > 0 {
-            // What came late is shared out last, so that its part can be told apart.
-            let in_time = after.minus(obligation.prior_period)?;
-            let parts = terms.parts(before)?.into_iter().zip(terms.parts(in_time)?).zip(terms.parts(after)?);
-            for (((paid, in_time), cumulative), (to, share)) in parts.zip(&terms.shares) {
-                let (beneficiary, of_redeemer) = match to {
-                    Beneficiary::Redeemer => (redeemer.clone(), true),
-                    Beneficiary::Line(line) => (line.clone(), false),
-                };
-                let exact = i128::from(after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
-                let above = i128::from(cumulative.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
-                shares.push(Share {
-                    row: SplitRow {
-                        payer: payer.clone(),
-                        redeemer: redeemer.clone(),
-                        beneficiary,
-                        rule: terms.rule.clone(),
-                        share: *share,
-                        base: obligation.amount,
-                        amount: cumulative.minus(paid)?,
-                        cumulative_base: after,
-                        cumulative_amount: cumulative,
-                        rounding: Decimal::try_from_i128_with_scale(above, crate::limits::RATE_SCALE + 2)
-                            .map_err(|_| OutOfRange)?
-                            .normalize(),
-                    },
-                    prior_period: cumulative.minus(in_time)?,
-                    events: if of_redeemer { obligation.events } else { 0 },
-                    points: if of_redeemer { obligation.points } else { Points::ZERO },
-                });
-            }
+        if obligation.slices > 0 {
+            shared_out(&of, before, &obligation, &mut shares)?;
         }
-        carried.push(SplitBase { payer, redeemer, terms, base: after });
+        let Base { payer, redeemer, unsplit, terms, .. } = of;
+        carried.push(SplitBase { payer, redeemer, unsplit, terms, base: after });
     }
     Ok((shares, carried))
 }
 
-pub(super) fn bilateral(shares: &[Share]) -> Result<Vec<Bilateral>, OutOfRange> {
-    let mut pairs: BTreeMap<(&LineId, &LineId), Bilateral> = BTreeMap::new();
+/// Shares out what a base has grown by. What came late comes last, so that its part can
+/// be told apart.
+fn shared_out(of: &Base, before: Money, obligation: &Obligation, shares: &mut Vec<Share>) -> Result<(), OutOfRange> {
+    let after = before.plus(obligation.amount)?;
+    let in_time = after.minus(obligation.prior_period)?;
+    let [paid, in_time, cumulative] = [before, in_time, after].map(|base| parts(of.shares(), base));
+    for (((paid, in_time), cumulative), (to, share)) in
+        paid?.into_iter().zip(in_time?).zip(cumulative?).zip(of.shares())
+    {
+        let (beneficiary, of_redeemer) = match to {
+            Beneficiary::Redeemer => (of.redeemer.clone(), true),
+            Beneficiary::Line(line) => (line.clone(), false),
+        };
+        let exact = i128::from(after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
+        let above = i128::from(cumulative.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
+        let rounding = Decimal::try_from_i128_with_scale(above, crate::limits::RATE_SCALE + 2);
+        shares.push(Share {
+            row: SplitRow {
+                payer: of.payer.clone(),
+                redeemer: of.redeemer.clone(),
+                product: if beneficiary == of.redeemer { Product::Redemption } else { Product::PlatformFee },
+                beneficiary,
+                rule: of.rule.clone(),
+                share: *share,
+                base: obligation.amount,
+                amount: cumulative.minus(paid)?,
+                cumulative_base: after,
+                cumulative_amount: cumulative,
+                rounding: rounding.map_err(|_| OutOfRange)?.normalize(),
+            },
+            prior_period: cumulative.minus(in_time)?,
+            points: if of_redeemer { obligation.points } else { Points::ZERO },
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn bilateral(
+    shares: &[Share],
+    entries: &BTreeMap<(LineId, LineId), u64>,
+) -> Result<Vec<Bilateral>, OutOfRange> {
+    let mut pairs: BTreeMap<(LineId, LineId), Bilateral> = BTreeMap::new();
     // A line that has a share of what it pays itself owes itself nothing.
     for share in shares.iter().filter(|share| share.row.payer != share.row.beneficiary) {
-        let pair = pairs.entry((&share.row.payer, &share.row.beneficiary)).or_insert_with(|| Bilateral {
-            payer: share.row.payer.clone(),
-            payee: share.row.beneficiary.clone(),
-            events: 0,
+        let pair = (share.row.payer.clone(), share.row.beneficiary.clone());
+        let row = pairs.entry(pair.clone()).or_insert_with(|| Bilateral {
+            events: entries.get(&pair).copied().unwrap_or_default(),
+            payer: pair.0,
+            payee: pair.1,
             points: Points::ZERO,
             amount: Money::ZERO,
             prior_period: Money::ZERO,
             net: Money::ZERO,
         });
-        count(&mut pair.events, share.events)?;
-        pair.points.add(share.points)?;
-        pair.amount.add(share.row.amount)?;
-        pair.prior_period.add(share.prior_period)?;
+        row.points.add(share.points)?;
+        row.amount.add(share.row.amount)?;
+        row.prior_period.add(share.prior_period)?;
     }
     let amounts: BTreeMap<(LineId, LineId), Money> =
-        pairs.values().map(|pair| ((pair.payer.clone(), pair.payee.clone()), pair.amount)).collect();
+        pairs.iter().map(|(pair, row)| (pair.clone(), row.amount)).collect();
     let mut rows: Vec<Bilateral> = pairs.into_values().collect();
     for row in &mut rows {
         let back = amounts.get(&(row.payee.clone(), row.payer.clone())).copied().unwrap_or_default();
@@ -115,10 +153,10 @@ pub(super) fn positions(
         let pays = || bilateral.iter().filter(|row| row.payer == *line);
         let receives = || bilateral.iter().filter(|row| row.payee == *line);
         let fees = shares.iter().map(|share| &share.row).filter(|row| {
-            row.payer == *line
+            row.product == Product::PlatformFee
                 && row.beneficiary == rulebook.platform
-                && row.redeemer != rulebook.platform
-                && row.payer != rulebook.platform
+                && row.payer == *line
+                && row.payer != row.beneficiary
         });
         let prior = Money::sum(receives().map(|row| row.prior_period))?;
         positions.push(Position {
@@ -147,8 +185,7 @@ pub(super) struct Owed {
 pub(super) fn owed(shares: &[Share]) -> Result<Vec<Owed>, OutOfRange> {
     let mut sums: BTreeMap<(&LineId, &LineId, Product), Money> = BTreeMap::new();
     for row in shares.iter().map(|share| &share.row).filter(|row| row.payer != row.beneficiary) {
-        let product = if row.beneficiary == row.redeemer { Product::Redemption } else { Product::PlatformFee };
-        sums.entry((&row.payer, &row.beneficiary, product)).or_default().add(row.amount)?;
+        sums.entry((&row.payer, &row.beneficiary, row.product)).or_default().add(row.amount)?;
     }
     let owed = sums.into_iter().map(|((payer, payee, product), amount)| Owed {
         payer: payer.clone(),

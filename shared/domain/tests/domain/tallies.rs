@@ -382,9 +382,28 @@ fn movements_of_a_cohort_are_counted_and_summed_over_shards() {
     let (_, flow) = tally.flows.first_key_value().unwrap();
     assert_eq!((flow.events, flow.points, flow.amount), (3, points(30), money("12.00")));
     let (_, obligation) = tally.obligations.first_key_value().unwrap();
-    assert_eq!((obligation.events, obligation.points, obligation.amount), (3, points(30), money("12.00")));
+    assert_eq!((obligation.slices, obligation.points, obligation.amount), (3, points(30), money("12.00")));
     assert_eq!((tally.details.events, tally.details.points, tally.details.amount), (3, points(30), money("12.00")));
     assert_eq!((tally.flows.len(), tally.obligations.len(), tally.entries), (1, 1, 3));
+}
+
+#[test]
+fn an_entry_is_counted_once_for_a_pair_of_lines_and_each_slice_for_its_obligation() {
+    let rulebook = programme();
+    let account = account(&[("ML|2025-01|never", 10), ("ML|2025-02|never", 20), ("DN|2025-01|never", 30)]);
+    let spend = |number: i64| {
+        let redemption = Redemption { points: points(number), bill: None };
+        let command = command("HT", &format!("R{number}"), "2025-03-01T09:00:00+08:00", Action::Redemption(redemption));
+        plan_in_time(&rulebook, &account, &command, None).unwrap().entry
+    };
+    let tally = tally(&rulebook, &[spend(60), spend(25)]);
+    let slices = |payer: &str| {
+        let of = tally.obligations.iter().filter(|(key, _)| key.payer == line(payer));
+        of.map(|(_, obligation)| obligation.slices).sum::<u64>()
+    };
+    let entries = |payer: &str| tally.pairs[&(line(payer), line("HT"))];
+    assert_eq!((entries("ML"), slices("ML")), (1, 2));
+    assert_eq!((entries("DN"), slices("DN")), (2, 2));
 }
 
 #[test]
@@ -429,12 +448,15 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
             command(at_line, "R1", occurred_at, Action::Redemption(Redemption { points: points(10), bill: None }));
         let entry = plan_in_time(&rulebook, &account(&[(lot, 10)]), &command, None).unwrap().entry;
         let tally = tally(&rulebook, [&entry]);
-        let terms: Vec<String> = tally.obligations.keys().map(|key| key.terms.to_string()).collect();
-        terms.join(", ")
+        let terms = tally.obligations.keys().map(|key| match &key.terms {
+            Some(terms) => terms.to_string(),
+            None => "no rule".to_owned(),
+        });
+        terms.collect::<Vec<_>>().join(", ")
     };
     let (malls, hotels) = ("ML|2025-01|never", "HT|2025-01|never");
     assert_eq!(spend("HT", malls, "2025-03-01T23:59:59+08:00"), "of-malls redeemer=0.9 HQ=0.1");
-    assert_eq!(spend("HT", malls, "2025-03-02T00:00:00+08:00"), "whole redeemer=1");
+    assert_eq!(spend("HT", malls, "2025-03-02T00:00:00+08:00"), "no rule");
     assert_eq!(spend("ML", hotels, "2025-03-01T12:00:00+08:00"), "of-hotels redeemer=0.9 TP=0.1");
     assert_eq!(spend("ML", malls, "2025-03-01T12:00:00+08:00"), "", "own points owe nothing");
 }
@@ -449,7 +471,7 @@ fn a_stored_tally_with_a_row_twice_or_a_field_more_is_refused() {
     let tally = fold.finish();
     let stored = serde_json::to_value(&tally).unwrap();
     assert_eq!(serde_json::from_value::<Tally>(stored.clone()).unwrap(), tally);
-    for rows in ["controls", "flows", "obligations"] {
+    for rows in ["controls", "flows", "obligations", "pairs"] {
         let mut twice = stored.clone();
         let first = twice[rows][0].clone();
         twice[rows].as_array_mut().unwrap().push(first);

@@ -9,7 +9,7 @@ use interline_domain::liability::RollForward as LiabilityRoll;
 use interline_domain::lot::{Cohort, Expiry};
 use interline_domain::money::{Money, Points, Rate};
 use interline_domain::netting::Payment;
-use interline_domain::rulebook::{Account, Method, Rulebook};
+use interline_domain::rulebook::{Account, Method, Product, Rulebook};
 use interline_domain::settle::{
     Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RedemptionRateRow, RollForward, Settlement,
     SplitRow, State,
@@ -139,6 +139,7 @@ pub fn settlement() -> Settlement {
     ];
     Settlement {
         splits: vec![SplitRow {
+            product: Product::PlatformFee,
             payer: line("mall"),
             redeemer: line("dining"),
             beneficiary: line("group"),
