@@ -188,12 +188,11 @@ pub fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Referenc
         return Err(Problem::invalid("kind", "adjustments come in files only"));
     }
     let body = json_with(Shape(fields_of(kind)), body)?;
-    let action = Action::read(kind, &body)?;
     let head = Head {
         line: line.clone(),
         reference: reference.clone(),
         member: MemberId::parse(&body.member).map_err(|error| Problem::invalid(MEMBER, error))?,
         occurred_at: parse_occurred_at(&body.occurred_at).map_err(|error| Problem::invalid(OCCURRED_AT, error))?,
     };
-    Ok(Command { head, action })
+    Ok(Command { head, action: Action::read(kind, &body)? })
 }

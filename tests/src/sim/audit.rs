@@ -430,7 +430,8 @@ impl Entry {
             },
             ("v", _) => Effect::Withdrawn {
                 original: original.clone(),
-                amount: number(item, "b").unwrap(),
+                // What takes back a gift refunds nothing.
+                amount: number(item, "b").unwrap_or_default(),
                 issued: slices(item, "s"),
                 before: numbers(item, "qs"),
                 now: numbers(item, "ns"),

@@ -41,9 +41,9 @@ impl Kind for Refund {
     type Fact = Refunded;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        let origin = from.required(&REVERSES, F::origin)?;
+        let (origin, amount) = (from.required(&REVERSES, F::origin)?, from.amount(&AMOUNT)?);
         from.none(&POINTS, F::points, "a sale is reversed by its amount")?;
-        Ok(Self { origin, amount: from.amount(&AMOUNT)? })
+        Ok(Self { origin, amount })
     }
 
     fn say(&self, said: &mut dyn Said) {

@@ -30,9 +30,9 @@ impl Kind for Revocation {
     type Fact = Withdrawal;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        let origin = from.required(&REVERSES, F::origin)?;
+        let (origin, points) = (from.required(&REVERSES, F::origin)?, from.points(&POINTS)?);
         from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
-        Ok(Self { origin, points: from.points(&POINTS)? })
+        Ok(Self { origin, points })
     }
 
     fn say(&self, said: &mut dyn Said) {
