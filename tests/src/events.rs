@@ -3,13 +3,13 @@
 use chrono::{DateTime, NaiveDate};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use interline_domain::account::shard;
+use interline_domain::claims::account::shard;
 use interline_domain::events::{
     Accrual, Action, Command, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Revocation,
 };
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::moment::parse_day;
-use interline_domain::money::{Money, Points};
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::moment::parse_day;
+use interline_domain::units::money::{Money, Points};
 use std::io::{Read, Write};
 
 pub const HEADER: &str = "event,line,reference,occurred_at,member,amount,points,reverses";

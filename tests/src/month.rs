@@ -2,13 +2,13 @@
 //! the domain event by event, so that balances, lots and cohorts agree.
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
-use interline_domain::account::{Account, shard};
-use interline_domain::calendar::Period;
+use interline_domain::claims::account::{Account, shard};
 use interline_domain::events::{Accrual, Action, Command, Head, Redemption, Refusal, plan};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::limits::SHARDS;
-use interline_domain::money::{Money, Points};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::money::{Money, Points};
 use interline_ledger::{EntrySource, Recorded};
 
 /// Values of a distribution at these per mille, with straight lines between.

@@ -2,9 +2,9 @@
 
 use crate::events::gunzip;
 use crate::programme::Programme;
-use interline_domain::calendar::Period;
-use interline_domain::limits::SHARDS;
-use interline_domain::tally::Tally;
+use interline_domain::close::tally::Tally;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use interline_reports::manifest::Manifest;
 use interline_reports::pack::{MANIFEST, TallyFile, details_path, key, tally_path};
 use std::collections::BTreeMap;

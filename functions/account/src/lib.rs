@@ -1,11 +1,11 @@
 //! Shows a member's account and statement, a line's events, one entry, and what
 //! a member could redeem.
 
+use interline_domain::claims::lot::Expiry;
+use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{EntryKind, Refusal};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::lot::Expiry;
-use interline_domain::money::{Money, Points};
-use interline_domain::quote::{Wish, quote};
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::money::{Money, Points};
 use interline_lambda::http::{Call, Reply, cursor, respond};
 use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};

@@ -2,9 +2,9 @@
 //! period's shards. Also the last step of a close that failed: notes why.
 
 use chrono::{DateTime, Utc};
-use interline_domain::calendar::Period;
-use interline_domain::limits::SHARDS;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use interline_lambda::{App, Failure};
 use interline_ledger::{LedgerError, PeriodState, Status};
 use interline_reports::manifest::RunKind;

@@ -1,7 +1,7 @@
 //! What stays for good of a file that was read to its end.
 
 use crate::Imported;
-use interline_domain::id::LineId;
+use interline_domain::units::id::LineId;
 use interline_lambda::{App, Failure};
 use serde::{Deserialize, Serialize};
 

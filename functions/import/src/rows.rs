@@ -11,10 +11,10 @@ use flate2::read::MultiGzDecoder;
 use interline_domain::events::{
     Action, Command, EntryKind, Field, Fields as EventFields, Head, Origin, Refusal, fields_of,
 };
-use interline_domain::id::{IdError, LineId, MemberId, Reference};
-use interline_domain::limits::LINES_MAX;
-use interline_domain::moment::{parse_day, parse_occurred_at};
-use interline_domain::money::{Money, Points};
+use interline_domain::units::id::{IdError, LineId, MemberId, Reference};
+use interline_domain::units::limits::LINES_MAX;
+use interline_domain::units::moment::{parse_day, parse_occurred_at};
+use interline_domain::units::money::{Money, Points};
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Take};
 

@@ -2,11 +2,12 @@
 
 use crate::rows::Row;
 use chrono::{DateTime, NaiveDate, Utc};
-use interline_domain::account::shard;
-use interline_domain::events::{Command, EntryKind, Origin, Scope};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::limits::SHARDS;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::claims::account::shard;
+use interline_domain::events::{Command, EntryKind, Origin};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::scope::Scope;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -2,14 +2,14 @@
 //! run before to this one, and compares it with their accounts.
 
 use chrono::{NaiveDate, TimeDelta};
-use interline_domain::account::{Account, shard as shard_of};
-use interline_domain::calendar::Period;
-use interline_domain::claims::{Claims, Difference, NotRebuilt, Snapshot};
+use interline_domain::claims::account::{Account, shard as shard_of};
+use interline_domain::close::settlement::{CohortBalance, Debt};
+use interline_domain::close::snapshot::{Claims, Difference, NotRebuilt, Snapshot};
 use interline_domain::events::Entry;
-use interline_domain::id::MemberId;
-use interline_domain::limits::{EXPIRED_LOT_KEPT_MONTHS, FUTURE_TOLERANCE_MINUTES};
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::{CohortBalance, Debt};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::MemberId;
+use interline_domain::units::limits::{EXPIRED_LOT_KEPT_MONTHS, FUTURE_TOLERANCE_MINUTES};
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::{Ledger, LedgerError};

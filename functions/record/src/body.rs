@@ -1,9 +1,9 @@
 //! The body of an event: the fields that its kind has, whichever they are.
 
 use interline_domain::events::{Action, Command, EntryKind, Field, Fields, Form, Head, Origin, Refusal, fields_of};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::moment::parse_occurred_at;
-use interline_domain::money::{Money, Points};
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::moment::parse_occurred_at;
+use interline_domain::units::money::{Money, Points};
 use interline_lambda::http::{Object, day, json_with};
 use interline_lambda::problem::{INVALID_JSON, Problem};
 use serde::Deserialize;

@@ -10,7 +10,7 @@ mod body;
 
 use body::command;
 use interline_domain::events::{Command, EntryKind, Refusal};
-use interline_domain::id::{LineId, Reference};
+use interline_domain::units::id::{LineId, Reference};
 use interline_lambda::http::{Call, Reply, respond};
 use interline_lambda::problem::{INVALID_JSON, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};

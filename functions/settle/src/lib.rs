@@ -4,16 +4,17 @@
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_domain::CALCULATION_EDITION;
-use interline_domain::calendar::Period;
-use interline_domain::digest::older_month;
-use interline_domain::id::LineId;
-use interline_domain::limits::SHARDS;
-use interline_domain::money::Money;
-use interline_domain::netting::Payment;
-use interline_domain::settle::{
-    Inputs, MembersClaims, Position, Previous, Reread, Settlement, ShardDigest, State, settle,
-};
-use interline_domain::tally::Tally;
+use interline_domain::close::digest::ShardDigest;
+use interline_domain::close::digest::older_month;
+use interline_domain::close::netting::Payment;
+use interline_domain::close::settle::{MembersClaims, settle};
+use interline_domain::close::settlement::{Inputs, Position, Previous, Reread, Settlement, State};
+use interline_domain::close::tally::Tally;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::money::Money;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::{LedgerError, Run};
@@ -273,25 +274,7 @@ pub async fn settle_pack(
 ) -> Result<Pack, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let rulebook = &published.rulebook;
-    let mut tally = Tally::default();
-    let mut shards = Vec::new();
-    let (mut found, mut found_older) = (Vec::new(), Vec::new());
-    let mut entries = Vec::new();
-    for (file, entry) in tallies {
-        if file.engine != app.engine() {
-            return Err(Failure::OtherVersion(task.run.clone()));
-        }
-        if file.rulebook != task.rulebook {
-            let text = format!("the tally of shard {} was made with rulebook {}", file.shard, file.rulebook);
-            return Err(Failure::Corrupt(text));
-        }
-        shards.push(ShardDigest { shard: file.shard, entries: file.tally.entries, digest: file.digest });
-        found.extend(file.previous);
-        found_older.extend(file.older);
-        entries.push(entry);
-        entries.extend(file.files);
-        tally.merge(&file.tally)?;
-    }
+    let Merged { tally, shards, found, found_older, mut entries } = merged(app, task, tallies)?;
     let previous = previous(app, rulebook.first_period, task.period).await?;
     let older = older(app, rulebook.first_period, task.period).await?;
     let sealed = match task.kind {
@@ -352,10 +335,46 @@ pub async fn settle_pack(
         checks_passed: settlement.passes(),
         files: entries,
     };
-    let has_events = |line: &LineId| tally.controls.keys().any(|(of, _)| of == line);
-    let silent = rulebook.lines_of(task.period).map(|line| &line.id);
-    let silent = silent.filter(|line| **line != rulebook.platform && !has_events(line)).cloned().collect();
+    let silent = silent(rulebook, task.period, &tally);
     Ok(Pack { settlement, files, manifest, differing, silent })
+}
+
+/// The shards together.
+#[derive(Default)]
+struct Merged {
+    tally: Tally,
+    shards: Vec<ShardDigest>,
+    /// Of the month before, and of an older one, as they are read now.
+    found: Vec<ShardDigest>,
+    found_older: Vec<ShardDigest>,
+    entries: Vec<FileEntry>,
+}
+
+fn merged(app: &App, task: &Task, tallies: Vec<(TallyFile, FileEntry)>) -> Result<Merged, Failure> {
+    let mut merged = Merged::default();
+    for (file, entry) in tallies {
+        if file.engine != app.engine() {
+            return Err(Failure::OtherVersion(task.run.clone()));
+        }
+        if file.rulebook != task.rulebook {
+            let text = format!("the tally of shard {} was made with rulebook {}", file.shard, file.rulebook);
+            return Err(Failure::Corrupt(text));
+        }
+        merged.shards.push(ShardDigest { shard: file.shard, entries: file.tally.entries, digest: file.digest });
+        merged.found.extend(file.previous);
+        merged.found_older.extend(file.older);
+        merged.entries.push(entry);
+        merged.entries.extend(file.files);
+        merged.tally.merge(&file.tally)?;
+    }
+    Ok(merged)
+}
+
+/// Lines that sent nothing.
+fn silent(rulebook: &Rulebook, period: Period, tally: &Tally) -> Vec<LineId> {
+    let has_events = |line: &LineId| tally.controls.keys().any(|(of, _)| of == line);
+    let lines = rulebook.lines_of(period).map(|line| &line.id);
+    lines.filter(|line| **line != rulebook.platform && !has_events(line)).cloned().collect()
 }
 
 /// Which shards of closed months are not what was closed.

@@ -1,11 +1,11 @@
 //! The middle step of a close: folds one shard into a tally and a detail part.
 
-use interline_domain::calendar::Period;
-use interline_domain::digest::{EntryDigests, older_month};
-use interline_domain::pseudonym::Pseudonyms;
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::ShardDigest;
-use interline_domain::tally::{Fold, Tally};
+use interline_domain::close::digest::ShardDigest;
+use interline_domain::close::digest::{EntryDigests, older_month};
+use interline_domain::close::tally::{Fold, Tally};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::pseudonym::Pseudonyms;
 use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;

@@ -1,9 +1,9 @@
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use interline_domain::calendar::Period;
-use interline_domain::id::MemberId;
-use interline_domain::moment::parse_occurred_at;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::MemberId;
+use interline_domain::units::moment::parse_occurred_at;
 use std::net::IpAddr;
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! Names the entries of a closed shard that are not what was closed, from what
 //! its pack keeps: a part of each entry's digest in the order of the keys.
 
-use interline_domain::calendar::Period;
-use interline_domain::digest::{ENTRY_DIGEST_BYTES, EntryDigests};
+use interline_domain::close::digest::{ENTRY_DIGEST_BYTES, EntryDigests};
 use interline_domain::events::Head;
+use interline_domain::units::calendar::Period;
 use interline_lambda::Failure;
 use interline_ledger::Ledger;
 use std::collections::BTreeSet;

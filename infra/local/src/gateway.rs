@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use interline_cutoff::Close;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_lambda::bootstrap::system_clock;
 use interline_lambda::routes::{Function, Route};
 use interline_lambda::{App, Caller};

@@ -2,7 +2,7 @@
 
 use crate::CliError;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use interline_domain::causes::causes;
+use interline_domain::units::causes::causes;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};

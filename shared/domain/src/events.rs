@@ -10,13 +10,14 @@ mod give_back;
 mod grant;
 mod issue;
 mod kind;
+pub mod quote;
 mod redemption;
 mod refund;
 mod refusal;
 mod revocation;
-mod scope;
 mod stored;
 mod withdrawal;
+mod word;
 
 pub use accrual::{Accrual, points_of_sale};
 pub use decide::{Plan, Target, check, plan};
@@ -25,21 +26,20 @@ pub use field::{AMOUNT, BILL, Field, Fields, Form, Origin, POINTS, REVERSES, Sai
 pub use give_back::{GiveBack, Returned};
 pub use grant::Grant;
 pub use issue::Issue;
-pub use kind::{At, Balances, Did, EntryKind, Kind, Reversed, Reversible, Show};
+pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 pub use redemption::{Redemption, Spent, redemption_cap};
 pub use refund::{Refund, Refunded};
 pub use refusal::Refusal;
 pub use revocation::Revocation;
-pub use scope::Scope;
 pub use stored::{Broken, Load, Store};
 pub use withdrawal::{Original, Withdrawal};
+pub use word::EntryKind;
 
-use crate::account::Account;
-use crate::calendar::Period;
-use crate::legs::{Leg, RatingError};
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::Rulebook;
-use crate::tally::ControlKind;
+use crate::claims::account::Account;
+use crate::legs::{ControlKind, Leg, RatingError};
+use crate::terms::rulebook::Rulebook;
+use crate::units::calendar::Period;
+use crate::units::money::{Money, OutOfRange, Points};
 
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {

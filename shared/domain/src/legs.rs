@@ -2,20 +2,20 @@
 //! by the rulebook in force when the event happened. Tally, settlement and reports know
 //! legs and their reasons, never kinds of events.
 
+mod flow;
 mod reason;
 
+pub use flow::{ControlKind, FlowKind};
 pub use reason::{REASONS, Reason, Row};
 
-use crate::account::Repayment;
-use crate::allocate::{exact_value, round_value};
-use crate::events::{Entry, Head};
-use crate::id::LineId;
-use crate::lot::{Cohort, Slice};
-use crate::money::{Money, OutOfRange, Points, Rate};
-use crate::rulebook::Rulebook;
-use crate::slices::{parts_from_the_end, shared_out, values};
-use crate::tally::FlowKind;
-use chrono::NaiveDate;
+use crate::claims::account::Repayment;
+use crate::claims::lot::{Cohort, Slice};
+use crate::claims::slices::{parts_from_the_end, shared_out, values};
+use crate::terms::rulebook::Rulebook;
+use crate::units::allocate::{exact_value, round_value};
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Points, Rate};
+use chrono::{DateTime, NaiveDate, Utc};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RatingError {
@@ -68,22 +68,6 @@ impl OwedLeg {
     }
 }
 
-/// The legs of an entry.
-pub fn legs(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<Leg>, RatingError> {
-    let mut legs = Vec::new();
-    entry.event.legs(&entry.head, rulebook, &mut legs)?;
-    Ok(legs)
-}
-
-/// What an entry makes lines owe each other, and themselves.
-pub fn owed(rulebook: &Rulebook, entry: &Entry) -> Result<Vec<OwedLeg>, RatingError> {
-    let owed = legs(rulebook, entry)?.into_iter().filter_map(|leg| match leg {
-        Leg::Owed(owed) => Some(owed),
-        Leg::Claims(_) => None,
-    });
-    Ok(owed.collect())
-}
-
 /// Slices that moved; the amount stands with the first.
 pub(crate) fn moved(legs: &mut Vec<Leg>, flow: FlowKind, with: &LineId, slices: &[Slice], mut amount: Money) {
     legs.extend(slices.iter().map(|slice| {
@@ -96,12 +80,12 @@ pub(crate) fn moved(legs: &mut Vec<Leg>, flow: FlowKind, with: &LineId, slices: 
 pub(crate) fn repaid(
     legs: &mut Vec<Leg>,
     rulebook: &Rulebook,
-    head: &Head,
+    happened: DateTime<Utc>,
     repaid: &[Repayment],
 ) -> Result<(), RatingError> {
     for Repayment { creditor, paid: Slice { cohort, points } } in repaid {
         // Most entries repay nothing, and look up no day.
-        let day = rulebook.day(head.occurred());
+        let day = rulebook.day(happened);
         let price = price(rulebook, &cohort.funder, creditor, day)?;
         legs.push(Leg::Owed(OwedLeg {
             reason: Reason::Repayment,

@@ -1,6 +1,6 @@
 //! Who calls: an IAM role, as API Gateway found it. Nothing in a body counts.
 
-use interline_domain::id::LineId;
+use interline_domain::units::id::LineId;
 use std::fmt;
 
 /// A caller, and the person or machine that took its role on.

@@ -1,8 +1,8 @@
-use interline_domain::calendar::Period;
-use interline_domain::money::OutOfRange;
-use interline_domain::rulebook::RulebookErrors;
-use interline_domain::settle::SettleError;
-use interline_domain::tally::TallyError;
+use interline_domain::close::settlement::SettleError;
+use interline_domain::close::tally::TallyError;
+use interline_domain::terms::rulebook::RulebookErrors;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::money::OutOfRange;
 use interline_ledger::LedgerError;
 use interline_reports::bucket::StoreError;
 use lambda_runtime::Diagnostic;

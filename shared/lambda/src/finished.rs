@@ -3,8 +3,8 @@
 
 use crate::app::App;
 use crate::failure::Failure;
-use interline_domain::calendar::Period;
-use interline_domain::claims::Snapshot;
+use interline_domain::close::snapshot::Snapshot;
+use interline_domain::units::calendar::Period;
 use interline_ledger::{PeriodState, Run};
 use interline_reports::accounts::{SnapshotFile, snapshot_key};
 use interline_reports::manifest::{Manifest, RunKind, sha256};

@@ -10,12 +10,12 @@ use crate::wire::View;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
-use interline_domain::calendar::Period;
 use interline_domain::events::EntryKind;
-use interline_domain::id::LineId;
-use interline_domain::moment::rfc3339_utc;
-use interline_domain::moment::{parse_day, parse_occurred_at};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::moment::rfc3339_utc;
+use interline_domain::units::moment::{parse_day, parse_occurred_at};
 use interline_ledger::{Asked, Between};
 use interline_reports::manifest::sha256;
 use lambda_http::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
@@ -133,41 +133,64 @@ where
     let (route, caller) = (name, who);
     trace.end(app, route, status >= 500, &[("api_request", Some(&api_request)), ("run", run.as_deref())]);
     let request_id = trace.request();
-    match status {
-        500.. => tracing::error!(
-            request_id,
-            api_request,
-            route,
-            caller,
-            person,
-            outcome = "failed",
-            status,
-            problem,
-            internal,
-            millis,
-            read_units,
-            write_units,
-            cold_start,
-            "request"
-        ),
-        _ => tracing::info!(
-            request_id,
-            api_request,
-            route,
-            caller,
-            person,
-            outcome = if status < 400 { "done" } else { "refused" },
-            status,
-            problem,
-            run,
-            millis,
-            read_units,
-            write_units,
-            cold_start,
-            "request"
-        ),
-    }
+    let api_request = api_request.as_str();
+    let told = Told { request_id, api_request, route, caller, person, status, problem, internal, run, millis };
+    told.log(read_units, write_units, cold_start);
     response
+}
+
+/// The one line of a request in the log.
+struct Told<'a> {
+    request_id: &'a str,
+    api_request: &'a str,
+    route: &'static str,
+    caller: String,
+    person: String,
+    status: u16,
+    problem: Option<&'static str>,
+    internal: Option<String>,
+    run: Option<String>,
+    millis: u64,
+}
+
+impl Told<'_> {
+    fn log(self, read_units: f64, write_units: f64, cold_start: bool) {
+        let Self { request_id, api_request, route, caller, person, status, problem, internal, run, millis } = self;
+        match status {
+            500.. => tracing::error!(
+                request_id,
+                api_request,
+                route,
+                caller,
+                person,
+                outcome = "failed",
+                status,
+                problem,
+                internal,
+                millis,
+                read_units,
+                write_units,
+                cold_start,
+                "request"
+            ),
+            _ => tracing::info!(
+                request_id,
+                api_request,
+                route,
+                caller,
+                person,
+                outcome = if status < 400 { "done" } else { "refused" },
+                status,
+                problem,
+                run,
+                millis,
+                read_units,
+                write_units,
+                cold_start,
+                "request"
+            ),
+        }
+    }
 }
 
 /// Capacity units that a request used. The function of a process has one

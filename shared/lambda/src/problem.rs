@@ -181,8 +181,8 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<interline_domain::money::OutOfRange> for Problem {
-    fn from(_: interline_domain::money::OutOfRange) -> Self {
+impl From<interline_domain::units::money::OutOfRange> for Problem {
+    fn from(_: interline_domain::units::money::OutOfRange) -> Self {
         Self::from(&Refusal::OutOfRange)
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::app::{App, Published};
 use crate::failure::Failure;
-use interline_domain::calendar::Period;
-use interline_domain::limits::REASON_MAX;
-use interline_domain::rulebook::{Change, Differences, Rulebook, RulebookError, RulebookErrors};
+use interline_domain::terms::rulebook::{Change, Differences, Rulebook, RulebookError, RulebookErrors};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::REASON_MAX;
 use interline_ledger::{InForce, NewRulebook, Status};
 use interline_reports::changes::{Publication, Record, record_key};
 use interline_reports::manifest::sha256;

@@ -2,9 +2,9 @@
 
 use crate::caller::Caller;
 use crate::problem::{METHOD_NOT_ALLOWED, NO_SUCH_PATH, Problem};
-use interline_domain::calendar::Period;
 use interline_domain::events::EntryKind;
-use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
 
 /// The function that serves a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

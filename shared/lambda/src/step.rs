@@ -1,4 +1,4 @@
-use interline_domain::calendar::Period;
+use interline_domain::units::calendar::Period;
 use serde::{Deserialize, Serialize};
 
 /// What a step of a close that works shard by shard is asked for.

@@ -3,13 +3,13 @@
 use crate::caller::Caller;
 use crate::problem::Problem;
 use chrono::SecondsFormat;
-use interline_domain::account::Repayment;
+use interline_domain::claims::account::Repayment;
+use interline_domain::claims::lot::Slice;
 use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show};
-use interline_domain::id::LineId;
-use interline_domain::legs::{OwedLeg, RatingError, owed};
-use interline_domain::lot::Slice;
-use interline_domain::money::{Money, OutOfRange, Points};
-use interline_domain::rulebook::{Disclosure, Rulebook};
+use interline_domain::legs::{OwedLeg, RatingError};
+use interline_domain::terms::rulebook::{Disclosure, Rulebook};
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange, Points};
 use interline_ledger::Recorded;
 use serde_json::{Value, json};
 
@@ -145,7 +145,7 @@ fn by_funder(
 }
 
 fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Value, RatingError> {
-    let rated = owed(rulebook, entry)?;
+    let rated = entry.owed(rulebook)?;
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
     let obligations: Vec<Value> = rated
         .iter()

@@ -6,8 +6,8 @@ use crate::error::LedgerError;
 use crate::items::{self, Reader};
 use crate::keys::{self, Key};
 use crate::store::Condition;
-use interline_domain::account::Account;
-use interline_domain::id::MemberId;
+use interline_domain::claims::account::Account;
+use interline_domain::units::id::MemberId;
 use std::collections::BTreeMap;
 
 /// Accounts read at once, which is what DynamoDB takes.

@@ -1,6 +1,6 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use interline_domain::calendar::Period;
-use interline_domain::causes::of_service;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::causes::of_service;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {

@@ -8,15 +8,16 @@ use crate::store::Item;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
-use interline_domain::account::Account;
-use interline_domain::calendar::Period;
+use interline_domain::claims::account::Account;
 use interline_domain::events::{
     self, Action, Broken, Command, Entry, EntryKind, Event, Field, Fields, Head, Load, Origin, Refusal, Reversed, Said,
-    Scope, Store,
+    Store,
 };
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::moment::{parse_day, rfc3339_utc};
-use interline_domain::money::{Money, Points};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::moment::{parse_day, rfc3339_utc};
+use interline_domain::units::money::{Money, Points};
+use interline_domain::units::scope::Scope;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 

@@ -1,9 +1,10 @@
 //! The one place that builds keys and reads them.
 
-use interline_domain::account::shard as shard_of;
-use interline_domain::calendar::Period;
-use interline_domain::events::{Entry, EntryKind, Scope};
-use interline_domain::id::{LineId, MemberId, Reference};
+use interline_domain::claims::account::shard as shard_of;
+use interline_domain::events::{Entry, EntryKind};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::scope::Scope;
 
 /// Names an item in an error, which may be logged: by the member's shard, not by
 /// the member.

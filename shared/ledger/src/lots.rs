@@ -10,10 +10,10 @@
 //! to read it.
 
 use chrono::{NaiveDate, TimeDelta};
-use interline_domain::calendar::Period;
-use interline_domain::id::LineId;
-use interline_domain::lot::{Cohort, Expiry};
-use interline_domain::money::Points;
+use interline_domain::claims::lot::{Cohort, Expiry};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::Points;
 use std::collections::BTreeMap;
 
 const FORM: u8 = 1;

@@ -6,12 +6,12 @@ use crate::items;
 use crate::keys;
 use crate::store::Item;
 use futures::stream::{BoxStream, StreamExt};
-use interline_domain::account::Account;
-use interline_domain::calendar::Period;
+use interline_domain::claims::account::Account;
 use interline_domain::events::Entry;
-use interline_domain::id::LineId;
-use interline_domain::id::MemberId;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::id::MemberId;
+use interline_domain::units::limits::SHARDS;
 
 /// The entries of one shard, in key order.
 pub struct ShardEntries(ShardRecords);

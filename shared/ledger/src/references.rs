@@ -7,8 +7,9 @@ use crate::items::{self, Known, Reader, Recorded, Refusals};
 use crate::keys::{self, Key, Name};
 use crate::store::{Item, Store};
 use crate::{attributes, store};
-use interline_domain::events::{EntryKind, Reversed, Scope};
-use interline_domain::id::{LineId, Reference};
+use interline_domain::events::{EntryKind, Reversed};
+use interline_domain::units::id::{LineId, Reference};
+use interline_domain::units::scope::Scope;
 use std::collections::BTreeMap;
 
 /// What a reference is known for.

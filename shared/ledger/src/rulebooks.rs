@@ -1,6 +1,6 @@
 use crate::error::LedgerError;
 use async_trait::async_trait;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
 use std::sync::Arc;
 
 /// Where rulebooks are found by their hash: a sale is refunded by the one that

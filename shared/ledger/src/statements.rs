@@ -8,10 +8,10 @@ use crate::keys;
 use crate::store::Item;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use interline_domain::calendar::Period;
 use interline_domain::events::EntryKind;
-use interline_domain::id::{LineId, MemberId};
-use interline_domain::limits::SHARDS;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId};
+use interline_domain::units::limits::SHARDS;
 use serde::{Deserialize, Serialize};
 
 /// Pages of the index read for one answer when a filter passes few of them.

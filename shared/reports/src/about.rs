@@ -2,9 +2,9 @@
 
 use crate::manifest::RunName;
 use chrono::{DateTime, Datelike, NaiveDate, Utc, Weekday};
-use interline_domain::calendar::Period;
-use interline_domain::id::LineId;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
 
 /// The business day of the following month on which net positions are paid.
 const PAYMENT_DAY: usize = 10;

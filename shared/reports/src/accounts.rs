@@ -5,10 +5,10 @@ use crate::pack::{PackFile, is_trial};
 use crate::sheet::{Cell, Sheet, columns};
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
-use interline_domain::calendar::Period;
-use interline_domain::claims::{Difference, Snapshot};
-use interline_domain::id::MemberId;
-use interline_domain::settle::{CohortBalance, Debt};
+use interline_domain::close::settlement::{CohortBalance, Debt};
+use interline_domain::close::snapshot::{Difference, Snapshot};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::MemberId;
 use serde::{Deserialize, Serialize};
 
 /// Where a file about a run's accounts lies in the reports bucket: those of trials

@@ -8,7 +8,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use chrono::{DateTime, Utc};
-use interline_domain::causes::{causes, of_service};
+use interline_domain::units::causes::{causes, of_service};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

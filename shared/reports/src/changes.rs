@@ -2,7 +2,7 @@
 
 use crate::pack::PackFile;
 use crate::sheet::{Cell, Sheet, columns};
-use interline_domain::rulebook::Change;
+use interline_domain::terms::rulebook::Change;
 use serde::{Deserialize, Serialize};
 
 /// One publication, by the hashes of the rulebook that it replaced and its own.

@@ -3,8 +3,8 @@
 use crate::sheet::{BOM, neutral};
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
-use interline_domain::pseudonym::Pseudonyms;
-use interline_domain::tally::Detail;
+use interline_domain::close::tally::Detail;
+use interline_domain::units::pseudonym::Pseudonyms;
 use std::io::{Read, Write};
 
 pub const COLUMNS: [&str; 16] = [

@@ -1,4 +1,4 @@
-use interline_domain::money::OutOfRange;
+use interline_domain::units::money::OutOfRange;
 
 /// Why a report could not be rendered. None of it is expected of a settlement
 /// whose checks pass.

@@ -1,7 +1,7 @@
 //! The manifest of a run: what went in, and every file that came out.
 
-use interline_domain::calendar::Period;
-use interline_domain::settle::ShardDigest;
+use interline_domain::close::digest::ShardDigest;
+use interline_domain::units::calendar::Period;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

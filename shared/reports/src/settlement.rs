@@ -3,10 +3,10 @@
 use crate::about::About;
 use crate::erp::pain::end_to_end_id;
 use crate::sheet::{Cell, Sheet, columns};
-use interline_domain::money::Points;
-use interline_domain::netting::Payment;
-use interline_domain::settle::{LiabilityRow, RedemptionRateRow, Settlement};
-use interline_domain::tally::FlowKind;
+use interline_domain::close::netting::Payment;
+use interline_domain::close::settlement::{LiabilityRow, RedemptionRateRow, Settlement};
+use interline_domain::legs::FlowKind;
+use interline_domain::units::money::Points;
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::borrow::Cow;
 use std::iter;

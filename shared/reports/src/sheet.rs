@@ -1,6 +1,6 @@
 //! A report as a table, before it becomes a file.
 
-use interline_domain::money::{Money, Points};
+use interline_domain::units::money::{Money, Points};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::collections::BTreeMap;

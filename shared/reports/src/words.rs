@@ -1,6 +1,6 @@
 //! The reports' words in Chinese and English.
 
-use interline_domain::urr::Basis;
+use interline_domain::actuarial::urr::Basis;
 use std::borrow::Cow;
 
 /// One text in both languages.

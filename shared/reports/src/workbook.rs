@@ -9,7 +9,7 @@ use crate::manifest::RunKind;
 use crate::sheet::{Cell, Sheet};
 use crate::words::{Words, heading, sheet_title, words};
 use chrono::{Datelike, NaiveDate, Timelike};
-use interline_domain::money::Money;
+use interline_domain::units::money::Money;
 use rust_decimal::prelude::ToPrimitive;
 use rust_xlsxwriter::utility::column_number_to_name;
 use rust_xlsxwriter::{

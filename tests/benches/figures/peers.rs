@@ -3,17 +3,18 @@
 //! fen, and only then says how long each took.
 
 use crate::Options;
-use interline_domain::account::shard;
-use interline_domain::calendar::Period;
-use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issue, Redemption, Scope, Spent};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::legs::owed;
-use interline_domain::limits::SHARDS;
-use interline_domain::lot::{Cohort, Expiry, Slice};
-use interline_domain::money::{Money, Points};
-use interline_domain::rulebook::{Beneficiary, Rulebook};
-use interline_domain::settle::{Inputs, Settlement, settle};
-use interline_domain::tally::{Fold, Tally};
+use interline_domain::claims::account::shard;
+use interline_domain::claims::lot::{Cohort, Expiry, Slice};
+use interline_domain::close::settle::settle;
+use interline_domain::close::settlement::{Inputs, Settlement};
+use interline_domain::close::tally::{Fold, Tally};
+use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issue, Redemption, Spent};
+use interline_domain::terms::rulebook::{Beneficiary, Rulebook};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::money::{Money, Points};
+use interline_domain::units::scope::Scope;
 use interline_tests::measure::Report;
 use interline_tests::month::Month;
 use interline_tests::programme::RULEBOOK;
@@ -120,7 +121,8 @@ fn write_transaction(file: &mut impl Write, rulebook: &Rulebook, entry: &Entry) 
                 [format!("points:{}  {points} PT", account(cohort)), format!("issued:{line}  -{points} PT")]
             })
             .collect(),
-        _ => owed(rulebook, entry)
+        _ => entry
+            .owed(rulebook)
             .unwrap()
             .iter()
             .flat_map(|slice| {
@@ -298,7 +300,7 @@ impl Names {
             line: self.line(&row[0]),
             reference: Reference::parse(&row[2]).unwrap(),
             member: MemberId::parse(&row[3]).unwrap(),
-            occurred_at: interline_domain::moment::parse_occurred_at(&row[4]).unwrap(),
+            occurred_at: interline_domain::units::moment::parse_occurred_at(&row[4]).unwrap(),
         };
         Entry { head, scope: Scope::Line, home: period, booked: period, event }
     }

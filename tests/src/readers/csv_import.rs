@@ -3,7 +3,7 @@
 use super::memory::{TERMS, programme, wait};
 use super::{cells, is_formula};
 use interline_domain::events::{Command, Head};
-use interline_domain::id::LineId;
+use interline_domain::units::id::LineId;
 use interline_import::{Imported, Row, finish, import, read};
 use interline_lambda::App;
 use interline_reports::sheet::neutral;

@@ -1,10 +1,12 @@
 //! What one run leaves for the next, and for those who check it: manifest, tallies, state, reports in CSV.
 
 use super::memory::{TERMS, moment};
-use interline_domain::digest::EntryDigests;
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::{Inputs, Previous, ShardDigest, State, settle};
-use interline_domain::tally::Tally;
+use interline_domain::close::digest::EntryDigests;
+use interline_domain::close::digest::ShardDigest;
+use interline_domain::close::settle::settle;
+use interline_domain::close::settlement::{Inputs, Previous, State};
+use interline_domain::close::tally::Tally;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_reports::manifest::Manifest;
 use interline_reports::pack::TallyFile;
 use interline_reports::rows::Rows;

@@ -6,7 +6,7 @@
 use super::memory::{TERMS, programme, wait};
 use crate::calls::{arn, event};
 use base64::Engine;
-use interline_domain::calendar::Period;
+use interline_domain::units::calendar::Period;
 use interline_lambda::App;
 use interline_lambda::http::{BODY_MAX_BYTES, cursor};
 use interline_lambda::problem::{KINDS, TYPE_PREFIX};

@@ -5,7 +5,7 @@ use super::world::{Clocks, DAY, Ended, HOUR, MINUTE, World, reprint};
 use crate::calls;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_cutoff::{Close, Event, Failed, Started};
-use interline_domain::calendar::Period;
+use interline_domain::units::calendar::Period;
 use interline_lambda::{App, Class, Failure, ShardTask};
 use interline_ledger::LedgerError;
 use interline_reports::bucket::StoreError;

@@ -3,7 +3,7 @@
 use crate::served::{Served, redemption, reversal, sale};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_lambda::http::cursor as forged;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;

@@ -15,5 +15,6 @@ mod retries;
 mod routes;
 mod served;
 mod slow;
+mod tidy;
 mod times;
 mod tour;

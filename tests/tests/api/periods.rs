@@ -3,8 +3,8 @@
 use crate::served::{Served, assert_like, plain_get, redemption, sale};
 use futures::future::BoxFuture;
 use interline_cutoff::Close;
-use interline_domain::calendar::Period;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
 use interline_reports::manifest::sha256;

@@ -1,7 +1,7 @@
 //! Quotes: points to value and back, and why nothing can be redeemed.
 
 use crate::served::{Served, redemption, reversal, sale, with_pairs};
-use interline_domain::money::Money;
+use interline_domain::units::money::Money;
 use interline_tests::programme::{RULEBOOK, edited};
 use serde_json::{Value, json};
 

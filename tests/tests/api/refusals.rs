@@ -1,8 +1,8 @@
 //! The negative space of every command, in one table each.
 
 use crate::served::{Answer, Served, redemption, reversal, sale};
-use interline_domain::calendar::Period;
-use interline_domain::limits::POINTS_MAX;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::POINTS_MAX;
 use interline_lambda::http::BODY_MAX_BYTES;
 use interline_reports::pack::{MANIFEST, key};
 use interline_tests::programme::{RULEBOOK, edited};
@@ -419,8 +419,8 @@ pub fn others() -> Vec<Row> {
 
 /// A member in the shard of m1, so that the two can meet under one reference.
 fn neighbour() -> String {
-    use interline_domain::account::shard;
-    use interline_domain::id::MemberId;
+    use interline_domain::claims::account::shard;
+    use interline_domain::units::id::MemberId;
     let wanted = shard(&MemberId::parse("m1").unwrap());
     (0..2).map(|nth| interline_tests::member_of_shard(wanted, nth)).find(|name| name != "m1").unwrap()
 }

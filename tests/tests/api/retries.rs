@@ -2,9 +2,9 @@
 
 use crate::served::{Answer, Served, as_recorded, redemption, reversal, sale};
 use futures::future::join_all;
-use interline_domain::account::shard;
-use interline_domain::id::MemberId;
-use interline_domain::settle::State;
+use interline_domain::claims::account::shard;
+use interline_domain::close::settlement::State;
+use interline_domain::units::id::MemberId;
 use interline_reports::pack::STATE;
 use interline_tests::faults::crowded_ledger;
 use interline_tests::pack::Pack;

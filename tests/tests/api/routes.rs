@@ -1,7 +1,7 @@
 //! Every path: who may call it, and what it answers.
 
 use crate::served::{Served, as_recorded, assert_like, redemption, reversal, sale};
-use interline_domain::id::LineId;
+use interline_domain::units::id::LineId;
 use interline_lambda::Caller;
 use interline_lambda::routes::Route;
 use serde_json::{Value, json};

@@ -128,7 +128,7 @@ impl Served {
 
 pub async fn serve(
     app: Arc<App>,
-    rulebook: &interline_domain::rulebook::Rulebook,
+    rulebook: &interline_domain::terms::rulebook::Rulebook,
 ) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,11 +1,11 @@
 //! What members can spend is proven from entries at every close.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use interline_domain::account::Account;
-use interline_domain::calendar::Period;
-use interline_domain::id::MemberId;
-use interline_domain::limits::SHARDS;
-use interline_domain::money::Points;
+use interline_domain::claims::account::Account;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::MemberId;
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::money::Points;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{Class, Failure};
 use interline_prove::{Books, held_on};

@@ -3,9 +3,10 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline::world::{REPORTS_BUCKET, World};
-use interline_domain::calendar::Period;
-use interline_domain::limits::SHARDS;
-use interline_domain::tally::{ControlKind, FlowKind, Tally};
+use interline_domain::close::tally::Tally;
+use interline_domain::legs::{ControlKind, FlowKind};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use interline_embedded::Storage;
 use interline_lambda::{Class, Failure};
 use interline_ledger::Status;
@@ -286,7 +287,8 @@ async fn a_close_that_cannot_be_computed_for_what_slipped_behind_the_gate_names_
     programme.set_now(AFTER_FEBRUARY);
     let failure = programme.close("2017-02").await.unwrap_err();
     assert_eq!(failure.class(), Class::ChecksFailed);
-    let shard = interline_domain::account::shard(&interline_domain::id::MemberId::parse("rich").unwrap());
+    let shard =
+        interline_domain::claims::account::shard(&interline_domain::units::id::MemberId::parse("rich").unwrap());
     let cause =
         format!("shards [{shard}] of 2017-01 changed after it was closed; the redemption rates: cohort grocery");
     assert!(failure.to_string().contains(&cause), "{failure}");

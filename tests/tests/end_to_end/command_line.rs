@@ -57,7 +57,7 @@ impl Folder {
             (self.write("again.toml", rulebook), answer(&self.data(), &["import", &self.file("events.csv")]));
         assert!(answer.1, "{}", answer.0);
         let reason = self.refused(&["--rulebook", &name, "import", &self.file("events.csv")]);
-        let hash = interline_domain::rulebook::Rulebook::parse(rulebook).unwrap().hash;
+        let hash = interline_domain::terms::rulebook::Rulebook::parse(rulebook).unwrap().hash;
         reason.contains(&hash)
     }
 }

@@ -1,9 +1,9 @@
 //! A DynamoDB that is busy, or whose answers get lost.
 
 use chrono::TimeDelta;
-use interline_domain::calendar::Period;
 use interline_domain::events::Command;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use interline_ledger::{Answer, LedgerError, Source, Status};
 use interline_tests::events::{redemption, sale};
 use interline_tests::faults::{Fault, ledger};

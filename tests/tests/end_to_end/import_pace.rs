@@ -2,8 +2,8 @@
 //! cut off costs only the part behind its last checkpoint.
 
 use async_trait::async_trait;
-use interline_domain::id::LineId;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::id::LineId;
+use interline_domain::units::limits::SHARDS;
 use interline_import::{Imported, finish, import};
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::store::{Condition, Consumed, Item, Key, TransactError, Write};

@@ -2,7 +2,7 @@
 //! what they do, and comes back.
 
 use futures::future::join_all;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::limits::SHARDS;
 use interline_lambda::bootstrap::system_clock;
 use interline_tests::calls::{arn, event};
 use interline_tests::events::some_of_january;

@@ -1,11 +1,11 @@
 //! What the ledger promises to those who record events in it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use interline_domain::account::shard;
-use interline_domain::calendar::Period;
+use interline_domain::claims::account::shard;
 use interline_domain::events::{Command, Event};
-use interline_domain::id::MemberId;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::MemberId;
+use interline_domain::units::limits::SHARDS;
 use interline_lambda::Failure;
 use interline_ledger::{Answer, ENTRIES_PER_BATCH, LedgerError, Rejection, Source, Status};
 use interline_reports::manifest::{RunKind, sha256};
@@ -848,7 +848,7 @@ async fn a_reference_that_stands_twice_in_a_file_is_answered_twice_and_the_rest_
 async fn points_that_are_spent_and_taken_back_become_a_debt_that_the_next_points_repay() {
     let programme = Programme::sample(JANUARY).await;
     let at = |minute: u32| format!("2017-01-05T12:{minute:02}:00+08:00");
-    let debts = |account: interline_domain::account::Account| -> Vec<(String, i64)> {
+    let debts = |account: interline_domain::claims::account::Account| -> Vec<(String, i64)> {
         account.debts.iter().map(|(line, points)| (line.to_string(), points.get())).collect()
     };
     programme

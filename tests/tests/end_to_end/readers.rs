@@ -3,9 +3,9 @@
 
 use chrono::TimeDelta;
 use interline_cutoff::Close;
-use interline_domain::calendar::Period;
-use interline_domain::limits::SHARDS;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use interline_lambda::ShardTask;
 use interline_reports::manifest::{Manifest, RunKind};
 use interline_reports::pack::{TallyFile, key, tally_path};
@@ -138,7 +138,7 @@ fn what_is_out_of_all_proportion_is_refused_in_few_words() {
     let app = programme(TERMS, NOW);
     let refused = |header: &str, row: &str| {
         let file = format!("{header}\n{row}\n{SALE}\n");
-        let platform = interline_domain::id::LineId::parse("group").unwrap();
+        let platform = interline_domain::units::id::LineId::parse("group").unwrap();
         let (imported, rejects) =
             wait(interline_import::import(&app, &platform, "events.csv", file.as_bytes(), &|_, _| {})).unwrap();
         let rejects = String::from_utf8(rejects.unwrap()).unwrap();

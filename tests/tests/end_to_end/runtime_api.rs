@@ -1,10 +1,11 @@
 //! The functions' own programs, as Lambda runs them.
 
 use chrono::DateTime;
-use interline_domain::calendar::Period;
-use interline_domain::events::{EntryKind, Scope};
-use interline_domain::id::{LineId, Reference};
-use interline_domain::limits::SHARDS;
+use interline_domain::events::EntryKind;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, Reference};
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::scope::Scope;
 use interline_ledger::{Asked, EntrySource};
 use interline_tests::calls::{arn, event};
 use interline_tests::events::{csv, some_of_january};

@@ -2,8 +2,8 @@
 //! with a reason that the month's pack shows, and for one publisher at a time.
 
 use interline::verification::verification;
-use interline_domain::calendar::Period;
 use interline_domain::events::Command;
+use interline_domain::units::calendar::Period;
 use interline_lambda::{Failure, Proposal};
 use interline_ledger::LedgerError;
 use interline_tests::events::{csv, redemption, reversal, sale};
@@ -253,7 +253,7 @@ async fn a_past_day_of_an_open_month_changes_only_with_a_reason_that_the_pack_sh
 }
 
 fn programme_hash(text: &str) -> String {
-    interline_domain::rulebook::Rulebook::parse(text).unwrap().hash
+    interline_domain::terms::rulebook::Rulebook::parse(text).unwrap().hash
 }
 
 #[tokio::test]

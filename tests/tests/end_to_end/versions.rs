@@ -7,7 +7,7 @@ use interline::verification::{Verification, verification};
 use interline::world::REPORTS_BUCKET;
 use interline_cutoff::Close;
 use interline_domain::CALCULATION_EDITION;
-use interline_domain::calendar::Period;
+use interline_domain::units::calendar::Period;
 use interline_embedded::Storage;
 use interline_lambda::{Class, Failure, ShardTask};
 use interline_ledger::{Run, Status};

@@ -3,7 +3,7 @@
 use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
 use interline_domain::events::Command;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_ledger::store::{Outcome, TransactError};
 use interline_ledger::{Answer, Ledger, LedgerError, Source};
 use interline_tests::events::sale;

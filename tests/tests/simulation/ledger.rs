@@ -2,12 +2,13 @@
 
 use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
-use interline_domain::calendar::Period;
-use interline_domain::events::{Command, EntryKind, Reversed, Scope};
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::limits::SHARDS;
-use interline_domain::money::{Money, Points};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::events::{Command, EntryKind, Reversed};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::money::{Money, Points};
+use interline_domain::units::scope::Scope;
 use interline_ledger::{
     Answer, Attempt, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Run, Source, StatementFilter,
     StatementPosition, Status,
@@ -200,7 +201,7 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
             assert!(page.0.len() == limit || page.1.is_none(), "an unfinished page by {limit}");
             shown.extend(page.0.iter().map(|recorded| {
                 let head = &recorded.entry.head;
-                (interline_domain::account::shard(&head.member), head.reference.to_string())
+                (interline_domain::claims::account::shard(&head.member), head.reference.to_string())
             }));
             position = page.1;
             match &position {

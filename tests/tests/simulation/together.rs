@@ -1,9 +1,9 @@
 //! Members of a shard that are recorded in one transaction.
 
 use crate::hooks::Hooked;
-use interline_domain::calendar::Period;
 use interline_domain::events::Command;
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
 use interline_ledger::store::{Condition, Item, Outcome, Store, TransactError, Write};
 use interline_ledger::{Answer, Ledger, LedgerError, MEMBERS_TOGETHER, Source};
 use interline_tests::events::{member_of_shard, redemption, reversal, sale};

@@ -2,7 +2,7 @@
 
 use super::{Column, RowError};
 use interline_domain::events::EntryKind;
-use interline_domain::money::{Money, NumberError, Points};
+use interline_domain::units::money::{Money, NumberError, Points};
 
 pub fn amount(kind: EntryKind, text: &str) -> Result<Money, RowError> {
     if negative(text).is_some_and(|text| Money::parse(text).is_ok()) {

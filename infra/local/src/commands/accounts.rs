@@ -3,7 +3,7 @@
 use crate::CliError;
 use crate::output::Output;
 use crate::world::World;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::limits::SHARDS;
 use interline_lambda::Failure;
 use interline_lambda::finished::FinishedRun;
 use interline_prove::{Books, Found};

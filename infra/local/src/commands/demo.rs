@@ -4,7 +4,7 @@ use crate::output::Output;
 use crate::sample;
 use crate::world::World;
 use interline_cutoff::Close;
-use interline_domain::calendar::Period;
+use interline_domain::units::calendar::Period;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::key;
 use serde_json::json;

@@ -2,7 +2,7 @@ use crate::CliError;
 use crate::commands::status::minute;
 use crate::output::Output;
 use crate::world::World;
-use interline_domain::causes::causes;
+use interline_domain::units::causes::causes;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Failure};
 use interline_ledger::PeriodState;

@@ -2,7 +2,7 @@ use crate::CliError;
 use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
-use interline_domain::calendar::Period;
+use interline_domain::units::calendar::Period;
 use interline_lambda::finished::{FinishedRun, newest};
 use interline_reports::pack::{MANIFEST, SIGNATURE, STATEMENT};
 use serde_json::json;

@@ -2,7 +2,7 @@ use crate::CliError;
 use crate::output::{Output, warn};
 use crate::sample;
 use crate::world::{World, read};
-use interline_domain::rulebook::{Change, Differences, Rulebook, RulebookError, Undated};
+use interline_domain::terms::rulebook::{Change, Differences, Rulebook, RulebookError, Undated};
 use interline_lambda::Proposal;
 use serde_json::{Value, json};
 use std::io::IsTerminal;

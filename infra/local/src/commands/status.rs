@@ -2,8 +2,8 @@ use crate::CliError;
 use crate::output::Output;
 use crate::world::World;
 use chrono::{DateTime, Utc};
-use interline_domain::calendar::Period;
-use interline_domain::rulebook::{Line, Rulebook};
+use interline_domain::terms::rulebook::{Line, Rulebook};
+use interline_domain::units::calendar::Period;
 use interline_ledger::{PeriodState, Run, Status};
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use crate::signing::PublicKey;
 use crate::verification::{Verification, verification};
 use crate::world::World;
 use interline_domain::CALCULATION_EDITION;
-use interline_domain::calendar::Period;
-use interline_domain::limits::SHARDS;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::limits::SHARDS;
 use serde_json::json;
 use std::path::Path;
 

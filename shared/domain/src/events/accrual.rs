@@ -3,16 +3,17 @@
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Said};
 use super::issue::Issue;
-use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Reversible, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
-use crate::account::Account;
-use crate::allocate::largest_remainder;
-use crate::id::LineId;
+use super::word::EntryKind;
+use crate::claims::account::Account;
 use crate::legs::{self, Leg, RatingError};
-use crate::money::{Money, OutOfRange, Points, Rate};
-use crate::rulebook::{EarnRule, Rulebook};
-use crate::tally::{ControlKind, FlowKind};
+use crate::legs::{ControlKind, FlowKind};
+use crate::terms::rulebook::{EarnRule, Rulebook};
+use crate::units::allocate::largest_remainder;
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Points, Rate};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accrual {
@@ -63,7 +64,7 @@ impl Kind for Accrual {
 
     fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount);
-        legs::repaid(legs, rulebook, head, &did.fact.repaid)
+        legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 
     fn moves(fact: &Issue, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

@@ -3,11 +3,11 @@
 use super::entry::{Command, Entry};
 use super::kind::{At, Reversed};
 use super::refusal::Refusal;
-use crate::account::Account;
-use crate::calendar::Period;
-use crate::limits::FUTURE_TOLERANCE_MINUTES;
-use crate::money::OutOfRange;
-use crate::rulebook::Rulebook;
+use crate::claims::account::Account;
+use crate::terms::rulebook::Rulebook;
+use crate::units::calendar::Period;
+use crate::units::limits::FUTURE_TOLERANCE_MINUTES;
+use crate::units::money::OutOfRange;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The event that a reversal takes back, as the ledger found it.

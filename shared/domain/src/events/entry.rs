@@ -1,13 +1,15 @@
 //! Commands (what a line asks for) and entries (what the ledger holds for good).
 
 use super::field::{Field, Origin, Said};
-use super::kind::EntryKind;
-use super::scope::Scope;
+use super::word::EntryKind;
 use super::{Action, Event};
-use crate::calendar::Period;
-use crate::id::{LineId, MemberId, Reference};
-use crate::moment::write_utc;
-use crate::money::{Money, Points};
+use crate::legs::{Leg, OwedLeg, RatingError};
+use crate::terms::rulebook::Rulebook;
+use crate::units::calendar::Period;
+use crate::units::id::{LineId, MemberId, Reference};
+use crate::units::moment::write_utc;
+use crate::units::money::{Money, Points};
+use crate::units::scope::Scope;
 use chrono::{DateTime, FixedOffset, Utc};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -158,6 +160,22 @@ impl Entry {
         format!("{line}#{}#{reference}{}", self.kind(), self.scope)
     }
 
+    /// What it means to everything behind the ledger.
+    pub fn legs(&self, rulebook: &Rulebook) -> Result<Vec<Leg>, RatingError> {
+        let mut legs = Vec::new();
+        self.event.legs(&self.head, rulebook, &mut legs)?;
+        Ok(legs)
+    }
+
+    /// What it makes lines owe each other, and themselves.
+    pub fn owed(&self, rulebook: &Rulebook) -> Result<Vec<OwedLeg>, RatingError> {
+        let owed = self.legs(rulebook)?.into_iter().filter_map(|leg| match leg {
+            Leg::Owed(owed) => Some(owed),
+            Leg::Claims(_) => None,
+        });
+        Ok(owed.collect())
+    }
+
     /// The text whose SHA-256 stands for the entry in a shard's digest. It holds
     /// what was decided and nothing of when or where it was recorded.
     pub fn write_canonical(&self, text: &mut String) {
@@ -175,7 +193,7 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::events::{GiveBack, Grant, Refund};
-    use crate::moment::parse_occurred_at;
+    use crate::units::moment::parse_occurred_at;
 
     fn origin(reference: &str) -> Origin {
         Origin { kind: EntryKind::Accrual, reference: Reference::parse(reference).unwrap(), on: None }

@@ -1,10 +1,10 @@
 //! The fields of events: how JSON bodies, files' rows and stored items are read and
 //! written alike.
 
-use super::kind::EntryKind;
 use super::refusal::Refusal;
-use crate::id::Reference;
-use crate::money::{Money, Points};
+use super::word::EntryKind;
+use crate::units::id::Reference;
+use crate::units::money::{Money, Points};
 use chrono::NaiveDate;
 use std::fmt;
 

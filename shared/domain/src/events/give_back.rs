@@ -2,21 +2,22 @@
 
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
-use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{
     BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE, canonical,
 };
 use super::withdrawal::{Original, part_of_points};
+use super::word::EntryKind;
 use super::{Event, Redemption};
-use crate::account::{Account, Repayment};
-use crate::calendar::Period;
+use crate::claims::account::{Account, Repayment};
+use crate::claims::slices::{from_the_end, value_returned};
+use crate::legs::ControlKind;
 use crate::legs::{self, Leg, RatingError};
-use crate::moment::rfc3339_utc;
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::Rulebook;
-use crate::slices::{from_the_end, value_returned};
-use crate::tally::ControlKind;
+use crate::terms::rulebook::Rulebook;
+use crate::units::calendar::Period;
+use crate::units::moment::rfc3339_utc;
+use crate::units::money::{Money, OutOfRange, Points};
 use std::fmt::Write;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +125,7 @@ impl Kind for GiveBack {
         let day = rulebook.day(original.at);
         let whole = legs::redemption(rulebook, &head.line, day, *original_value, &original.slices)?;
         legs.extend(legs::returned(whole, *before, *points)?.into_iter().map(Leg::Owed));
-        legs::repaid(legs, rulebook, head, repaid)
+        legs::repaid(legs, rulebook, head.occurred(), repaid)
     }
 
     fn moves(fact: &Returned, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

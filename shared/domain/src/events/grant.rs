@@ -3,14 +3,15 @@
 use super::entry::Head;
 use super::field::{Field, Fields, POINTS, Said};
 use super::issue::Issue;
-use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Reversible, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
-use crate::account::Account;
+use super::word::EntryKind;
+use crate::claims::account::Account;
 use crate::legs::{self, Leg, RatingError};
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::Rulebook;
-use crate::tally::{ControlKind, FlowKind};
+use crate::legs::{ControlKind, FlowKind};
+use crate::terms::rulebook::Rulebook;
+use crate::units::money::{Money, OutOfRange, Points};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -55,7 +56,7 @@ impl Kind for Grant {
 
     fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Granted, &head.line, &did.fact.slices, Money::ZERO);
-        legs::repaid(legs, rulebook, head, &did.fact.repaid)
+        legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 
     fn moves(fact: &Issue, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

@@ -3,11 +3,11 @@
 use super::kind::{At, Balances, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Loaded, REPAID, SLICES, Store, canonical};
-use crate::account::{Account, Repayment};
-use crate::calendar::Period;
-use crate::id::LineId;
-use crate::lot::{Cohort, Slice};
-use crate::money::{OutOfRange, Points};
+use crate::claims::account::{Account, Repayment};
+use crate::claims::lot::{Cohort, Slice};
+use crate::units::calendar::Period;
+use crate::units::id::LineId;
+use crate::units::money::{OutOfRange, Points};
 
 /// Points issued; none for a sale too small. A sponsor's lot follows the line's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,76 +4,18 @@ use super::entry::Head;
 use super::field::{Field, Fields, Origin, Said};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
+use super::word::EntryKind;
 use super::{Entry, Target};
-use crate::account::{Account, Repayment};
-use crate::calendar::Period;
-use crate::id::LineId;
+use crate::claims::account::{Account, Repayment};
+use crate::claims::lot::{Cohort, Slice};
+use crate::legs::ControlKind;
 use crate::legs::{Leg, RatingError};
-use crate::lot::{Cohort, Slice};
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::Rulebook;
-use crate::tally::ControlKind;
+use crate::terms::rulebook::Rulebook;
+use crate::units::calendar::Period;
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Points};
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
 use std::fmt;
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $word:ident $name:literal $code:literal,)*) => {
-        /// The word by which callers name what happened. Several kinds may stand behind one.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        pub enum EntryKind {
-            $($(#[$doc])* $word,)*
-        }
-
-        impl EntryKind {
-            pub const ALL: &[EntryKind] = &[$(EntryKind::$word,)*];
-
-            /// The word in files, paths and reports.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(EntryKind::$word => $name,)*
-                }
-            }
-
-            /// The letter in keys.
-            pub const fn code(self) -> &'static str {
-                match self {
-                    $(EntryKind::$word => $code,)*
-                }
-            }
-        }
-    };
-}
-
-words! {
-    Accrual "accrual" "a",
-    Redemption "redemption" "r",
-    /// Of a sale, of points spent, or of points given: three kinds.
-    Reversal "reversal" "v",
-    Adjustment "adjustment" "j",
-}
-
-impl EntryKind {
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.word() == word)
-    }
-
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.code() == code)
-    }
-
-    /// By what a file calls a field, what a JSON body calls it.
-    pub fn json_name(self, name: &str) -> Option<&'static str> {
-        super::fields_of(self).into_iter().find(|field| field.name == name).map(|field| field.json)
-    }
-}
-
-impl fmt::Display for EntryKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
 
 /// What was asked for, with what was decided of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,20 +162,5 @@ impl<'a> At<'a> {
             return Err(Refusal::BeforeTarget(happened));
         }
         Ok(target)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_is_found_again_by_its_word_and_by_its_code() {
-        for kind in EntryKind::ALL.iter().copied() {
-            assert_eq!(EntryKind::from_word(kind.word()), Some(kind));
-            assert_eq!(EntryKind::from_code(kind.code()), Some(kind));
-        }
-        assert_eq!(EntryKind::from_word("r"), None);
-        assert_eq!(EntryKind::from_code("redemption"), None);
     }
 }

@@ -2,18 +2,19 @@
 
 use super::entry::Head;
 use super::field::{BILL, Field, Fields, POINTS, Said};
-use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Reversible, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE, canonical};
-use crate::account::Account;
-use crate::allocate::{exact_value, round_value};
-use crate::calendar::Period;
-use crate::id::LineId;
+use super::word::EntryKind;
+use crate::claims::account::Account;
+use crate::claims::lot::Slice;
+use crate::legs::ControlKind;
 use crate::legs::{self, Leg, RatingError};
-use crate::lot::Slice;
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::{BurnRule, Rulebook};
-use crate::tally::ControlKind;
+use crate::terms::rulebook::{BurnRule, Rulebook};
+use crate::units::allocate::{exact_value, round_value};
+use crate::units::calendar::Period;
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Points};
 use chrono::NaiveDate;
 use std::fmt::Write;
 

@@ -2,17 +2,18 @@
 
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
-use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{BEFORE_AMOUNT, Broken, Load, Loaded, ORIGINAL_VALUE, REFUNDED, Store};
 use super::withdrawal::{Original, Withdrawal};
+use super::word::EntryKind;
 use super::{Event, Target, points_of_sale};
-use crate::account::Account;
+use crate::claims::account::Account;
+use crate::claims::lot::Slice;
 use crate::legs::{self, Leg, RatingError};
-use crate::lot::Slice;
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::Rulebook;
-use crate::tally::{ControlKind, FlowKind};
+use crate::legs::{ControlKind, FlowKind};
+use crate::terms::rulebook::Rulebook;
+use crate::units::money::{Money, OutOfRange, Points};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
@@ -100,7 +101,7 @@ impl Kind for Refund {
 
     fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
         did.fact.withdrawal.legs(legs, FlowKind::Taken, &head.line, did.fact.amount);
-        legs::repaid(legs, rulebook, head, &did.fact.withdrawal.repaid)
+        legs::repaid(legs, rulebook, head.occurred(), &did.fact.withdrawal.repaid)
     }
 
     fn moves(fact: &Refunded, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

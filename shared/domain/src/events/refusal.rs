@@ -1,10 +1,10 @@
 //! Why an event is refused.
 
-use super::kind::EntryKind;
-use crate::calendar::Period;
-use crate::id::{LineId, Reference};
-use crate::limits::FUTURE_TOLERANCE_MINUTES;
-use crate::money::{Money, OutOfRange, Points};
+use super::word::EntryKind;
+use crate::units::calendar::Period;
+use crate::units::id::{LineId, Reference};
+use crate::units::limits::FUTURE_TOLERANCE_MINUTES;
+use crate::units::money::{Money, OutOfRange, Points};
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// Why an event is refused. The text names the rule; [`Refusal::field`] the field.

@@ -3,16 +3,17 @@
 use super::Event;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
-use super::kind::{At, Balances, Did, EntryKind, Kind, Reversed, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
 use super::withdrawal::{Original, Withdrawal, part_of_points};
-use crate::account::Account;
+use super::word::EntryKind;
+use crate::claims::account::Account;
+use crate::claims::lot::Slice;
 use crate::legs::{self, Leg, RatingError};
-use crate::lot::Slice;
-use crate::money::{Money, OutOfRange, Points};
-use crate::rulebook::Rulebook;
-use crate::tally::{ControlKind, FlowKind};
+use crate::legs::{ControlKind, FlowKind};
+use crate::terms::rulebook::Rulebook;
+use crate::units::money::{Money, OutOfRange, Points};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
@@ -77,7 +78,7 @@ impl Kind for Revocation {
 
     fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
         did.fact.legs(legs, FlowKind::Revoked, &head.line, Money::ZERO);
-        legs::repaid(legs, rulebook, head, &did.fact.repaid)
+        legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 
     fn moves(fact: &Withdrawal, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

@@ -1,11 +1,11 @@
 //! What was decided, as it is kept: named numbers and texts. The ledger keeps them
 //! and never looks in.
 
-use crate::account::Repayment;
-use crate::id::LineId;
-use crate::lot::Slice;
-use crate::moment::rfc3339_utc;
-use crate::money::{Money, Points};
+use crate::claims::account::Repayment;
+use crate::claims::lot::Slice;
+use crate::units::id::LineId;
+use crate::units::moment::rfc3339_utc;
+use crate::units::money::{Money, Points};
 use chrono::{DateTime, Utc};
 use std::fmt::Write;
 

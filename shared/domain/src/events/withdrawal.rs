@@ -6,12 +6,12 @@ use super::stored::{
     BEFORE, BEFORE_BY_SLICE, Broken, GONE, Load, Loaded, ORIGINAL_AT, OWED, REPAID, SLICES, Store, TAKEN, WITHDRAWN,
     canonical,
 };
-use crate::account::{Account, Repayment};
-use crate::id::LineId;
+use crate::claims::account::{Account, Repayment};
+use crate::claims::lot::Slice;
+use crate::legs::FlowKind;
 use crate::legs::{self, Leg};
-use crate::lot::Slice;
-use crate::money::{Money, OutOfRange, Points};
-use crate::tally::FlowKind;
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Points};
 use chrono::{DateTime, Utc};
 
 /// What valuing a reversal needs of the original.
@@ -133,7 +133,7 @@ impl Withdrawal {
     pub(super) fn write_canonical(&self, amounts: [Money; 3], text: &mut String) {
         canonical::slices(text, "issued", &self.original.slices);
         let [sale, before, now] = amounts.map(Money::minor);
-        let at = crate::moment::rfc3339_utc(self.original.at);
+        let at = crate::units::moment::rfc3339_utc(self.original.at);
         text.push_str(&format!("|{at}|{sale}|{before}|{now}"));
         for (at, now) in self.points.iter().enumerate() {
             text.push_str(&format!(";{}:{now}", self.before_of(at)));

@@ -1,6 +1,7 @@
 //! Why money is owed: one table from which words, split and the flows of claims come.
 
-use crate::tally::FlowKind;
+use super::FlowKind;
+use crate::terms::split::SplitTerms;
 use serde::{Deserialize, Serialize};
 
 /// Why claims were honoured.
@@ -45,5 +46,15 @@ impl Reason {
 
     pub const fn word(self) -> &'static str {
         self.row().word
+    }
+
+    /// What reports call the rule by which it is split: that of the terms, `whole` without
+    /// any, or the reason's own word where it is never split.
+    pub fn rule_word(self, terms: Option<&SplitTerms>) -> &str {
+        match terms {
+            Some(terms) => &terms.rule,
+            None if self.row().is_split => "whole",
+            None => self.word(),
+        }
     }
 }

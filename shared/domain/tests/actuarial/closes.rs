@@ -3,16 +3,16 @@
 use crate::programme::{Programme, books, closing, digests, merged};
 use crate::reverse::reverse;
 use crate::{assert_printed, decimal, money};
-use interline_domain::books::BooksEvent;
+use interline_domain::actuarial::liability::LiabilityError;
+use interline_domain::actuarial::urr::{Basis, UrrError};
+use interline_domain::claims::lot::Cohort;
+use interline_domain::close::books::BooksEvent;
+use interline_domain::close::settlement::{SettleError, Settlement};
 use interline_domain::events::{Accrual, Action, EntryKind, Grant, Redemption};
-use interline_domain::id::{LineId, Reference};
-use interline_domain::liability::LiabilityError;
-use interline_domain::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX, SUMMARY_MAX};
-use interline_domain::lot::Cohort;
-use interline_domain::money::{Money, Points, Rate};
-use interline_domain::rulebook::{Account, Method};
-use interline_domain::settle::{SettleError, Settlement};
-use interline_domain::urr::{Basis, UrrError};
+use interline_domain::terms::rulebook::{Account, Method};
+use interline_domain::units::id::{LineId, Reference};
+use interline_domain::units::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX, SUMMARY_MAX};
+use interline_domain::units::money::{Money, Points, Rate};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -99,7 +99,7 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
     let february = programme.close();
 
     let issued = |of: &Settlement| -> Vec<String> {
-        let row = |row: &interline_domain::settle::Issuance| {
+        let row = |row: &interline_domain::close::settlement::Issuance| {
             let (funder, line, kind) = (&row.funder, &row.line, row.kind);
             format!("{funder} {line} {kind:?} {} {} {}", row.events, row.sales, row.points)
         };
@@ -855,7 +855,7 @@ fn terms_that_cannot_be_are_refused_where_they_stand() {
         } else {
             format!("{good}\n{sections}")
         };
-        let errors = interline_domain::rulebook::Rulebook::parse(&format!("{base}{sections}\n"));
+        let errors = interline_domain::terms::rulebook::Rulebook::parse(&format!("{base}{sections}\n"));
         let errors = errors.err().unwrap_or_else(|| panic!("{says}: must be refused"));
         let found = errors.0.iter().any(|error| error.field == field && error.rule.contains(rule));
         assert!(found, "{says}: expected {field}: {rule}, found\n{errors}");
@@ -866,7 +866,7 @@ fn terms_that_cannot_be_are_refused_where_they_stand() {
 fn codes_and_names_of_accounts_are_taken_up_to_their_limits() {
     let bank = |code: &str, name: &str| {
         let accounts = format!("{LIABILITY}\naccounts = {{ bank = {{ code = {code:?}, name = {name:?} }} }}");
-        interline_domain::rulebook::Rulebook::parse(&with(&[(LIABILITY, &accounts)])).is_ok()
+        interline_domain::terms::rulebook::Rulebook::parse(&with(&[(LIABILITY, &accounts)])).is_ok()
     };
     assert!(bank(&"1".repeat(ACCOUNT_CODE_MAX), &"银".repeat(ACCOUNT_NAME_MAX)));
     assert!(!bank("1002", &"银".repeat(ACCOUNT_NAME_MAX + 1)));

@@ -1,10 +1,10 @@
 use crate::{assert_printed, decimal, golden, money};
-use interline_domain::id::LineId;
-use interline_domain::liability::{
+use interline_domain::actuarial::liability::{
     CohortLiability, LiabilityError, Movement, OtherLine, RollForward, agent_revenue, allocate_price,
     expected_redemptions, recognised, remote_rate, stand_alone_value, stored_value_revenue,
 };
-use interline_domain::money::{Money, OutOfRange, Points, Rate};
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange, Points, Rate};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde::Deserialize;

@@ -9,7 +9,7 @@ mod programme;
 mod reverse;
 mod urr;
 
-use interline_domain::money::Money;
+use interline_domain::units::money::Money;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::DeserializeOwned;
 

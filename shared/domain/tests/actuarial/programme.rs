@@ -1,19 +1,21 @@
 //! A programme that is run month by month in memory: plan, fold, settle.
 
 use crate::reverse::reverse;
-use interline_domain::account::{Account, shard};
-use interline_domain::calendar::Period;
-use interline_domain::digest::EntryDigests;
+use interline_domain::claims::account::{Account, shard};
+use interline_domain::claims::lot::Cohort;
+use interline_domain::close::digest::EntryDigests;
+use interline_domain::close::digest::ShardDigest;
+use interline_domain::close::settle::settle;
+use interline_domain::close::settlement::{Inputs, Previous, SettleError, Settlement, State};
+use interline_domain::close::tally::{Fold, Tally};
 use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, Grant, Head, Redemption, Reversed, Target, plan,
 };
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::limits::SHARDS;
-use interline_domain::lot::Cohort;
-use interline_domain::money::{Money, Points};
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::{Inputs, Previous, SettleError, Settlement, ShardDigest, State, settle};
-use interline_domain::tally::{Fold, Tally};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::limits::SHARDS;
+use interline_domain::units::money::{Money, Points};
 use std::collections::BTreeMap;
 
 pub struct Programme {
@@ -171,7 +173,7 @@ pub fn digests(tallies: &[Tally]) -> Vec<ShardDigest> {
 /// Every voucher as `entity event: account amount (counterparty), ...`, debits
 /// positive and credits negative.
 pub fn books(settlement: &Settlement) -> Vec<String> {
-    let voucher = |voucher: &interline_domain::books::Voucher| {
+    let voucher = |voucher: &interline_domain::close::books::Voucher| {
         let lines: Vec<String> = voucher
             .lines
             .iter()

@@ -1,12 +1,12 @@
 use crate::{assert_printed, golden, number};
-use interline_domain::calendar::Period;
-use interline_domain::id::LineId;
-use interline_domain::lot::{Cohort, Expiry};
-use interline_domain::money::{OutOfRange, Points, Rate};
-use interline_domain::urr::{
+use interline_domain::actuarial::urr::{
     ActualToExpected, Basis, CohortRate, Estimate, Experience, ManualRate, Policy, Projection, Triangle, UrrError,
     actual_to_expected, bornhuetter_ferguson,
 };
+use interline_domain::claims::lot::{Cohort, Expiry};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{OutOfRange, Points, Rate};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde::Deserialize;

@@ -2,8 +2,8 @@
 
 use chrono::NaiveDate;
 use interline_domain::events::{Action, EntryKind, GiveBack, Origin, Refund, Revocation};
-use interline_domain::id::Reference;
-use interline_domain::money::{Money, Points};
+use interline_domain::units::id::Reference;
+use interline_domain::units::money::{Money, Points};
 
 /// What takes back an event of a kind: a sale by its amount, the others by points.
 pub fn reverse(

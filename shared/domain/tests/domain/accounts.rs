@@ -1,7 +1,7 @@
 //! The names under which accounts are stored.
 
-use interline_domain::account::shard;
-use interline_domain::id::MemberId;
+use interline_domain::claims::account::shard;
+use interline_domain::units::id::MemberId;
 
 /// It is stored: another value would lose what was stored before.
 #[test]

@@ -1,8 +1,8 @@
 //! What a rulebook answers otherwise than the one before, and for which days it may.
 
 use crate::support::*;
-use interline_domain::calendar::Period;
-use interline_domain::rulebook::{Change, Rulebook};
+use interline_domain::terms::rulebook::{Change, Rulebook};
+use interline_domain::units::calendar::Period;
 use std::collections::BTreeSet;
 
 const BEFORE: &str = r#"[programme]

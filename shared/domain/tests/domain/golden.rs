@@ -2,16 +2,16 @@
 
 use crate::reverse::reverse;
 use crate::support::*;
-use interline_domain::account::Account;
-use interline_domain::allocate::largest_remainder;
+use interline_domain::claims::account::Account;
+use interline_domain::claims::lot::{Cohort, Slice};
+use interline_domain::close::netting::{Nets, Payment, direct, nets, residual, settled};
 use interline_domain::events::{
     Accrual, Action, Entry, EntryKind, Grant, Redemption, Reversed, Target, Withdrawal, points_of_sale,
 };
-use interline_domain::legs::{owed, settlement_amounts};
-use interline_domain::lot::{Cohort, Slice};
-use interline_domain::money::{Money, Points, Rate};
-use interline_domain::netting::{Nets, Payment, direct, nets, residual, settled};
-use interline_domain::rulebook::{EarnRule, Rulebook};
+use interline_domain::legs::settlement_amounts;
+use interline_domain::terms::rulebook::{EarnRule, Rulebook};
+use interline_domain::units::allocate::largest_remainder;
+use interline_domain::units::money::{Money, Points, Rate};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -130,7 +130,7 @@ fn a_month_goes_from_lots_to_payments_to_the_last_fen() {
         let account = accounts.get_mut(&redemption.member).unwrap();
         let plan = plan_in_time(&rulebook, account, &command, None).unwrap();
         *account = plan.account;
-        let rated = owed(&rulebook, &plan.entry).unwrap();
+        let rated = plan.entry.owed(&rulebook).unwrap();
         let parts: Vec<RatedPart> = rated
             .iter()
             .map(|slice| RatedPart {

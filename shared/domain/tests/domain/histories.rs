@@ -3,22 +3,23 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::{DateTime, FixedOffset, TimeDelta};
-use interline_domain::account::{Account, Repayment};
-use interline_domain::allocate::{divide_half_up, round_value};
-use interline_domain::calendar::Period;
-use interline_domain::claims::{Claims, Snapshot};
-use interline_domain::digest::EntryDigests;
+use interline_domain::claims::account::{Account, Repayment};
+use interline_domain::claims::lot::{Cohort, Expiry, Slice};
+use interline_domain::close::digest::EntryDigests;
+use interline_domain::close::netting::{direct, residual, through_hub};
+use interline_domain::close::snapshot::{Claims, Snapshot};
+use interline_domain::close::tally::{Detail, Tally};
 use interline_domain::events::{
     Accrual, Action, Balances, Command, Did, Entry, EntryKind, Event, Grant, Head, Issue, Redemption, Refusal,
     Returned, Reversed, Spent, Target, Withdrawal, check, plan, points_of_sale,
 };
-use interline_domain::id::LineId;
-use interline_domain::legs::{Leg, OwedLeg, Reason, legs, owed};
-use interline_domain::lot::{Cohort, Expiry, Slice};
-use interline_domain::money::{Money, OutOfRange, Points, Rate};
-use interline_domain::netting::{direct, residual, through_hub};
-use interline_domain::rulebook::Rulebook;
-use interline_domain::tally::{Detail, FlowKind, Tally};
+use interline_domain::legs::FlowKind;
+use interline_domain::legs::{Leg, OwedLeg, Reason};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::allocate::{divide_half_up, round_value};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange, Points, Rate};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::{BTreeMap, BTreeSet};
@@ -266,7 +267,7 @@ fn repaid_points(repaid: &[Repayment]) -> Points {
 
 /// Points and settlement amounts of the slices against the event, computed the long way.
 fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
-    let rated = owed(rulebook, entry).unwrap();
+    let rated = entry.owed(rulebook).unwrap();
     let of = |reason: Reason| -> Vec<&OwedLeg> { rated.iter().filter(|slice| slice.reason == reason).collect() };
     let points_of = |slices: &[&OwedLeg]| Points::sum(slices.iter().map(|slice| slice.points)).unwrap();
     let amount_of = |slices: &[&OwedLeg]| Money::sum(slices.iter().map(|slice| slice.amount)).unwrap();
@@ -352,7 +353,7 @@ impl Balances for Moved {
 fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
     let (mut moved, mut told) = (Moved::default(), Moved::default());
     entry.event.moves(&mut moved).unwrap();
-    for leg in legs(rulebook, entry).unwrap() {
+    for leg in entry.legs(rulebook).unwrap() {
         let (cohort, flow, points, with) = match leg {
             Leg::Claims(leg) => (leg.cohort, leg.flow, leg.points, leg.with),
             Leg::Owed(leg) => (leg.cohort, leg.reason.row().flow, leg.points, leg.redeemer),
@@ -696,7 +697,7 @@ proptest! {
         let world = World::after(&steps);
         for entry in &world.entries {
             if let Some(Returned { value, .. }) = given_back(entry) {
-                let rated = owed(&world.rulebook, entry).unwrap();
+                let rated = entry.owed(&world.rulebook).unwrap();
                 let returned = rated.iter().filter(|slice| slice.reason == Reason::Return);
                 prop_assert_eq!(Money::sum(returned.map(|slice| slice.value)).unwrap(), value.negated().unwrap());
             }

@@ -1,7 +1,7 @@
 //! Times as callers write them.
 
 use chrono::SecondsFormat;
-use interline_domain::moment::parse_occurred_at;
+use interline_domain::units::moment::parse_occurred_at;
 
 #[test]
 fn a_time_is_taken_as_it_was_meant_to_the_nanosecond() {

@@ -1,11 +1,11 @@
 //! A quote says what a redemption would be allowed.
 
 use crate::support::*;
-use interline_domain::account::Account;
+use interline_domain::claims::account::Account;
+use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{Action, Redemption, Refusal};
-use interline_domain::money::{Money, Points};
-use interline_domain::quote::{Wish, quote};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::money::{Money, Points};
 use proptest::prelude::*;
 
 const PROGRAMME: &str = include_str!("../golden/programme.toml");

@@ -3,11 +3,11 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::NaiveDate;
-use interline_domain::account::{Account, Repayment};
+use interline_domain::claims::account::{Account, Repayment};
+use interline_domain::claims::lot::Slice;
+use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{Accrual, Action, Entry, EntryKind, Grant, Redemption, Reversed, Target, Withdrawal};
-use interline_domain::lot::Slice;
-use interline_domain::quote::{Wish, quote};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ impl Member {
     }
 }
 
-fn whole(text: &str) -> interline_domain::money::Points {
+fn whole(text: &str) -> interline_domain::units::money::Points {
     points(text.parse().unwrap())
 }
 

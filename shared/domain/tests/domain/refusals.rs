@@ -3,12 +3,12 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::{DateTime, Utc};
-use interline_domain::account::Account;
+use interline_domain::claims::account::Account;
 use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, Grant, Issue, Plan, Redemption, Refusal, Reversed, Target, check,
 };
-use interline_domain::money::{Money, Points};
-use interline_domain::rulebook::Rulebook;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::money::{Money, Points};
 use std::collections::BTreeSet;
 
 /// `shop` has every limit on a number of points, `inn` those on the bill, the

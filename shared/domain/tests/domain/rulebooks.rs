@@ -2,14 +2,14 @@
 
 use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
-use interline_domain::limits::{
+use interline_domain::claims::lot::Expiry;
+use interline_domain::terms::rulebook::{Netting, Rulebook, RulebookErrors};
+use interline_domain::terms::split::SplitTerms;
+use interline_domain::units::limits::{
     BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
 };
-use interline_domain::lot::Expiry;
-use interline_domain::money::{Money, Points};
-use interline_domain::pseudonym::{BadKey, Pseudonyms};
-use interline_domain::rulebook::{Netting, Rulebook, RulebookErrors};
-use interline_domain::split::SplitTerms;
+use interline_domain::units::money::{Money, Points};
+use interline_domain::units::pseudonym::{BadKey, Pseudonyms};
 
 const SAMPLE: &str = include_str!("../../../../infra/local/sample/rulebook.toml");
 

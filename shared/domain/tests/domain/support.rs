@@ -1,17 +1,17 @@
 //! Short ways to say what a test is about.
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
-use interline_domain::account::{Account, shard};
-use interline_domain::calendar::Period;
+use interline_domain::claims::account::{Account, shard};
+use interline_domain::claims::lot::{Cohort, Slice};
+use interline_domain::close::netting::{Nets, nets};
+use interline_domain::close::tally::{Detail, Fold, Tally};
 use interline_domain::events::{
     Action, Command, Entry, Event, Head, Issue, Plan, Refusal, Returned, Spent, Target, Withdrawal, plan,
 };
-use interline_domain::id::{LineId, MemberId, Reference};
-use interline_domain::lot::{Cohort, Slice};
-use interline_domain::money::{Money, Points};
-use interline_domain::netting::{Nets, nets};
-use interline_domain::rulebook::Rulebook;
-use interline_domain::tally::{Detail, Fold, Tally};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::money::{Money, Points};
 use std::collections::BTreeMap;
 
 pub fn rulebook(text: &str) -> Rulebook {

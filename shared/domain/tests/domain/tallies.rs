@@ -3,18 +3,20 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::TimeDelta;
-use interline_domain::account::{Account, Repayment, shard};
-use interline_domain::calendar::Period;
-use interline_domain::digest::{EntriesDigest, EntryDigests, older_month};
+use interline_domain::claims::account::{Account, Repayment, shard};
+use interline_domain::close::digest::ShardDigest;
+use interline_domain::close::digest::{EntriesDigest, EntryDigests, older_month};
+use interline_domain::close::tally::{Fold, Tally, TallyError};
 use interline_domain::events::{
-    Accrual, Action, Did, Entry, EntryKind, Event, GiveBack, Grant, Issue, Origin, Redemption, Refund, Reversed, Scope,
+    Accrual, Action, Did, Entry, EntryKind, Event, GiveBack, Grant, Issue, Origin, Redemption, Refund, Reversed,
     Target, Withdrawal, plan,
 };
+use interline_domain::legs::ControlKind;
 use interline_domain::legs::Reason;
-use interline_domain::money::{Money, OutOfRange};
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::ShardDigest;
-use interline_domain::tally::{ControlKind, Fold, Tally, TallyError};
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::money::{Money, OutOfRange};
+use interline_domain::units::scope::Scope;
 use sha2::{Digest, Sha256};
 
 fn programme() -> Rulebook {

@@ -5,8 +5,8 @@ use super::{PREPARED_BY, VOUCHER_WORD};
 use crate::about::About;
 use crate::error::RenderError;
 use crate::workbook::{A4, date, major, properties};
-use interline_domain::books::Voucher;
-use interline_domain::money::Money;
+use interline_domain::close::books::Voucher;
+use interline_domain::units::money::Money;
 use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Workbook, Worksheet, XlsxError};
 
 pub const COLUMNS: [&str; 16] = [

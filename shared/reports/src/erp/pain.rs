@@ -2,9 +2,9 @@
 
 use crate::about::About;
 use crate::error::RenderError;
-use interline_domain::id::LineId;
-use interline_domain::money::{Money, OutOfRange};
-use interline_domain::netting::Payment;
+use interline_domain::close::netting::Payment;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use std::io;

@@ -4,7 +4,7 @@
 use super::VOUCHER_WORD;
 use crate::sheet::neutral;
 use encoding_rs::GB18030;
-use interline_domain::books::Voucher;
+use interline_domain::close::books::Voucher;
 
 /// The row by which U8 knows what the file is.
 pub const FIRST_ROW: &str = "填制凭证,V800";

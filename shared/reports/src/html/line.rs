@@ -10,10 +10,10 @@ use super::statement::direction;
 use crate::about::About;
 use crate::sheet::{Cell, Sheet, columns};
 use crate::words::words;
-use interline_domain::id::LineId;
-use interline_domain::money::{Money, OutOfRange, Points};
-use interline_domain::netting::Payment;
-use interline_domain::settle::{Bilateral, LiabilityRow, Settlement};
+use interline_domain::close::netting::Payment;
+use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange, Points};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 

@@ -8,7 +8,7 @@
 use crate::words::{Words, words};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use interline_domain::money::{Money, Points, Rate};
+use interline_domain::units::money::{Money, Points, Rate};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 

@@ -6,11 +6,11 @@ use crate::about::About;
 use crate::erp::pain::end_to_end_id;
 use crate::manifest::RunKind;
 use crate::words::{Words, basis_words, words};
-use interline_domain::id::LineId;
-use interline_domain::liability::RollForward;
-use interline_domain::money::{Money, OutOfRange, Points};
-use interline_domain::netting::Payment;
-use interline_domain::settle::LiabilityRow;
+use interline_domain::actuarial::liability::RollForward;
+use interline_domain::close::netting::Payment;
+use interline_domain::close::settlement::LiabilityRow;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange, Points};
 use maud::{Markup, html};
 
 pub fn line_name(about: &About<'_>, line: &LineId) -> Markup {

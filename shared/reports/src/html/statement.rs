@@ -7,12 +7,12 @@ use super::parts::{
 };
 use crate::about::About;
 use crate::words::{check_words, words};
-use interline_domain::books::Voucher;
-use interline_domain::calendar::Period;
-use interline_domain::id::LineId;
-use interline_domain::money::{Money, OutOfRange, Points};
-use interline_domain::rulebook::Netting;
-use interline_domain::settle::{Bilateral, LiabilityRow, Settlement};
+use interline_domain::close::books::Voucher;
+use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
+use interline_domain::terms::rulebook::Netting;
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, OutOfRange, Points};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,20 +2,20 @@
 //! line without a bank account.
 
 use chrono::NaiveDate;
-use interline_domain::books::{BooksEvent, Voucher, VoucherLine};
-use interline_domain::calendar::Period;
-use interline_domain::id::LineId;
-use interline_domain::liability::RollForward as LiabilityRoll;
-use interline_domain::lot::{Cohort, Expiry};
-use interline_domain::money::{Money, Points, Rate};
-use interline_domain::netting::Payment;
-use interline_domain::rulebook::{Account, Method, Product, Rulebook};
-use interline_domain::settle::{
+use interline_domain::actuarial::liability::RollForward as LiabilityRoll;
+use interline_domain::actuarial::urr::Basis;
+use interline_domain::claims::lot::{Cohort, Expiry};
+use interline_domain::close::books::{BooksEvent, Voucher, VoucherLine};
+use interline_domain::close::netting::Payment;
+use interline_domain::close::settlement::{
     Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RedemptionRateRow, RollForward, Settlement,
     SplitRow, State,
 };
-use interline_domain::tally::FlowKind;
-use interline_domain::urr::Basis;
+use interline_domain::legs::FlowKind;
+use interline_domain::terms::rulebook::{Account, Method, Product, Rulebook};
+use interline_domain::units::calendar::Period;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, Points, Rate};
 use interline_reports::manifest::{RunKind, RunName};
 use rust_decimal::Decimal;
 

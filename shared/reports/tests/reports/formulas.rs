@@ -3,9 +3,9 @@
 use crate::fixture::{RULEBOOK, run, settlement};
 use crate::workbooks::{cells, part};
 use encoding_rs::GB18030;
-use interline_domain::rulebook::Rulebook;
-use interline_domain::settle::Settlement;
-use interline_domain::urr::Basis;
+use interline_domain::actuarial::urr::Basis;
+use interline_domain::close::settlement::Settlement;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::render;
 use std::collections::BTreeSet;

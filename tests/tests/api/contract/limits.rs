@@ -2,10 +2,10 @@
 
 use super::document::{Document, Operation};
 use crate::served::Served;
-use interline_domain::limits::{
+use interline_domain::units::limits::{
     AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX, SHARDS,
 };
-use interline_domain::money::Money;
+use interline_domain::units::money::Money;
 use interline_lambda::http::{BODY_MAX_BYTES, CURSOR_MAX, PAGE_DEFAULT, PAGE_MAX};
 use interline_periods::LINK_VALID;
 use serde_json::{Value, json};

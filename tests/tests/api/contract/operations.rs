@@ -3,7 +3,7 @@
 use super::calls::calls;
 use super::document::{Document, Operation};
 use crate::routes::{ROUTES, number};
-use interline_domain::id::LineId;
+use interline_domain::units::id::LineId;
 use interline_lambda::Caller;
 use interline_lambda::problem::{KINDS, METHOD_NOT_ALLOWED, NO_SUCH_PATH, TYPE_PREFIX};
 use interline_lambda::routes::{Function, Route};

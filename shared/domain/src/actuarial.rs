@@ -1,0 +1,4 @@
+//! How many points will be redeemed, and what a cohort's contract liability is.
+
+pub mod liability;
+pub mod urr;

@@ -1,0 +1,9 @@
+//! The month-end: entries folded to tallies, tallies settled, accounts proven.
+
+pub mod books;
+pub mod digest;
+pub mod netting;
+pub mod settle;
+pub mod settlement;
+pub mod snapshot;
+pub mod tally;

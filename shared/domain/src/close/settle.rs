@@ -1,0 +1,55 @@
+//! The settlement of one period: from the merged tally and the state of the
+//! previous final run to positions, payments, the roll-forwards of points and
+//! contract liability, and the vouchers.
+
+mod checklist;
+mod claims;
+mod liability;
+mod points;
+mod shares;
+mod vouchers;
+
+use crate::close::netting::{nets, payments, settled};
+use crate::close::settlement::{Inputs, SettleError, Settlement, State};
+use crate::units::money::Money;
+use checklist::checklist;
+pub use claims::MembersClaims;
+use liability::liability;
+use points::{debts, issuance, roll_forward};
+use shares::{bilateral, owed, positions, shares};
+use vouchers::vouchers;
+
+/// Settles a period: obligations and their split, netting, points, contract
+/// liability, vouchers, and the checks over all of it.
+pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
+    let tally = inputs.tally;
+    let previous = inputs.previous.as_ref().map(|previous| previous.state);
+    let (shares, bases) = shares(&tally.obligations, previous)?;
+    let bilateral = bilateral(&shares, &tally.pairs)?;
+    let owed = owed(&shares)?;
+    let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
+    let positions = positions(inputs.rulebook, &bilateral, &shares, &nets)?;
+    let payments = payments(&nets, inputs.rulebook.netting, &inputs.rulebook.platform)?;
+    let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
+    let liability = liability(inputs, previous, &roll_forward, &owed)?;
+    let vouchers = vouchers(inputs, &liability.closed, &owed, &payments)?;
+    let debts = debts(tally, previous)?;
+    let mut settlement = Settlement {
+        gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
+        settled: settled(&nets)?,
+        positions,
+        splits: shares.into_iter().map(|share| share.row).collect(),
+        bilateral,
+        payments,
+        issuance: issuance(tally)?,
+        roll_forward,
+        liability: liability.rows,
+        redemption_rates: liability.rates,
+        expiry_forecast: liability.forecast,
+        vouchers,
+        checklist: Vec::new(),
+        state: State { period: inputs.period, cohorts, splits: bases, debts, liability: liability.states },
+    };
+    settlement.checklist = checklist(inputs, &settlement, &nets)?;
+    Ok(settlement)
+}

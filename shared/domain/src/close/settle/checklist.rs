@@ -1,0 +1,279 @@
+//! The checks that a final run has to pass.
+
+use crate::actuarial::liability::RollForward;
+use crate::claims::lot::Cohort;
+use crate::close::books::{BooksEvent, Voucher, VoucherLine};
+use crate::close::netting::{Nets, residual};
+use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
+use crate::close::tally::Tally;
+use crate::legs::{ControlKind, FlowKind};
+use crate::terms::rulebook::Account;
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Points};
+use rust_decimal::Decimal;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Result<Vec<Check>, OutOfRange> {
+    let tally = inputs.tally;
+    let mut checks = Checks(Vec::new());
+    checks.equal("all shards are read", usize::from(crate::units::limits::SHARDS), inputs.shards.len());
+    if let Some(sealed) = inputs.sealed {
+        checks.equal("all shards are sealed", usize::from(crate::units::limits::SHARDS), sealed);
+    }
+    if let Some(previous) = &inputs.previous {
+        checks.equal("the previous period is the one before", inputs.period.previous(), previous.state.period);
+        let names =
+            ["sealed shards of the previous period are unchanged", "sealed shards of an older period are unchanged"];
+        for (name, reread) in names.into_iter().zip(previous.reread(inputs.period)) {
+            checks.unchanged(name, &reread);
+        }
+    }
+    let entries = tally.controls.values().try_fold(0_u64, |sum, control| sum.checked_add(control.events));
+    let entries = entries.ok_or(OutOfRange)?;
+    checks.equal("every entry is in a control total", tally.entries, entries);
+
+    let splits = || settlement.splits.iter();
+    let between: Money = Money::sum(splits().filter(|row| row.payer != row.beneficiary).map(|row| row.amount))?;
+    checks.equal(
+        "details = obligations before the split",
+        tally.details.amount,
+        Money::sum(tally.obligations.values().map(|obligation| obligation.amount))?,
+    );
+    checks.equal(
+        "splits = obligations before the split",
+        tally.details.amount,
+        Money::sum(splits().map(|row| row.amount))?,
+    );
+    checks.equal(
+        "bilateral = splits between lines",
+        between,
+        Money::sum(settlement.bilateral.iter().map(|row| row.amount))?,
+    );
+    let off = splits().filter(|row| row.rounding.abs() >= Decimal::new(1, 2)).count();
+    checks.equal("shares a whole minor unit off", 0, off);
+    checks.equal("net positions sum to zero", Money::ZERO, Money::sum(settlement.positions.iter().map(|row| row.net))?);
+    let open = residual(nets, &settlement.payments)?.values().filter(|net| !net.is_zero()).count();
+    checks.equal("nets left after payment", 0, open);
+
+    points(&mut checks, tally, settlement)?;
+    liability(&mut checks, inputs, settlement)?;
+    books(&mut checks, settlement)?;
+    Ok(checks.0)
+}
+
+/// Points are counted twice: from what entries say of themselves, and from their flows.
+fn points(checks: &mut Checks, tally: &Tally, settlement: &Settlement) -> Result<(), OutOfRange> {
+    let control = |kind: ControlKind| {
+        Points::sum(tally.controls.iter().filter(|((_, of), _)| *of == kind).map(|(_, control)| control.points))
+    };
+    let flow = |kinds: &[FlowKind]| {
+        Points::sum(tally.flows.iter().filter(|(key, _)| kinds.contains(&key.kind)).map(|(_, flow)| flow.points))
+    };
+    let rows = || settlement.roll_forward.iter();
+    let issued = control(ControlKind::Accrual)?.plus(control(ControlKind::Adjustment)?)?;
+    checks.equal("points issued = accruals and adjustments", issued, Points::sum(rows().map(|row| row.issued))?);
+    let redeemed = control(ControlKind::Redemption)?.plus(control(ControlKind::Return)?)?;
+    let rolled =
+        Points::sum(rows().map(|row| row.redeemed_own))?.plus(Points::sum(rows().map(|row| row.redeemed_other))?)?;
+    checks.equal(
+        "points redeemed = redemptions, returns and repaid debts",
+        redeemed.plus(flow(&[FlowKind::Repaid])?)?,
+        rolled,
+    );
+    checks.equal(
+        "points withdrawn = taken and owed",
+        control(ControlKind::Withdrawal)?,
+        flow(&[FlowKind::Taken, FlowKind::Revoked, FlowKind::Owed])?,
+    );
+    let opening = Points::sum(rows().map(|row| row.opening))?;
+    let moved = issued.minus(rolled)?.minus(flow(&[FlowKind::Taken, FlowKind::Revoked])?)?;
+    let expired = Points::sum(rows().map(|row| row.expired))?;
+    let closing = Points::sum(rows().map(|row| row.closing))?;
+    checks.equal("points opening + movements = closing", opening.plus(moved)?.minus(expired)?, closing);
+    checks.equal("cohorts below zero", 0, rows().filter(|row| row.closing.is_negative()).count());
+    Ok(())
+}
+
+/// The liability's roll-forward ties with the previous close, with itself and
+/// with the points.
+fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> Result<(), OutOfRange> {
+    let previous = inputs.previous.iter().flat_map(|previous| &previous.state.liability);
+    let before: BTreeMap<&Cohort, &CohortState> = previous.map(|state| (&state.cohort, state)).collect();
+    let after: BTreeMap<&Cohort, &CohortState> =
+        settlement.state.liability.iter().map(|state| (&state.cohort, state)).collect();
+    let total = settlement.liability_total()?;
+    let carried = before.values().map(|state| state.liability.liability());
+    let carried = Money::sum(carried.collect::<Result<Vec<_>, _>>()?)?;
+    checks.equal("liability opening = closing of the previous close", carried, total.opening);
+    checks.equal("liability opening + movements = closing", total.computed()?, total.closing);
+    let cl0 = |state: Option<&&CohortState>| state.map(|state| state.liability.cl0).unwrap_or_default();
+    let (mut untied, mut outside, mut moved_cl0, mut left) = (0, 0, 0, 0);
+    for row in &settlement.liability {
+        let old = before.get(&row.cohort);
+        let opening = old.map_or(Ok(Money::ZERO), |state| state.liability.liability())?;
+        untied += usize::from(row.row.check().is_err() || row.row.opening != opening);
+        outside += usize::from(row.row.closing.is_negative() || row.row.closing > cl0(old).plus(row.row.added)?);
+        left += usize::from(row.outstanding.is_zero() && !row.row.closing.is_zero());
+    }
+    // Cohorts without a row, too.
+    let rows: BTreeMap<&Cohort, &RollForward> =
+        settlement.liability.iter().map(|row| (&row.cohort, &row.row)).collect();
+    for cohort in before.keys().chain(after.keys()).copied().collect::<BTreeSet<&Cohort>>() {
+        let (added, reversed) = rows.get(cohort).map(|row| (row.added, row.reversed)).unwrap_or_default();
+        let moved = cl0(before.get(cohort)).plus(added)?.minus(reversed)?;
+        moved_cl0 += usize::from(cl0(after.get(cohort)) != moved);
+    }
+    checks.equal("cohorts whose liability does not tie", 0, untied);
+    checks.equal("cohorts with a liability below zero or above CL0 and additions", 0, outside);
+    checks.equal("cohorts whose CL0 changed otherwise than by additions and reversals", 0, moved_cl0);
+    checks.equal("cohorts without points but with a liability", 0, left);
+
+    // The movements in points, rebuilt from what the liability carries.
+    let mut apart = 0;
+    let mut redeemed = Points::ZERO;
+    for row in &settlement.roll_forward {
+        let state = |states: &BTreeMap<&Cohort, &CohortState>| {
+            states.get(&row.cohort).map(|state| state.liability).unwrap_or_default()
+        };
+        let (old, new) = (state(&before), state(&after));
+        let moved = new.redeemed.minus(old.redeemed)?;
+        redeemed.add(moved)?;
+        let same = moved == row.redeemed_own.plus(row.redeemed_other)?
+            && new.issued.minus(old.issued)? == row.issued.minus(row.reversed)?
+            && new.expired.minus(old.expired)? == row.expired
+            && old.outstanding()? == row.opening
+            && new.outstanding()? == row.closing;
+        apart += usize::from(!same);
+    }
+    let rows = || settlement.roll_forward.iter();
+    let rolled =
+        Points::sum(rows().map(|row| row.redeemed_own))?.plus(Points::sum(rows().map(|row| row.redeemed_other))?)?;
+    checks.equal("points redeemed of the liability = points roll-forward", rolled, redeemed);
+    checks.equal("cohorts whose liability moves other points than the points roll-forward", 0, apart);
+    Ok(())
+}
+
+/// Vouchers balance, say what the other reports say, and leave nothing between
+/// the entities of the group.
+fn books(checks: &mut Checks, settlement: &Settlement) -> Result<(), OutOfRange> {
+    let vouchers = &settlement.vouchers;
+    let (mut unbalanced, mut crooked) = (0, 0);
+    for voucher in vouchers {
+        let debit = Money::sum(voucher.lines.iter().map(|line| line.debit))?;
+        unbalanced += usize::from(debit != Money::sum(voucher.lines.iter().map(|line| line.credit))?);
+        let one_side =
+            |line: &&VoucherLine| line.debit.is_positive() != line.credit.is_positive() && !either_negative(line);
+        crooked += voucher.lines.iter().filter(|line| !one_side(line)).count();
+    }
+    checks.equal("vouchers that do not balance", 0, unbalanced);
+    checks.equal("voucher lines without exactly one amount", 0, crooked);
+
+    let of = |role: Account, events: &[BooksEvent]| balances(vouchers, &[role], events);
+    let total = settlement.liability_total()?;
+    let released = Money::sum(of(Account::ContractLiability, &BooksEvent::ALL)?.into_values())?;
+    checks.equal(
+        "contract liability of the vouchers = roll-forward",
+        total.closing.minus(total.opening)?,
+        released.negated()?,
+    );
+
+    let redemptions = [BooksEvent::OtherRedemption, BooksEvent::ReceivableFromFunder, BooksEvent::PlatformFee];
+    let matrix: BTreeMap<(LineId, LineId), Money> = settlement
+        .bilateral
+        .iter()
+        .filter(|row| !row.amount.is_zero())
+        .map(|row| ((row.payer.clone(), row.payee.clone()), row.amount))
+        .collect();
+    let mut payables = of(Account::Payable, &redemptions)?;
+    for amount in payables.values_mut() {
+        *amount = amount.negated()?;
+    }
+    let receivables = of(Account::Receivable, &redemptions)?;
+    let receivables: BTreeMap<(LineId, LineId), Money> =
+        receivables.into_iter().map(|((payee, payer), amount)| ((payer, payee), amount)).collect();
+    let between = Money::sum(matrix.values().copied())?;
+    checks.equal("payables of the vouchers = bilateral matrix", between, Money::sum(payables.values().copied())?);
+    checks.equal("pairs whose payable is not the bilateral amount", 0, differing(&matrix, &payables));
+    checks.equal("pairs whose receivable is not the bilateral amount", 0, differing(&matrix, &receivables));
+
+    // What consolidation eliminates: positions with each other, per step, and fees.
+    let positions = [Account::Receivable, Account::Payable, Account::Clearing];
+    let fees = [Account::SellingExpense, Account::InputVat, Account::OtherRevenue, Account::OutputVat];
+    let mut left = Money::ZERO;
+    let mut pairs = 0;
+    for (roles, events) in [
+        (&positions[..], &redemptions[..]),
+        (&positions, &[BooksEvent::Netting]),
+        (&positions, &[BooksEvent::Payment]),
+        (&fees, &[BooksEvent::PlatformFee]),
+    ] {
+        let mut unordered: BTreeMap<BTreeSet<LineId>, Money> = BTreeMap::new();
+        for ((entity, with), amount) in balances(vouchers, roles, events)? {
+            unordered.entry(BTreeSet::from([entity, with])).or_default().add(amount)?;
+            left.add(amount)?;
+        }
+        pairs += unordered.values().filter(|amount| !amount.is_zero()).count();
+    }
+    checks.equal("elimination between the group's entities sums to zero", Money::ZERO, left);
+    checks.equal("pairs of entities that do not eliminate", 0, pairs);
+    let open = balances(vouchers, &positions, &BooksEvent::ALL)?;
+    checks.equal("positions between entities left after payment", 0, differing(&BTreeMap::new(), &open));
+    Ok(())
+}
+
+fn either_negative(line: &VoucherLine) -> bool {
+    line.debit.is_negative() || line.credit.is_negative()
+}
+
+/// Debits less credits by entity and counterparty; lines without a counterparty
+/// count with the entity itself.
+fn balances(
+    vouchers: &[Voucher],
+    roles: &[Account],
+    events: &[BooksEvent],
+) -> Result<BTreeMap<(LineId, LineId), Money>, OutOfRange> {
+    let mut balances: BTreeMap<(LineId, LineId), Money> = BTreeMap::new();
+    for voucher in vouchers.iter().filter(|voucher| events.contains(&voucher.event)) {
+        for line in voucher.lines.iter().filter(|line| roles.contains(&line.role)) {
+            let with = line.counterparty.as_ref().unwrap_or(&voucher.entity);
+            let balance = balances.entry((voucher.entity.clone(), with.clone())).or_default();
+            balance.add(line.debit.minus(line.credit)?)?;
+        }
+    }
+    Ok(balances)
+}
+
+/// How many keys have another amount in one map than in the other; none is zero.
+fn differing<K: Ord>(one: &BTreeMap<K, Money>, other: &BTreeMap<K, Money>) -> usize {
+    let keys: BTreeSet<&K> = one.keys().chain(other.keys()).collect();
+    let of = |map: &BTreeMap<K, Money>, key| map.get(key).copied().unwrap_or_default();
+    keys.into_iter().filter(|key| of(one, key) != of(other, key)).count()
+}
+
+pub(super) struct Checks(pub(super) Vec<Check>);
+
+impl Checks {
+    /// Names the month and, if it fails, the shards.
+    fn unchanged(&mut self, check: &str, reread: &Reread<'_>) {
+        let (shards, changed) = (reread.recorded.len().max(reread.found.len()), reread.changed());
+        let text = |shards: usize| format!("{shards} of {}", reread.period);
+        let actual = match changed.is_empty() {
+            true => text(shards),
+            false => format!("{}, not {changed:?}", text(shards - changed.len())),
+        };
+        self.equal(check, text(shards), actual);
+    }
+
+    pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
+        let pass = expected == actual;
+        self.0.push(Check {
+            check: check.to_owned(),
+            expected: expected.to_string(),
+            actual: actual.to_string(),
+            pass,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! Every check fails when what it looks at is wrong, and only then.
+
+use super::*;
+use crate::claims::account::{Account as Member, shard};
+use crate::close::digest::EntryDigests;
+use crate::close::digest::ShardDigest;
+use crate::close::netting::nets;
+use crate::close::settle::settle;
+use crate::close::settlement::{LiabilityRow, Previous, State};
+use crate::close::tally::{Fold, Tally};
+use crate::events::{
+    Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
+    plan,
+};
+use crate::terms::rulebook::Rulebook;
+use crate::units::calendar::Period;
+use crate::units::id::{MemberId, Reference};
+use crate::units::limits::SHARDS;
+use crate::units::moment::parse_occurred_at;
+
+/// What was spent at one line was returned in part, a sale was refunded after
+/// its points were spent, and points were given that paid the debt.
+struct Months {
+    rulebook: Rulebook,
+    january: Tally,
+    february: Tally,
+    state: State,
+    shards: Vec<ShardDigest>,
+}
+
+fn months() -> Months {
+    let rulebook = Rulebook::parse(include_str!("../../../../tests/golden/small.toml")).unwrap();
+    let reference = |text: &str| Reference::parse(text).unwrap();
+    let spend = |points| Action::Redemption(Redemption { points: Points::new(points), bill: None });
+    let origin = |kind| Origin { kind, reference: reference("taken-back"), on: None };
+    let give_back = |points| {
+        let points = Some(Points::new(points));
+        Action::GiveBack(GiveBack { origin: origin(EntryKind::Redemption), points })
+    };
+    let refund = || Action::Refund(Refund { origin: origin(EntryKind::Accrual), amount: None });
+    let sale = |minor| Action::Accrual(Accrual { amount: Money::from_minor(minor) });
+    let mut account = Member::default();
+    let mut entries: Vec<Entry> = Vec::new();
+    for (line, day, action, target) in [
+        ("shop", "2025-01-05", sale(100_000), None),
+        ("inn", "2025-01-06", sale(50_000), None),
+        ("inn", "2025-01-20", spend(60), None),
+        ("shop", "2025-01-21", spend(15), None),
+        ("shop", "2025-02-03", sale(130_000), None),
+        ("inn", "2025-02-10", spend(90), None),
+        ("inn", "2025-02-11", give_back(20), Some(5)),
+        ("shop", "2025-02-12", refund(), Some(0)),
+        ("shop", "2025-02-13", Action::Grant(Grant { points: Points::new(25) }), None),
+    ] {
+        let head = Head {
+            line: LineId::parse(line).unwrap(),
+            reference: reference(&entries.len().to_string()),
+            member: MemberId::parse("m1").unwrap(),
+            occurred_at: parse_occurred_at(&format!("{day}T12:00:00+08:00")).unwrap(),
+        };
+        let command = Command { head, action };
+        let reversed = Reversed::default();
+        let target = target.map(|at: usize| Target { entry: &entries[at], reversed: &reversed, rulebook: &rulebook });
+        let booked = rulebook.period(command.occurred());
+        let planned = plan(&rulebook, &account, &command, booked, target).unwrap();
+        account = planned.account;
+        entries.push(planned.entry);
+    }
+    let (january, february) = (rulebook.first_period, rulebook.first_period.next());
+    let tally = |month: Period| {
+        let mut fold = Fold::new(&rulebook, month, shard(&entries[0].head.member));
+        let booked = entries.iter().filter(|entry| entry.booked == month);
+        booked.for_each(|entry| fold.add(entry, &mut Vec::new()).unwrap());
+        fold.finish()
+    };
+    let (january, february) = (tally(january), tally(february));
+    let digest = |shard| ShardDigest { entries: u64::from(shard), ..EntryDigests::default().finish(shard).0 };
+    let shards: Vec<ShardDigest> = (0..SHARDS).map(digest).collect();
+    let first = settle(&Inputs {
+        rulebook: &rulebook,
+        period: rulebook.first_period,
+        tally: &january,
+        shards: &shards,
+        sealed: None,
+        previous: None,
+    });
+    let first = first.unwrap();
+    assert!(first.passes(), "{:?}", first.checklist);
+    Months { state: first.state, rulebook, january, february, shards }
+}
+
+impl Months {
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            rulebook: &self.rulebook,
+            period: self.rulebook.first_period.next(),
+            tally: &self.february,
+            shards: &self.shards,
+            sealed: Some(usize::from(SHARDS)),
+            previous: Some(Previous { state: &self.state, recorded: &self.shards, found: &self.shards, older: None }),
+        }
+    }
+
+    fn settlement(&self) -> Settlement {
+        settle(&self.inputs()).unwrap()
+    }
+}
+
+fn nets_of(settlement: &Settlement) -> Nets {
+    nets(settlement.bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount))).unwrap()
+}
+
+/// The checks that fail over changed inputs or a changed settlement.
+fn failed(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Vec<String> {
+    let checks = checklist(inputs, settlement, nets).unwrap();
+    checks.into_iter().filter(|check| !check.pass).map(|check| check.check).collect()
+}
+
+/// Changes the settlement after the nets were computed.
+fn after(change: impl FnOnce(&mut Settlement)) -> Vec<String> {
+    let months = months();
+    let mut settlement = months.settlement();
+    let nets = nets_of(&settlement);
+    assert_eq!(failed(&months.inputs(), &settlement, &nets), [""; 0]);
+    change(&mut settlement);
+    failed(&months.inputs(), &settlement, &nets)
+}
+
+fn fen(minor: i64) -> Money {
+    Money::from_minor(minor)
+}
+
+#[test]
+fn shards_that_are_missing_unsealed_or_changed_are_noticed() {
+    let months = months();
+    let settlement = months.settlement();
+    let nets = nets_of(&settlement);
+    let with = |change: &dyn Fn(&mut Inputs<'_>)| {
+        let mut inputs = months.inputs();
+        change(&mut inputs);
+        failed(&inputs, &settlement, &nets)
+    };
+    assert_eq!(with(&|inputs| inputs.shards = &inputs.shards[1..]), ["all shards are read"]);
+    assert_eq!(with(&|inputs| inputs.sealed = Some(63)), ["all shards are sealed"]);
+    assert_eq!(with(&|inputs| inputs.sealed = None), [""; 0]);
+    let unchanged = ["sealed shards of the previous period are unchanged"];
+    for change in [
+        |shard: &mut ShardDigest| shard.entries += 1,
+        |shard: &mut ShardDigest| shard.shard = 63,
+        |shard: &mut ShardDigest| shard.digest = serde_json::from_str(&format!("\"{}\"", "0a".repeat(32))).unwrap(),
+    ] {
+        let mut found = months.shards.clone();
+        change(&mut found[7]);
+        let previous = Previous { state: &months.state, recorded: &months.shards, found: &found, older: None };
+        assert_eq!(failed(&Inputs { previous: Some(previous), ..months.inputs() }, &settlement, &nets), unchanged);
+    }
+    let previous = Previous { state: &months.state, recorded: &months.shards, found: &months.shards[1..], older: None };
+    assert_eq!(failed(&Inputs { previous: Some(previous), ..months.inputs() }, &settlement, &nets), unchanged);
+    let mut state = months.state.clone();
+    state.period = state.period.previous();
+    let previous = Previous { state: &state, recorded: &months.shards, found: &months.shards, older: None };
+    assert_eq!(
+        failed(&Inputs { previous: Some(previous), ..months.inputs() }, &settlement, &nets),
+        ["the previous period is the one before"]
+    );
+}
+
+#[test]
+fn an_older_month_that_changed_is_named_with_its_shards() {
+    let months = months();
+    let settlement = months.settlement();
+    let nets = nets_of(&settlement);
+    let mut found = months.shards.clone();
+    found[7].entries += 1;
+    found.remove(9);
+    let older = Period::parse("2016-11").unwrap();
+    let reread = Reread { period: older, recorded: &months.shards, found: &found };
+    let previous =
+        Previous { state: &months.state, recorded: &months.shards, found: &months.shards, older: Some(reread) };
+    let inputs = Inputs { previous: Some(previous), ..months.inputs() };
+    let failed: Vec<Check> =
+        checklist(&inputs, &settlement, &nets).unwrap().into_iter().filter(|check| !check.pass).collect();
+    let expected = Check {
+        check: "sealed shards of an older period are unchanged".to_owned(),
+        expected: "64 of 2016-11".to_owned(),
+        actual: "62 of 2016-11, not [7, 9]".to_owned(),
+        pass: false,
+    };
+    assert_eq!(failed, [expected]);
+}
+
+#[test]
+fn a_tally_that_does_not_add_up_is_noticed() {
+    let months = months();
+    let settlement = months.settlement();
+    let nets = nets_of(&settlement);
+    let with = |change: &dyn Fn(&mut Tally)| {
+        let mut tally = months.february.clone();
+        change(&mut tally);
+        failed(&Inputs { tally: &tally, ..months.inputs() }, &settlement, &nets)
+    };
+    fn control(tally: &mut Tally, kind: ControlKind) -> &mut Points {
+        let (_, control) = tally.controls.iter_mut().find(|((_, of), _)| *of == kind).unwrap();
+        &mut control.points
+    }
+    let one = Points::new(1);
+    assert_eq!(with(&|tally| tally.entries += 1), ["every entry is in a control total"]);
+    assert_eq!(
+        with(&|tally| tally.details.amount = tally.details.amount.plus(fen(1)).unwrap()),
+        ["details = obligations before the split", "splits = obligations before the split"]
+    );
+    for kind in [ControlKind::Accrual, ControlKind::Adjustment] {
+        assert_eq!(
+            with(&|tally| control(tally, kind).add(one).unwrap()),
+            ["points issued = accruals and adjustments", "points opening + movements = closing"],
+            "{kind:?}"
+        );
+    }
+    for kind in [ControlKind::Redemption, ControlKind::Return] {
+        let noticed = ["points redeemed = redemptions, returns and repaid debts"];
+        assert_eq!(with(&|tally| control(tally, kind).add(one).unwrap()), noticed, "{kind:?}");
+    }
+    assert_eq!(
+        with(&|tally| control(tally, ControlKind::Withdrawal).add(one).unwrap()),
+        ["points withdrawn = taken and owed"]
+    );
+    for (kind, noticed) in [
+        (FlowKind::Repaid, &["points redeemed = redemptions, returns and repaid debts"][..]),
+        (FlowKind::Owed, &["points withdrawn = taken and owed"]),
+        (FlowKind::Taken, &["points withdrawn = taken and owed", "points opening + movements = closing"]),
+    ] {
+        let change = |tally: &mut Tally| {
+            let (_, flow) = tally.flows.iter_mut().find(|(key, _)| key.kind == kind).unwrap();
+            flow.points.add(one).unwrap();
+        };
+        assert_eq!(with(&change), noticed, "{kind:?}");
+    }
+}
+
+#[test]
+fn clearing_that_does_not_tie_is_noticed() {
+    let split = ["splits = obligations before the split", "bilateral = splits between lines"];
+    assert_eq!(after(|all| all.splits[0].amount.add(fen(1)).unwrap()), split);
+    for (above, noticed) in [(Decimal::new(1, 2), 1), (Decimal::new(-1, 2), 1), (Decimal::new(99, 4), 0)] {
+        let found = after(|all| all.splits[0].rounding = above);
+        assert_eq!(found, ["shares a whole minor unit off"][..noticed], "{above}");
+    }
+    assert_eq!(after(|all| all.positions[0].net.add(fen(1)).unwrap()), ["net positions sum to zero"]);
+    assert_eq!(after(|all| all.payments[0].amount.add(fen(1)).unwrap()), ["nets left after payment"]);
+    assert_eq!(
+        after(|all| all.bilateral[0].amount.add(fen(1)).unwrap()),
+        [
+            "bilateral = splits between lines",
+            "payables of the vouchers = bilateral matrix",
+            "pairs whose payable is not the bilateral amount",
+            "pairs whose receivable is not the bilateral amount",
+        ]
+    );
+}
+
+#[test]
+fn points_that_do_not_roll_forward_are_noticed() {
+    let one = Points::new(1);
+    let apart = "cohorts whose liability moves other points than the points roll-forward";
+    let balance = "points opening + movements = closing";
+    let redeemed = [
+        "points redeemed = redemptions, returns and repaid debts",
+        balance,
+        "points redeemed of the liability = points roll-forward",
+        apart,
+    ];
+    assert_eq!(after(|all| all.roll_forward[0].opening.add(one).unwrap()), [balance, apart]);
+    assert_eq!(
+        after(|all| all.roll_forward[0].issued.add(one).unwrap()),
+        ["points issued = accruals and adjustments", apart]
+    );
+    assert_eq!(after(|all| all.roll_forward[0].redeemed_own.add(one).unwrap()), redeemed);
+    assert_eq!(after(|all| all.roll_forward[0].redeemed_other.add(one).unwrap()), redeemed);
+    assert_eq!(after(|all| all.roll_forward[0].expired.add(one).unwrap()), [balance, apart]);
+    assert_eq!(after(|all| all.roll_forward[0].reversed.add(one).unwrap()), [apart]);
+    assert_eq!(after(|all| all.roll_forward[0].closing.add(one).unwrap()), [balance, apart]);
+    assert_eq!(
+        after(|all| {
+            // One cohort's loss is another's gain.
+            let below = all.roll_forward[0].closing.plus(one).unwrap();
+            all.roll_forward[0].closing = one.negated().unwrap();
+            all.roll_forward[1].closing.add(below).unwrap();
+        }),
+        ["cohorts below zero", apart]
+    );
+}
+
+#[test]
+fn a_liability_that_does_not_tie_is_noticed() {
+    /// A cohort with points left.
+    fn open(all: &mut Settlement) -> &mut LiabilityRow {
+        all.liability.iter_mut().find(|row| !row.outstanding.is_zero()).unwrap()
+    }
+    let (opening, rolled) =
+        ("liability opening = closing of the previous close", "liability opening + movements = closing");
+    let (untied, outside) =
+        ("cohorts whose liability does not tie", "cohorts with a liability below zero or above CL0 and additions");
+    let (cl0, left) = (
+        "cohorts whose CL0 changed otherwise than by additions and reversals",
+        "cohorts without points but with a liability",
+    );
+    let vouchers = "contract liability of the vouchers = roll-forward";
+    assert_eq!(after(|all| open(all).row.opening.add(fen(1)).unwrap()), [opening, rolled, untied, vouchers]);
+    assert_eq!(after(|all| open(all).row.closing.add(fen(1)).unwrap()), [rolled, untied, vouchers]);
+    assert_eq!(after(|all| open(all).row.re_estimate.add(fen(1)).unwrap()), [rolled, untied]);
+    assert_eq!(after(|all| open(all).row.added.add(fen(1)).unwrap()), [rolled, untied, cl0]);
+    assert_eq!(after(|all| open(all).row.closing = fen(-1)), [rolled, untied, outside, vouchers]);
+    assert_eq!(
+        after(|all| {
+            let row = open(all);
+            let (cohort, reversed) = (row.cohort.clone(), row.row.reversed);
+            let state = all.state.liability.iter().find(|state| state.cohort == cohort).unwrap();
+            let most = state.liability.cl0.plus(reversed).unwrap();
+            open(all).row.closing = most.plus(fen(1)).unwrap();
+        }),
+        [rolled, untied, outside, vouchers]
+    );
+    assert_eq!(after(|all| all.state.liability[0].liability.cl0.add(fen(1)).unwrap()), [cl0]);
+    assert_eq!(after(|all| open(all).outstanding = Points::ZERO), [left]);
+}
+
+#[test]
+fn vouchers_that_do_not_balance_or_say_something_else_are_noticed() {
+    let (unbalanced, crooked) = ("vouchers that do not balance", "voucher lines without exactly one amount");
+    /// The first line of an event, and of an account of it.
+    fn line(all: &mut Settlement, event: BooksEvent, role: Account) -> &mut VoucherLine {
+        let mut lines = all.vouchers.iter_mut().filter(|voucher| voucher.event == event).flat_map(|v| &mut v.lines);
+        lines.find(|line| line.role == role).unwrap()
+    }
+    let expense = |all: &mut Settlement| line(all, BooksEvent::Grant, Account::MarketingExpense).clone();
+    assert!(expense(&mut months().settlement()).debit.is_positive());
+    let change =
+        |change: fn(&mut VoucherLine)| after(|all| change(line(all, BooksEvent::Grant, Account::MarketingExpense)));
+    assert_eq!(change(|line| line.debit.add(fen(1)).unwrap()), [unbalanced]);
+    assert_eq!(
+        change(|line| {
+            line.debit.add(fen(1)).unwrap();
+            line.credit = fen(1)
+        }),
+        [crooked]
+    );
+    assert_eq!(
+        change(|line| {
+            line.credit = line.debit.negated().unwrap();
+            line.debit = Money::ZERO
+        }),
+        [crooked]
+    );
+    assert_eq!(
+        change(|line| {
+            line.debit.add(fen(-1)).unwrap();
+            line.credit = fen(-1)
+        }),
+        [crooked]
+    );
+    assert_eq!(
+        after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Grant)),
+        ["contract liability of the vouchers = roll-forward"]
+    );
+    assert_eq!(
+        after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Payment)),
+        ["positions between entities left after payment"]
+    );
+    assert_eq!(
+        after(|all| {
+            // The payee books what it receives from another line.
+            let of = |with: &str| Some(LineId::parse(with).unwrap());
+            let receivable = line(all, BooksEvent::ReceivableFromFunder, Account::Receivable);
+            assert_eq!(receivable.counterparty, of("shop"));
+            receivable.counterparty = of("hq");
+        }),
+        [
+            "pairs whose receivable is not the bilateral amount",
+            "pairs of entities that do not eliminate",
+            "positions between entities left after payment",
+        ]
+    );
+    assert_eq!(
+        after(|all| {
+            let payable = line(all, BooksEvent::OtherRedemption, Account::Payable);
+            payable.counterparty = Some(LineId::parse("hq").unwrap());
+        }),
+        [
+            "pairs whose payable is not the bilateral amount",
+            "pairs of entities that do not eliminate",
+            "positions between entities left after payment",
+        ]
+    );
+}
+
+#[test]
+fn january_closes_with_every_check() {
+    let months = months();
+    assert_eq!(months.january.entries, 4);
+    assert_eq!(months.february.entries, 5);
+    assert!(months.settlement().passes());
+}

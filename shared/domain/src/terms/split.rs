@@ -1,0 +1,119 @@
+//! The periodic revenue split with a carried base.
+//!
+//! Splitting every small slice would lose the small party its share to rounding.
+//! So shares are taken of the cumulative base by largest remainder, less what
+//! earlier periods paid: what a beneficiary has received never differs from its
+//! exact share by a whole minor unit.
+
+use crate::terms::rulebook::{Beneficiary, SplitRule};
+use crate::units::allocate::largest_remainder;
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange, Rate};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A rule's name and shares. New shares under an old name are other terms: they
+/// start their own cumulative base.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SplitTerms {
+    pub rule: String,
+    pub shares: Vec<(Beneficiary, Rate)>,
+}
+
+impl SplitTerms {
+    /// Each beneficiary's part of a cumulative base, in the order of the shares.
+    pub fn parts(&self, base: Money) -> Result<Vec<Money>, OutOfRange> {
+        parts(&self.shares, base)
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let (rule, shares) = text.split_once(' ')?;
+        let mut parsed = Vec::new();
+        for share in shares.split(' ') {
+            let (to, share) = share.split_once('=')?;
+            let to = match to {
+                "redeemer" => Beneficiary::Redeemer,
+                line => Beneficiary::Line(LineId::parse(line).ok()?),
+            };
+            parsed.push((to, Rate::parse(share).ok()?));
+        }
+        Some(Self { rule: rule.to_owned(), shares: parsed })
+    }
+}
+
+/// Each beneficiary's part of a cumulative base.
+pub(crate) fn parts(shares: &[(Beneficiary, Rate)], base: Money) -> Result<Vec<Money>, OutOfRange> {
+    let weights: Vec<i128> = shares.iter().map(|(_, share)| share.scaled()).collect();
+    Ok(largest_remainder(base.minor(), &weights)?.into_iter().map(Money::from_minor).collect())
+}
+
+/// The shares without a rule: the redeemer takes all.
+pub(crate) const WHOLE: &[(Beneficiary, Rate)] = &[(Beneficiary::Redeemer, Rate::ONE)];
+
+impl From<&SplitRule> for SplitTerms {
+    fn from(rule: &SplitRule) -> Self {
+        Self { rule: rule.rule.clone(), shares: rule.shares.clone() }
+    }
+}
+
+/// `standard redeemer=0.97 group=0.03`
+impl fmt::Display for SplitTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rule)?;
+        self.shares.iter().try_for_each(|(to, share)| write!(f, " {to}={share}"))
+    }
+}
+
+impl Serialize for SplitTerms {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SplitTerms {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} are no split terms")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn terms() -> SplitTerms {
+        SplitTerms::parse("standard redeemer=0.97 group=0.03").unwrap()
+    }
+
+    #[test]
+    fn terms_are_written_as_they_are_read() {
+        assert_eq!(terms().to_string(), "standard redeemer=0.97 group=0.03");
+        assert_eq!(SplitTerms::parse("standard"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn received_never_differs_from_the_exact_share_by_a_minor_unit(
+            bases in prop::collection::vec(-500_i64..5_000, 1..200),
+        ) {
+            let terms = terms();
+            let mut base = Money::ZERO;
+            let mut received = vec![Money::ZERO; 2];
+            for amount in bases {
+                let before = terms.parts(base).unwrap();
+                base.add(Money::from_minor(amount)).unwrap();
+                let after = terms.parts(base).unwrap();
+                for ((received, after), before) in received.iter_mut().zip(after).zip(before) {
+                    received.add(after.minus(before).unwrap()).unwrap();
+                }
+                for (received, (_, share)) in received.iter().zip(&terms.shares) {
+                    let exact = i128::from(base.minor()) * share.scaled();
+                    let distance = (i128::from(received.minor()) * Rate::SCALE - exact).abs();
+                    prop_assert!(distance < Rate::SCALE);
+                }
+                prop_assert_eq!(Money::sum(received.clone()).unwrap(), base);
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What everything else is said in: money, points, rates, months, moments, names, limits.
+
+pub mod allocate;
+pub mod calendar;
+pub mod causes;
+pub mod id;
+pub mod limits;
+pub mod moment;
+pub mod money;
+pub mod pseudonym;
+pub mod scope;

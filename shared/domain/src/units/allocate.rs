@@ -1,0 +1,110 @@
+//! The one place that rounds and the one place that allocates.
+
+use crate::units::money::{Money, OutOfRange, Points, Rate};
+
+/// `numerator / denominator` to the nearest integer, halves away from zero
+/// (commercial rounding). The denominator must be positive.
+pub fn divide_half_up(numerator: i128, denominator: i128) -> Result<i128, OutOfRange> {
+    if denominator <= 0 {
+        return Err(OutOfRange);
+    }
+    let doubled = numerator.unsigned_abs().checked_mul(2).ok_or(OutOfRange)?;
+    let magnitude = doubled.checked_add(denominator.unsigned_abs()).ok_or(OutOfRange)?
+        / denominator.unsigned_abs().checked_mul(2).ok_or(OutOfRange)?;
+    let magnitude = i128::try_from(magnitude).map_err(|_| OutOfRange)?;
+    Ok(if numerator < 0 { -magnitude } else { magnitude })
+}
+
+/// `points x rate` in minor units, before rounding, times [`Rate::SCALE`] / 100.
+pub fn exact_value(points: Points, rate: Rate) -> Result<i128, OutOfRange> {
+    i128::from(points.get()).checked_mul(rate.scaled()).ok_or(OutOfRange)
+}
+
+/// A sum of [`exact_value`]s as money, rounded half up.
+pub fn round_value(exact: i128) -> Result<Money, OutOfRange> {
+    Money::from_minor_wide(divide_half_up(exact, Rate::SCALE / 100)?)
+}
+
+/// Shares `total` out in proportion to the weights by largest remainder
+/// (Hamilton's method): every part is its exact share rounded down, and what is
+/// left goes one by one to the largest remainders. Equal remainders are served
+/// in the order of the slice, so the caller's order is the tie rule.
+///
+/// The parts sum to `total`, and none differs from its exact share by a whole
+/// unit. Weights are not negative. Without any weight the first part takes all.
+pub fn largest_remainder(total: i64, weights: &[i128]) -> Result<Vec<i64>, OutOfRange> {
+    if weights.iter().any(|&weight| weight < 0) {
+        return Err(OutOfRange);
+    }
+    let sum = weights.iter().try_fold(0_i128, |sum, &weight| sum.checked_add(weight)).ok_or(OutOfRange)?;
+    if sum == 0 {
+        let mut parts = vec![0; weights.len()];
+        match parts.first_mut() {
+            Some(first) => *first = total,
+            None if total == 0 => {}
+            None => return Err(OutOfRange),
+        }
+        return Ok(parts);
+    }
+    let magnitude = i128::from(total.unsigned_abs());
+    let mut parts = Vec::with_capacity(weights.len());
+    let mut remainders = Vec::with_capacity(weights.len());
+    let mut given = 0_i128;
+    for (index, &weight) in weights.iter().enumerate() {
+        let exact = magnitude.checked_mul(weight).ok_or(OutOfRange)?;
+        let part = exact / sum;
+        given += part;
+        parts.push(part);
+        remainders.push((std::cmp::Reverse(exact % sum), index));
+    }
+    // Fewer units are left than there are remainders above zero.
+    let left = usize::try_from(magnitude - given).map_err(|_| OutOfRange)?;
+    remainders.sort_unstable();
+    for &(_, index) in remainders.iter().take(left) {
+        parts[index] += 1;
+    }
+    let sign = i128::from(total.signum());
+    parts.into_iter().map(|part| i64::try_from(part * sign).map_err(|_| OutOfRange)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn halves_round_away_from_zero() {
+        for (numerator, denominator, expected) in
+            [(5, 10, 1), (4, 10, 0), (15, 10, 2), (-5, 10, -1), (-4, 10, 0), (7, 1, 7)]
+        {
+            assert_eq!(divide_half_up(numerator, denominator), Ok(expected), "{numerator}/{denominator}");
+        }
+        assert_eq!(divide_half_up(1, 0), Err(OutOfRange));
+    }
+
+    #[test]
+    fn without_a_weight_the_first_part_takes_all_and_without_a_part_nothing_can_be_shared() {
+        assert_eq!(largest_remainder(5, &[0, 0]), Ok(vec![5, 0]));
+        assert_eq!(largest_remainder(0, &[]), Ok(vec![]));
+        assert_eq!(largest_remainder(5, &[]), Err(OutOfRange));
+        assert_eq!(largest_remainder(5, &[1, -1, 1]), Err(OutOfRange));
+    }
+
+    proptest! {
+        #[test]
+        fn parts_sum_to_the_total_and_stay_within_one_unit_of_their_share(
+            total in -1_000_000_000_000_i64..1_000_000_000_000,
+            weights in prop::collection::vec(0_i128..1_000_000_000_000_000, 1..12),
+        ) {
+            let parts = largest_remainder(total, &weights).unwrap();
+            prop_assert_eq!(parts.iter().sum::<i64>(), total);
+            let sum: i128 = weights.iter().sum();
+            if sum > 0 {
+                for (part, weight) in parts.iter().zip(&weights) {
+                    let distance = (i128::from(*part) * sum - i128::from(total) * weight).abs();
+                    prop_assert!(distance < sum, "{} of {} by {}/{}", part, total, weight, sum);
+                }
+            }
+        }
+    }
+}
