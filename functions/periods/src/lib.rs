@@ -6,6 +6,7 @@ pub mod state_machine;
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use interline_cutoff::{Close, trial_id};
+use interline_domain::close::settlement::Bilateral;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
 use interline_domain::units::limits::SHARDS;
@@ -14,6 +15,7 @@ use interline_lambda::finished::{FinishedRun, newest};
 use interline_lambda::http::{Call, Reply, respond};
 use interline_lambda::problem::{CLOSE_UNDER_WAY, NO_SUCH_PATH, Problem};
 use interline_lambda::routes::{Function, Route};
+use interline_lambda::wire::money;
 use interline_lambda::{App, Failure};
 use interline_ledger::{Attempt, LedgerError, PeriodState, Run, Status};
 use interline_reports::manifest::RunKind;
@@ -90,16 +92,7 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
     }
     if let Some((kind, run)) = newest(&state) {
         let finished = FinishedRun::read(app, period, run).await?;
-        let checklist = finished.rows("close-checklist.csv").await?;
-        let text = |row: usize, column: &str| checklist.text(row, column).to_owned();
-        let checks: Vec<Value> = (0..checklist.len())
-            .map(|row| {
-                json!({
-                    "check": text(row, "check"), "expected": text(row, "expected"), "actual": text(row, "actual"),
-                    "pass": checklist.text(row, "pass") == "yes",
-                })
-            })
-            .collect();
+        let checks = finished.settlement().await?.checklist;
         json["checklist"] =
             json!({ "run": run.id, "kind": kind, "passed": finished.manifest.checks_passed, "checks": checks });
     }
@@ -221,30 +214,26 @@ async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Proble
     call.only(&["period"])?;
     let period = call.period()?;
     let (kind, finished) = newest_run(app, period).await?;
-    let positions = finished.rows("positions.csv").await?;
-    let bilateral = finished.rows("bilateral.csv").await?;
+    let settlement = finished.settlement().await?;
     let missing = || Problem::not_found(format!("line {line} has no position in {period}"));
-    let own = (0..positions.len()).find(|row| positions.text(*row, "line") == line.as_str()).ok_or_else(missing)?;
-    let pair = |row: usize, counterparty: &str| {
+    let own = settlement.positions.iter().find(|position| position.line == *line).ok_or_else(missing)?;
+    let pair = |row: &Bilateral, counterparty: &LineId| {
         json!({
-            "counterparty": bilateral.text(row, counterparty),
-            "events": bilateral.text(row, "events").parse::<u64>().unwrap_or_default(),
-            "points": bilateral.text(row, "points").parse::<i64>().unwrap_or_default(),
-            "amount": bilateral.text(row, "amount"), "prior_period": bilateral.text(row, "prior_period"),
+            "counterparty": counterparty, "events": row.events, "points": row.points,
+            "amount": money(row.amount), "prior_period": money(row.prior_period),
         })
     };
     let shows_pairs = call.view(&app.rulebook().await?.rulebook).shows_pairs();
-    let pairs = |own: &str, counterparty: &str| -> Vec<Value> {
-        let of_line = |row: &usize| shows_pairs && bilateral.text(*row, own) == line.as_str();
-        (0..bilateral.len()).filter(of_line).map(|row| pair(row, counterparty)).collect()
+    let pairs = |of: fn(&Bilateral) -> [&LineId; 2]| -> Vec<Value> {
+        let shown = settlement.bilateral.iter().filter(|row| shows_pairs && of(row)[0] == line);
+        shown.map(|row| pair(row, of(row)[1])).collect()
     };
-    let text = |column: &str| positions.text(own, column).to_owned();
     Ok(Reply::ok(json!({
         "line": line, "period": period, "run": { "kind": kind, "id": finished.run.id },
         "currency": finished.manifest.currency,
-        "gross_payable": text("gross_payable"), "gross_receivable": text("gross_receivable"),
-        "platform_fee": text("platform_fee"), "prior_period": text("prior_period"), "net": text("net"),
-        "owes": pairs("payer", "payee"), "is_owed": pairs("payee", "payer"),
+        "gross_payable": money(own.gross_payable), "gross_receivable": money(own.gross_receivable),
+        "platform_fee": money(own.platform_fee), "prior_period": money(own.prior_period), "net": money(own.net),
+        "owes": pairs(|row| [&row.payer, &row.payee]), "is_owed": pairs(|row| [&row.payee, &row.payer]),
     })))
 }
 

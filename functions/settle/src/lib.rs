@@ -21,9 +21,9 @@ use interline_ledger::{LedgerError, Run};
 use interline_reports::accounts::{
     Differing, ProofFile, account_differences, differences_key, proof_key, snapshot_key,
 };
+use interline_reports::document::{COMPARISON, Comparison};
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, Provenance, RunKind, RunName, SCHEMA, sha256};
-use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, STATE, TallyFile, key, render, tally_path};
-use interline_reports::rows::Rows;
+use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, TallyFile, key, render, tally_path};
 use serde::{Deserialize, Serialize};
 
 /// Objects read or written at once.
@@ -215,29 +215,7 @@ async fn lock(app: &App, task: &Task, manifest: &Manifest, until: DateTime<Utc>)
 /// What a final run came to, read back from its files.
 async fn recorded(app: &App, period: Period, run: &Run) -> Result<Done, Failure> {
     let finished = FinishedRun::read(app, period, run).await?;
-    let (positions, payments) = (finished.rows("positions.csv").await?, finished.rows("payments.csv").await?);
-    let broken = |what: &str| Failure::Corrupt(format!("run {} of {period} has no readable {what}", run.id));
-    let money = |text: &str, what: &str| Money::from_report(text).ok_or_else(|| broken(what));
-    let cell = |rows: &Rows, row: usize, column: &str| money(rows.text(row, column), column);
-    let line =
-        |rows: &Rows, row: usize, column: &str| LineId::parse(rows.text(row, column)).map_err(|_| broken(column));
-    let position = |row: usize| {
-        Ok::<_, Failure>(Position {
-            line: line(&positions, row, "line")?,
-            gross_payable: cell(&positions, row, "gross_payable")?,
-            gross_receivable: cell(&positions, row, "gross_receivable")?,
-            platform_fee: cell(&positions, row, "platform_fee")?,
-            prior_period: cell(&positions, row, "prior_period")?,
-            net: cell(&positions, row, "net")?,
-        })
-    };
-    let payment = |row: usize| {
-        Ok::<_, Failure>(Payment {
-            payer: line(&payments, row, "payer")?,
-            payee: line(&payments, row, "payee")?,
-            amount: cell(&payments, row, "amount")?,
-        })
-    };
+    let Settlement { positions, payments, gross, settled, .. } = finished.settlement().await?;
     let manifest = &finished.manifest;
     Ok(Done {
         period,
@@ -245,10 +223,10 @@ async fn recorded(app: &App, period: Period, run: &Run) -> Result<Done, Failure>
         manifest: run.manifest.clone(),
         entries: manifest.entries,
         checks_passed: manifest.checks_passed,
-        gross: money(&manifest.gross, "gross")?,
-        settled: money(&manifest.settled, "settled")?,
-        positions: (0..positions.len()).map(position).collect::<Result<_, _>>()?,
-        payments: (0..payments.len()).map(payment).collect::<Result<_, _>>()?,
+        gross,
+        settled,
+        positions,
+        payments,
     })
 }
 
@@ -307,7 +285,10 @@ pub async fn settle_pack(
     let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();
     let run = RunName { kind: task.kind, id: task.run.clone() };
     let changes = app.changes_of(&task.rulebook, task.period).await?;
-    let mut files = render(&run, rulebook, &published.text, &changes, &settlement)
+    let beside = previous.as_ref().map(|previous| previous.comparison.clone());
+    let year_before = year_before(app, rulebook.first_period, task.period).await?;
+    let comparison = Comparison::of(rulebook, &run, &settlement, beside, year_before)?;
+    let mut files = render(&run, rulebook, &published.text, &changes, &settlement, &comparison)
         .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
     files.extend(account_differences(&differing));
     entries.extend(files.iter().map(|file| file.entry.clone()));
@@ -410,6 +391,7 @@ struct PreviousFinal {
     run: Run,
     manifest: Manifest,
     state: State,
+    comparison: Comparison,
 }
 
 /// The final run before, followed through its hashes.
@@ -422,6 +404,19 @@ async fn previous(app: &App, first: Period, period: Period) -> Result<Option<Pre
         return Err(LedgerError::PredecessorOpen { period, predecessor }.into());
     };
     let finished = FinishedRun::read(app, predecessor, &run).await?;
-    let state = finished.json(STATE).await?;
-    Ok(Some(PreviousFinal { run, manifest: finished.manifest, state }))
+    let state = finished.settlement().await?.state;
+    let comparison = finished.json(COMPARISON).await?;
+    Ok(Some(PreviousFinal { run, manifest: finished.manifest, state, comparison }))
+}
+
+/// What stands beside the final run of the same month a year before.
+async fn year_before(app: &App, first: Period, period: Period) -> Result<Option<Comparison>, Failure> {
+    let then = period.minus_months(12);
+    if then < first {
+        return Ok(None);
+    }
+    match app.ledger.period(then).await?.final_run {
+        Some(run) => FinishedRun::read(app, then, &run).await?.json(COMPARISON).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -3,13 +3,14 @@
 
 use crate::app::App;
 use crate::failure::Failure;
+use interline_domain::close::settlement::Settlement;
 use interline_domain::close::snapshot::Snapshot;
 use interline_domain::units::calendar::Period;
 use interline_ledger::{PeriodState, Run};
 use interline_reports::accounts::{SnapshotFile, snapshot_key};
+use interline_reports::document::{Document, SETTLEMENT, SETTLEMENT_SCHEMA};
 use interline_reports::manifest::{Manifest, RunKind, sha256};
 use interline_reports::pack::{MANIFEST, key};
-use interline_reports::rows::Rows;
 use serde::de::DeserializeOwned;
 
 pub struct FinishedRun<'a> {
@@ -74,10 +75,13 @@ impl<'a> FinishedRun<'a> {
         }
     }
 
-    /// A CSV report.
-    pub async fn rows(&self, path: &str) -> Result<Rows, Failure> {
-        let bytes = self.file(path).await?;
-        Rows::parse(&bytes).map_err(|error| self.broken(path, &error))
+    /// What the run came to, complete.
+    pub async fn settlement(&self) -> Result<Settlement, Failure> {
+        let document: Document<Settlement> = self.json(SETTLEMENT).await?;
+        match document.schema == SETTLEMENT_SCHEMA {
+            true => Ok(document.settlement),
+            false => Err(Failure::Corrupt(format!("object {}: is {}", self.key(SETTLEMENT), document.schema))),
+        }
     }
 
     fn broken(&self, path: &str, error: &dyn std::error::Error) -> Failure {

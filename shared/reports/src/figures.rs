@@ -182,10 +182,10 @@ mod tests {
         let recorded =
             json!({ "engine": "1", "splits": [{ "base": 7 }], "file": { "path": "a", "sha256": "1", "rows": 3 } });
         let computed = json!({ "splits": [{ "base": 7, "new": 1 }], "file": { "path": "a", "sha256": "2", "rows": 3 }, "more": 1 });
-        assert_eq!(values("state.json", &recorded, &computed), [""; 0]);
+        assert_eq!(values("settlement.json", &recorded, &computed), [""; 0]);
         let other = json!({ "splits": [{ "base": 8 }], "file": { "path": "a", "sha256": "1", "rows": 3 } });
-        let expected = ["state.json: splits: row 1: base: recorded 7, computed 8"];
-        assert_eq!(values("state.json", &recorded, &other), expected);
+        let expected = ["settlement.json: splits: row 1: base: recorded 7, computed 8"];
+        assert_eq!(values("settlement.json", &recorded, &other), expected);
     }
 
     #[test]

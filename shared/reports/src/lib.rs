@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod bucket;
 pub mod changes;
 pub mod details;
+pub mod document;
 pub mod erp;
 pub mod error;
 pub mod figures;

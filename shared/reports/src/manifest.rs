@@ -164,7 +164,7 @@ mod tests {
             let entry = serde_json::json!({ "path": path, "bytes": 1, "sha256": "" });
             serde_json::from_value::<FileEntry>(entry).map(|entry| entry.path)
         };
-        for path in ["state.json", "details/part-00.csv.gz", "lines/hotel_1/statement.html", "erp/pain.001.xml"] {
+        for path in ["settlement.json", "details/part-00.csv.gz", "lines/hotel_1/statement.html", "erp/pain.001.xml"] {
             assert_eq!(read(path).unwrap(), path);
         }
         for path in

@@ -2,6 +2,7 @@
 
 use crate::about::About;
 use crate::changes::{self, Publication};
+use crate::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use crate::erp::{kingdee, pain, yonyou};
 use crate::error::RenderError;
 use crate::html::line::OwnPart;
@@ -26,7 +27,6 @@ pub const MANIFEST: &str = "manifest.json";
 /// Beside the manifest, and not in it.
 pub const PROVENANCE: &str = "provenance.json";
 pub const SIGNATURE: &str = "manifest.json.sig";
-pub const STATE: &str = "state.json";
 pub const RULEBOOK: &str = "rulebook.toml";
 pub const WORKBOOK: &str = "settlement.xlsx";
 pub const STATEMENT: &str = "statement.html";
@@ -116,7 +116,7 @@ impl TallyFile {
 }
 
 /// The files that settling adds: reports, statements, files for accounting and
-/// the bank, carried state and the rulebook.
+/// the bank, the settlement as a document and the rulebook.
 ///
 /// Only a final run has files under `erp/`: nobody should post or pay a trial.
 pub fn render(
@@ -125,6 +125,7 @@ pub fn render(
     rulebook_text: &str,
     changes: &[Publication],
     settlement: &Settlement,
+    comparison: &Comparison,
 ) -> Result<Vec<PackFile>, RenderError> {
     let about = About { rulebook, period: settlement.state.period, run };
     let sheets = sheets(&about, settlement);
@@ -135,7 +136,9 @@ pub fn render(
         RunKind::Trial => {}
     }
     files.extend(line_statements(&about, settlement)?);
-    files.extend(carried(rulebook_text, settlement)?);
+    files.push(json(SETTLEMENT, &Document::of(rulebook, run, settlement))?);
+    files.push(json(COMPARISON, comparison)?);
+    files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
     files.extend(changes::file(changes));
     let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
     paths.push(MANIFEST.to_owned());
@@ -188,8 +191,8 @@ fn yonyou_path(entity: &LineId) -> String {
     format!("erp/yonyou-u8-{entity}.txt")
 }
 
-fn carried(rulebook_text: &str, settlement: &Settlement) -> Result<[PackFile; 2], serde_json::Error> {
-    let mut state = serde_json::to_vec_pretty(&settlement.state)?;
-    state.push(b'\n');
-    Ok([PackFile::new(STATE, state, None), PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None)])
+fn json(path: &str, document: &impl Serialize) -> Result<PackFile, serde_json::Error> {
+    let mut bytes = serde_json::to_vec_pretty(document)?;
+    bytes.push(b'\n');
+    Ok(PackFile::new(path, bytes, None))
 }

@@ -1,6 +1,8 @@
 //! The files of a run, read the way their readers read them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper may fail its test")]
 
+#[path = "reports/comparisons.rs"]
+mod comparisons;
 #[path = "reports/erp.rs"]
 mod erp;
 #[path = "reports/fixture.rs"]
@@ -13,6 +15,7 @@ mod pages;
 mod workbooks;
 
 use fixture::{RULEBOOK, rulebook, run, settlement};
+use interline_reports::document::Comparison;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::{PackFile, render};
 use std::collections::BTreeMap;
@@ -23,7 +26,9 @@ fn pack(kind: RunKind) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn files(kind: RunKind) -> Vec<PackFile> {
-    render(&run(kind), &rulebook(), RULEBOOK, &[], &settlement()).unwrap()
+    let (run, rulebook, settlement) = (run(kind), rulebook(), settlement());
+    let comparison = Comparison::of(&rulebook, &run, &settlement, None, None).unwrap();
+    render(&run, &rulebook, RULEBOOK, &[], &settlement, &comparison).unwrap()
 }
 
 #[test]
@@ -35,6 +40,7 @@ fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
     let root = [
         "bilateral.csv",
         "close-checklist.csv",
+        "comparison.json",
         "expiry-forecast.csv",
         "issuance.csv",
         "liability-roll-forward.csv",
@@ -43,9 +49,9 @@ fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
         "positions.csv",
         "redemption-rates.csv",
         "rulebook.toml",
+        "settlement.json",
         "settlement.xlsx",
         "splits.csv",
-        "state.json",
         "statement.html",
         "vouchers.csv",
     ];

@@ -9,7 +9,7 @@ use interline_domain::claims::account::shard;
 use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
-use interline_domain::close::settlement::{Inputs, Settlement, State};
+use interline_domain::close::settlement::{Inputs, Settlement};
 use interline_domain::close::tally::Fold;
 use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{Accrual, Action, Command, Entry, EntryKind, Grant, Head, Redemption};
@@ -19,8 +19,9 @@ use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::limits::{AMOUNT_MAX_MINOR, SHARDS};
 use interline_domain::units::money::{Money, Points};
 use interline_ledger::{Answer, Ledger, Source};
+use interline_reports::document::{Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::{RunKind, RunName, sha256};
-use interline_reports::pack::{STATE, render};
+use interline_reports::pack::render;
 use std::sync::Arc;
 
 /// Lines that the month is played with, and the amounts of their sales.
@@ -179,7 +180,8 @@ fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[En
 
 fn its_files_are_written(text: &str, rulebook: &Rulebook, settlement: &Settlement) {
     let run = RunName { kind: RunKind::Final, id: "v1-00000000".to_owned() };
-    for file in render(&run, rulebook, text, &[], settlement).expect("what was settled is written") {
+    let comparison = Comparison::of(rulebook, &run, settlement, None, None).expect("sums of one month");
+    for file in render(&run, rulebook, text, &[], settlement, &comparison).expect("what was settled is written") {
         let path = &file.entry.path;
         let plain = |part: &str| {
             part.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -189,9 +191,9 @@ fn its_files_are_written(text: &str, rulebook: &Rulebook, settlement: &Settlemen
         if path.ends_with(".csv") {
             cells(&file.bytes);
         }
-        if path == STATE {
-            let state: State = serde_json::from_slice(&file.bytes).expect("a state");
-            assert_eq!(state, settlement.state);
+        if path == SETTLEMENT {
+            let document: Document<Settlement> = serde_json::from_slice(&file.bytes).expect("a settlement");
+            assert_eq!(document.settlement, *settlement);
         }
     }
 }

@@ -846,7 +846,8 @@ impl Auditor {
         outstanding.retain(|lot, points| alive(lot) && *points != 0);
         let overspent = outstanding.iter().find(|(_, points)| **points < 0);
         ensure!(overspent.is_none(), "more was spent than issued by then: {overspent:?}");
-        let state: Value = serde_json::from_slice(&files["state.json"]).map_err(|error| error.to_string())?;
+        let document: Value = serde_json::from_slice(&files["settlement.json"]).map_err(|error| error.to_string())?;
+        let state = &document["state"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut carried: BTreeMap<Lot, i64> = BTreeMap::new();
         for row in state["cohorts"].as_array().into_iter().flatten() {

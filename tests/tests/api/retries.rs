@@ -3,9 +3,9 @@
 use crate::served::{Answer, Served, as_recorded, redemption, reversal, sale};
 use futures::future::join_all;
 use interline_domain::claims::account::shard;
-use interline_domain::close::settlement::State;
+use interline_domain::close::settlement::Settlement;
 use interline_domain::units::id::MemberId;
-use interline_reports::pack::STATE;
+use interline_reports::document::{Document, SETTLEMENT};
 use interline_tests::faults::crowded_ledger;
 use interline_tests::pack::Pack;
 use serde_json::{Value, json};
@@ -203,7 +203,8 @@ async fn redeemed_at_once(served: &Served) {
     served.set_now("2017-02-01T09:00:00+08:00");
     let closed = served.close("2017-01", "final").await;
     let pack = Pack::of(&served.programme, "2017-01", closed["final"]["run"].as_str().unwrap()).await;
-    let state: State = serde_json::from_slice(&pack.files[STATE]).unwrap();
+    let document: Document<Settlement> = serde_json::from_slice(&pack.files[SETTLEMENT]).unwrap();
+    let state = document.settlement.state;
     let cohorts: BTreeMap<_, _> = state.cohorts.iter().map(|cohort| (cohort.cohort.clone(), cohort.points)).collect();
     assert_eq!(cohorts, account.lots);
 }

@@ -3,6 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline::world::{REPORTS_BUCKET, World};
+use interline_domain::close::settlement::Settlement;
 use interline_domain::close::tally::Tally;
 use interline_domain::legs::{ControlKind, FlowKind};
 use interline_domain::units::calendar::Period;
@@ -10,6 +11,7 @@ use interline_domain::units::limits::SHARDS;
 use interline_embedded::Storage;
 use interline_lambda::{Class, Failure};
 use interline_ledger::Status;
+use interline_reports::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
 use interline_tests::events::{member_of_shard, redemption, sale};
@@ -28,6 +30,7 @@ const AFTER_FEBRUARY: &str = "2017-03-01T01:00:00+08:00";
 async fn the_sample_months_clear_as_computed_independently() {
     let programme = Programme::sample(AFTER_JANUARY).await;
     let months = [("2017-01", AFTER_JANUARY), ("2017-02", AFTER_FEBRUARY)];
+    let mut before: Option<Comparison> = None;
     for ((name, bytes), (period, now)) in interline::sample::FILES.into_iter().zip(months) {
         programme.set_now(now);
         let (imported, _) = programme.import(name, bytes).await;
@@ -44,7 +47,32 @@ async fn the_sample_months_clear_as_computed_independently() {
         }
         assert_eq!(found.as_object().unwrap().len(), expected.as_object().unwrap().len());
         totals_agree(&pack);
+        the_document_agrees(&pack);
+        let comparison: Comparison = serde_json::from_slice(&pack.files[COMPARISON]).unwrap();
+        assert_eq!(comparison.month_before, before.as_ref().map(|before| before.this.clone()));
+        assert_eq!((comparison.year_before, comparison.this.to.to_string()), (None, period.to_owned()));
+        let until_now = before.map_or(0, |before| before.year_to_date.gross.minor());
+        assert_eq!(comparison.year_to_date.gross.minor(), until_now + comparison.this.gross.minor());
+        before = Some(serde_json::from_slice(&pack.files[COMPARISON]).unwrap());
     }
+}
+
+/// The settlement as a document has the rows of the files that are made from it.
+fn the_document_agrees(pack: &Pack) {
+    let document: Document<Settlement> = serde_json::from_slice(&pack.files[SETTLEMENT]).unwrap();
+    let Settlement { positions, bilateral, payments, checklist, roll_forward, vouchers, .. } = document.settlement;
+    let rows = |name: &str| pack.sheet(name).rows;
+    let nets: Vec<String> = positions.iter().map(|row| row.net.to_string()).collect();
+    assert_eq!(nets, rows("positions").iter().map(|row| row["net"].clone()).collect::<Vec<_>>());
+    let pairs: Vec<String> =
+        bilateral.iter().map(|row| format!("{}>{} {}", row.payer, row.payee, row.events)).collect();
+    let shown = rows("bilateral");
+    let shown = shown.iter().map(|row| format!("{}>{} {}", row["payer"], row["payee"], row["events"]));
+    assert_eq!(pairs, shown.collect::<Vec<_>>());
+    assert_eq!(payments.len(), rows("payments").len());
+    assert_eq!(checklist.len(), rows("close-checklist").len());
+    assert_eq!(roll_forward.len(), rows("points-roll-forward").len());
+    assert_eq!(vouchers.iter().map(|voucher| voucher.lines.len()).sum::<usize>(), rows("vouchers").len());
 }
 
 /// A run's figures in the form of the independent computation.

@@ -42,13 +42,23 @@ fn killed_close(when: impl Fn(&Place) -> bool, still: impl Fn(&Place) -> bool) -
     panic!("never killed in time")
 }
 
-#[test]
-fn killed_in_the_middle_of_an_import_and_run_again_it_leaves_the_same_bytes() {
-    for changes in [3, 30, 150] {
+/// On a busy machine an import may end before it is seen to have begun: then another is tried.
+fn killed_import(changes: usize) -> Place {
+    for _ in 0..8 {
         let place = undisturbed().place();
         // Twice: the second time in the middle of catching up.
         let killed = [(); 2].map(|()| kill_when(place.import_command(), changed(place.log(), changes)));
-        assert!(killed.contains(&Ended::Killed), "{changes}");
+        if killed.contains(&Ended::Killed) {
+            return place;
+        }
+    }
+    panic!("no import was killed after {changes} changes")
+}
+
+#[test]
+fn killed_in_the_middle_of_an_import_and_run_again_it_leaves_the_same_bytes() {
+    for changes in [3, 30, 150] {
+        let place = killed_import(changes);
         let what = format!("import after {changes} changes");
         let recorded = undisturbed().import_and_compare(&place, &what);
         assert!(changes < 30 || recorded > 0, "{what}");

@@ -2,12 +2,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::claims::account::shard;
+use interline_domain::close::settlement::Settlement;
 use interline_domain::events::{Command, Event};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
 use interline_domain::units::limits::SHARDS;
 use interline_lambda::Failure;
 use interline_ledger::{Answer, ENTRIES_PER_BATCH, LedgerError, Rejection, Source, Status};
+use interline_reports::document::{Document, SETTLEMENT};
 use interline_reports::manifest::{RunKind, sha256};
 use interline_tests::events::{grant, member_of_shard, redemption, reversal, sale};
 use interline_tests::pack::Pack;
@@ -996,9 +998,14 @@ async fn a_trial_before_the_cut_off_seals_nothing_and_may_be_repeated() {
     assert_eq!((&done.positions, &done.payments), (&again.positions, &again.payments));
     let trial = Pack::of(&programme, "2017-01", &again.run).await;
     let last = Pack::of(&programme, "2017-01", &done.run).await;
-    for report in ["positions.csv", "bilateral.csv", "splits.csv", "details/part-00.csv.gz", "state.json"] {
+    for report in ["positions.csv", "bilateral.csv", "splits.csv", "details/part-00.csv.gz"] {
         assert_eq!(trial.files[report], last.files[report], "{report}");
     }
+    let settlement = |pack: &Pack| {
+        let document: Document<Settlement> = serde_json::from_slice(&pack.files[SETTLEMENT]).unwrap();
+        document.settlement
+    };
+    assert_eq!(settlement(&trial), Settlement { checklist: settlement(&trial).checklist, ..settlement(&last) });
 }
 
 #[tokio::test]

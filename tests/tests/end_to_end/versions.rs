@@ -176,7 +176,8 @@ async fn a_touched_file_or_manifest_is_told_first_whatever_version_looks() {
     let pack = Pack::of(&programme, JANUARY, &run.id).await;
     for engine in [OLD, NEW] {
         programme.use_engine(engine);
-        for path in ["positions.csv", "settlement.xlsx", "state.json", "details/part-17.csv.gz", "digests/shard-17.bin"]
+        for path in
+            ["positions.csv", "settlement.xlsx", "settlement.json", "details/part-17.csv.gz", "digests/shard-17.bin"]
         {
             let mut bytes = pack.files[path].clone();
             let middle = bytes.len() / 2;

@@ -2,6 +2,7 @@ use crate::CliError;
 use crate::commands::reports::newest_run;
 use crate::output::Output;
 use crate::world::World;
+use interline_domain::actuarial::liability::RollForward;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::money::Money;
 use interline_lambda::Failure;
@@ -9,7 +10,6 @@ use interline_lambda::finished::FinishedRun;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const FILE: &str = "liability-roll-forward.csv";
 const COLUMNS: [&str; 9] = [
     "opening",
     "added",
@@ -22,23 +22,30 @@ const COLUMNS: [&str; 9] = [
     "closing",
 ];
 
+/// In the order of [`COLUMNS`].
+fn columns(row: &RollForward) -> [Money; 9] {
+    [
+        row.opening,
+        row.added,
+        row.own_line_revenue,
+        row.to_payable,
+        row.agent_revenue,
+        row.expired,
+        row.re_estimate,
+        row.reversed,
+        row.closing,
+    ]
+}
+
 /// Prints the contract liability of a month's newest run, by funder and in total.
 pub async fn liability(world: &World, period: Period, output: &Output) -> Result<bool, CliError> {
     let (kind, finished) = newest_run(world, period).await?;
-    let file = finished.rows(FILE).await?;
+    let settlement = finished.settlement().await?;
     let FinishedRun { run, manifest, .. } = &finished;
-    let corrupt = |reason: String| CliError::from(Failure::Corrupt(format!("{FILE}: {reason}")));
-    let mut funders: BTreeMap<String, [Money; 9]> = BTreeMap::new();
-    let mut total = [Money::ZERO; 9];
-    for row in 0..file.len() {
-        let sums = funders.entry(file.text(row, "funder").to_owned()).or_default();
-        for (at, column) in COLUMNS.iter().enumerate() {
-            let text = file.text(row, column);
-            let amount = Money::from_report(text).ok_or_else(|| corrupt(format!("{column} {text:?} is no amount")))?;
-            sums[at].add(amount).map_err(Failure::from)?;
-            total[at].add(amount).map_err(Failure::from)?;
-        }
-    }
+    let funders = settlement.liability_by_funder().map_err(Failure::from)?;
+    let funders: BTreeMap<String, [Money; 9]> =
+        funders.iter().map(|(funder, row)| (funder.to_string(), columns(row))).collect();
+    let total = columns(&settlement.liability_total().map_err(Failure::from)?);
     let row = |name: &str, sums: &[Money; 9]| -> Vec<String> {
         std::iter::once(name.to_owned()).chain(sums.iter().map(Money::to_string)).collect()
     };

@@ -117,7 +117,7 @@ pub struct CohortState {
 }
 
 /// A cohort's row of the contract liability's roll-forward.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiabilityRow {
     pub cohort: Cohort,
     /// Amounts in minor units, net of VAT.
@@ -135,7 +135,7 @@ pub struct LiabilityRow {
 }
 
 /// A cohort's row of the redemption triangle, with what is made of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedemptionRateRow {
     pub cohort: Cohort,
     /// Whole months since the issue at this close, at most the age of expiry.
@@ -163,7 +163,7 @@ pub struct RedemptionRateRow {
 }
 
 /// What of a funder's points expires at the end of a month if nothing more is redeemed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryForecast {
     pub funder: LineId,
     pub month: Period,
@@ -174,7 +174,7 @@ pub struct ExpiryForecast {
     pub liability: Money,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
     pub positions: Vec<Position>,
     pub bilateral: Vec<Bilateral>,
@@ -210,7 +210,7 @@ pub struct Position {
     pub net: Money,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bilateral {
     pub payer: LineId,
     pub payee: LineId,
@@ -225,7 +225,7 @@ pub struct Bilateral {
     pub net: Money,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitRow {
     pub payer: LineId,
     pub redeemer: LineId,
@@ -243,7 +243,7 @@ pub struct SplitRow {
     pub rounding: Decimal,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuance {
     pub funder: LineId,
     pub issue_month: Period,
@@ -255,7 +255,7 @@ pub struct Issuance {
     pub points: Points,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollForward {
     pub cohort: Cohort,
     pub opening: Points,

@@ -63,6 +63,10 @@ impl Period {
             - earlier.first_day.month0() as i32
     }
 
+    pub fn year(self) -> i32 {
+        self.first_day.year()
+    }
+
     pub fn first_day(self) -> NaiveDate {
         self.first_day
     }

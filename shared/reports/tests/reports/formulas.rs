@@ -6,6 +6,7 @@ use encoding_rs::GB18030;
 use interline_domain::actuarial::urr::Basis;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::terms::rulebook::Rulebook;
+use interline_reports::document::Comparison;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::render;
 use std::collections::BTreeSet;
@@ -113,7 +114,9 @@ fn no_text_of_any_file_becomes_a_formula() {
         let mut settlement = settlement();
         planted_in(&mut settlement, planted);
         let mut guarded = BTreeSet::new();
-        for file in render(&run(RunKind::Final), &Rulebook::parse(&text).unwrap(), &text, &[], &settlement).unwrap() {
+        let (run, rulebook) = (run(RunKind::Final), Rulebook::parse(&text).unwrap());
+        let comparison = Comparison::of(&rulebook, &run, &settlement, None, None).unwrap();
+        for file in render(&run, &rulebook, &text, &[], &settlement, &comparison).unwrap() {
             let (path, bytes) = (file.entry.path.as_str(), &file.bytes);
             let found = match path.rsplit_once('.').unwrap().1 {
                 "csv" => csv_is_guarded(path, bytes, planted),

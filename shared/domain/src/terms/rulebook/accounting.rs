@@ -24,7 +24,8 @@ pub struct LiabilityTerms {
 }
 
 /// How breakage becomes revenue (IFRS 15 B46).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// In proportion to the redemptions, by the estimated rate.
     CatchUp,
@@ -49,7 +50,8 @@ impl Method {
 pub type Overrides = BTreeMap<(LineId, Period), ManualRate>;
 
 /// What one line supplies to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Product {
     /// Goods or services that the funder's points paid for.
     Redemption,
