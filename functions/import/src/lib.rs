@@ -6,14 +6,9 @@
 
 mod checkpoint;
 mod receipt;
-mod rejects;
-mod rows;
 mod walk;
-mod writing;
 
 pub use checkpoint::Late;
-pub use rows::{Events, FileError, Row, RowError, read};
-pub use writing::{FileOfEvents, RowNotWritten};
 
 use aws_lambda_events::event::s3::S3Event;
 use checkpoint::{Keeper, Reading, SoFar};
@@ -22,11 +17,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use interline_domain::events::Command;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::id::{LineId, Reference};
+use interline_intake::{Content, Events, FileError, Reject, Row, read, usual_columns, write_rejects};
 use interline_lambda::{App, Failure, person_of};
 use interline_ledger::{Answer, LedgerError, Source};
 use interline_reports::bucket::StoreError;
 use interline_reports::manifest::sha256;
-use rejects::{Content, Reject, write_rejects};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use walk::{OfMember, Reason, Rejected, Walk};
@@ -103,7 +98,7 @@ impl Imported {
     fn refused(self, reason: &str) -> Result<(Self, Option<Vec<u8>>), Failure> {
         let row = Content::Whole("".into());
         let reject = Reject { number: 0, field: "file", code: "unreadable-file", rule: reason.into(), row };
-        let rejects = rejects_file(&rows::usual_columns(), [reject])?;
+        let rejects = rejects_file(&usual_columns(), [reject])?;
         Ok((Self { refused: Some(reason.to_owned()), ..self }, Some(rejects)))
     }
 }
@@ -192,7 +187,7 @@ pub async fn import(
     let digest = sha256(bytes);
     let mut result = Imported { file: name.to_owned(), digest: digest.clone(), ..Imported::default() };
     let published = app.rulebook().await?;
-    let events = match rows::read(bytes, has_ending(name, ".gz")) {
+    let events = match read(bytes, has_ending(name, ".gz")) {
         Ok(events) => events,
         Err(error) => return result.refused(&error.to_string()),
     };

@@ -1,6 +1,5 @@
 //! In which order the rows of a file are recorded.
 
-use crate::rows::Row;
 use chrono::{DateTime, NaiveDate, Utc};
 use interline_domain::claims::account::shard;
 use interline_domain::events::{Command, EntryKind, Origin};
@@ -8,6 +7,7 @@ use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::limits::SHARDS;
 use interline_domain::units::scope::Scope;
+use interline_intake::Row;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -129,7 +129,7 @@ fn turn(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::read;
+    use interline_intake::read;
 
     const PROGRAMME: &str = include_str!("../../../shared/domain/tests/golden/small.toml");
 

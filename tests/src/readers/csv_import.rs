@@ -4,7 +4,8 @@ use super::memory::{TERMS, programme, wait};
 use super::{cells, is_formula};
 use interline_domain::events::{Command, Head};
 use interline_domain::units::id::LineId;
-use interline_import::{Imported, Row, finish, import, read};
+use interline_import::{Imported, finish, import};
+use interline_intake::{Row, read};
 use interline_lambda::App;
 use interline_reports::sheet::neutral;
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,7 +178,7 @@ fn written(command: &Command) -> String {
     format!("{kind},{line},{reference},{time},{member},{amount},{points},{target}")
 }
 
-fn read_one(row: &str) -> Result<Command, interline_import::RowError> {
+fn read_one(row: &str) -> Result<Command, interline_intake::RowError> {
     let file = format!("{}\n{row}\n", COLUMNS.join(","));
     read(file.as_bytes(), false).expect("a file").rows.remove(0).parsed
 }

@@ -5,7 +5,7 @@ use crate::world::World;
 use interline_domain::events::Command;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::limits::SHARDS;
-use interline_import::{FileOfEvents, RowNotWritten};
+use interline_intake::{FileOfEvents, RowNotWritten};
 use serde_json::json;
 use std::path::Path;
 
