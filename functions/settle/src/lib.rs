@@ -16,7 +16,7 @@ use interline_domain::units::id::LineId;
 use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Money;
 use interline_lambda::finished::FinishedRun;
-use interline_lambda::{App, Class, Failure};
+use interline_lambda::{App, Class, Failure, Published};
 use interline_ledger::{LedgerError, Run};
 use interline_reports::accounts::{
     Differing, ProofFile, account_differences, differences_key, proof_key, snapshot_key,
@@ -284,12 +284,8 @@ pub async fn settle_pack(
     let accounts = proofs.iter().map(|proof| proof.snapshot.clone()).collect();
     let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();
     let run = RunName { kind: task.kind, id: task.run.clone() };
-    let changes = app.changes_of(&task.rulebook, task.period).await?;
     let beside = previous.as_ref().map(|previous| previous.comparison.clone());
-    let year_before = year_before(app, rulebook.first_period, task.period).await?;
-    let comparison = Comparison::of(rulebook, &run, &settlement, beside, year_before)?;
-    let mut files = render(&run, rulebook, &published.text, &changes, &settlement, &comparison)
-        .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))?;
+    let mut files = rendered(app, &published, &run, &settlement, beside).await?;
     files.extend(account_differences(&differing));
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));
@@ -318,6 +314,22 @@ pub async fn settle_pack(
     };
     let silent = silent(rulebook, task.period, &tally);
     Ok(Pack { settlement, files, manifest, differing, silent })
+}
+
+/// `beside`: what stands beside the final run of the month before.
+async fn rendered(
+    app: &App,
+    published: &Published,
+    run: &RunName,
+    settlement: &Settlement,
+    beside: Option<Comparison>,
+) -> Result<Vec<PackFile>, Failure> {
+    let (rulebook, period) = (&published.rulebook, settlement.state.period);
+    let changes = app.changes_of(&rulebook.hash, period).await?;
+    let year_before = year_before(app, rulebook.first_period, period).await?;
+    let comparison = Comparison::of(rulebook, run, settlement, beside, year_before)?;
+    render(run, rulebook, &published.text, &changes, settlement, &comparison)
+        .map_err(|error| Failure::Corrupt(format!("the reports were not rendered: {error}")))
 }
 
 /// The shards together.
