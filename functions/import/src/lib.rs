@@ -17,7 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use interline_domain::events::Command;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::id::{LineId, Reference};
-use interline_intake::{Content, Events, FileError, Reject, Row, read, usual_columns, write_rejects};
+use interline_intake::{Content, Events, Reject, read, usual_columns, write_rejects};
 use interline_lambda::{App, Failure, person_of};
 use interline_ledger::{Answer, LedgerError, Source};
 use interline_reports::bucket::StoreError;
