@@ -6,9 +6,9 @@ use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{EntryKind, Refusal};
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::money::{Money, Points};
-use interline_lambda::http::{Call, Reply, cursor, respond};
-use interline_lambda::problem::{FORBIDDEN, NO_SUCH_PATH, Problem};
-use interline_lambda::routes::{Function, Route};
+use interline_lambda::http::{Call, Reply, cursor, not_served, respond};
+use interline_lambda::problem::{FORBIDDEN, Problem};
+use interline_lambda::routes::{AccountRoute, Function, Route};
 use interline_lambda::wire::{self, money};
 use interline_lambda::{App, Caller};
 use interline_ledger::{LineFilter, LinePosition, Recorded, Rulebooks, StatementFilter, StatementPosition};
@@ -23,20 +23,13 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 }
 
 async fn answer(app: &App, call: &Call) -> Result<Reply, Problem> {
-    match &call.route {
-        Route::Entry { line, kind, reference } => entry(app, call, line, *kind, reference).await,
-        Route::Member { member } => account(app, call, member).await,
-        Route::MemberEntries { member } => statement(app, call, member).await,
-        Route::LineEntries { line } => line_entries(app, call, line).await,
-        Route::Quote => quoted(app, call).await,
-        Route::PutEntry { .. }
-        | Route::PutEvents { .. }
-        | Route::LinePosition { .. }
-        | Route::Periods
-        | Route::Period { .. }
-        | Route::Close { .. }
-        | Route::Reports { .. }
-        | Route::Report { .. } => Err(Problem::new(NO_SUCH_PATH, "this function does not serve the path")),
+    let Route::Account(route) = &call.route else { return Err(not_served()) };
+    match route {
+        AccountRoute::Entry { line, kind, reference } => entry(app, call, line, *kind, reference).await,
+        AccountRoute::LineEntries { line } => line_entries(app, call, line).await,
+        AccountRoute::Member { member } => account(app, call, member).await,
+        AccountRoute::MemberEntries { member } => statement(app, call, member).await,
+        AccountRoute::Quote => quoted(app, call).await,
     }
 }
 

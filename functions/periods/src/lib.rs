@@ -12,9 +12,9 @@ use interline_domain::units::id::LineId;
 use interline_domain::units::limits::SHARDS;
 use interline_domain::units::moment::rfc3339_utc;
 use interline_lambda::finished::{FinishedRun, newest};
-use interline_lambda::http::{Call, Reply, respond};
-use interline_lambda::problem::{CLOSE_UNDER_WAY, NO_SUCH_PATH, Problem};
-use interline_lambda::routes::{Function, Route};
+use interline_lambda::http::{Call, Reply, not_served, respond};
+use interline_lambda::problem::{CLOSE_UNDER_WAY, Problem};
+use interline_lambda::routes::{Function, PeriodsRoute, Route};
 use interline_lambda::wire::money;
 use interline_lambda::{App, Failure};
 use interline_ledger::{Attempt, LedgerError, PeriodState, Run, Status};
@@ -38,20 +38,14 @@ pub async fn handle(app: &App, starter: &Starter, request: Request) -> Response<
 }
 
 async fn answer(app: &App, starter: &Starter, call: &Call) -> Result<Reply, Problem> {
-    match &call.route {
-        Route::Periods => periods(app, call).await,
-        Route::Period { period } => one(app, call, *period).await,
-        Route::Close { period } => close(app, starter, call, *period).await,
-        Route::Reports { period } => reports(app, call, *period).await,
-        Route::Report { period, path } => report(app, call, *period, path).await,
-        Route::LinePosition { line } => position(app, call, line).await,
-        Route::PutEntry { .. }
-        | Route::PutEvents { .. }
-        | Route::Entry { .. }
-        | Route::Member { .. }
-        | Route::MemberEntries { .. }
-        | Route::Quote
-        | Route::LineEntries { .. } => Err(Problem::new(NO_SUCH_PATH, "this function does not serve the path")),
+    let Route::Periods(route) = &call.route else { return Err(not_served()) };
+    match route {
+        PeriodsRoute::All => periods(app, call).await,
+        PeriodsRoute::One { period } => one(app, call, *period).await,
+        PeriodsRoute::Close { period } => close(app, starter, call, *period).await,
+        PeriodsRoute::Reports { period } => reports(app, call, *period).await,
+        PeriodsRoute::Report { period, path } => report(app, call, *period, path).await,
+        PeriodsRoute::Position { line } => position(app, call, line).await,
     }
 }
 

@@ -188,11 +188,16 @@ pub fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Referenc
         return Err(Problem::invalid("kind", "adjustments come in files only"));
     }
     let body = json_with(Shape(fields_of(kind)), body)?;
+    let action = match Action::read(kind, &body) {
+        Err(problem) if problem.kind.status == 400 => return Err(problem),
+        // What cannot be is told after what is wrongly written.
+        action => action,
+    };
     let head = Head {
         line: line.clone(),
         reference: reference.clone(),
         member: MemberId::parse(&body.member).map_err(|error| Problem::invalid(MEMBER, error))?,
         occurred_at: parse_occurred_at(&body.occurred_at).map_err(|error| Problem::invalid(OCCURRED_AT, error))?,
     };
-    Ok(Command { head, action: Action::read(kind, &body)? })
+    Ok(Command { head, action: action? })
 }

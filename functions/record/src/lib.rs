@@ -7,16 +7,18 @@
 //! refused with 409. Of several events each has such an answer of its own.
 
 mod body;
+mod seen;
 
 use body::command;
 use interline_domain::events::{Command, EntryKind, Refusal};
 use interline_domain::units::id::{LineId, Reference};
-use interline_lambda::http::{Call, Reply, respond};
-use interline_lambda::problem::{INVALID_JSON, NO_SUCH_PATH, Problem};
-use interline_lambda::routes::{Function, Route};
+use interline_lambda::http::{Call, Reply, not_served, respond};
+use interline_lambda::problem::{INVALID_JSON, Problem};
+use interline_lambda::routes::{Function, RecordRoute, Route};
 use interline_lambda::{App, wire};
 use interline_ledger::{Answer, Rejection, Rulebooks, Source};
 use lambda_http::{Body, Request, Response};
+use seen::Seen;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,7 +29,7 @@ pub const EVENTS_MAX: usize = 25;
 #[serde(deny_unknown_fields)]
 struct EventsBody {
     /// Each with `kind` and `reference` beside the fields of its kind.
-    events: Vec<Value>,
+    events: Vec<Seen>,
 }
 
 pub async fn handle(app: &App, request: Request) -> Response<Body> {
@@ -45,11 +47,10 @@ struct Answered {
 
 async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
     call.only(&[])?;
-    if let Route::PutEvents { line } = &call.route {
-        return several(app, call, line).await;
-    }
-    let Route::PutEntry { line, kind, reference } = &call.route else {
-        return Err(Problem::new(NO_SUCH_PATH, "this function records events only"));
+    let Route::Record(route) = &call.route else { return Err(not_served()) };
+    let (line, kind, reference) = match route {
+        RecordRoute::Events { line } => return several(app, call, line).await,
+        RecordRoute::Entry { line, kind, reference } => (line, kind, reference),
     };
     let command = command(call.body()?, line, *kind, reference)?;
     let answer = post(app, call, &[(*kind, command)]).await?.pop();
@@ -115,7 +116,11 @@ fn shown(answer: Result<Answered, Problem>) -> Value {
 }
 
 /// An event with its kind and its reference beside the fields that it has alone.
-fn one_of_several(line: &LineId, event: &Value) -> Read {
+fn one_of_several(line: &LineId, Seen { value: event, twice }: &Seen) -> Read {
+    if let Some(path) = twice {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        return Err(Problem::field(INVALID_JSON, path, format!("duplicate field `{name}`")));
+    }
     let Value::Object(fields) = event else {
         return Err(Problem::new(INVALID_JSON, "an event is an object"));
     };

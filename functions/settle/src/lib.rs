@@ -21,7 +21,7 @@ use interline_ledger::{LedgerError, Run};
 use interline_reports::accounts::{
     Differing, ProofFile, account_differences, differences_key, proof_key, snapshot_key,
 };
-use interline_reports::document::{COMPARISON, Comparison};
+use interline_reports::document::Comparison;
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, Provenance, RunKind, RunName, SCHEMA, sha256};
 use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, TallyFile, key, render, tally_path};
 use serde::{Deserialize, Serialize};
@@ -255,10 +255,7 @@ pub async fn settle_pack(
     let Merged { tally, shards, found, found_older, mut entries } = merged(app, task, tallies)?;
     let previous = previous(app, rulebook.first_period, task.period).await?;
     let older = older(app, rulebook.first_period, task.period).await?;
-    let sealed = match task.kind {
-        RunKind::Trial => None,
-        RunKind::Final => Some(sealed(app, task.period).await?),
-    };
+    let sealed = sealed(app, task).await?;
     let previous_shards = previous.as_ref().map(|previous| Previous {
         state: &previous.state,
         recorded: &previous.manifest.shards,
@@ -390,13 +387,17 @@ async fn older(app: &App, first: Period, period: Period) -> Result<Option<(Perio
     Ok(Some((older, manifest.shards)))
 }
 
-async fn sealed(app: &App, period: Period) -> Result<usize, Failure> {
+/// How many shards are sealed; a trial may run before.
+async fn sealed(app: &App, task: &Task) -> Result<Option<usize>, Failure> {
+    if task.kind == RunKind::Trial {
+        return Ok(None);
+    }
     let sealed: Vec<bool> = stream::iter(0..SHARDS)
-        .map(|shard| app.ledger.is_sealed(period, shard))
+        .map(|shard| app.ledger.is_sealed(task.period, shard))
         .buffered(OBJECTS_AT_ONCE)
         .try_collect()
         .await?;
-    Ok(sealed.into_iter().filter(|sealed| *sealed).count())
+    Ok(Some(sealed.into_iter().filter(|sealed| *sealed).count()))
 }
 
 struct PreviousFinal {
@@ -417,7 +418,7 @@ async fn previous(app: &App, first: Period, period: Period) -> Result<Option<Pre
     };
     let finished = FinishedRun::read(app, predecessor, &run).await?;
     let state = finished.settlement().await?.state;
-    let comparison = finished.json(COMPARISON).await?;
+    let comparison = finished.comparison().await?;
     Ok(Some(PreviousFinal { run, manifest: finished.manifest, state, comparison }))
 }
 
@@ -428,7 +429,7 @@ async fn year_before(app: &App, first: Period, period: Period) -> Result<Option<
         return Ok(None);
     }
     match app.ledger.period(then).await?.final_run {
-        Some(run) => FinishedRun::read(app, then, &run).await?.json(COMPARISON).await.map(Some),
-        None => Ok(None),
+        Some(run) => FinishedRun::read(app, then, &run).await?.comparison().await.map(Some),
+        None => Err(LedgerError::PredecessorOpen { period, predecessor: then }.into()),
     }
 }

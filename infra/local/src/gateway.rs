@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use interline_cutoff::Close;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_lambda::bootstrap::system_clock;
-use interline_lambda::routes::{Function, Route};
+use interline_lambda::routes::{Function, find};
 use interline_lambda::{App, Caller};
 use interline_periods::Starter;
 use serde_json::{Map, Value, json};
@@ -268,7 +268,7 @@ impl Gateway {
             }
         };
         // Whatever has no route is answered by the function that gets most requests.
-        let function = Route::find(method, path).map_or(Function::Record, |route| route.function());
+        let function = find(method, path).map_or(Function::Record, |found| found.route.function());
         let response = match function {
             Function::Record => interline_record::handle(&self.app, request).await,
             Function::Account => interline_account::handle(&self.app, request).await,

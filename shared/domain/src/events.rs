@@ -20,13 +20,13 @@ mod withdrawal;
 mod word;
 
 pub use accrual::{Accrual, points_of_sale};
-pub use decide::{Plan, Target, check, plan};
+pub use decide::{Plan, check, plan};
 pub use entry::{Command, Entry, Head};
 pub use field::{AMOUNT, BILL, Field, Fields, Form, Origin, POINTS, REVERSES, Said};
 pub use give_back::{GiveBack, Returned};
 pub use grant::Grant;
 pub use issue::Issue;
-pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
+pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show, Target};
 pub use redemption::{Redemption, Spent, redemption_cap};
 pub use refund::{Refund, Refunded};
 pub use refusal::Refusal;

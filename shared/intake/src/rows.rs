@@ -468,7 +468,7 @@ impl Values<'_> {
         let has = |column: Column| fields_of(kind).iter().any(|field| field.name == column.name());
         let is_superfluous = |column: &Column| !has(*column) && !self.own[*column as usize].is_empty();
         let Some(column) = Column::OF_KINDS.into_iter().find(is_superfluous) else { return action };
-        // The first column at fault is named.
+        // Of a field that is wrong and one that must be empty the first column is named.
         if let Err(error) = &action
             && Column::named(error.field).is_some_and(|at| (at as usize) < column as usize)
         {

@@ -8,7 +8,7 @@ use interline_domain::close::snapshot::Snapshot;
 use interline_domain::units::calendar::Period;
 use interline_ledger::{PeriodState, Run};
 use interline_reports::accounts::{SnapshotFile, snapshot_key};
-use interline_reports::document::{Document, SETTLEMENT, SETTLEMENT_SCHEMA};
+use interline_reports::document::{COMPARISON, COMPARISON_SCHEMA, Comparison, Document, SETTLEMENT, SETTLEMENT_SCHEMA};
 use interline_reports::manifest::{Manifest, RunKind, sha256};
 use interline_reports::pack::{MANIFEST, key};
 use serde::de::DeserializeOwned;
@@ -81,6 +81,15 @@ impl<'a> FinishedRun<'a> {
         match document.schema == SETTLEMENT_SCHEMA {
             true => Ok(document.settlement),
             false => Err(Failure::Corrupt(format!("object {}: is {}", self.key(SETTLEMENT), document.schema))),
+        }
+    }
+
+    /// What stands beside it.
+    pub async fn comparison(&self) -> Result<Comparison, Failure> {
+        let comparison: Comparison = self.json(COMPARISON).await?;
+        match comparison.schema == COMPARISON_SCHEMA {
+            true => Ok(comparison),
+            false => Err(Failure::Corrupt(format!("object {}: is {}", self.key(COMPARISON), comparison.schema))),
         }
     }
 

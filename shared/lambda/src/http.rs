@@ -3,8 +3,8 @@
 use crate::app::App;
 use crate::caller::{Caller, Identity};
 use crate::failure::Failure;
-use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, Problem};
-use crate::routes::{Function, HEAD, Route};
+use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, NO_SUCH_PATH, Problem};
+use crate::routes::{Found, Function, HEAD, Route, find};
 use crate::trace::Trace;
 use crate::wire::View;
 use base64::Engine;
@@ -107,11 +107,11 @@ where
     };
     let caller = identity.map(|identity| identity.caller);
     // The path as it was sent: the one of the URI has its dot segments resolved.
-    let route = Route::find(&method, request.raw_http_path());
-    let name = route.as_ref().map_or("none", Route::name);
+    let found = find(&method, request.raw_http_path());
+    let name = found.as_ref().map_or("none", |found| found.row.name);
     let who = caller.as_ref().map_or_else(|| "nobody".to_owned(), Caller::to_string);
     let Asked { by: person, request: api_request } = asked.clone();
-    let outcome = match admitted(function, route, caller, asked, request) {
+    let outcome = match admitted(function, found, caller, asked, request) {
         // An answer before the time limit; afterwards there would be none.
         Ok(call) => match tokio::time::timeout(time_left, handler(call)).await {
             Ok(outcome) => outcome,
@@ -230,21 +230,27 @@ fn api_request(request: &lambda_http::Request) -> String {
     }
 }
 
+/// A path of another function; the API sends none here.
+pub fn not_served() -> Problem {
+    Problem::new(NO_SUCH_PATH, "this function does not serve the path")
+}
+
 fn admitted(
     function: Function,
-    route: Result<Route, Problem>,
+    found: Result<Found, Problem>,
     caller: Option<Caller>,
     asked: Asked,
     request: lambda_http::Request,
 ) -> Result<Call, Problem> {
     // Who is not known learns nothing, not even which paths there are.
     let caller = caller.ok_or_else(|| Problem::new(FORBIDDEN, "the caller has no role in the programme"))?;
-    let route = route?;
-    if !route.allows(&caller) {
+    let found = found?;
+    if !found.allows(&caller) {
         return Err(Problem::new(FORBIDDEN, format!("the role {caller} may not call this path")));
     }
+    let route = found.route;
     if route.function() != function {
-        return Err(Problem::new(crate::problem::NO_SUCH_PATH, "this function does not serve the path"));
+        return Err(not_served());
     }
     let query = request.query_string_parameters();
     let mut query: Vec<(String, String)> =

@@ -289,10 +289,11 @@ impl Store for Table {
     fn partition(self: Arc<Self>, pk: String) -> BoxStream<'static, Result<Vec<Item>, LedgerError>> {
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         tokio::spawn(async move {
+            let attributes = items::cleared_attributes();
             let mut after = None;
             loop {
                 let query = self.query_after(&pk, after).key_condition_expression("#pk = :pk");
-                let page = self.answered(projected(query, &items::cleared_attributes())).await;
+                let page = self.answered(projected(query, &attributes)).await;
                 let next = page.as_ref().ok().and_then(|(_, next)| next.clone());
                 let sent = sender.send(page.map(|(items, _)| items)).await;
                 match next {

@@ -224,8 +224,9 @@ impl Fields for Reader<'_> {
         self.broken(attribute(field))
     }
 
-    fn refused(&self, refusal: Refusal) -> LedgerError {
-        self.broken(refusal.field())
+    /// No entry was recorded with it.
+    fn refused(&self, _refusal: Refusal) -> LedgerError {
+        self.broken(REVERSES)
     }
 }
 

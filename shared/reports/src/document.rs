@@ -127,6 +127,9 @@ impl Figures {
         self.to = later.to;
         self.gross.add(later.gross)?;
         self.settled.add(later.settled)?;
+        for of in self.lines.values_mut() {
+            (of.outstanding, of.liability) = (Points::ZERO, Money::ZERO);
+        }
         for (line, now) in &later.lines {
             let of = self.lines.entry(line.clone()).or_default();
             let sums = [

@@ -10,7 +10,7 @@ use interline_domain::units::calendar::Period;
 use interline_lambda::App;
 use interline_lambda::http::{BODY_MAX_BYTES, cursor};
 use interline_lambda::problem::{KINDS, TYPE_PREFIX};
-use interline_lambda::routes::{Function, Route};
+use interline_lambda::routes::{AccountRoute, Function, Route, find};
 use serde_json::{Value, json};
 
 const NOW: &str = "2017-02-10T12:00:00+08:00";
@@ -71,7 +71,7 @@ impl<'a> Request<'a> {
         }
         let request = lambda_http::request::from_str(&event.to_string()).ok()?;
         let path = self.path.split('?').next().unwrap_or_default();
-        let function = Route::find(self.method, path).map_or(Function::Record, |route| route.function());
+        let function = find(self.method, path).map_or(Function::Record, |found| found.route.function());
         let response = wait(async {
             match function {
                 Function::Account => interline_account::handle(app, request).await,
@@ -166,18 +166,22 @@ fn a_balance_is_the_sum_of_its_lots(app: &App, member: &str) {
 /// Whatever the cursor says.
 fn a_list_shows_its_own_only(request: &Request<'_>, json: &Value) {
     let path = request.path.split('?').next().unwrap_or_default();
-    let Ok(route) = Route::find("GET", path) else { return };
+    let Ok(found) = find("GET", path) else { return };
     let entries = || json["entries"].as_array().expect("entries").iter();
-    match route {
-        Route::MemberEntries { member } => assert!(entries().all(|entry| entry["member"] == member.as_str()), "{json}"),
-        Route::LineEntries { line } => assert!(entries().all(|entry| entry["line"] == line.as_str()), "{json}"),
-        Route::Entry { line, reference, .. } => {
+    match found.route {
+        Route::Account(AccountRoute::MemberEntries { member }) => {
+            assert!(entries().all(|entry| entry["member"] == member.as_str()), "{json}")
+        }
+        Route::Account(AccountRoute::LineEntries { line }) => {
+            assert!(entries().all(|entry| entry["line"] == line.as_str()), "{json}")
+        }
+        Route::Account(AccountRoute::Entry { line, reference, .. }) => {
             assert_eq!(
                 (json["line"].as_str(), json["reference"].as_str()),
                 (Some(line.as_str()), Some(reference.as_str()))
             );
         }
-        Route::Member { member } => assert_eq!(json["member"], member.as_str()),
+        Route::Account(AccountRoute::Member { member }) => assert_eq!(json["member"], member.as_str()),
         _ => {}
     }
 }

@@ -431,7 +431,7 @@ impl Entry {
             ("v", _) => Effect::Withdrawn {
                 original: original.clone(),
                 // What takes back a gift refunds nothing.
-                amount: number(item, "b").unwrap_or_default(),
+                amount: if original.starts_with("j:") { 0 } else { number(item, "b").unwrap() },
                 issued: slices(item, "s"),
                 before: numbers(item, "qs"),
                 now: numbers(item, "ns"),

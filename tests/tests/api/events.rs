@@ -114,6 +114,19 @@ async fn a_malformed_event_is_told_and_holds_no_other_up() {
         assert_eq!(given[0]["problem"]["field"], field, "{event}: {}", given[0]);
         assert!(given[1]["status"].as_u64().unwrap() < 300, "{event}");
     }
+    // Of a field that stands there twice a map would keep one.
+    for (twice, field) in [
+        (r#""kind":"accrual","amount":"1.00","amount":"500.00""#, "amount"),
+        (r#""kind":"redemption","kind":"accrual","amount":"1.00""#, "kind"),
+        (r#""kind":"reversal","reverses":{"kind":"accrual","reference":"S","reference":"S"}"#, "reverses.reference"),
+    ] {
+        let event = format!(r#"{{"reference":"T-1","member":"m1","occurred_at":"2017-01-20T10:00:00+08:00",{twice}}}"#);
+        let good = accrual("A-1", "m1", 20, "1.00");
+        let body = format!(r#"{{"events":[{event},{good}]}}"#);
+        let given = served.call("grocery", "PUT", "/v1/lines/grocery/events", &[], &body).await.ok();
+        assert_eq!(given["answers"][0]["problem"]["field"], field, "{given}");
+        assert_eq!((&given["answers"][0]["status"], &given["answers"][1]["status"]), (&json!(400), &json!(200)));
+    }
     let given = answers(&served, json!(["x", null, 7, []])).await;
     assert_eq!(statuses(&given), [400; 4]);
     for (events, field) in [(json!([]), "events"), (json!(vec![1; 26]), "events"), (json!({}), "events")] {

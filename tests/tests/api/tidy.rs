@@ -1,5 +1,6 @@
 //! What must hold of the sources themselves, where no compiler says so.
 
+use interline_lambda::routes::ROUTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,7 @@ fn no_function_is_longer_than_a_page() {
 #[test]
 fn a_room_of_the_domain_uses_none_above_it() {
     for (path, text) in sources("shared/domain/src") {
+        assert!(!text.contains("crate::{") && !text.contains("super::super"), "{}: name whole paths", path.display());
         let inside = path.strip_prefix("shared/domain/src").unwrap().with_extension("");
         let room = inside.iter().next().unwrap().to_str().unwrap();
         let Some(floor) = ROOMS.iter().position(|of| *of == room) else {
@@ -85,7 +87,7 @@ fn a_room_of_the_domain_uses_none_above_it() {
 }
 
 #[test]
-fn no_two_files_of_the_domain_need_each_other() {
+fn no_two_files_of_the_domain_need_each_other_but_for_the_lists_of_modules() {
     let sources = sources("shared/domain/src");
     let module = |path: &Path| {
         let inside = path.strip_prefix("shared/domain/src").unwrap().with_extension("");
@@ -157,4 +159,15 @@ fn every_limit_limits_something() {
         let is_used = sources.iter().any(|(path, text)| path != limits && text.contains(name));
         assert!(is_used || text.matches(name).count() > 1, "{name}");
     }
+}
+
+#[test]
+fn the_template_has_the_routes_of_the_table_and_no_other() {
+    let template = fs::read_to_string(workspace().join("template.yaml")).unwrap();
+    let keys = template.lines().filter_map(|line| line.trim().strip_prefix("RouteKey: "));
+    let deployed: BTreeSet<String> = keys.filter(|key| !key.starts_with("OPTIONS ")).map(str::to_owned).collect();
+    let rows = ROUTES.iter().map(|row| format!("{} {}", row.method, row.path));
+    // What can be read can be asked about.
+    let asked = ROUTES.iter().filter(|row| row.method == "GET").map(|row| format!("HEAD {}", row.path));
+    assert_eq!(deployed, rows.chain(asked).collect());
 }

@@ -214,7 +214,8 @@ pub struct Position {
 pub struct Bilateral {
     pub payer: LineId,
     pub payee: LineId,
-    /// Entries that redeemed at the payee; none where it only has a share of others' redemptions.
+    /// Entries for which the payee is owed as the line that honoured the payer's points, what is
+    /// given back and what paid a debt among them; none where it only has a share of others'.
     pub events: u64,
     /// Of their slices.
     pub points: Points,

@@ -170,8 +170,11 @@ impl<'r> Fold<'r> {
         let kind = entry.event.control();
         let points = entry.event.points()?;
         let settled = legs.iter().filter_map(|leg| match leg {
-            Leg::Owed(owed) if owed.reason != Reason::Repayment => Some(owed.amount),
-            Leg::Owed(_) | Leg::Claims(_) => None,
+            Leg::Owed(owed) => match owed.reason {
+                Reason::Redemption | Reason::Return => Some(owed.amount),
+                Reason::Repayment => None,
+            },
+            Leg::Claims(_) => None,
         });
         let (points, amount) = match kind {
             ControlKind::Accrual | ControlKind::Withdrawal => (points, entry.event.consideration()),

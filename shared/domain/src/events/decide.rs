@@ -1,7 +1,7 @@
 //! Decides what an event does to a member's account, or why it is refused.
 
 use super::entry::{Command, Entry};
-use super::kind::{At, Reversed};
+use super::kind::{At, Reversed, Target};
 use super::refusal::Refusal;
 use crate::claims::account::Account;
 use crate::terms::rulebook::Rulebook;
@@ -9,16 +9,6 @@ use crate::units::calendar::Period;
 use crate::units::limits::FUTURE_TOLERANCE_MINUTES;
 use crate::units::money::OutOfRange;
 use chrono::{DateTime, TimeDelta, Utc};
-
-/// The event that a reversal takes back, as the ledger found it.
-#[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
-    pub entry: &'a Entry,
-    /// How much of it has been reversed so far.
-    pub reversed: &'a Reversed,
-    /// By which it was decided.
-    pub rulebook: &'a Rulebook,
-}
 
 /// What is to be written, all of it or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,23 +1,26 @@
 //! Points given back that were spent.
 
+use super::Event;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Show};
+use super::redemption::Redemption;
 use super::refusal::Refusal;
 use super::stored::{
     BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE, canonical,
 };
 use super::withdrawal::{Original, part_of_points};
 use super::word::EntryKind;
-use super::{Event, Redemption};
 use crate::claims::account::{Account, Repayment};
 use crate::claims::slices::{from_the_end, value_returned};
 use crate::legs::ControlKind;
 use crate::legs::{self, Leg, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
+use crate::units::id::LineId;
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
+use chrono::NaiveDate;
 use std::fmt::Write;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Kind for GiveBack {
             repaid.extend(account.credit(&slice, at.day)?);
         }
         let head = &target.entry.head;
-        uncount(at.rulebook, account, head, points)?;
+        uncount(account, &head.line, at.rulebook.day(head.occurred()), points)?;
         account.returned_in = account.returned_in.max(Some(at.booked));
         let value = value_returned(spent.value, &spent.slices, before, points)?;
         let original = Original { at: head.occurred(), slices: spent.slices.clone() };
@@ -148,15 +151,13 @@ impl Kind for GiveBack {
         account: &mut Account,
     ) -> Result<(), OutOfRange> {
         account.returned_in = account.returned_in.max(Some(booked));
-        let spent = Head { occurred_at: did.fact.original.at.fixed_offset(), ..head.clone() };
-        uncount(rulebook, account, &spent, did.fact.points)
+        uncount(account, &head.line, rulebook.day(did.fact.original.at), did.fact.points)
     }
 }
 
 /// What is given back may be redeemed again on the day it was.
-fn uncount(rulebook: &Rulebook, account: &mut Account, spent: &Head, points: Points) -> Result<(), OutOfRange> {
-    let day = rulebook.day(spent.occurred());
-    if let Some(redeemed) = account.redeemed.get_mut(&(spent.line.clone(), day)) {
+fn uncount(account: &mut Account, line: &LineId, day: NaiveDate, points: Points) -> Result<(), OutOfRange> {
+    if let Some(redeemed) = account.redeemed.get_mut(&(line.clone(), day)) {
         *redeemed = redeemed.minus(points.min(*redeemed))?;
     }
     Ok(())

@@ -1,11 +1,10 @@
 //! What every kind of event says of itself.
 
-use super::entry::Head;
+use super::entry::{Entry, Head};
 use super::field::{Field, Fields, Origin, Said};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
 use super::word::EntryKind;
-use super::{Entry, Target};
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
@@ -35,6 +34,16 @@ pub struct At<'a> {
     pub booked: Period,
     /// What is to be taken back, if the ledger has it.
     pub target: Option<Target<'a>>,
+}
+
+/// The event that a reversal takes back, as the ledger found it.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    pub entry: &'a Entry,
+    /// How much of it has been reversed so far.
+    pub reversed: &'a Reversed,
+    /// By which it was decided.
+    pub rulebook: &'a Rulebook,
 }
 
 /// How much of an entry has been reversed.

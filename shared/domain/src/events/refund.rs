@@ -1,13 +1,17 @@
 //! A sale refunded: its points are taken back.
 
+use super::Event;
+use super::accrual::points_of_sale;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
-use super::kind::{At, Balances, Did, Kind, Reversed, Show};
+use super::kind::{At, Balances, Did, Kind, Reversed, Show, Target};
 use super::refusal::Refusal;
-use super::stored::{BEFORE_AMOUNT, Broken, Load, Loaded, ORIGINAL_VALUE, REFUNDED, Store};
+use super::stored::{
+    BEFORE, BEFORE_AMOUNT, BEFORE_BY_SLICE, Broken, GONE, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, OWED, REFUNDED,
+    REPAID, SLICES, Store, TAKEN, WITHDRAWN,
+};
 use super::withdrawal::{Original, Withdrawal};
 use super::word::EntryKind;
-use super::{Event, Target, points_of_sale};
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
 use crate::legs::{self, Leg, RatingError};
@@ -38,7 +42,20 @@ impl Kind for Refund {
     const REVERSES: Option<EntryKind> = Some(EntryKind::Accrual);
     const CONTROL: ControlKind = ControlKind::Withdrawal;
     const FIELDS: &'static [Field] = &[REVERSES, AMOUNT];
-    const STORED: &'static [&'static str] = &[ORIGINAL_VALUE, BEFORE_AMOUNT, REFUNDED];
+    const STORED: &'static [&'static str] = &[
+        ORIGINAL_VALUE,
+        BEFORE_AMOUNT,
+        REFUNDED,
+        SLICES,
+        ORIGINAL_AT,
+        BEFORE,
+        BEFORE_BY_SLICE,
+        WITHDRAWN,
+        TAKEN,
+        GONE,
+        OWED,
+        REPAID,
+    ];
     type Fact = Refunded;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {

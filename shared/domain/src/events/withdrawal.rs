@@ -11,8 +11,10 @@ use crate::claims::lot::Slice;
 use crate::legs::FlowKind;
 use crate::legs::{self, Leg};
 use crate::units::id::LineId;
+use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::{DateTime, Utc};
+use std::fmt::Write;
 
 /// What valuing a reversal needs of the original.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,10 +135,11 @@ impl Withdrawal {
     pub(super) fn write_canonical(&self, amounts: [Money; 3], text: &mut String) {
         canonical::slices(text, "issued", &self.original.slices);
         let [sale, before, now] = amounts.map(Money::minor);
-        let at = crate::units::moment::rfc3339_utc(self.original.at);
-        text.push_str(&format!("|{at}|{sale}|{before}|{now}"));
+        let at = rfc3339_utc(self.original.at);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "|{at}|{sale}|{before}|{now}");
         for (at, now) in self.points.iter().enumerate() {
-            text.push_str(&format!(";{}:{now}", self.before_of(at)));
+            let _ = write!(text, ";{}:{now}", self.before_of(at));
         }
         for (name, slices) in [("taken", &self.taken), ("gone", &self.gone), ("owed", &self.owed)] {
             canonical::slices(text, name, slices);

@@ -21,11 +21,6 @@ pub struct SplitTerms {
 }
 
 impl SplitTerms {
-    /// Each beneficiary's part of a cumulative base, in the order of the shares.
-    pub fn parts(&self, base: Money) -> Result<Vec<Money>, OutOfRange> {
-        parts(&self.shares, base)
-    }
-
     pub fn parse(text: &str) -> Option<Self> {
         let (rule, shares) = text.split_once(' ')?;
         let mut parsed = Vec::new();
@@ -101,9 +96,9 @@ mod tests {
             let mut base = Money::ZERO;
             let mut received = vec![Money::ZERO; 2];
             for amount in bases {
-                let before = terms.parts(base).unwrap();
+                let before = parts(&terms.shares, base).unwrap();
                 base.add(Money::from_minor(amount)).unwrap();
-                let after = terms.parts(base).unwrap();
+                let after = parts(&terms.shares, base).unwrap();
                 for ((received, after), before) in received.iter_mut().zip(after).zip(before) {
                     received.add(after.minus(before).unwrap()).unwrap();
                 }

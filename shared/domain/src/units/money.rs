@@ -96,17 +96,6 @@ impl Money {
         Self(self.0.saturating_abs())
     }
 
-    /// A signed amount with two decimals, as reports write it.
-    pub fn from_report(text: &str) -> Option<Self> {
-        let (sign, digits) = match text.strip_prefix('-') {
-            Some(digits) => (-1, digits),
-            None => (1, text),
-        };
-        let (whole, fraction) = digits.split_once('.')?;
-        let minor: i64 = format!("{whole}{fraction}").parse().ok().filter(|_| fraction.len() == 2)?;
-        Some(Self(sign * minor))
-    }
-
     /// A positive amount as a caller writes it: `12`, `12.5` or `12.50`.
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let (whole, fraction) = match text.split_once('.') {

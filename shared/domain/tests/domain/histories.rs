@@ -10,8 +10,8 @@ use interline_domain::close::netting::{direct, residual, through_hub};
 use interline_domain::close::snapshot::{Claims, Snapshot};
 use interline_domain::close::tally::{Detail, Tally};
 use interline_domain::events::{
-    Accrual, Action, Balances, Command, Did, Entry, EntryKind, Event, Grant, Head, Issue, Redemption, Refusal,
-    Returned, Reversed, Spent, Target, Withdrawal, check, plan, points_of_sale,
+    Accrual, Action, Balances, Command, Did, Entry, EntryKind, Event, GiveBack, Grant, Head, Issue, Kind, Redemption,
+    Refund, Refusal, Returned, Reversed, Revocation, Spent, Store, Target, Withdrawal, check, plan, points_of_sale,
 };
 use interline_domain::legs::FlowKind;
 use interline_domain::legs::{Leg, OwedLeg, Reason};
@@ -346,6 +346,34 @@ impl Balances for Moved {
     fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
         self.debts.entry(creditor.clone()).or_default().add(points)
     }
+}
+
+/// What is kept of a fact stands under the names that its kind lists: of others a close
+/// would not ask.
+fn keeps_under_its_names(entry: &Entry) {
+    struct Names(Vec<&'static str>);
+
+    impl Store for Names {
+        fn number(&mut self, name: &'static str, _number: i64) {
+            self.0.push(name);
+        }
+
+        fn text(&mut self, name: &'static str, _text: String) {
+            self.0.push(name);
+        }
+    }
+
+    let mut names = Names(Vec::new());
+    entry.event.store(&mut names);
+    let listed = match &entry.event {
+        Event::Accrual(_) => Accrual::STORED,
+        Event::Redemption(_) => Redemption::STORED,
+        Event::Refund(_) => Refund::STORED,
+        Event::GiveBack(_) => GiveBack::STORED,
+        Event::Revocation(_) => Revocation::STORED,
+        Event::Grant(_) => Grant::STORED,
+    };
+    assert!(names.0.iter().all(|name| listed.contains(name)), "{:?} {listed:?}", names.0);
 }
 
 /// The law of every kind: what legs say of claims is what happens to the account,

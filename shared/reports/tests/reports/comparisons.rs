@@ -39,3 +39,18 @@ fn what_moved_is_added_up_within_the_year_and_what_stands_is_the_last_months() {
     let next = month("2017-11", Some(&january), Some(&november));
     assert_eq!(next.year_before, Some(november.this));
 }
+
+#[test]
+fn a_line_that_is_gone_has_nothing_left_at_the_end_of_the_year_to_date() {
+    let november = month("2016-11", None, None);
+    let mut settlement = settlement();
+    settlement.state.period = Period::parse("2016-12").unwrap();
+    settlement.roll_forward.retain(|row| row.cohort.funder.as_str() != "dining");
+    settlement.liability.retain(|row| row.cohort.funder.as_str() != "dining");
+    settlement.positions.retain(|position| position.line.as_str() != "dining");
+    let run = run(RunKind::Final);
+    let december = Comparison::of(&rulebook(), &run, &settlement, Some(november.clone()), None).unwrap();
+    let gone = dining(&december.year_to_date);
+    assert_eq!(gone.issued, dining(&november.this).issued);
+    assert!(gone.outstanding.is_zero() && gone.liability.is_zero(), "{gone:?}");
+}

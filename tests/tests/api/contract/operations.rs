@@ -2,11 +2,10 @@
 
 use super::calls::calls;
 use super::document::{Document, Operation};
-use crate::routes::{ROUTES, number};
 use interline_domain::units::id::LineId;
 use interline_lambda::Caller;
 use interline_lambda::problem::{KINDS, METHOD_NOT_ALLOWED, NO_SUCH_PATH, TYPE_PREFIX};
-use interline_lambda::routes::{Function, Route};
+use interline_lambda::routes::{Found, Function, ROUTES, Who, find};
 use std::collections::BTreeSet;
 
 /// The document's own example of each name in the path.
@@ -21,20 +20,20 @@ fn path(document: &Document, operation: &Operation) -> String {
     })
 }
 
-fn function(route: &Route) -> &'static str {
-    match route.function() {
+fn function(found: &Found) -> &'static str {
+    match found.route.function() {
         Function::Record => "record",
         Function::Account => "account",
         Function::Periods => "periods",
     }
 }
 
-fn callers(route: &Route) -> BTreeSet<String> {
-    let allowed = |caller: Caller| route.allows(&caller);
+fn callers(found: &Found) -> BTreeSet<String> {
+    let allowed = |caller: Caller| found.allows(&caller);
     let own = Caller::Line(LineId::parse("grocery").unwrap());
     let other = Caller::Line(LineId::parse("dining").unwrap());
     // Whose the quote is stands in its body.
-    assert!(*route == Route::Quote || !allowed(other), "{route:?} by another line");
+    assert!(found.row.who.contains(&Who::Line) || !allowed(other), "{} by another line", found.row.path);
     let all = [("line", allowed(own)), ("finance", allowed(Caller::Finance)), ("members", allowed(Caller::Members))];
     all.into_iter().filter(|(_, allowed)| *allowed).map(|(name, _)| name.to_owned()).collect()
 }
@@ -42,14 +41,15 @@ fn callers(route: &Route) -> BTreeSet<String> {
 #[test]
 fn every_operation_is_a_route_with_its_function_and_callers_and_every_route_an_operation() {
     let document = Document::get();
-    let mut routes = BTreeSet::new();
+    let mut rows = BTreeSet::new();
     for operation in &document.operations {
-        let route = Route::find(&operation.method, &path(document, operation)).unwrap();
-        assert_eq!(operation.function, function(&route), "{}", operation.id);
-        assert_eq!(operation.callers, callers(&route), "{}", operation.id);
-        routes.insert(number(&route));
+        let found = find(&operation.method, &path(document, operation)).unwrap();
+        assert_eq!(operation.function, function(&found), "{}", operation.id);
+        assert_eq!(operation.callers, callers(&found), "{}", operation.id);
+        assert_eq!(operation.path.replace("+}", "}"), found.row.path.replace("+}", "}"), "{}", operation.id);
+        rows.insert((found.row.method, found.row.path));
     }
-    assert_eq!(routes, (0..ROUTES).collect());
+    assert_eq!(rows, ROUTES.iter().map(|row| (row.method, row.path)).collect());
     let ids: Vec<&str> = document.operations.iter().map(|operation| operation.id.as_str()).collect();
     let called: BTreeSet<&str> = calls().iter().map(|call| call.operation).collect();
     assert_eq!(called, ids.iter().copied().collect());
@@ -68,7 +68,7 @@ fn a_method_or_a_path_that_is_not_in_the_document_is_not_a_route() {
             .map(|other| other.method.as_str())
             .collect();
         for method in ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", "QUERY"] {
-            let found = Route::find(method, &path);
+            let found = find(method, &path);
             // What can be read can be asked about.
             let named = if method == "HEAD" { "GET" } else { method };
             match methods.contains(named) {
@@ -90,7 +90,7 @@ fn a_method_or_a_path_that_is_not_in_the_document_is_not_a_route() {
         for other in others {
             let documented = document.operations.iter().any(|operation| operation.is_at(&other));
             for method in ["GET", "PUT", "POST"] {
-                let unknown = Route::find(method, &other).err().is_some_and(|problem| problem.kind == NO_SUCH_PATH);
+                let unknown = find(method, &other).err().is_some_and(|problem| problem.kind == NO_SUCH_PATH);
                 assert_eq!(unknown, !documented, "{method} {other}");
             }
         }

@@ -53,8 +53,10 @@ pub(super) fn shares(
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
     let mut bases: BTreeMap<Base, (Money, Obligation)> = BTreeMap::new();
     for SplitBase { payer, redeemer, unsplit, terms, base } in previous.into_iter().flat_map(|state| &state.splits) {
-        let reason = unsplit.unwrap_or(Reason::Redemption);
-        bases.entry(Base::of(payer, redeemer, reason, terms.as_ref())).or_default().0 = *base;
+        let (payer, redeemer, terms) = (payer.clone(), redeemer.clone(), terms.clone());
+        // By any of the reasons that are split.
+        let rule = unsplit.unwrap_or(Reason::Redemption).rule_word(terms.as_ref()).to_owned();
+        bases.entry(Base { payer, redeemer, rule, unsplit: *unsplit, terms }).or_default().0 = *base;
     }
     for (ObligationKey { payer, redeemer, reason, terms }, obligation) in obligations {
         let of = Base::of(payer, redeemer, *reason, terms.as_ref());
@@ -78,14 +80,16 @@ pub(super) fn shares(
 fn shared_out(of: &Base, before: Money, obligation: &Obligation, shares: &mut Vec<Share>) -> Result<(), OutOfRange> {
     let after = before.plus(obligation.amount)?;
     let in_time = after.minus(obligation.prior_period)?;
+    let mut points = obligation.points;
     let [paid, in_time, cumulative] = [before, in_time, after].map(|base| parts(of.shares(), base));
     for (((paid, in_time), cumulative), (to, share)) in
         paid?.into_iter().zip(in_time?).zip(cumulative?).zip(of.shares())
     {
-        let (beneficiary, of_redeemer) = match to {
-            Beneficiary::Redeemer => (of.redeemer.clone(), true),
-            Beneficiary::Line(line) => (line.clone(), false),
+        let beneficiary = match to {
+            Beneficiary::Redeemer => of.redeemer.clone(),
+            Beneficiary::Line(line) => line.clone(),
         };
+        let product = if beneficiary == of.redeemer { Product::Redemption } else { Product::PlatformFee };
         let exact = i128::from(after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
         let above = i128::from(cumulative.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
         let rounding = Decimal::try_from_i128_with_scale(above, crate::units::limits::RATE_SCALE + 2);
@@ -93,7 +97,7 @@ fn shared_out(of: &Base, before: Money, obligation: &Obligation, shares: &mut Ve
             row: SplitRow {
                 payer: of.payer.clone(),
                 redeemer: of.redeemer.clone(),
-                product: if beneficiary == of.redeemer { Product::Redemption } else { Product::PlatformFee },
+                product,
                 beneficiary,
                 rule: of.rule.clone(),
                 share: *share,
@@ -104,7 +108,7 @@ fn shared_out(of: &Base, before: Money, obligation: &Obligation, shares: &mut Ve
                 rounding: rounding.map_err(|_| OutOfRange)?.normalize(),
             },
             prior_period: cumulative.minus(in_time)?,
-            points: if of_redeemer { obligation.points } else { Points::ZERO },
+            points: if product == Product::Redemption { std::mem::take(&mut points) } else { Points::ZERO },
         });
     }
     Ok(())
