@@ -325,6 +325,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
         }
     }
     conserves_claims(rulebook, entry);
+    keeps_under_its_names(entry);
     for slice in &repayments {
         let exact = i128::from(slice.points.get()) * slice.price.scaled();
         assert_eq!(i128::from(slice.amount.minor()), divide_half_up(exact, Rate::SCALE / 100).unwrap());
