@@ -488,7 +488,7 @@ fn a_standard_output_that_is_closed_or_full_keeps_no_command_from_doing_its_work
 fn a_folder_of_another_format_is_refused_and_a_ledger_on_aws_is_not_served() {
     let folder = Folder::new();
     folder.good(&["import", &folder.file("events.csv")]);
-    std::fs::write(folder.data().join("format"), "2\n").unwrap();
-    assert!(folder.refused(&["status"]).contains("is of format \"2\", this program reads format 1"));
+    std::fs::write(folder.data().join("format"), "1\n").unwrap();
+    assert!(folder.refused(&["status"]).contains("is of format \"1\", this program reads format 2"));
     assert!(folder.refused(&["--aws", "serve"]).contains("it serves no ledger on AWS"));
 }

@@ -4,7 +4,7 @@
 use crate::claims::account::shard as shard_of;
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
-use crate::legs::{ControlKind, FlowKind, Leg, OwedLeg, RatingError, Reason};
+use crate::legs::{ClaimsLeg, ControlKind, FlowKind, Leg, OwedLeg, RatingError, Reason};
 use crate::terms::rulebook::Rulebook;
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
@@ -127,7 +127,9 @@ impl<'r> Fold<'r> {
         let origin = entry.is_late().then_some(entry.home);
         for leg in legs.drain(..) {
             match leg {
-                Leg::Claims(leg) => self.flow(&leg.cohort, &leg.with, leg.flow, leg.points, leg.amount)?,
+                Leg::Claims(ClaimsLeg { cohort, with, flow, points, amount }) => {
+                    self.flow(FlowKey { cohort, counterparty: with, kind: flow }, points, amount)?;
+                }
                 Leg::Owed(slice) => {
                     let terms = self.terms(&slice);
                     let rule = slice.reason.rule_word(terms.as_ref()).to_owned();
@@ -190,15 +192,7 @@ impl<'r> Fold<'r> {
         control.amount.add(amount)
     }
 
-    fn flow(
-        &mut self,
-        cohort: &Cohort,
-        counterparty: &LineId,
-        kind: FlowKind,
-        points: Points,
-        amount: Money,
-    ) -> Result<(), OutOfRange> {
-        let key = FlowKey { cohort: cohort.clone(), counterparty: counterparty.clone(), kind };
+    fn flow(&mut self, key: FlowKey, points: Points, amount: Money) -> Result<(), OutOfRange> {
         let flow = self.tally.flows.entry(key).or_default();
         count(&mut flow.events, 1)?;
         flow.points.add(points)?;
@@ -206,7 +200,8 @@ impl<'r> Fold<'r> {
     }
 
     fn owed(&mut self, slice: &OwedLeg, terms: Option<SplitTerms>, late: bool) -> Result<(), OutOfRange> {
-        self.flow(&slice.cohort, &slice.redeemer, slice.reason.row().flow, slice.points, slice.amount)?;
+        let (cohort, counterparty) = (slice.cohort.clone(), slice.redeemer.clone());
+        self.flow(FlowKey { cohort, counterparty, kind: slice.reason.row().flow }, slice.points, slice.amount)?;
         count(&mut self.tally.details.events, 1)?;
         self.tally.details.points.add(slice.points)?;
         if !slice.crosses_lines() {
