@@ -5,7 +5,7 @@ use crate::units::id::LineId;
 use crate::units::money::Points;
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// The last day on which points can be spent. `Never` sorts last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,8 +126,8 @@ impl Slice {
     /// `funder|issued|expires:points`
     pub(crate) fn write(&self, text: &mut String) {
         self.cohort.write(text);
-        text.push(':');
-        text.push_str(&self.points.to_string());
+        // Writing to a String cannot fail.
+        let _ = write!(text, ":{}", self.points.get());
     }
 
     pub fn parse(text: &str) -> Option<Self> {
