@@ -165,10 +165,10 @@ impl Fields for Body {
     fn origin(&self, field: &Field) -> Result<Option<Origin>, Problem> {
         let Some(Sent::Origin(Reverses { kind, reference, on })) = self.sent(field) else { return Ok(None) };
         let name = |part: &str| format!("{}.{part}", field.json);
-        let unknown = || Problem::invalid(&name("kind"), "must be accrual, redemption or adjustment");
+        let unknown = || Problem::invalid(name("kind"), "must be accrual, redemption or adjustment");
         Ok(Some(Origin {
             kind: EntryKind::from_word(kind).ok_or_else(unknown)?,
-            reference: Reference::parse(reference).map_err(|error| Problem::invalid(&name("reference"), error))?,
+            reference: Reference::parse(reference).map_err(|error| Problem::invalid(name("reference"), error))?,
             on: on.as_deref().map(|text| day(&name("on"), text)).transpose()?,
         }))
     }
