@@ -2,7 +2,6 @@
 
 use super::cells;
 use super::memory::wait;
-use crate::events::reverse;
 use crate::sim::memory::Memory;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use interline_domain::claims::account::shard;
@@ -12,7 +11,9 @@ use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
 use interline_domain::close::tally::Fold;
 use interline_domain::events::quote::{Wish, quote};
-use interline_domain::events::{Accrual, Action, Command, Entry, EntryKind, Grant, Head, Redemption};
+use interline_domain::events::{
+    Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund,
+};
 use interline_domain::terms::rulebook::{Rulebook, RulebookErrors};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
@@ -135,14 +136,16 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
             assert_eq!(redeemed.event.points(), Ok(quoted.points));
             for (part, points) in [(0, Some(Points::new(1))), (1, None)] {
                 let reference = Reference::parse(&format!("R-{nth}")).expect("a reference");
-                let action = reverse(EntryKind::Redemption, reference, None, None, points);
+                let origin = Origin { kind: EntryKind::Redemption, reference, on: None };
+                let action = Action::GiveBack(GiveBack { origin, points });
                 let _ = record(command(line, format!("V-{nth}-{part}"), action));
             }
         }
         let refunded = rulebook.lines.iter().take(LINES_PLAYED).step_by(2).map(|line| &line.id);
         for (line, size) in refunded.flat_map(|line| [(line, 2), (line, 3)]) {
             let reference = Reference::parse(&format!("S-{nth}-{size}")).expect("a reference");
-            let action = reverse(EntryKind::Accrual, reference, None, None, None);
+            let origin = Origin { kind: EntryKind::Accrual, reference, on: None };
+            let action = Action::Refund(Refund { origin, amount: None });
             let _ = record(command(line, format!("W-{nth}-{size}"), action));
         }
     }
