@@ -1,16 +1,18 @@
 //! Builders of commands and of files.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use interline_domain::claims::account::shard;
-use interline_domain::events::{
-    Accrual, Action, Command, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Revocation,
-};
+use interline_domain::events::{Accrual, Action, Command, EntryKind, Grant, Head, Redemption};
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::parse_day;
 use interline_domain::units::money::{Money, Points};
+use reverse::reverse;
 use std::io::{Read, Write};
+
+#[path = "../../shared/domain/tests/common/reverse.rs"]
+mod reverse;
 
 pub const HEADER: &str = "event,line,reference,occurred_at,member,amount,points,reverses";
 
@@ -50,23 +52,6 @@ pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, p
     let (original, on) = (Reference::parse(original).unwrap(), on.map(|day| parse_day(day).unwrap()));
     let action = reverse(kind, original, on, amount, points);
     command(line, reference, at, member, action)
-}
-
-/// What takes back an event of a kind: a sale by its amount, the others by points.
-pub fn reverse(
-    kind: EntryKind,
-    reference: Reference,
-    on: Option<NaiveDate>,
-    amount: Option<Money>,
-    points: Option<Points>,
-) -> Action {
-    let origin = Origin { kind, reference, on };
-    match kind {
-        EntryKind::Accrual => Action::Refund(Refund { origin, amount }),
-        EntryKind::Redemption => Action::GiveBack(GiveBack { origin, points }),
-        EntryKind::Adjustment => Action::Revocation(Revocation { origin, points }),
-        EntryKind::Reversal => panic!("a reversal is not reversed"),
-    }
 }
 
 /// The `nth` member of a shard.

@@ -31,7 +31,7 @@ pub use redemption::{Redemption, Spent, redemption_cap};
 pub use refund::{Refund, Refunded};
 pub use refusal::Refusal;
 pub use revocation::Revocation;
-pub use stored::{Broken, Load, Store};
+pub use stored::{Broken, Load, Store, by_slice};
 pub use withdrawal::{Original, Withdrawal};
 pub use word::EntryKind;
 
@@ -54,18 +54,6 @@ macro_rules! kinds {
         pub enum Event {
             $($kind(Did<$kind>),)*
         }
-
-        $(impl From<$kind> for Action {
-            fn from(asked: $kind) -> Self {
-                Action::$kind(asked)
-            }
-        })*
-
-        $(impl From<Did<$kind>> for Event {
-            fn from(did: Did<$kind>) -> Self {
-                Event::$kind(did)
-            }
-        })*
 
         impl Action {
             /// Reads what is asked: of several kinds behind one word, the one that takes back

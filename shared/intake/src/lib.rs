@@ -6,5 +6,5 @@ mod rows;
 mod writing;
 
 pub use rejects::{Content, Reject, write_rejects};
-pub use rows::{BYTES_MAX, Events, FileError, ROWS_MAX, Row, RowError, read, usual_columns};
+pub use rows::{Events, FileError, Row, RowError, read, usual_columns};
 pub use writing::{FileOfEvents, RowNotWritten};

@@ -11,7 +11,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use interline_domain::claims::account::Account;
 use interline_domain::events::{
     self, Action, Broken, Command, Entry, EntryKind, Event, Field, Fields, Head, Load, Origin, Refusal, Reversed, Said,
-    Store,
+    Store, by_slice,
 };
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
@@ -173,13 +173,6 @@ impl<'a> Reader<'a> {
             Some(bytes) if bytes.len() != 32 => Err(self.broken(attribute)),
             bytes => Ok(bytes.map(hex)),
         }
-    }
-
-    /// The points of each slice.
-    fn by_slice(&self, attribute: &str) -> Result<Vec<Points>, LedgerError> {
-        let text = self.optional_text(attribute)?.unwrap_or_default();
-        let points = text.split_terminator(';').map(|points| points.parse().ok().map(Points::new));
-        points.collect::<Option<_>>().ok_or_else(|| self.broken(attribute))
     }
 
     fn moment(&self, attribute: &str) -> Result<DateTime<Utc>, LedgerError> {
@@ -362,13 +355,6 @@ pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
     Ok(item)
 }
 
-fn put_by_slice(put: &mut impl FnMut(&str, AttributeValue), name: &str, points: &[Points]) {
-    if !points.is_empty() {
-        let texts: Vec<String> = points.iter().map(Points::to_string).collect();
-        put(name, string(texts.join(";")));
-    }
-}
-
 /// What is known of the reference of an entry.
 pub fn recorded_reference(entry: &Entry, reversed: &Reversed) -> Item {
     let mut item = with_key(&keys::reference(&entry_name(entry)));
@@ -380,7 +366,8 @@ pub fn recorded_reference(entry: &Entry, reversed: &Reversed) -> Item {
     if *reversed != Reversed::default() {
         put(POINTS, number(reversed.points));
         put(AMOUNT, number(reversed.amount.minor()));
-        put_by_slice(&mut put, REVERSED_BY_SLICE, &reversed.by_slice);
+        let attributes: &mut dyn Store = &mut Attributes(&mut item);
+        attributes.by_slice(REVERSED_BY_SLICE, &reversed.by_slice);
     }
     item
 }
@@ -416,7 +403,7 @@ pub fn known(item: &Item) -> Result<Known, LedgerError> {
     let reversed = Reversed {
         points: Points::new(reader.optional_number(POINTS)?.unwrap_or_default()),
         amount: Money::from_minor(reader.optional_number(AMOUNT)?.unwrap_or_default()),
-        by_slice: reader.by_slice(REVERSED_BY_SLICE)?,
+        by_slice: by_slice(&reader, REVERSED_BY_SLICE).map_err(|Broken(name)| reader.broken(name))?,
     };
     Ok(Known::Recorded {
         place: Place::parse(reader.text(ENTRY_AT)?).ok_or_else(|| reader.broken(ENTRY_AT))?,

@@ -207,7 +207,7 @@ mod tests {
                 member: MemberId::parse("M1").unwrap(),
                 occurred_at: parse_occurred_at("2017-01-31T18:05:09+08:00").unwrap(),
             },
-            action: Refund { origin: origin("S-1"), amount: Some(Money::from_minor(1250)) }.into(),
+            action: Action::Refund(Refund { origin: origin("S-1"), amount: Some(Money::from_minor(1250)) }),
         }
     }
 
@@ -247,9 +247,9 @@ mod tests {
         assert_eq!(other(later), Some("occurred_at"));
         let said = |action: Action| Command { action, ..reversal() }.differing_field(&recorded);
         let amount = Some(Money::from_minor(1250));
-        assert_eq!(said(Refund { origin: origin("S-2"), amount }.into()), Some("reverses"));
-        assert_eq!(said(Refund { origin: origin("S-1"), amount: None }.into()), Some("amount"));
-        assert_eq!(said(GiveBack { origin: origin("S-1"), points: None }.into()), Some("amount"));
-        assert_eq!(said(Grant { points: Points::new(1) }.into()), Some("reverses"));
+        assert_eq!(said(Action::Refund(Refund { origin: origin("S-2"), amount })), Some("reverses"));
+        assert_eq!(said(Action::Refund(Refund { origin: origin("S-1"), amount: None })), Some("amount"));
+        assert_eq!(said(Action::GiveBack(GiveBack { origin: origin("S-1"), points: None })), Some("amount"));
+        assert_eq!(said(Action::Grant(Grant { points: Points::new(1) })), Some("reverses"));
     }
 }

@@ -2,11 +2,11 @@
 
 use super::Event;
 use super::entry::Head;
-use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
+use super::field::{Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
-use super::withdrawal::{Original, Withdrawal, part_of_points};
+use super::withdrawal::{Original, Withdrawal, part_of_points, read_by_points, say_by_points};
 use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
@@ -31,16 +31,12 @@ impl Kind for Revocation {
     type Fact = Withdrawal;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        let (origin, points) = (from.required(&REVERSES, F::origin)?, from.points(&POINTS)?);
-        from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
+        let (origin, points) = read_by_points(from)?;
         Ok(Self { origin, points })
     }
 
     fn say(&self, said: &mut dyn Said) {
-        said.origin(&REVERSES, &self.origin);
-        if let Some(points) = self.points {
-            said.points(&POINTS, points);
-        }
+        say_by_points(said, &self.origin, self.points);
     }
 
     fn origin(&self) -> Option<&Origin> {

@@ -81,7 +81,8 @@ impl dyn Store + '_ {
         });
     }
 
-    pub(super) fn by_slice(&mut self, name: &'static str, points: &[Points]) {
+    /// The points of each slice.
+    pub fn by_slice(&mut self, name: &'static str, points: &[Points]) {
         self.list(name, points, |text, points| {
             // Writing to a String cannot fail.
             let _ = write!(text, "{points}");
@@ -143,6 +144,11 @@ impl<L: Load> Loaded<'_, L> {
         let text = self.0.text(name)?.unwrap_or_default();
         text.split_terminator(';').map(parse).collect::<Option<_>>().ok_or(Broken(name))
     }
+}
+
+/// The points of each slice, as [`Store`] was given them.
+pub fn by_slice<L: Load>(from: &L, name: &'static str) -> Result<Vec<Points>, Broken> {
+    Loaded(from).by_slice(name)
 }
 
 /// Parts of the text that a digest is made of.

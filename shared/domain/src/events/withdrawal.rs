@@ -1,5 +1,6 @@
 //! Points taken back that a sale or a gift issued.
 
+use super::field::{AMOUNT, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{
@@ -186,6 +187,20 @@ impl Withdrawal {
             owed: Vec::new(),
             repaid: Vec::new(),
         }
+    }
+}
+
+/// What takes points back: of which event, and how many.
+pub(super) fn read_by_points<F: Fields>(from: &F) -> Result<(Origin, Option<Points>), F::Error> {
+    let (origin, points) = (from.required(&REVERSES, F::origin)?, from.points(&POINTS)?);
+    from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
+    Ok((origin, points))
+}
+
+pub(super) fn say_by_points(said: &mut dyn Said, origin: &Origin, points: Option<Points>) {
+    said.origin(&REVERSES, origin);
+    if let Some(points) = points {
+        said.points(&POINTS, points);
     }
 }
 
