@@ -41,7 +41,7 @@ pub async fn member(
         .iter()
         .map(|(cohort, points)| {
             vec![
-                cohort.funder.to_string(),
+                cohort.scheme.to_string(),
                 cohort.issued.to_string(),
                 cohort.expires.to_string(),
                 points.to_string(),
@@ -58,7 +58,7 @@ pub async fn member(
         .iter()
         .map(|(cohort, points)| {
             json!({
-                "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+                "funder": cohort.scheme, "issued": cohort.issued, "expires": cohort.expires, "points": points,
                 "expired": cohort.expires.is_before(day),
             })
         })
