@@ -13,7 +13,7 @@ use interline_domain::units::id::MemberId;
 use interline_embedded::{DATABASE, Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
 use interline_lambda::{App, Clock, Failure, Program, person_of};
-use interline_ledger::{Ledger, LedgerError, StatementFilter, Status};
+use interline_ledger::{Ledger, LedgerError, StatementFilter};
 use interline_reports::bucket::Bucket;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -202,7 +202,7 @@ impl World {
     /// What is recorded in a sealed month can never be cleared.
     async fn check_clock(&self, rulebook: &Rulebook, now: DateTime<FixedOffset>) -> Result<(), CliError> {
         let periods = self.app.ledger.periods().await?;
-        let sealed = periods.iter().filter(|state| state.status != Status::Open).map(|state| state.period).max();
+        let sealed = periods.iter().filter(|state| !state.is_open()).map(|state| state.period).max();
         match sealed {
             Some(sealed) if rulebook.period(now.to_utc()) <= sealed => Err(CliError::Usage(format!(
                 "the clock cannot start at {}: in {} month {sealed} is sealed already; take a time from {} on, or \

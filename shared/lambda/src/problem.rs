@@ -1,6 +1,7 @@
 //! Errors as callers see them: RFC 9457 problems with a stable type.
 
 use crate::failure::{Class, Failure};
+use interline_domain::close::period::CloseRefusal;
 use interline_domain::events::Refusal;
 use interline_ledger::{LedgerError, Rejection};
 use interline_reports::bucket::StoreError;
@@ -140,6 +141,27 @@ impl From<&Rejection> for Problem {
     }
 }
 
+impl From<&CloseRefusal> for Problem {
+    fn from(refusal: &CloseRefusal) -> Self {
+        let kind = match refusal {
+            CloseRefusal::BeforeProgramme { .. } | CloseRefusal::NotBegun { .. } => NOT_FOUND,
+            CloseRefusal::PredecessorOpen { .. } => PREDECESSOR_OPEN,
+            CloseRefusal::TooEarly { .. } => TOO_EARLY,
+            CloseRefusal::Empty(_) => PERIOD_EMPTY,
+            CloseRefusal::UnderWay { .. } => CLOSE_UNDER_WAY,
+            CloseRefusal::AlreadyFinal { .. } => PERIOD_FINAL,
+            CloseRefusal::NotSealed(_) => return Self::internal(refusal),
+        };
+        Self::new(kind, refusal.to_string())
+    }
+}
+
+impl From<CloseRefusal> for Problem {
+    fn from(refusal: CloseRefusal) -> Self {
+        Self::from(&refusal)
+    }
+}
+
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         if matches!(failure.class(), Class::Retryable | Class::TimedOut) {
@@ -148,10 +170,6 @@ impl From<Failure> for Problem {
         }
         match &failure {
             Failure::Ledger(error) => match error {
-                LedgerError::TooEarly(..) => Self::new(TOO_EARLY, error.to_string()),
-                LedgerError::PredecessorOpen { .. } => Self::new(PREDECESSOR_OPEN, error.to_string()),
-                LedgerError::BeforeProgramme(..) => Self::not_found(error.to_string()),
-                LedgerError::AlreadyFinal { .. } => Self::new(PERIOD_FINAL, error.to_string()),
                 LedgerError::Unavailable(_)
                 | LedgerError::Conflicted
                 | LedgerError::WrongClock { .. }
@@ -162,8 +180,9 @@ impl From<Failure> for Problem {
                 | LedgerError::RulebookChanged
                 | LedgerError::NoRulebook
                 | LedgerError::Rulebook { .. } => Self::internal(error),
+                LedgerError::Close(refusal) => refusal.into(),
             },
-            Failure::EmptyPeriod(_) => Self::new(PERIOD_EMPTY, failure.to_string()),
+            Failure::Close(refusal) => refusal.into(),
             other => Self::internal(other),
         }
     }

@@ -19,7 +19,7 @@ pub mod store;
 
 pub use error::LedgerError;
 pub use items::{Asked, EntrySource, Recorded, RememberedRefusal, account_item, entry_item};
-pub use periods::{Attempt, CameIntoForce, InForce, NewRulebook, PeriodState, Run, Status};
+pub use periods::{CameIntoForce, InForce, NewRulebook};
 pub use post::{Answer, Clock, ENTRIES_PER_BATCH, MEMBERS_TOGETHER, Rejection, Source};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;
