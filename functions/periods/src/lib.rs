@@ -98,7 +98,7 @@ async fn known(app: &App, period: Period) -> Result<PeriodState, Problem> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CloseBody {
-    kind: String,
+    kind: Option<String>,
     /// A final run may be of a month without entries.
     empty: Option<bool>,
 }
@@ -106,6 +106,7 @@ struct CloseBody {
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
     let CloseBody { kind, empty } = call.json()?;
+    let kind = kind.ok_or_else(|| Problem::missing("kind"))?;
     let empty = empty.unwrap_or_default();
     let kind = match kind.as_str() {
         "trial" => RunKind::Trial,

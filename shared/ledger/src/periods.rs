@@ -188,7 +188,7 @@ impl Ledger {
 
     /// Every rulebook that came into force, earliest first.
     pub async fn rulebook_history(&self) -> Result<Vec<CameIntoForce>, LedgerError> {
-        let Key { pk, sk } = keys::came_into_force("");
+        let Key { pk, sk } = keys::history();
         let mut history = Vec::new();
         let mut after = None;
         loop {
@@ -224,7 +224,7 @@ impl Ledger {
         let mut writes = vec![Write::Put { item: current, condition }];
         let event =
             CameIntoForce { at: now, rulebook: hash.to_owned(), before: read.hash.clone(), by: by.map(str::to_owned) };
-        let mut item = with_key(&keys::came_into_force(&format!("{}#{revision}", rfc3339_utc(now))));
+        let mut item = with_key(&keys::came_into_force(now, revision));
         item.insert(DOCUMENT.to_owned(), document(&event)?);
         writes.push(Write::Put { item, condition: Condition::Absent });
         if let Some(record) = record {
