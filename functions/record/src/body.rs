@@ -5,7 +5,7 @@ use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::parse_occurred_at;
 use interline_domain::units::money::{Money, Points};
 use interline_lambda::http::{Object, day, json_with};
-use interline_lambda::problem::{INVALID_JSON, Problem};
+use interline_lambda::problem::Problem;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -16,8 +16,8 @@ const OCCURRED_AT: &str = "occurred_at";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reverses {
-    kind: String,
-    reference: String,
+    kind: Option<String>,
+    reference: Option<String>,
     on: Option<String>,
 }
 
@@ -31,8 +31,8 @@ enum Sent {
 
 #[derive(Debug)]
 struct Body {
-    member: String,
-    occurred_at: String,
+    member: Option<String>,
+    occurred_at: Option<String>,
     sent: Vec<(&'static Field, Option<Sent>)>,
 }
 
@@ -111,11 +111,7 @@ impl<'de> Visitor<'de> for Shape {
                 Name::Field(field) => sent.push((field, Sent::read(field, &mut map)?)),
             }
         }
-        Ok(Body {
-            member: member.ok_or_else(|| A::Error::missing_field(MEMBER))?,
-            occurred_at: occurred_at.ok_or_else(|| A::Error::missing_field(OCCURRED_AT))?,
-            sent,
-        })
+        Ok(Body { member, occurred_at, sent })
     }
 }
 
@@ -165,6 +161,8 @@ impl Fields for Body {
     fn origin(&self, field: &Field) -> Result<Option<Origin>, Problem> {
         let Some(Sent::Origin(Reverses { kind, reference, on })) = self.sent(field) else { return Ok(None) };
         let name = |part: &str| format!("{}.{part}", field.json);
+        let kind = kind.as_ref().ok_or_else(|| Problem::missing(&name("kind")))?;
+        let reference = reference.as_ref().ok_or_else(|| Problem::missing(&name("reference")))?;
         let unknown = || Problem::invalid(name("kind"), "must be accrual, redemption or adjustment");
         Ok(Some(Origin {
             kind: EntryKind::from_word(kind).ok_or_else(unknown)?,
@@ -174,7 +172,7 @@ impl Fields for Body {
     }
 
     fn missing(&self, field: &Field) -> Problem {
-        Problem::field(INVALID_JSON, field.json, format!("missing field `{}`", field.json))
+        Problem::missing(field.json)
     }
 
     fn refused(&self, refusal: Refusal) -> Problem {
@@ -188,6 +186,8 @@ pub fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Referenc
         return Err(Problem::invalid("kind", "adjustments come in files only"));
     }
     let body = json_with(Shape(fields_of(kind)), body)?;
+    let member = body.member.as_ref().ok_or_else(|| Problem::missing(MEMBER))?;
+    let occurred_at = body.occurred_at.as_ref().ok_or_else(|| Problem::missing(OCCURRED_AT))?;
     let action = match Action::read(kind, &body) {
         Err(problem) if problem.kind.status == 400 => return Err(problem),
         // What cannot be is told after what is wrongly written.
@@ -196,8 +196,8 @@ pub fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Referenc
     let head = Head {
         line: line.clone(),
         reference: reference.clone(),
-        member: MemberId::parse(&body.member).map_err(|error| Problem::invalid(MEMBER, error))?,
-        occurred_at: parse_occurred_at(&body.occurred_at).map_err(|error| Problem::invalid(OCCURRED_AT, error))?,
+        member: MemberId::parse(member).map_err(|error| Problem::invalid(MEMBER, error))?,
+        occurred_at: parse_occurred_at(occurred_at).map_err(|error| Problem::invalid(OCCURRED_AT, error))?,
     };
     Ok(Command { head, action: action? })
 }

@@ -31,7 +31,7 @@ pub use issue::Issue;
 pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show, Target};
 pub use redemption::{Redemption, Spent, redemption_cap};
 pub use refund::{Refund, Refunded};
-pub use refusal::Refusal;
+pub use refusal::{RULES, Refusal, Row, Rule};
 pub use revocation::Revocation;
 pub use stored::{Broken, Load, Store, by_slice};
 pub use withdrawal::{Original, Withdrawal};

@@ -3,13 +3,13 @@
 
 use crate::app::App;
 use crate::failure::Failure;
+use interline_domain::close::period::Run;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::close::snapshot::Snapshot;
 use interline_domain::units::calendar::Period;
-use interline_ledger::{PeriodState, Run};
 use interline_reports::accounts::{SnapshotFile, snapshot_key};
 use interline_reports::document::{COMPARISON, COMPARISON_SCHEMA, Comparison, Document, SETTLEMENT, SETTLEMENT_SCHEMA};
-use interline_reports::manifest::{Manifest, RunKind, sha256};
+use interline_reports::manifest::{Manifest, sha256};
 use interline_reports::pack::{MANIFEST, key};
 use serde::de::DeserializeOwned;
 
@@ -20,12 +20,6 @@ pub struct FinishedRun<'a> {
     pub manifest: Manifest,
     /// The manifest as it lies there.
     pub manifest_bytes: Vec<u8>,
-}
-
-/// The final run of a period if there is one, else the latest trial.
-pub fn newest(state: &PeriodState) -> Option<(RunKind, &Run)> {
-    let closed = state.final_run.as_ref().map(|run| (RunKind::Final, run));
-    closed.or_else(|| state.trial.as_ref().map(|run| (RunKind::Trial, run)))
 }
 
 impl<'a> FinishedRun<'a> {
