@@ -16,7 +16,6 @@ mod roll;
 
 pub use formula::{
     Allocation, agent_revenue, allocate_price, expected_redemptions, recognised, remote_rate, stand_alone_value,
-    stored_value_revenue,
 };
 pub use roll::{Closing, CohortLiability, Movement, OtherLine, OtherLineRelease, RollForward};
 
@@ -26,8 +25,6 @@ use crate::units::money::{Money, OutOfRange, Points};
 pub enum LiabilityError {
     #[error("{0} must not be negative")]
     Negative(&'static str),
-    #[error("breakage of {breakage} is not less than the face value of {sold}")]
-    NothingUsed { sold: Money, breakage: Money },
     #[error("of {issued} points, {redeemed} are redeemed and {expired} expired: more than there are")]
     Overdrawn { issued: Points, redeemed: Points, expired: Points },
     #[error("{reversed} points are taken back of {issued}")]

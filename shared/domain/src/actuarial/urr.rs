@@ -18,9 +18,7 @@ mod policy;
 
 pub use mack::Mack;
 pub use methods::{Projection, bornhuetter_ferguson};
-pub use policy::{
-    ActualToExpected, Basis, CohortRate, Estimate, ManualRate, Policy, UrrMethod, actual_to_expected, estimate,
-};
+pub use policy::{ActualToExpected, Basis, CohortRate, Estimate, ManualRate, Policy, UrrMethod, actual_to_expected};
 
 use crate::claims::lot::{Cohort, Expiry};
 use crate::units::calendar::Period;

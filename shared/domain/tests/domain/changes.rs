@@ -130,8 +130,8 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
         ),
         (
             "[[vat]]",
-            "[[urr]]\nfunder = \"inn\"\nmethod = \"cape-cod\"\n[[vat]]",
-            "urr: points of inn, from 2026-01-01 on: credibility, young below 12 months, thin below 10000 points \
+            "[urr]\nmethod = \"cape-cod\"\n[[vat]]",
+            "urr, from 2026-01-01 on: credibility, young below 12 months, thin below 10000 points \
              -> cape-cod, young below 12 months, thin below 10000 points",
         ),
     ] {

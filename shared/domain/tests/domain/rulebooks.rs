@@ -959,7 +959,7 @@ fn terms_that_are_left_out_are_what_they_always_were() {
     let month = Period::parse("2026-02").unwrap();
     assert_eq!(book.payment_day(month), day("2026-03-13"));
     assert_eq!(book.forecast_months(month), 12);
-    assert_eq!(book.urr(&scheme("shop"), month), Policy::default());
+    assert_eq!(book.urr(month), Policy::default());
 }
 
 #[test]
@@ -974,13 +974,12 @@ fn the_day_of_payment_is_a_business_day_of_the_banks_by_the_terms_of_the_month()
 }
 
 #[test]
-fn estimates_are_made_by_the_method_of_the_funder_and_of_the_month() {
-    let text = "[[urr]]\nfunder = \"shop\"\nfrom = \"2026-01-01\"\nmethod = \"survival\"\n[[urr]]\nthin_below = 500";
+fn estimates_are_made_by_the_method_of_the_month() {
+    let text = "[[urr]]\nto = \"2025-12-31\"\nthin_below = 500\n[[urr]]\nfrom = \"2026-01-01\"\nmethod = \"survival\"";
     let book = Rulebook::parse(&format!("{VALID}\n{text}")).unwrap();
-    let method = |funder: &str, month: &str| book.urr(&scheme(funder), Period::parse(month).unwrap());
-    assert_eq!(method("shop", "2026-01").method, UrrMethod::Survival);
-    let general = Policy { thin_below: Points::new(500), ..Policy::default() };
-    assert_eq!((method("shop", "2025-12"), method("inn", "2026-01")), (general, general));
+    let of = |month: &str| book.urr(Period::parse(month).unwrap());
+    assert_eq!(of("2025-12"), Policy { thin_below: Points::new(500), ..Policy::default() });
+    assert_eq!(of("2026-01"), Policy { method: UrrMethod::Survival, ..Policy::default() });
 }
 
 #[test]
@@ -1000,7 +999,6 @@ fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
         ("[forecast]\nmonths = 0", (1, "forecast[0].months", "must be 1 to 120")),
         ("[[urr]]\nmethod = \"mack\"", (2, "urr[0].method", "unknown variant `mack`")),
         ("[[urr]]\nyoung_below_age = 121", (1, "urr[0].young_below_age", "must be at most 120")),
-        ("[[urr]]\nfunder = \"spa\"", (1, "urr[0].funder", "line spa is not among")),
     ] {
         let found = errors(&format!("{VALID}{text}\n"));
         let (line, field, rule) = expected;

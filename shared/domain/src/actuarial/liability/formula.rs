@@ -100,32 +100,6 @@ pub fn recognised(cl0: Money, redeemed: Points, expected: Points) -> Result<Mone
     Ok(Money::from_minor_wide(divide_half_up(exact, i128::from(expected.get()))?)?)
 }
 
-/// Revenue since the sale of stored value: what was used, and the breakage in
-/// proportion: `used + breakage x used / (sold - breakage)`, over `1 + vat`,
-/// rounded half up once. `sold`: face value including VAT; `breakage`: the part
-/// expected never to be used. More use than expected proves the breakage
-/// smaller, so revenue never exceeds the face value.
-///
-/// Source: IFRS 15 B44-B46; ASC 606-10-55-46 to 55-48; CAS 14 art. 39.
-pub fn stored_value_revenue(sold: Money, breakage: Money, used: Money, vat: Rate) -> Result<Money, LiabilityError> {
-    let expected = sold.minus(breakage)?.max(used);
-    not_negative(&[
-        ("sold", sold.minor()),
-        ("breakage", breakage.minor()),
-        ("used", used.minor()),
-        ("unused", sold.minus(used)?.minor()),
-    ])?;
-    if !expected.is_positive() {
-        return Err(LiabilityError::NothingUsed { sold, breakage });
-    }
-    let exact = i128::from(sold.minor())
-        .checked_mul(i128::from(used.minor()))
-        .and_then(|gross| gross.checked_mul(Rate::SCALE))
-        .ok_or(OutOfRange)?;
-    let divisor = i128::from(expected.minor()).checked_mul(Rate::SCALE + vat.scaled()).ok_or(OutOfRange)?;
-    Ok(Money::from_minor_wide(divide_half_up(exact, divisor)?)?)
-}
-
 /// What the funder keeps of a release when another line delivers: the release
 /// less what that line is owed. Negative when the settlement price is higher.
 ///

@@ -152,13 +152,6 @@ impl CohortLiability {
         self.issued.minus(self.redeemed)?.minus(self.expired)
     }
 
-    /// Points that a movement leaves to be redeemed. At the close of its last
-    /// month, what a cohort has left without expiry is what expires.
-    pub fn outstanding_after(&self, movement: &Movement) -> Result<Points, OutOfRange> {
-        let gone = movement.redeemed()?.plus(movement.reversed)?.plus(movement.expired)?;
-        self.outstanding()?.plus(movement.issued)?.minus(gone)
-    }
-
     /// Closes a period at a new rate. `current_share`: which part of the closing
     /// liability is due within twelve months (1 at most).
     ///

@@ -42,7 +42,7 @@ impl UrrMethod {
     }
 }
 
-/// How a close estimates the redemption rates of a scheme. Cohorts that live equally long
+/// How a close estimates redemption rates. Cohorts that live equally long
 /// are judged together, others apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -175,21 +175,20 @@ impl ManualRate {
     }
 }
 
-/// The rates of all cohorts, one estimate per scheme and term, each by the scheme's
-/// policy. Ages are months. The order of the cohorts does not matter.
-pub fn estimate(cohorts: &[Experience], policy: impl Fn(&SchemeId) -> Policy) -> Result<Vec<Estimate>, UrrError> {
-    let mut terms: BTreeMap<(SchemeId, Option<usize>), Vec<Experience>> = BTreeMap::new();
-    for row in cohorts {
-        terms.entry((row.cohort.scheme.clone(), row.expiry_age())).or_default().push(row.clone());
-    }
-    let of = |((scheme, expiry_age), rows): ((SchemeId, Option<usize>), Vec<Experience>)| {
-        let policy = policy(&scheme);
-        policy.estimate_term(scheme, &Triangle::new(rows, expiry_age)?)
-    };
-    terms.into_iter().map(of).collect()
-}
-
 impl Policy {
+    /// The rates of all cohorts, one estimate per scheme and term. Ages are months. The
+    /// order of the cohorts does not matter.
+    pub fn estimate(&self, cohorts: &[Experience]) -> Result<Vec<Estimate>, UrrError> {
+        let mut terms: BTreeMap<(SchemeId, Option<usize>), Vec<Experience>> = BTreeMap::new();
+        for row in cohorts {
+            terms.entry((row.cohort.scheme.clone(), row.expiry_age())).or_default().push(row.clone());
+        }
+        terms
+            .into_iter()
+            .map(|((scheme, expiry_age), rows)| self.estimate_term(scheme, &Triangle::new(rows, expiry_age)?))
+            .collect()
+    }
+
     fn estimate_term(&self, scheme: SchemeId, triangle: &Triangle) -> Result<Estimate, UrrError> {
         let factors = triangle.factors()?;
         let increments = triangle.increments()?;

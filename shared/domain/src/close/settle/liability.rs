@@ -6,7 +6,7 @@ use crate::actuarial::liability::{
     stand_alone_value,
 };
 use crate::actuarial::urr::{
-    ActualToExpected, Basis, CohortRate, Estimate, Experience, ManualRate, Triangle, actual_to_expected, estimate,
+    ActualToExpected, Basis, CohortRate, Estimate, Experience, ManualRate, Triangle, actual_to_expected,
 };
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::settlement::{
@@ -62,7 +62,7 @@ pub(super) fn liability(
     for cohort in &cohorts {
         experience.push(observed(inputs.period, cohort, before.get(cohort).copied(), moved.get(cohort))?);
     }
-    let estimates = estimate(&experience, |scheme| inputs.rulebook.urr(scheme, inputs.period))?;
+    let estimates = inputs.rulebook.urr(inputs.period).estimate(&experience)?;
     let horizon = inputs.period.plus_months(inputs.rulebook.forecast_months(inputs.period));
     let standard_errors = standard_errors(&experience);
     let last: Vec<CohortRate> = before.values().map(|state| state.rate.clone()).collect();
