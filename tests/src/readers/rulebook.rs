@@ -2,9 +2,10 @@
 
 use super::cells;
 use super::memory::wait;
+use crate::SHARDS;
+use crate::shard;
 use crate::sim::memory::Memory;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
-use interline_domain::claims::account::shard;
 use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
@@ -17,7 +18,7 @@ use interline_domain::events::{
 use interline_domain::terms::rulebook::{Rulebook, RulebookErrors};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::limits::{AMOUNT_MAX_MINOR, SHARDS};
+use interline_domain::units::limits::AMOUNT_MAX_MINOR;
 use interline_domain::units::money::{Money, Points};
 use interline_ledger::{Answer, Ledger, Source};
 use interline_reports::document::{Comparison, Document, SETTLEMENT};
@@ -160,13 +161,13 @@ fn noon(rulebook: &Rulebook, day: NaiveDate) -> chrono::DateTime<chrono::FixedOf
 
 fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[Entry]) -> Settlement {
     let own = shard(member);
-    let mut fold = Fold::new(rulebook, period, own);
+    let mut fold = Fold::new(rulebook, period, rulebook.shards(period).of(member));
     let mut details = Vec::new();
     for entry in entries {
         fold.add(entry, &mut details).expect("what was accepted is rated");
     }
     let tally = fold.finish();
-    let digest = |shard: u8| match shard == own {
+    let digest = |shard: u16| match shard == own {
         true => ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(shard).0 },
         false => EntryDigests::default().finish(shard).0,
     };

@@ -4,11 +4,11 @@ use crate::served::{Served, assert_like, plain_get, redemption, sale};
 use futures::future::BoxFuture;
 use interline_cutoff::Close;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key, tally_path};
+use interline_tests::SHARDS;
 use interline_tests::calls::{arn, event, read, request};
 use interline_tests::pack::Pack;
 use serde_json::{Value, json};
@@ -101,11 +101,12 @@ async fn the_progress_of_a_run_is_visible() {
     assert_eq!(served.get("finance", PERIOD).await.ok()["under_way"], progress(0));
     let started = interline_cutoff::handle(app, close).await.unwrap();
     assert_eq!(served.get("finance", PERIOD).await.ok()["status"], "sealed");
-    let task = |shard: u8| ShardTask {
+    let task = |shard: u16| ShardTask {
         period: started.period,
         run: started.run.clone(),
         rulebook: started.rulebook.clone(),
         shard,
+        together: 1,
     };
     for (shard, done) in (0..SHARDS).zip(1..) {
         interline_tally::handle(app, task(shard)).await.unwrap();

@@ -8,7 +8,6 @@ use interline_domain::close::settlement::Settlement;
 use interline_domain::close::tally::Tally;
 use interline_domain::legs::{ControlKind, FlowKind};
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_embedded::Storage;
 use interline_lambda::{Class, Failure};
 use interline_reports::document::{COMPARISON, Comparison, Document, SETTLEMENT};
@@ -18,6 +17,7 @@ use interline_tests::events::{member_of_shard, redemption, sale};
 use interline_tests::pack::{Pack, minor_or_whole};
 use interline_tests::programme::{Items, Programme, RULEBOOK, edited, moment};
 use interline_tests::programs::{answer, files, good_answer};
+use interline_tests::{SHARDS, the_shard};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -315,8 +315,7 @@ async fn a_close_that_cannot_be_computed_for_what_slipped_behind_the_gate_names_
     programme.set_now(AFTER_FEBRUARY);
     let failure = programme.close("2017-02").await.unwrap_err();
     assert_eq!(failure.class(), Class::ChecksFailed);
-    let shard =
-        interline_domain::claims::account::shard(&interline_domain::units::id::MemberId::parse("rich").unwrap());
+    let shard = interline_tests::shard(&interline_domain::units::id::MemberId::parse("rich").unwrap());
     let cause =
         format!("shards [{shard}] of 2017-01 changed after it was closed; the redemption rates: cohort grocery");
     assert!(failure.to_string().contains(&cause), "{failure}");

@@ -1,7 +1,6 @@
 //! The tally: one shard of a period folded into small ordered maps of integers.
 //! Merging is associative and commutative, so shards may come in any order.
 
-use crate::claims::account::shard as shard_of;
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
 use crate::legs::{ClaimsLeg, ControlKind, FlowKind, Leg, OwedLeg, RatingError, Reason};
@@ -10,6 +9,7 @@ use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId};
 use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,21 +86,21 @@ pub enum TallyError {
     #[error("entry {entry}: {source}")]
     Rating { entry: String, source: RatingError },
     #[error("entry {entry} of {period} stands in shard {shard} of {found}")]
-    Misplaced { entry: String, period: Period, shard: u8, found: String },
+    Misplaced { entry: String, period: Period, shard: Shard, found: String },
 }
 
 /// Folds the entries of one shard. The same for a trial and a final run.
 pub struct Fold<'r> {
     rulebook: &'r Rulebook,
     period: Period,
-    shard: u8,
+    shard: Shard,
     tally: Tally,
     /// Of one entry; kept, so that its room is.
     legs: Vec<Leg>,
 }
 
 impl<'r> Fold<'r> {
-    pub fn new(rulebook: &'r Rulebook, period: Period, shard: u8) -> Self {
+    pub fn new(rulebook: &'r Rulebook, period: Period, shard: Shard) -> Self {
         Self { rulebook, period, shard, tally: Tally::default(), legs: Vec::new() }
     }
 
@@ -109,7 +109,7 @@ impl<'r> Fold<'r> {
     }
 
     pub fn add(&mut self, entry: &Entry, details: &mut Vec<Detail>) -> Result<(), TallyError> {
-        let shard = shard_of(&entry.head.member);
+        let shard = self.shard.of().of(&entry.head.member);
         if entry.booked != self.period || shard != self.shard {
             let found = format!("{}#{}", self.period, self.shard);
             return Err(TallyError::Misplaced { entry: entry.name(), period: entry.booked, shard, found });
