@@ -65,7 +65,7 @@ async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Pro
     for (cohort, points) in account.lots.iter().filter(|(cohort, _)| !cohort.expires.is_before(day)) {
         expiring.entry(cohort.expires).or_default().add(*points)?;
         lots.push(json!({
-            "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+            "funder": cohort.scheme, "issued": cohort.issued, "expires": cohort.expires, "points": points,
         }));
     }
     let expiring: Vec<Value> = expiring

@@ -103,6 +103,7 @@ pub async fn handle_event(app: &App, event: Event) -> Result<Value, Failure> {
 pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let now = app.now();
     let current = app.rulebook().await?;
+    let in_force = current.clone();
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
     let state = app.ledger.period(period).await?;
     let closed_with = state.final_run().map(|run| run.rulebook.clone());
@@ -113,6 +114,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         None => current,
     };
     let rulebook = &published.rulebook;
+    check_division(rulebook, &in_force.rulebook, period)?;
     app.ledger.check_order(rulebook, period).await?;
     let started = |run, rulebook: &Rulebook, (together, shards)| Started {
         period,
@@ -148,6 +150,19 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     };
     app.ledger.start_run(period, &run, close.by.as_deref(), now).await?;
     Ok(started(run, &published.rulebook, dealt(published.rulebook.shards(period))))
+}
+
+/// Where entries lie is told by the rulebook in force alone.
+fn check_division(rulebook: &Rulebook, in_force: &Rulebook, period: Period) -> Result<(), Failure> {
+    match rulebook.divides_otherwise(in_force, period) {
+        None => Ok(()),
+        Some(period) => Err(Failure::BadEvent(format!(
+            "rulebook {} divides {period} into {} shards, and its entries lie in {}",
+            rulebook.hash,
+            rulebook.shards(period).number(),
+            in_force.shards(period).number()
+        ))),
+    }
 }
 
 /// Whatever is noted as under way would seem so for good; settling takes the note away.

@@ -41,26 +41,26 @@ impl DetailPart {
         Self { writer, pseudonyms }
     }
 
-    pub fn add(&mut self, detail: &Detail) -> std::io::Result<()> {
+    pub fn add(&mut self, detail: &Detail<'_>) -> std::io::Result<()> {
         let slice = &detail.slice;
-        let line = detail.entry.split('#').next().unwrap_or_default();
+        let head = &detail.entry.head;
         let record = [
-            neutral(&detail.entry).into_owned(),
+            neutral(&detail.entry.name()).into_owned(),
             slice.reason.word().to_owned(),
-            detail.occurred_at.clone(),
-            self.pseudonyms.of(&detail.member),
+            head.occurred_at.to_rfc3339(),
+            self.pseudonyms.of(&head.member),
             slice.redeemer.to_string(),
-            slice.cohort.funder.to_string(),
+            slice.cohort.scheme.to_string(),
             slice.cohort.issued.to_string(),
             slice.cohort.expires.to_string(),
             slice.points.to_string(),
             slice.value.to_string(),
             slice.price.to_string(),
             slice.amount.to_string(),
-            if slice.crosses_lines() { "yes" } else { "no" }.to_owned(),
-            neutral(&detail.rule).into_owned(),
-            detail.origin.map(|origin| origin.to_string()).unwrap_or_default(),
-            line.to_owned(),
+            if detail.crosses_lines { "yes" } else { "no" }.to_owned(),
+            neutral(detail.rule).into_owned(),
+            if detail.entry.is_late() { detail.entry.home.to_string() } else { String::new() },
+            head.line.to_string(),
         ];
         self.writer.write_record(&record).map_err(std::io::Error::other)
     }

@@ -2,15 +2,13 @@
 
 use super::cells;
 use super::memory::wait;
-use crate::SHARDS;
-use crate::shard;
 use crate::sim::memory::Memory;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
-use interline_domain::close::tally::Fold;
+use interline_domain::close::tally::{Fold, TallyError};
 use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund,
@@ -20,6 +18,7 @@ use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::limits::AMOUNT_MAX_MINOR;
 use interline_domain::units::money::{Money, Points};
+use interline_domain::units::shard::Shard;
 use interline_ledger::{Answer, Ledger, Source};
 use interline_reports::document::{Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::{RunKind, RunName, sha256};
@@ -160,19 +159,19 @@ fn noon(rulebook: &Rulebook, day: NaiveDate) -> chrono::DateTime<chrono::FixedOf
 }
 
 fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[Entry]) -> Settlement {
-    let own = shard(member);
-    let mut fold = Fold::new(rulebook, period, rulebook.shards(period).of(member));
-    let mut details = Vec::new();
+    let shards = rulebook.shards(period);
+    let own = shards.of(member);
+    let mut fold = Fold::new(rulebook, period, own);
     for entry in entries {
-        fold.add(entry, &mut details).expect("what was accepted is rated");
+        fold.add(entry, |_| Ok::<(), TallyError>(())).expect("what was accepted is rated");
     }
     let tally = fold.finish();
-    let digest = |shard: u16| match shard == own {
-        true => ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(shard).0 },
-        false => EntryDigests::default().finish(shard).0,
+    let digest = |shard: Shard| match shard == own {
+        true => ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(shard.number()).0 },
+        false => EntryDigests::default().finish(shard.number()).0,
     };
-    let shards: Vec<ShardDigest> = (0..SHARDS).map(digest).collect();
-    let sealed = Some(usize::from(SHARDS));
+    let sealed = Some(usize::from(shards.number()));
+    let shards: Vec<ShardDigest> = shards.all().map(digest).collect();
     let inputs = Inputs { rulebook, period, tally: &tally, shards: &shards, sealed, previous: None };
     let settlement = settle(&inputs).expect("what was accepted is settled");
     let failed: Vec<_> = settlement.checklist.iter().filter(|check| !check.pass).collect();

@@ -8,9 +8,9 @@ use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key, tally_path};
-use interline_tests::SHARDS;
 use interline_tests::calls::{arn, event, read, request};
 use interline_tests::pack::Pack;
+use interline_tests::{SHARDS, the_shard};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -125,7 +125,7 @@ async fn the_progress_of_a_run_is_visible() {
 async fn a_close_that_failed_is_shown_and_may_be_started_again() {
     let served = january().await;
     let run = served.programme.app().final_run(&served.programme.rulebook().await.hash);
-    let tally = key(period(), &run, &tally_path(7));
+    let tally = key(period(), &run, &tally_path(the_shard(7)));
     served.programme.app().reports.put(&tally, b"somebody else's".to_vec()).await.unwrap();
     let state = served.close("2017-01", "final").await;
     assert_eq!((&state["status"], &state["final"]), (&json!("sealed"), &Value::Null));

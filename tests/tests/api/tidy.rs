@@ -130,7 +130,11 @@ fn what_lies_behind_the_ledger_knows_legs_and_no_kind_of_event() {
         let named = |line: &&str| line.contains("crate::events") || line.contains("interline_domain::events");
         for line in text.lines().filter(named) {
             // An entry is folded, digested, and counted on its member's account.
-            let entry_points = ["use crate::events::Entry;", "use crate::events::{Balances, Entry};"];
+            let entry_points = [
+                "use crate::events::Entry;",
+                "use crate::events::{Balances, Entry};",
+                "use crate::events::{Canonical, Entry};",
+            ];
             assert!(entry_points.contains(&line.trim()), "{}: {line}", path.display());
         }
     }

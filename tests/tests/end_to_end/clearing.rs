@@ -13,11 +13,11 @@ use interline_lambda::{Class, Failure};
 use interline_reports::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
+use interline_tests::SHARDS;
 use interline_tests::events::{member_of_shard, redemption, sale};
 use interline_tests::pack::{Pack, minor_or_whole};
 use interline_tests::programme::{Items, Programme, RULEBOOK, edited, moment};
 use interline_tests::programs::{answer, files, good_answer};
-use interline_tests::{SHARDS, the_shard};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -94,8 +94,8 @@ fn clearing(pack: &Pack) -> Value {
     };
     let redeemed = |amount: bool, own: bool| {
         let flows = tally.flows.iter().filter(|(key, _)| key.kind == FlowKind::Redeemed);
-        let rows = flows.filter(|(key, _)| !own || key.cohort.funder == key.counterparty).map(|(key, flow)| {
-            let (funder, redeemer) = (&key.cohort.funder, &key.counterparty);
+        let rows = flows.filter(|(key, _)| !own || key.cohort.scheme == key.counterparty).map(|(key, flow)| {
+            let (funder, redeemer) = (&key.cohort.scheme, &key.counterparty);
             let name = if own { funder.to_string() } else { format!("{funder}>{redeemer}") };
             (name, if amount { flow.amount.minor() } else { flow.points.get() })
         });
@@ -121,7 +121,7 @@ fn clearing(pack: &Pack) -> Value {
     json!({
         "accruals": controls(ControlKind::Accrual).map(|(_, control)| control.events).sum::<u64>(),
         "accruals_without_points":
-            controls(ControlKind::Accrual).map(|(_, control)| control.without_points).sum::<u64>(),
+            tally.unearned.values().map(|sum| sum.events).sum::<u64>(),
         "sales_minor": controls(ControlKind::Accrual)
             .map(|((line, _), control)| (line.to_string(), control.amount.minor()))
             .collect::<BTreeMap<_, _>>(),

@@ -911,7 +911,7 @@ async fn points_past_their_date_cannot_be_spent_and_those_that_expire_first_are_
     programme.set_now("2017-02-28T23:59:59+08:00");
     let spent = programme.accept(&[redemption("grocery", "R-1", "2017-02-28T23:59:58+08:00", "m1", 20)]).await;
     let Event::Redemption(did) = &spent[0].entry.event else { panic!() };
-    assert_eq!(did.fact.slices.iter().map(|slice| slice.cohort.funder.as_str()).collect::<Vec<_>>(), ["fuel"]);
+    assert_eq!(did.fact.slices.iter().map(|slice| slice.cohort.scheme.as_str()).collect::<Vec<_>>(), ["fuel"]);
     programme.set_now("2017-03-01T00:30:00+08:00");
     let past = programme.post_one(&redemption("grocery", "R-2", "2017-03-01T00:00:00+08:00", "m1", 31)).await;
     assert_eq!(rejected(&past), ("insufficient-points", "points"));

@@ -198,7 +198,11 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
     for limit in 1..=7 {
         let (mut shown, mut position) = (Vec::new(), None);
         loop {
-            let page = books.ledger.line_entries(&of_line("dining"), period("2017-01"), position, limit).await.unwrap();
+            let page = books
+                .ledger
+                .line_entries(&of_line("dining"), period("2017-01"), Shards::DEFAULT, position, limit)
+                .await
+                .unwrap();
             assert!(page.0.len() <= limit, "{} by {limit}", page.0.len());
             assert!(page.0.len() == limit || page.1.is_none(), "an unfinished page by {limit}");
             shown.extend(page.0.iter().map(|recorded| {
@@ -208,7 +212,10 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
             position = page.1;
             match &position {
                 Some(position) => {
-                    assert!(position.is_of(&of_line("dining"), Shards::DEFAULT) && !position.is_of(&of_line("grocery")))
+                    assert!(
+                        position.is_of(&of_line("dining"), Shards::DEFAULT)
+                            && !position.is_of(&of_line("grocery"), Shards::DEFAULT)
+                    )
                 }
                 None => break,
             }
@@ -243,7 +250,11 @@ async fn lists_show_what_happened_from_a_moment_on_and_before_another() {
             let filter = LineFilter { line: line("dining"), kind, between };
             let mut position = None;
             loop {
-                let page = books.ledger.line_entries(&filter, period("2017-01"), position, limit).await.unwrap();
+                let page = books
+                    .ledger
+                    .line_entries(&filter, period("2017-01"), Shards::DEFAULT, position, limit)
+                    .await
+                    .unwrap();
                 of_line.extend(page.0.iter().map(name));
                 position = page.1;
                 if position.is_none() {

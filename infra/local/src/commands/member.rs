@@ -40,7 +40,7 @@ pub async fn member(
         .iter()
         .map(|(cohort, points)| {
             vec![
-                cohort.funder.to_string(),
+                cohort.scheme.to_string(),
                 cohort.issued.to_string(),
                 cohort.expires.to_string(),
                 points.to_string(),
@@ -57,7 +57,7 @@ pub async fn member(
         .iter()
         .map(|(cohort, points)| {
             json!({
-                "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+                "funder": cohort.scheme, "issued": cohort.issued, "expires": cohort.expires, "points": points,
                 "expired": cohort.expires.is_before(day),
             })
         })

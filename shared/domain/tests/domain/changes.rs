@@ -118,6 +118,22 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
             "id = \"inn\"\nto = \"2026-03-31\"",
             "lines: inn, from 2026-04-01 on: takes part -> does not take part",
         ),
+        (
+            "[[vat]]",
+            "[payments]\nday = 5\nholidays = [\"2026-02-02\"]\n[[vat]]",
+            "payments, from 2026-01-01 on: business day 10 -> business day 5, holidays 2026-02-02",
+        ),
+        (
+            "[[vat]]",
+            "[[forecast]]\nfrom = \"2026-03-01\"\nto = \"2026-03-31\"\nmonths = 6\n[[vat]]",
+            "forecast, 2026-03-01 to 2026-03-31: 12 months -> 6 months",
+        ),
+        (
+            "[[vat]]",
+            "[[urr]]\nfunder = \"inn\"\nmethod = \"cape-cod\"\n[[vat]]",
+            "urr: points of inn, from 2026-01-01 on: credibility, young below 12 months, thin below 10000 points \
+             -> cape-cod, young below 12 months, thin below 10000 points",
+        ),
     ] {
         let found = changes(&[(old, new)]);
         assert!(found.iter().any(|change| change == expected), "{expected}\n{found:#?}");
@@ -190,6 +206,22 @@ fn a_new_line_changes_nothing_and_begins_after_the_closed_months() {
         gap.contains("no price for points of hq redeemed at spa") || gap.contains("redeemed at spa on 2026-01-01"),
         "{gap}"
     );
+}
+
+#[test]
+fn a_month_that_has_begun_or_begins_tomorrow_keeps_its_shards() {
+    let shards = "[[shards]]\nfrom = \"2026-04-01\"\nnumber = 256\n[[vat]]";
+    let differences = edited(&[("[[vat]]", shards)]).differences(&rulebook(BEFORE));
+    let words: Vec<String> = differences.fixed.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["shards, from 2026-04-01 on: 64 -> 256"]);
+    assert!(differences.dated.is_empty() && !differences.is_empty());
+    assert_eq!(differences.past(&BTreeSet::new(), day("2026-03-30")), Ok(Vec::new()));
+    for today in ["2026-03-31", "2026-04-01", "2026-05-20"] {
+        let refused = differences.past(&BTreeSet::new(), day(today)).unwrap_err();
+        let error = &refused.0[0];
+        assert_eq!(error.field, "shards", "{today}");
+        assert!(error.rule.starts_with("was 64 and cannot become 256 on 2026-04-01"), "{error}");
+    }
 }
 
 #[test]
