@@ -3,11 +3,11 @@
 use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use interline_domain::claims::account::shard;
 use interline_domain::events::{Accrual, Action, Command, EntryKind, Grant, Head, Redemption};
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::parse_day;
 use interline_domain::units::money::{Money, Points};
+use interline_domain::units::shard::{Shard, Shards};
 use reverse::reverse;
 use std::io::{Read, Write};
 
@@ -54,8 +54,19 @@ pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, p
     command(line, reference, at, member, action)
 }
 
+/// The shards of a month, unless a test's rulebook says otherwise.
+pub const SHARDS: u16 = Shards::DEFAULT.number();
+
+pub fn shard(member: &MemberId) -> u16 {
+    Shards::DEFAULT.of(member).number()
+}
+
+pub fn the_shard(number: u16) -> Shard {
+    Shards::DEFAULT.shard(number).unwrap()
+}
+
 /// The `nth` member of a shard.
-pub fn member_of_shard(number: u8, nth: usize) -> String {
+pub fn member_of_shard(number: u16, nth: usize) -> String {
     let names = (0..).map(|at| format!("m{at}"));
     names.filter(|name| shard(&MemberId::parse(name).unwrap()) == number).nth(nth).unwrap()
 }

@@ -1,13 +1,14 @@
 //! A month of any size, distributed as the sample's two: seeded, and planned by
 //! the domain event by event, so that balances, lots and cohorts agree.
 
+use crate::SHARDS;
+use crate::shard;
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
-use interline_domain::claims::account::{Account, shard};
+use interline_domain::claims::account::Account;
 use interline_domain::events::{Accrual, Action, Command, Head, Redemption, Refusal, plan};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::{Money, Points};
 use interline_ledger::{EntrySource, Recorded};
 
@@ -68,7 +69,7 @@ impl<'r> Month<'r> {
     }
 
     /// The entries of one shard in the order of their keys, as the ledger gives them.
-    pub fn shard(&self, shard: u8) -> Vec<Recorded> {
+    pub fn shard(&self, shard: u16) -> Vec<Recorded> {
         let members = &self.members[usize::from(shard)];
         let mut entries = Vec::with_capacity(members.iter().map(|(_, events)| *events as usize).sum());
         for &(number, events) in members {
@@ -78,7 +79,7 @@ impl<'r> Month<'r> {
     }
 
     /// What the members of one shard have after their entries.
-    pub fn accounts(&self, shard: u8) -> Vec<(MemberId, Account)> {
+    pub fn accounts(&self, shard: u16) -> Vec<(MemberId, Account)> {
         let members = self.members[usize::from(shard)].iter();
         members.map(|&(number, events)| (member(number), self.member(number, events, &mut Vec::new()))).collect()
     }

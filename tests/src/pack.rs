@@ -2,9 +2,9 @@
 
 use crate::events::gunzip;
 use crate::programme::Programme;
+use crate::{SHARDS, the_shard};
 use interline_domain::close::tally::Tally;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_reports::manifest::Manifest;
 use interline_reports::pack::{MANIFEST, TallyFile, details_path, key, tally_path};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ impl Pack {
 
     /// The detail parts of all shards.
     pub fn details(&self) -> Sheet {
-        let parts = (0..SHARDS).map(|shard| Sheet::read(&gunzip(&self.files[&details_path(shard)])));
+        let parts = (0..SHARDS).map(|shard| Sheet::read(&gunzip(&self.files[&details_path(the_shard(shard))])));
         Sheet { rows: parts.flat_map(|part| part.rows).collect() }
     }
 
@@ -47,7 +47,7 @@ impl Pack {
     pub fn tally(&self) -> Tally {
         let mut merged = Tally::default();
         for shard in 0..SHARDS {
-            let file: TallyFile = serde_json::from_slice(&self.files[&tally_path(shard)]).unwrap();
+            let file: TallyFile = serde_json::from_slice(&self.files[&tally_path(the_shard(shard))]).unwrap();
             merged.merge(&file.tally).unwrap();
         }
         merged

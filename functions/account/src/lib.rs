@@ -96,12 +96,14 @@ async fn line_entries(app: &App, call: &Call, line: &LineId) -> Result<Reply, Pr
     let period = call.period()?;
     let (between, times) = call.between()?;
     let filter = LineFilter { line: line.clone(), kind: call.kind()?, between };
-    if app.rulebook().await?.rulebook.line(line).is_none() {
+    let rulebook = &app.rulebook().await?.rulebook;
+    if rulebook.line(line).is_none() {
         return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
     }
+    let shards = rulebook.shards(period);
     let list = format!("lines/{line}/{period}/{}/{times}", word(filter.kind));
-    let after = call.cursor(&list, |position: &LinePosition| position.is_of(&filter))?;
-    let (entries, next) = app.ledger.line_entries(&filter, period, after, call.limit()?).await?;
+    let after = call.cursor(&list, |position: &LinePosition| position.is_of(&filter, shards))?;
+    let (entries, next) = app.ledger.line_entries(&filter, period, shards, after, call.limit()?).await?;
     page(app, call, &entries, cursor(&list, next)).await
 }
 

@@ -5,8 +5,7 @@ use chrono::{DateTime, Utc};
 use interline_domain::close::period::{Asked, Begin, CloseRefusal, PeriodState, Run, RunKind};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
-use interline_lambda::{App, Failure};
+use interline_lambda::{App, Failure, dealt};
 use interline_reports::pack::TRIAL;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -85,7 +84,9 @@ pub struct Started {
     pub rulebook: String,
     /// None if the period was final already: then there is nothing to tally, and
     /// settling gives what was recorded.
-    pub shards: Vec<u8>,
+    pub shards: Vec<u16>,
+    /// Of very many shards only every n-th is named, and a step takes so many together.
+    pub together: u16,
 }
 
 pub async fn handle_event(app: &App, event: Event) -> Result<Value, Failure> {
@@ -102,6 +103,7 @@ pub async fn handle_event(app: &App, event: Event) -> Result<Value, Failure> {
 pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let now = app.now();
     let current = app.rulebook().await?;
+    let in_force = current.clone();
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
     let state = app.ledger.period(period).await?;
     let closed_with = state.final_run().map(|run| run.rulebook.clone());
@@ -112,22 +114,24 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         None => current,
     };
     let rulebook = &published.rulebook;
+    check_division(rulebook, &in_force.rulebook, period)?;
     app.ledger.check_order(rulebook, period).await?;
-    let started = |run, rulebook: &Rulebook, shards| Started {
+    let started = |run, rulebook: &Rulebook, (together, shards)| Started {
         period,
         kind: close.kind,
         run,
         rulebook: rulebook.hash.clone(),
         shards,
+        together,
     };
     if let Some(run) = state.again(close.kind, &rulebook.hash)? {
         again(app, &state, run, close.by.as_deref(), now).await?;
-        return Ok(started(run.id.clone(), rulebook, Vec::new()));
+        return Ok(started(run.id.clone(), rulebook, (1, Vec::new())));
     }
     // Without the key no tally can be written, and the period would be sealed for nothing.
     app.pseudonyms(rulebook).await?;
     match state.begin(rulebook, Asked { kind: close.kind, empty: close.empty, now })? {
-        Begin::SealUnlessEmpty if !app.ledger.has_entries(period).await? => {
+        Begin::SealUnlessEmpty if !app.ledger.has_entries(period, rulebook.shards(period)).await? => {
             return Err(CloseRefusal::Empty(period).into());
         }
         Begin::SealUnlessEmpty | Begin::Seal | Begin::Run => {}
@@ -145,7 +149,20 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         }
     };
     app.ledger.start_run(period, &run, close.by.as_deref(), now).await?;
-    Ok(started(run, &published.rulebook, (0..SHARDS).collect()))
+    Ok(started(run, &published.rulebook, dealt(published.rulebook.shards(period))))
+}
+
+/// Where entries lie is told by the rulebook in force alone.
+fn check_division(rulebook: &Rulebook, in_force: &Rulebook, period: Period) -> Result<(), Failure> {
+    match rulebook.divides_otherwise(in_force, period) {
+        None => Ok(()),
+        Some(period) => Err(Failure::BadEvent(format!(
+            "rulebook {} divides {period} into {} shards, and its entries lie in {}",
+            rulebook.hash,
+            rulebook.shards(period).number(),
+            in_force.shards(period).number()
+        ))),
+    }
 }
 
 /// Whatever is noted as under way would seem so for good; settling takes the note away.

@@ -1,14 +1,13 @@
 //! How far a file has got, kept beside it, so that a try that was cut off is
 //! gone on with and not begun again.
 
-use crate::walk::{Reason, Rejected};
+use crate::walk::{LANES, Reason, Rejected};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use interline_domain::events::{Command, EntryKind};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, Reference};
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::{App, Failure};
 use interline_ledger::{Answer, Rejection};
 use serde::{Deserialize, Serialize};
@@ -56,7 +55,7 @@ pub struct Reading<'a> {
 
 impl SoFar {
     pub fn nothing() -> Self {
-        Self { done: vec![0; usize::from(SHARDS)], ..Self::default() }
+        Self { done: vec![0; usize::from(LANES)], ..Self::default() }
     }
 
     pub fn rows(&self) -> u64 {
@@ -153,7 +152,7 @@ impl<'a> Keeper<'a> {
         let is_usable = found.order == ORDER
             && found.is_repeat == self.is_repeat
             && !found.is_over
-            && found.so_far.done.len() == usize::from(SHARDS);
+            && found.so_far.done.len() == usize::from(LANES);
         Ok(if is_usable { found.so_far } else { SoFar::nothing() })
     }
 

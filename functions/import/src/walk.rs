@@ -1,12 +1,11 @@
 //! In which order the rows of a file are recorded.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use interline_domain::claims::account::shard;
 use interline_domain::events::{Command, EntryKind, Origin};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::scope::Scope;
+use interline_domain::units::shard::Shards;
 use interline_intake::Row;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,7 +25,10 @@ pub type Rejected = BTreeMap<usize, Reason>;
 /// Rows of one member by their place in the file, in the order in which they are recorded.
 pub type OfMember<'a> = Vec<(usize, &'a Command)>;
 
-/// A file's members in as many lanes as there are shards. Within a lane they are
+/// Lanes of a file, so many as are walked at once.
+pub const LANES: u16 = 64;
+
+/// A file's members in lanes, a shard's in one of them. Within a lane they are
 /// recorded one after the other, so that no two writes of the file ask for the
 /// same gate; the lanes are walked side by side.
 pub struct Walk<'a> {
@@ -51,10 +53,13 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let mut lanes: Vec<Vec<OfMember<'a>>> = (0..SHARDS).map(|_| Vec::new()).collect();
+        let mut lanes: Vec<Vec<OfMember<'a>>> = (0..LANES).map(|_| Vec::new()).collect();
         for (member, mut of_member) in members {
             of_member.sort_by_cached_key(|(at, command)| turn(rulebook, rows, &names, *at, command));
-            lanes[usize::from(shard(member))].push(of_member);
+            // By the number of shards of the month of what is recorded first.
+            let first = of_member.first().map(|(_, command)| rulebook.period(command.occurred()));
+            let shard = first.map_or(Shards::DEFAULT, |period| rulebook.shards(period)).of(member);
+            lanes[usize::from(shard.number() % LANES)].push(of_member);
         }
         Self { lanes, rejected }
     }
@@ -225,9 +230,9 @@ mod tests {
         };
         let lanes = members_of(&rows(&mut (0..500)));
         assert_eq!(lanes, members_of(&rows(&mut (0..500).rev())), "whatever order the file has");
-        assert_eq!(lanes.len(), usize::from(SHARDS));
+        assert_eq!(lanes.len(), usize::from(LANES));
         for (number, lane) in lanes.iter().enumerate() {
-            assert!(lane.iter().all(|member| usize::from(shard(member)) == number));
+            assert!(lane.iter().all(|member| usize::from(Shards::DEFAULT.of(member).number()) == number));
             assert!(lane.len() < 30, "{number}: {}", lane.len());
         }
     }

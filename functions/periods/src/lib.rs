@@ -9,7 +9,6 @@ use interline_domain::close::period::{Asked, Begin, CloseRefusal, PeriodState, R
 use interline_domain::close::settlement::Bilateral;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::http::{Call, Reply, not_served, respond};
 use interline_lambda::problem::{CLOSE_UNDER_WAY, Problem};
@@ -75,9 +74,10 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
     let mut json = summary(&state);
     if let Some(attempt) = &state.attempt {
         let prefix = key(period, &attempt.run, "tallies/");
+        let shards = app.rulebook().await?.rulebook.shards(period).number();
         json["under_way"] = json!({
             "run": attempt.run, "started_at": attempt.started_at, "by": attempt.by, "failed": attempt.failed,
-            "shards_done": app.reports.count(&prefix, SHARDS).await?, "shards": SHARDS,
+            "shards_done": app.reports.count(&prefix, shards).await?, "shards": shards,
         });
     }
     if let Some((kind, run)) = state.newest() {
@@ -118,7 +118,7 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
     let (rulebook, now) = (&published.rulebook, app.now());
     app.ledger.check_order(rulebook, period).await?;
     match state.begin(rulebook, Asked { kind, empty, now })? {
-        Begin::SealUnlessEmpty if !app.ledger.has_entries(period).await? => {
+        Begin::SealUnlessEmpty if !app.ledger.has_entries(period, rulebook.shards(period)).await? => {
             return Err(CloseRefusal::Empty(period).into());
         }
         Begin::SealUnlessEmpty | Begin::Seal | Begin::Run => {}

@@ -14,8 +14,8 @@ use interline_domain::close::tally::Tally;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Money;
+use interline_domain::units::shard::{Shard, Shards};
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure, Published};
 use interline_reports::accounts::{
@@ -59,7 +59,8 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         return recorded(app, task.period, &run).await;
     }
     app.check_own(&task.run, &task.rulebook)?;
-    let (tallies, proofs) = futures::try_join!(tallies(app, &task), proofs(app, &task))?;
+    let shards = app.rulebook_by_hash(&task.rulebook).await?.rulebook.shards(task.period);
+    let (tallies, proofs) = futures::try_join!(tallies(app, &task, shards), proofs(app, &task, shards))?;
     let pack = settle_pack(app, &task, tallies, proofs).await;
     let fails = match &pack {
         Ok(pack) => !pack.settlement.passes(),
@@ -93,37 +94,37 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
 }
 
 /// The tallies of all shards in their order.
-async fn tallies(app: &App, task: &Task) -> Result<Vec<(TallyFile, FileEntry)>, Failure> {
-    let read = |shard: u8| {
+async fn tallies(app: &App, task: &Task, shards: Shards) -> Result<Vec<(TallyFile, FileEntry)>, Failure> {
+    let read = |shard: Shard| {
         let key = key(task.period, &task.run, &tally_path(shard));
         async move {
             let bytes = app.reports.get(&key).await?;
             let file: TallyFile = serde_json::from_slice(&bytes)
                 .map_err(|error| Failure::Corrupt(format!("object {key} is no tally: {error}")))?;
-            if file.shard != shard {
+            if file.shard != shard.number() {
                 return Err(Failure::Corrupt(format!("object {key} is the tally of shard {}", file.shard)));
             }
             Ok::<_, Failure>((file, PackFile::new(tally_path(shard), bytes, None).entry))
         }
     };
-    stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+    stream::iter(shards.all()).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
 }
 
 /// What was proven of the accounts of all shards, in their order.
-async fn proofs(app: &App, task: &Task) -> Result<Vec<ProofFile>, Failure> {
-    let read = |shard: u8| {
+async fn proofs(app: &App, task: &Task, shards: Shards) -> Result<Vec<ProofFile>, Failure> {
+    let read = |shard: Shard| {
         let key = proof_key(task.period, &task.run, shard);
         async move {
             let bytes = app.reports.get(&key).await?;
             let file: ProofFile = serde_json::from_slice(&bytes)
                 .map_err(|error| Failure::Corrupt(format!("object {key} is no proof of accounts: {error}")))?;
-            match file.snapshot.shard == shard {
+            match file.snapshot.shard == shard.number() {
                 true => Ok::<_, Failure>(file),
                 false => Err(Failure::Corrupt(format!("object {key} is that of shard {}", file.snapshot.shard))),
             }
         }
     };
-    stream::iter(0..SHARDS).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+    stream::iter(shards.all()).map(read).buffered(OBJECTS_AT_ONCE).try_collect().await
 }
 
 /// Who holds what by the proofs of all shards.
@@ -203,7 +204,8 @@ async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
 async fn lock(app: &App, task: &Task, manifest: &Manifest, until: DateTime<Utc>) -> Result<(), Failure> {
     let own = manifest.files.iter().map(|file| file.path.as_str()).chain([PROVENANCE, MANIFEST]);
     let mut keys: Vec<String> = own.map(|path| key(task.period, &task.run, path)).collect();
-    keys.extend(manifest.accounts.iter().map(|entry| snapshot_key(task.period, &task.run, entry.shard)));
+    let shards = manifest.shards_of_period().into_iter().flat_map(Shards::all);
+    keys.extend(shards.map(|shard| snapshot_key(task.period, &task.run, shard)));
     stream::iter(keys)
         .map(|key| async move { app.reports.lock(&key, until).await })
         .buffer_unordered(OBJECTS_AT_ONCE)
@@ -255,7 +257,7 @@ pub async fn settle_pack(
     let Merged { tally, shards, found, found_older, mut entries } = merged(app, task, tallies)?;
     let previous = previous(app, rulebook.first_period, task.period).await?;
     let older = older(app, rulebook.first_period, task.period).await?;
-    let sealed = sealed(app, task).await?;
+    let sealed = sealed(app, task, rulebook.shards(task.period)).await?;
     let previous_shards = previous.as_ref().map(|previous| Previous {
         state: &previous.state,
         recorded: &previous.manifest.shards,
@@ -386,11 +388,11 @@ async fn older(app: &App, first: Period, period: Period) -> Result<Option<(Perio
 }
 
 /// How many shards are sealed; a trial may run before.
-async fn sealed(app: &App, task: &Task) -> Result<Option<usize>, Failure> {
+async fn sealed(app: &App, task: &Task, shards: Shards) -> Result<Option<usize>, Failure> {
     if task.kind == RunKind::Trial {
         return Ok(None);
     }
-    let sealed: Vec<bool> = stream::iter(0..SHARDS)
+    let sealed: Vec<bool> = stream::iter(shards.all())
         .map(|shard| app.ledger.is_sealed(task.period, shard))
         .buffered(OBJECTS_AT_ONCE)
         .try_collect()

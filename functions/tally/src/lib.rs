@@ -5,7 +5,9 @@ use interline_domain::close::digest::{EntryDigests, older_month};
 use interline_domain::close::tally::{Fold, Tally};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::money::OutOfRange;
 use interline_domain::units::pseudonym::Pseudonyms;
+use interline_domain::units::shard::Shard;
 use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    pub shard: u8,
+    pub shard: u16,
     pub entries: u64,
 }
 
@@ -24,9 +26,17 @@ pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let pseudonyms = app.pseudonyms(&published.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;
-    let Tallied { file, parts } =
-        tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, task.period, task.shard).await?;
-    let entries = file.tally.entries;
+    let mut entries = 0_u64;
+    for shard in task.shards(&published.rulebook)? {
+        let tallied = tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, task.period, shard).await?;
+        entries = entries.checked_add(tallied.file.tally.entries).ok_or(OutOfRange)?;
+        write(app, &task, shard, tallied).await?;
+    }
+    Ok(Done { shard: task.shard, entries })
+}
+
+async fn write(app: &App, task: &ShardTask, shard: Shard, tallied: Tallied) -> Result<(), Failure> {
+    let Tallied { file, parts } = tallied;
     // A trial's month may still be open: its step may be repeated after more events came.
     let is_trial = is_trial(&task.run);
     let put = |path: String, bytes| {
@@ -40,8 +50,8 @@ pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     };
     let parts = parts.into_iter().map(|part| put(part.entry.path, part.bytes));
     let parts = futures::future::try_join_all(parts);
-    tokio::try_join!(parts, put(tally_path(task.shard), file.json()?))?;
-    Ok(Done { shard: task.shard, entries })
+    tokio::try_join!(parts, put(tally_path(shard), file.json()?))?;
+    Ok(())
 }
 
 /// What one shard comes to.
@@ -59,18 +69,18 @@ pub async fn tally(
     rulebook: &Rulebook,
     pseudonyms: &Pseudonyms,
     period: Period,
-    shard: u8,
+    shard: Shard,
 ) -> Result<Tallied, Failure> {
     let first = rulebook.first_period;
     let last = (period > first).then(|| period.previous());
     // At once: a tally mostly waits for pages.
     let ((tally, digest, parts), previous, older) = tokio::try_join!(
         folded(ledger, rulebook, pseudonyms, period, shard),
-        read_again(ledger, last, shard),
-        read_again(ledger, older_month(period, first), shard),
+        read_again(ledger, rulebook, last, shard),
+        read_again(ledger, rulebook, older_month(period, first), shard),
     )?;
     let files = parts.iter().map(|part| part.entry.clone()).collect();
-    let rulebook = rulebook.hash.clone();
+    let (rulebook, shard) = (rulebook.hash.clone(), shard.number());
     let engine = engine.to_owned();
     let file = TallyFile { shard, engine, rulebook, tally, digest: digest.digest, previous, older, files };
     Ok(Tallied { file, parts })
@@ -83,7 +93,7 @@ async fn folded(
     rulebook: &Rulebook,
     pseudonyms: &Pseudonyms,
     period: Period,
-    shard: u8,
+    shard: Shard,
 ) -> Result<Folded, Failure> {
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
@@ -103,17 +113,27 @@ async fn folded(
     ]);
     let totals = Totals { rows: tally.details.events, sums };
     let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));
-    let (digest, kept) = digests.finish(shard);
+    let (digest, kept) = digests.finish(shard.number());
     Ok((tally, digest, vec![details, PackFile::new(digests_path(shard), kept, None)]))
 }
 
-/// Count and digest of the same shard of a closed month, as it is now.
-async fn read_again(ledger: &Ledger, period: Option<Period>, shard: u8) -> Result<Option<ShardDigest>, Failure> {
-    let Some(period) = period else { return Ok(None) };
-    let mut entries = ledger.shard_entries(period, shard);
-    let mut digests = EntryDigests::default();
-    while let Some(page) = entries.next_page().await {
-        page?.iter().for_each(|entry| digests.add(entry));
+/// Count and digest of the same shard of a closed month, as it is now; where that month
+/// has another number of shards, of those that fall to this one.
+async fn read_again(
+    ledger: &Ledger,
+    rulebook: &Rulebook,
+    period: Option<Period>,
+    shard: Shard,
+) -> Result<Vec<ShardDigest>, Failure> {
+    let mut found = Vec::new();
+    let Some(period) = period else { return Ok(found) };
+    for shard in rulebook.shards(period).dealt_to(shard) {
+        let mut entries = ledger.shard_entries(period, shard);
+        let mut digests = EntryDigests::default();
+        while let Some(page) = entries.next_page().await {
+            page?.iter().for_each(|entry| digests.add(entry));
+        }
+        found.push(digests.finish(shard.number()).0);
     }
-    Ok(Some(digests.finish(shard).0))
+    Ok(found)
 }

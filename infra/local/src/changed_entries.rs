@@ -3,6 +3,7 @@
 
 use interline_domain::close::digest::{ENTRY_DIGEST_BYTES, EntryDigests};
 use interline_domain::units::calendar::Period;
+use interline_domain::units::shard::Shard;
 use interline_lambda::Failure;
 use interline_ledger::Ledger;
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ type Named = (String, Vec<u8>);
 pub async fn changed_entries(
     ledger: &Ledger,
     period: Period,
-    shard: u8,
+    shard: Shard,
     kept: &[u8],
     names: &BTreeSet<String>,
 ) -> Result<Vec<String>, Failure> {
@@ -29,7 +30,7 @@ pub async fn changed_entries(
         for entry in page? {
             let mut digest = EntryDigests::default();
             digest.add(&entry);
-            found.push((entry.name(), digest.finish(shard).1));
+            found.push((entry.name(), digest.finish(shard.number()).1));
         }
     }
     Ok(changes(kept, &found, names))

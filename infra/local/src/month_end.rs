@@ -12,7 +12,7 @@ const SHARDS_AT_ONCE: usize = 4;
 /// Runs cutoff, tally and prove for every shard, and settle. Each step may be repeated, so
 /// a close that was broken off is simply run again. A failure is noted on the
 /// period.
-pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u8) + Sync)) -> Result<Done, Failure> {
+pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u16) + Sync)) -> Result<Done, Failure> {
     let asked_for = close.period.zip(close.run.clone());
     let (named, done) = match interline_cutoff::handle(app, close).await {
         Ok(started) => (Some((started.period, started.run.clone())), steps(app, started, progress).await),
@@ -28,15 +28,15 @@ pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u8) + Sync)) -> R
     done
 }
 
-async fn steps(app: &App, started: Started, progress: &(dyn Fn(u8) + Sync)) -> Result<Done, Failure> {
-    let Started { period, kind, run, rulebook, shards } = started;
+async fn steps(app: &App, started: Started, progress: &(dyn Fn(u16) + Sync)) -> Result<Done, Failure> {
+    let Started { period, kind, run, rulebook, shards, together } = started;
     stream::iter(shards)
         .map(|shard| {
-            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard, together };
             async move {
                 interline_tally::handle(app, task.clone()).await?;
-                let done = interline_prove::handle(app, task).await?;
-                progress(done.shard);
+                interline_prove::handle(app, task).await?;
+                (shard..shard.saturating_add(together)).for_each(progress);
                 Ok::<_, Failure>(())
             }
         })

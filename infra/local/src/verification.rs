@@ -8,8 +8,8 @@ use interline_domain::CALCULATION_EDITION;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::period::Run;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::pseudonym::Pseudonyms;
+use interline_domain::units::shard::Shard;
 use interline_lambda::{App, Class, Failure};
 use interline_reports::bucket::StoreError;
 use interline_reports::details::with_members_of;
@@ -77,7 +77,7 @@ pub async fn verification(
     period: Period,
     run: &Run,
     public_key: Option<&PublicKey>,
-    progress: &(dyn Fn(u8) + Sync),
+    progress: &(dyn Fn(u16) + Sync),
 ) -> Result<Verification, Failure> {
     let mut found = Verification {
         run: run.id.clone(),
@@ -179,7 +179,7 @@ impl<'a> Stored<'a> {
     async fn recompute(
         &self,
         found: &mut Verification,
-        progress: &(dyn Fn(u8) + Sync),
+        progress: &(dyn Fn(u16) + Sync),
     ) -> Result<Option<Computed>, Failure> {
         let (app, period) = (self.app, self.period);
         let published = app.rulebook_by_hash(&self.run.rulebook).await?;
@@ -195,7 +195,8 @@ impl<'a> Stored<'a> {
         let differences = &mut found.differences;
         let (mut files, mut tallies, mut proofs) = (BTreeMap::new(), Vec::new(), Vec::new());
         let before = differences.len();
-        for shard in 0..SHARDS {
+        let shards = published.rulebook.shards(period);
+        for shard in shards.all() {
             match interline_tally::tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, period, shard)
                 .await
             {
@@ -214,13 +215,13 @@ impl<'a> Stored<'a> {
                 }
                 Err(failure) if matches!(failure.class(), Class::Retryable | Class::TimedOut) => return Err(failure),
                 Err(failure) => {
-                    differences.push(format!("shard {shard:02} of the ledger: {failure}"));
+                    differences.push(format!("shard {shard} of the ledger: {failure}"));
                     self.entries_of(shard, None, differences).await?;
                 }
             }
-            progress(shard);
+            progress(shard.number());
         }
-        if tallies.len() < usize::from(SHARDS) {
+        if tallies.len() < usize::from(shards.number()) {
             return Ok(None);
         }
         let (kind, rulebook) = (RunKind::Final, self.run.rulebook.clone());
@@ -242,7 +243,7 @@ impl<'a> Stored<'a> {
 
     /// Without the key a detail part is compared but for its pseudonyms: those that
     /// are stored are put in place of the computed ones. The tally holds its digest.
-    async fn take_names(&self, shard: u8, tallied: &mut Tallied) -> Result<(), Failure> {
+    async fn take_names(&self, shard: Shard, tallied: &mut Tallied) -> Result<(), Failure> {
         let path = details_path(shard);
         let Some(stored) = self.file(&path).await? else { return Ok(()) };
         let Some(at) = tallied.parts.iter().position(|part| part.entry.path == path) else { return Ok(()) };
@@ -258,19 +259,19 @@ impl<'a> Stored<'a> {
     /// Names the entries of a shard that are not those that were closed.
     async fn entries_of(
         &self,
-        shard: u8,
+        shard: Shard,
         tally: Option<&TallyFile>,
         differences: &mut Vec<String>,
     ) -> Result<(), Failure> {
-        let recorded = self.manifest.shards.iter().find(|recorded| recorded.shard == shard);
+        let recorded = self.manifest.shards.iter().find(|recorded| recorded.shard == shard.number());
         let is_as_recorded = |tally: &TallyFile| {
-            let found = ShardDigest { shard, entries: tally.tally.entries, digest: tally.digest };
+            let found = ShardDigest { shard: shard.number(), entries: tally.tally.entries, digest: tally.digest };
             recorded == Some(&found)
         };
         if tally.is_some_and(is_as_recorded) {
             return Ok(());
         }
-        differences.push(format!("shard {shard:02} of the ledger: its entries are not those that were closed"));
+        differences.push(format!("shard {shard} of the ledger: its entries are not those that were closed"));
         let Some(kept) = self.untouched(&digests_path(shard)).await? else { return Ok(()) };
         let details = self.untouched(&details_path(shard)).await?.unwrap_or_default();
         let named = changed_entries(&self.app.ledger, self.period, shard, &kept, &entries_in(&details)).await;

@@ -9,3 +9,4 @@ pub mod moment;
 pub mod money;
 pub mod pseudonym;
 pub mod scope;
+pub mod shard;

@@ -7,6 +7,7 @@ use interline_domain::close::period::Run;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::close::snapshot::Snapshot;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::shard::{Shard, Shards};
 use interline_reports::accounts::{SnapshotFile, snapshot_key};
 use interline_reports::document::{COMPARISON, COMPARISON_SCHEMA, Comparison, Document, SETTLEMENT, SETTLEMENT_SCHEMA};
 use interline_reports::manifest::{Manifest, sha256};
@@ -54,16 +55,35 @@ impl<'a> FinishedRun<'a> {
         serde_json::from_slice(&bytes).map_err(|error| self.broken(path, &error))
     }
 
-    /// What the members of a shard hold after the run.
-    pub async fn claims(&self, shard: u8) -> Result<Snapshot, Failure> {
+    /// How many shards the period was closed with.
+    pub fn shards(&self) -> Result<Shards, Failure> {
+        let none = || Failure::Corrupt(format!("object {} is of no shard", self.key(MANIFEST)));
+        self.manifest.shards_of_period().ok_or_else(none)
+    }
+
+    /// What the members of a shard hold after the run, be it a shard of a period that has
+    /// another number of them.
+    pub async fn claims(&self, shard: Shard) -> Result<Snapshot, Failure> {
+        let own = self.shards()?;
+        if own == shard.of() {
+            return self.claims_of(shard).await;
+        }
+        let mut claims = Snapshot::default();
+        for other in own.with_members_of(shard) {
+            claims.take_over(self.claims_of(other).await?, shard);
+        }
+        Ok(claims)
+    }
+
+    async fn claims_of(&self, shard: Shard) -> Result<Snapshot, Failure> {
         let key = snapshot_key(self.period, &self.run.id, shard);
-        let recorded = self.manifest.accounts.iter().find(|accounts| accounts.shard == shard);
+        let recorded = self.manifest.accounts.iter().find(|accounts| accounts.shard == shard.number());
         let bytes = self.app.reports.get(&key).await?;
         if recorded.is_none_or(|accounts| accounts.sha256 != sha256(&bytes)) {
             return Err(Failure::Corrupt(format!("object {key} is not what the manifest of its run says")));
         }
         let file = SnapshotFile::parse(&bytes).map_err(|error| Failure::Corrupt(format!("object {key}: {error}")))?;
-        match file.period == self.period && file.shard == shard {
+        match file.period == self.period && file.shard == shard.number() {
             true => Ok(file.claims),
             false => Err(Failure::Corrupt(format!("object {key} is that of shard {} of {}", file.shard, file.period))),
         }

@@ -20,4 +20,4 @@ pub use app::{App, Clock, MetricSink, Program, Published};
 pub use caller::{Caller, Identity, person_of};
 pub use failure::{Class, Failure};
 pub use publishing::Proposal;
-pub use step::ShardTask;
+pub use step::{ShardTask, dealt};

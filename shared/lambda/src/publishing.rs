@@ -64,7 +64,7 @@ impl App {
                 Some(before) => self.ledger.publication(before).await?,
                 None => None,
             };
-            let guard = (!past.is_empty()).then_some(unsealed);
+            let guard = (!past.is_empty()).then_some((unsealed, rulebook.shards(unsealed)));
             let record = match &before.hash {
                 Some(before) if !past.is_empty() => {
                     let reason = reason_of(reason, &past)?;

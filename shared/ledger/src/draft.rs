@@ -315,12 +315,13 @@ impl<'a> Draft<'a> {
                 }
                 Left::Recorded { recorded, reversed, write } => {
                     draft.recorded.insert(key.clone());
-                    let reference = || items::recorded_reference(&recorded.entry, reversed);
+                    let shard = self.terms.rulebook.shards(recorded.entry.booked).of(member);
+                    let reference = || items::recorded_reference(&recorded.entry, shard, reversed);
                     match write {
                         Written::Nothing => {}
                         Written::Reversed => draft.put(Some(key), reference(), Condition::None),
                         Written::All(condition) => {
-                            draft.put(Some(key), items::entry_item(recorded)?, Condition::Absent);
+                            draft.put(Some(key), items::entry_item(recorded, shard)?, Condition::Absent);
                             draft.put(Some(key), reference(), condition.clone());
                         }
                     }

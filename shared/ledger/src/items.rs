@@ -18,6 +18,7 @@ use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::{parse_day, rfc3339_utc};
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
+use interline_domain::units::shard::Shard;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
@@ -333,11 +334,11 @@ pub fn is_at(item: &Item, key: &Key) -> bool {
     Reader::new(item).key().is_ok_and(|at| at == *key)
 }
 
-/// The item of an entry. Fails where a digest is none.
-pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
+/// The item of an entry in a shard of the period that clears it. Fails where a digest is none.
+pub fn entry_item(recorded: &Recorded, shard: Shard) -> Result<Item, LedgerError> {
     let Recorded { entry, balance, recorded_at, sequence, rulebook, source } = recorded;
     let head = &entry.head;
-    let mut item = with_key(&EntryKey::of(entry).key());
+    let mut item = with_key(&EntryKey::of(entry, shard).key());
     item.insert(RULEBOOK.to_owned(), digest(rulebook)?);
     match source {
         EntrySource::File(file) => {
@@ -365,8 +366,8 @@ pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
 }
 
 /// What is known of the reference of an entry.
-pub fn recorded_reference(entry: &Entry, reversed: &Reversed) -> Item {
-    let EntryKey { name, place } = EntryKey::of(entry);
+pub fn recorded_reference(entry: &Entry, shard: Shard, reversed: &Reversed) -> Item {
+    let EntryKey { name, place } = EntryKey::of(entry, shard);
     let mut item = with_key(&keys::reference(&name));
     let mut put = |name: &str, value: AttributeValue| {
         item.insert(name.to_owned(), value);

@@ -2,20 +2,20 @@
 
 use crate::attributes::{PK, SK};
 use chrono::{DateTime, Utc};
-use interline_domain::claims::account::shard as shard_of;
 use interline_domain::events::{Entry, EntryKind, Head};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::rfc3339_utc;
 use interline_domain::units::scope::Scope;
+use interline_domain::units::shard::{Shard, hash};
 use std::fmt;
 
-/// Names an item in an error, which may be logged: by the member's shard, not by
-/// the member.
+/// Names an item in an error, which may be logged: by the hash of the member, which
+/// modulo the number of shards is the shard, and not by the member.
 pub fn without_member(pk: &str, sk: &str) -> String {
     match pk.split_once('#') {
         Some(("M", id)) => match MemberId::parse(id) {
-            Ok(member) => format!("M#(a member of shard {:02}) {sk}", shard_of(&member)),
+            Ok(member) => format!("M#(a member of hash {}) {sk}", hash(&member)),
             Err(_) => format!("M#(no member's id) {sk}"),
         },
         _ => format!("{pk} {sk}"),
@@ -85,7 +85,7 @@ pub fn parse_reference(pk: &str) -> Option<Name> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub booked: Period,
-    pub shard: u8,
+    pub shard: ShardName,
     /// The period of its own time.
     pub home: Period,
 }
@@ -93,18 +93,18 @@ pub struct Place {
 /// As a reference item tells it: `<booked>#<shard>`, and `#<home>` of a late entry.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{:02}{}", self.booked, self.shard, self.late())
+        write!(f, "{}#{}{}", self.booked, self.shard, self.late())
     }
 }
 
 impl Place {
-    pub fn of(entry: &Entry) -> Self {
-        Self { booked: entry.booked, shard: shard_of(&entry.head.member), home: entry.home }
+    pub fn of(entry: &Entry, shard: Shard) -> Self {
+        Self { booked: entry.booked, shard: shard.into(), home: entry.home }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('#');
-        let (booked, shard) = (Period::parse(parts.next()?).ok()?, parts.next()?.parse().ok()?);
+        let (booked, shard) = (Period::parse(parts.next()?).ok()?, ShardName::parse(parts.next()?)?);
         let home = parts.next().map_or(Ok(booked), Period::parse).ok()?;
         parts.next().is_none().then_some(Self { booked, shard, home })
     }
@@ -112,6 +112,32 @@ impl Place {
     /// `#<home>` of a late entry.
     fn late(&self) -> String {
         if self.home == self.booked { String::new() } else { format!("#{}", self.home) }
+    }
+}
+
+/// A shard as keys tell it, whatever the number of shards of its period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardName {
+    number: u16,
+    digits: usize,
+}
+
+impl ShardName {
+    fn parse(text: &str) -> Option<Self> {
+        let is_one = matches!(text.len(), 2 | 4) && text.bytes().all(|byte| byte.is_ascii_digit());
+        Some(Self { number: text.parse().ok().filter(|_| is_one)?, digits: text.len() })
+    }
+}
+
+impl From<Shard> for ShardName {
+    fn from(shard: Shard) -> Self {
+        Self { number: shard.number(), digits: shard.digits() }
+    }
+}
+
+impl fmt::Display for ShardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0digits$}", self.number, digits = self.digits)
     }
 }
 
@@ -123,14 +149,15 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
-    pub fn of(entry: &Entry) -> Self {
-        Self { name: Name::of(&entry.head, entry.kind(), entry.scope), place: Place::of(entry) }
+    /// Of an entry that lies in a shard of the period that clears it.
+    pub fn of(entry: &Entry, shard: Shard) -> Self {
+        Self { name: Name::of(&entry.head, entry.kind(), entry.scope), place: Place::of(entry, shard) }
     }
 
     /// The origin of a late one is in its sort key, as its partition does not tell it.
     pub fn key(&self) -> Key {
-        let Place { booked, shard: number, .. } = self.place;
-        Key { pk: shard(booked, number), sk: format!("{}{}", self.name, self.place.late()) }
+        let Place { booked, shard, .. } = self.place;
+        Key { pk: format!("E#{booked}#{shard}"), sk: format!("{}{}", self.name, self.place.late()) }
     }
 
     /// Reads a key. The error names the attribute that is none.
@@ -152,13 +179,13 @@ impl fmt::Display for EntryKey {
 }
 
 /// The partition of a shard's entries.
-pub fn shard(period: Period, shard: u8) -> String {
-    format!("E#{period}#{shard:02}")
+pub fn shard(period: Period, shard: Shard) -> String {
+    format!("E#{period}#{shard}")
 }
 
-fn parse_shard(pk: &str) -> Option<(Period, u8)> {
+fn parse_shard(pk: &str) -> Option<(Period, ShardName)> {
     let (period, shard) = pk.strip_prefix("E#")?.split_once('#')?;
-    Some((Period::parse(period).ok()?, shard.parse().ok()?))
+    Some((Period::parse(period).ok()?, ShardName::parse(shard)?))
 }
 
 /// What the sort keys of a line's entries begin with.
@@ -171,8 +198,8 @@ pub fn of_line_and_kind(line: &LineId, kind: Option<EntryKind>) -> String {
     kind.map_or_else(|| of_line(line), |kind| format!("{line}#{}#", kind.code()))
 }
 
-pub fn gate(period: Period, shard: u8) -> Key {
-    Key { pk: format!("G#{period}#{shard:02}"), sk: "G".to_owned() }
+pub fn gate(period: Period, shard: Shard) -> Key {
+    Key { pk: format!("G#{period}#{shard}"), sk: "G".to_owned() }
 }
 
 pub fn period(period: Period) -> Key {
@@ -204,10 +231,11 @@ pub fn current_rulebook() -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use interline_domain::units::shard::Shards;
 
     #[test]
     fn an_item_is_named_in_an_error_without_its_member() {
-        assert_eq!(without_member("M#member-7", "A"), "M#(a member of shard 55) A");
+        assert_eq!(without_member("M#member-7", "A"), "M#(a member of hash 36279) A");
         assert_eq!(without_member("U#dining#a#S-1", "U"), "U#dining#a#S-1 U");
         assert_eq!(without_member("E#2017-01#07", "dining#A#S-1"), "E#2017-01#07 dining#A#S-1");
     }
@@ -224,12 +252,17 @@ mod tests {
                     reference: Reference::parse("2017-01").unwrap(),
                     scope,
                 };
-                let place = Place { booked, shard: 7, home: january };
-                let entry = EntryKey { name: name.clone(), place };
-                let Key { pk, sk } = entry.key();
-                assert_eq!(EntryKey::parse(&pk, &sk), Ok(entry.clone()), "{entry}");
-                assert_eq!(parse_reference(&reference(&name).pk), Some(name));
-                assert_eq!(Place::parse(&place.to_string()), Some(place));
+                for (shards, text) in [(64, "07"), (256, "0007")] {
+                    let shard = Shards::new(shards).and_then(|shards| shards.shard(7)).unwrap();
+                    let place = Place { booked, shard: shard.into(), home: january };
+                    let entry = EntryKey { name: name.clone(), place };
+                    let Key { pk, sk } = entry.key();
+                    assert_eq!(pk, format!("E#{booked}#{text}"));
+                    assert_eq!(pk, self::shard(booked, shard));
+                    assert_eq!(EntryKey::parse(&pk, &sk), Ok(entry.clone()), "{entry}");
+                    assert_eq!(parse_reference(&reference(&name).pk), Some(name.clone()));
+                    assert_eq!(Place::parse(&place.to_string()), Some(place));
+                }
             }
         }
     }
@@ -239,7 +272,7 @@ mod tests {
         for text in ["", "dining#a", "dining#x#S-1", "dining#a#S-1@", "dining#a#S-1@2017", "dining#a#S-1#x", "#a#S-1"] {
             assert_eq!(EntryKey::parse("E#2017-01#07", text), Err(SK), "{text}");
         }
-        for text in ["", "E#2017-01", "E#2017#07", "E#2017-01#x", "E#2017-01#07#1", "G#2017-01#07"] {
+        for text in ["", "E#2017-01", "E#2017#07", "E#2017-01#x", "E#2017-01#07#1", "E#2017-01#7", "G#2017-01#07"] {
             assert_eq!(EntryKey::parse(text, "dining#a#S-1"), Err(PK), "{text}");
         }
         for text in ["", "2017-01", "2017-01#x", "2017-01#07#x", "2017-01#07#2017-01#"] {

@@ -12,8 +12,8 @@ use futures::stream::{self, StreamExt};
 use interline_domain::close::period::{Attempt, CloseRefusal, PeriodState, Run, predecessor};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::moment::rfc3339_utc;
+use interline_domain::units::shard::{Shard, Shards};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl Ledger {
         let (state, revision) = self.read_period(period).await?;
         let Some(sealed) = state.sealed(rulebook, now)? else { return Ok(()) };
         // Each is tried, whatever becomes of the others: a second call has the fewer left.
-        let gates = stream::iter(0..SHARDS).map(|shard| async move {
+        let gates = stream::iter(rulebook.shards(period).all()).map(|shard| async move {
             let mut item = with_key(&keys::gate(period, shard));
             item.insert(SEALED.to_owned(), AttributeValue::S(rfc3339_utc(now)));
             // A gate that is there stays as it was put.
@@ -112,7 +112,7 @@ impl Ledger {
         }
     }
 
-    pub async fn is_sealed(&self, period: Period, shard: u8) -> Result<bool, LedgerError> {
+    pub async fn is_sealed(&self, period: Period, shard: Shard) -> Result<bool, LedgerError> {
         Ok(self.store.get(&keys::gate(period, shard)).await?.is_some())
     }
 
@@ -232,13 +232,14 @@ impl Ledger {
             item.insert(DOCUMENT.to_owned(), AttributeValue::S(record.to_owned()));
             writes.push(Write::Put { item, condition: Condition::None });
         }
-        writes.extend(unsealed.map(|period| Write::RequireAbsent { key: keys::gate(period, 0) }));
+        writes
+            .extend(unsealed.map(|(period, shards)| Write::RequireAbsent { key: keys::gate(period, shards.first()) }));
         match self.store.transact(&writes).await {
             Ok(()) => Ok(()),
             Err(TransactError::Ledger(error)) => Err(error),
             Err(TransactError::Cancelled(reasons)) => Err(match (reasons.first(), reasons.last(), unsealed) {
                 (Some(Outcome::Condition(_)), ..) => LedgerError::RulebookChanged,
-                (_, Some(Outcome::Condition(_)), Some(period)) => LedgerError::PeriodChanged(period),
+                (_, Some(Outcome::Condition(_)), Some((period, _))) => LedgerError::PeriodChanged(period),
                 _ => LedgerError::Contention(1),
             }),
         }
@@ -252,7 +253,7 @@ pub struct NewRulebook<'a> {
     /// The digest of the changes for past days behind it.
     pub record: Option<&'a str>,
     /// The first month that they could touch: nothing of it may be sealed yet.
-    pub unsealed: Option<Period>,
+    pub unsealed: Option<(Period, Shards)>,
     pub by: Option<&'a str>,
     pub now: DateTime<Utc>,
 }

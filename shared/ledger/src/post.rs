@@ -18,7 +18,6 @@ use crate::rulebooks::Rulebooks;
 use crate::store::{self, Item, Outcome, Store, TransactError, Write, longest_pause};
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
-use interline_domain::claims::account::shard;
 use interline_domain::events::Command;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
@@ -95,7 +94,7 @@ impl Ledger {
                 items += items_of(command);
                 let home = rulebook.period(command.occurred());
                 let asks = home < current || self.gate_always_checked;
-                let place = (home, shard(&command.head.member));
+                let place = (home, rulebook.shards(home).of(&command.head.member));
                 asks && *gate.get_or_insert(place) == place && items <= TRANSACTION_ITEMS
             })
         };
@@ -153,7 +152,6 @@ impl Ledger {
             rulebooks,
             member,
             commands,
-            shard: shard(member),
             home,
             current: rulebook.period(now),
             booked: home,
@@ -218,7 +216,6 @@ struct Batch<'a> {
     rulebooks: &'a dyn Rulebooks,
     member: &'a MemberId,
     commands: &'a [Command],
-    shard: u8,
     home: Period,
     current: Period,
     /// The period that clears the batch: its home unless that is sealed.
@@ -287,11 +284,15 @@ impl Batch<'_> {
         Ok(contended)
     }
 
+    fn gate(&self, period: Period) -> Key {
+        keys::gate(period, self.rulebook.shards(period).of(self.member))
+    }
+
     /// The first period after the home whose shard is not sealed.
     async fn open_period(&self) -> Result<Period, LedgerError> {
         let mut candidate = self.home.next();
         while candidate < self.current || self.gate_always_checked {
-            if self.store.get(&keys::gate(candidate, self.shard)).await?.is_none() {
+            if self.store.get(&self.gate(candidate)).await?.is_none() {
                 return Ok(candidate);
             }
             candidate = candidate.next();
@@ -326,7 +327,7 @@ impl Batch<'_> {
         // A period that is over may be sealed any moment; the current one cannot be.
         // A refusal clears nothing, whenever it is remembered.
         let asks = clears && (self.booked < self.current || self.gate_always_checked);
-        let gate = asks.then(|| keys::gate(self.booked, self.shard));
+        let gate = asks.then(|| self.gate(self.booked));
         Ok(Drafted { writes, claims, recorded, gate, answers })
     }
 

@@ -11,7 +11,7 @@ use interline_domain::events::Entry;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
 use interline_domain::units::id::MemberId;
-use interline_domain::units::limits::SHARDS;
+use interline_domain::units::shard::{Shard, Shards};
 
 /// The entries of one shard, in key order.
 pub struct ShardEntries(ShardRecords);
@@ -48,17 +48,17 @@ impl Ledger {
 
     /// Whether anything is booked in a period: strongly consistent, and no longer
     /// than until one entry is found.
-    pub async fn has_entries(&self, period: Period) -> Result<bool, LedgerError> {
-        self.has_any(period, None).await
+    pub async fn has_entries(&self, period: Period, shards: Shards) -> Result<bool, LedgerError> {
+        self.has_any(period, shards, None).await
     }
 
     /// As [`has_entries`](Self::has_entries), of one line.
-    pub async fn has_entries_of(&self, period: Period, line: &LineId) -> Result<bool, LedgerError> {
-        self.has_any(period, Some(&keys::of_line(line))).await
+    pub async fn has_entries_of(&self, period: Period, shards: Shards, line: &LineId) -> Result<bool, LedgerError> {
+        self.has_any(period, shards, Some(&keys::of_line(line))).await
     }
 
-    async fn has_any(&self, period: Period, prefix: Option<&str>) -> Result<bool, LedgerError> {
-        for shard in 0..SHARDS {
+    async fn has_any(&self, period: Period, shards: Shards, prefix: Option<&str>) -> Result<bool, LedgerError> {
+        for shard in shards.all() {
             let (found, _) = self.store.page(&keys::shard(period, shard), prefix, None, Some(1)).await?;
             if !found.is_empty() {
                 return Ok(true);
@@ -68,12 +68,12 @@ impl Ledger {
     }
 
     /// Strongly consistent reads of one shard of the base table.
-    pub fn shard_entries(&self, period: Period, shard: u8) -> ShardEntries {
+    pub fn shard_entries(&self, period: Period, shard: Shard) -> ShardEntries {
         ShardEntries(self.shard_records(period, shard))
     }
 
     /// As [`shard_entries`](Self::shard_entries), for proving accounts.
-    pub fn shard_records(&self, period: Period, shard: u8) -> ShardRecords {
+    pub fn shard_records(&self, period: Period, shard: Shard) -> ShardRecords {
         ShardRecords { pages: self.store.clone().partition(keys::shard(period, shard)) }
     }
 }

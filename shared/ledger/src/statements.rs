@@ -11,11 +11,13 @@ use chrono::{DateTime, Utc};
 use interline_domain::events::EntryKind;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId};
-use interline_domain::units::limits::SHARDS;
+use interline_domain::units::shard::Shards;
 use serde::{Deserialize, Serialize};
 
 /// Pages of the index read for one answer when a filter passes few of them.
 const INDEX_PAGES_MAX: usize = 8;
+/// Shards read for one answer, be they empty.
+const SHARDS_AT_ONCE: u16 = 64;
 
 /// When events happened that a list shows: from a moment on, and before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,7 +71,7 @@ pub struct StatementPosition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinePosition {
-    shard: u8,
+    shard: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<String>,
 }
@@ -128,15 +130,17 @@ impl Ledger {
         &self,
         filter: &LineFilter,
         period: Period,
+        shards: Shards,
         after: Option<LinePosition>,
         limit: usize,
     ) -> Result<(Vec<Recorded>, Option<LinePosition>), LedgerError> {
-        let LinePosition { mut shard, mut after } = after.unwrap_or(LinePosition { shard: 0, after: None });
+        let LinePosition { shard: mut number, mut after } = after.unwrap_or(LinePosition { shard: 0, after: None });
         let mut entries = Vec::new();
         let prefix = filter.prefix();
-        // Each shard is read at least once; a filter may pass few of what lies there.
-        let mut pages = usize::from(SHARDS) + INDEX_PAGES_MAX;
-        while shard < SHARDS && pages > 0 {
+        // Each shard is read at least once, of many shards as many as one answer has time
+        // for; a filter may pass few of what lies there.
+        let mut pages = usize::from(shards.number().min(SHARDS_AT_ONCE)) + INDEX_PAGES_MAX;
+        while let Some(shard) = shards.shard(number).filter(|_| pages > 0) {
             pages -= 1;
             let left = i32::try_from(limit.saturating_sub(entries.len())).unwrap_or(i32::MAX);
             let pk = keys::shard(period, shard);
@@ -149,13 +153,13 @@ impl Ledger {
             }
             match next {
                 Some(_) => after = next,
-                None => shard += 1,
+                None => number += 1,
             }
             if entries.len() >= limit {
                 break;
             }
         }
-        let position = (shard < SHARDS).then_some(LinePosition { shard, after });
+        let position = shards.shard(number).map(|_| LinePosition { shard: number, after });
         Ok((entries, position))
     }
 }
@@ -163,9 +167,9 @@ impl Ledger {
 impl LinePosition {
     /// Whether a page of the list can start there; the store refuses a page that
     /// starts outside of what is asked for.
-    pub fn is_of(&self, filter: &LineFilter) -> bool {
+    pub fn is_of(&self, filter: &LineFilter, shards: Shards) -> bool {
         let own = |after: &String| after.starts_with(&filter.prefix());
-        self.shard < SHARDS && self.after.as_ref().is_none_or(own)
+        shards.shard(self.shard).is_some() && self.after.as_ref().is_none_or(own)
     }
 }
 

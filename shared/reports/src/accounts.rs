@@ -9,6 +9,7 @@ use interline_domain::close::settlement::{CohortBalance, Debt};
 use interline_domain::close::snapshot::{Difference, Snapshot};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
+use interline_domain::units::shard::Shard;
 use serde::{Deserialize, Serialize};
 
 /// Where a file about a run's accounts lies in the reports bucket: those of trials
@@ -18,12 +19,12 @@ fn key(period: Period, run: &str, name: &str) -> String {
     format!("{folder}/{period}/{run}/{name}")
 }
 
-pub fn snapshot_key(period: Period, run: &str, shard: u8) -> String {
-    key(period, run, &format!("shard-{shard:02}.json.gz"))
+pub fn snapshot_key(period: Period, run: &str, shard: Shard) -> String {
+    key(period, run, &format!("shard-{shard}.json.gz"))
 }
 
-pub fn proof_key(period: Period, run: &str, shard: u8) -> String {
-    key(period, run, &format!("proof-{shard:02}.json"))
+pub fn proof_key(period: Period, run: &str, shard: Shard) -> String {
+    key(period, run, &format!("proof-{shard}.json"))
 }
 
 pub fn differences_key(period: Period, run: &str) -> String {
@@ -35,7 +36,7 @@ pub fn differences_key(period: Period, run: &str) -> String {
 #[serde(deny_unknown_fields)]
 pub struct SnapshotFile {
     pub period: Period,
-    pub shard: u8,
+    pub shard: u16,
     pub claims: Snapshot,
 }
 

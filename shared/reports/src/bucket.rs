@@ -85,7 +85,7 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError>;
 
     /// How many objects lie under a prefix; counts to `most` and no further.
-    async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError>;
+    async fn count(&self, prefix: &str, most: u16) -> Result<usize, StoreError>;
 
     /// Keeps an object from being deleted or replaced by anybody, as it is now, until
     /// then. It can be made longer, never shorter.
@@ -164,7 +164,7 @@ impl Bucket {
     }
 
     /// How many objects lie under a prefix; counts to `most` and no further.
-    pub async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
+    pub async fn count(&self, prefix: &str, most: u16) -> Result<usize, StoreError> {
         self.objects.count(prefix, most).await
     }
 
@@ -244,10 +244,20 @@ impl Objects for S3Bucket {
         }
     }
 
-    async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
-        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(i32::from(most));
-        let answer = list.send().await.map_err(|error| StoreError::new(prefix, error))?;
-        Ok(answer.contents().len())
+    async fn count(&self, prefix: &str, most: u16) -> Result<usize, StoreError> {
+        let (mut found, mut after) = (0, None);
+        loop {
+            let left = i32::from(most).saturating_sub(i32::try_from(found).unwrap_or(i32::MAX));
+            let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(left);
+            let answer = list.set_continuation_token(after).send().await;
+            let answer = answer.map_err(|error| StoreError::new(prefix, error))?;
+            found += answer.contents().len();
+            // A page has at most 1,000, however many are asked for.
+            after = answer.next_continuation_token().map(str::to_owned);
+            if after.is_none() || found >= usize::from(most) {
+                return Ok(found);
+            }
+        }
     }
 
     async fn lock(&self, key: &str, until: DateTime<Utc>) -> Result<(), StoreError> {

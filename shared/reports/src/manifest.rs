@@ -3,6 +3,7 @@
 use interline_domain::close::digest::ShardDigest;
 pub use interline_domain::close::period::RunKind;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::shard::Shards;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -37,6 +38,13 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
 }
 
+impl Manifest {
+    /// How many shards the period was closed with.
+    pub fn shards_of_period(&self) -> Option<Shards> {
+        Shards::new(u16::try_from(self.shards.len()).ok()?)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunName {
@@ -57,7 +65,7 @@ pub struct PreviousRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountsEntry {
-    pub shard: u8,
+    pub shard: u16,
     pub members: u64,
     pub bytes: u64,
     pub sha256: String,

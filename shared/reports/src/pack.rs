@@ -19,6 +19,7 @@ use interline_domain::close::tally::Tally;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
+use interline_domain::units::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::iter;
@@ -56,16 +57,16 @@ pub fn fingerprint_key(name: &str) -> String {
     format!("rulebooks/keys/{name}.fingerprint")
 }
 
-pub fn tally_path(shard: u8) -> String {
-    format!("tallies/shard-{shard:02}.json")
+pub fn tally_path(shard: Shard) -> String {
+    format!("tallies/shard-{shard}.json")
 }
 
-pub fn details_path(shard: u8) -> String {
-    format!("details/part-{shard:02}.csv.gz")
+pub fn details_path(shard: Shard) -> String {
+    format!("details/part-{shard}.csv.gz")
 }
 
-pub fn digests_path(shard: u8) -> String {
-    format!("digests/shard-{shard:02}.bin")
+pub fn digests_path(shard: Shard) -> String {
+    format!("digests/shard-{shard}.bin")
 }
 
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ impl PackFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TallyFile {
-    pub shard: u8,
+    pub shard: u16,
     /// Version of the program: a run is of one only.
     #[serde(default)]
     pub engine: String,
@@ -99,10 +100,11 @@ pub struct TallyFile {
     pub tally: Tally,
     /// Of the shard's entries.
     pub digest: EntriesDigest,
-    /// The same shard of the period before, as it is read now.
-    pub previous: Option<ShardDigest>,
-    /// The same shard of the older month whose turn it is.
-    pub older: Option<ShardDigest>,
+    /// The same shard of the period before, as it is read now. Where that has another
+    /// number of shards: those that fall to this one, perhaps none.
+    pub previous: Vec<ShardDigest>,
+    /// As `previous`, of the older month whose turn it is.
+    pub older: Vec<ShardDigest>,
     /// What else was written of the shard.
     pub files: Vec<FileEntry>,
 }

@@ -12,7 +12,6 @@ use interline_domain::close::tally::{Detail, Fold, Tally, TallyError};
 use interline_domain::events::{Canonical, Entry};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::pseudonym::Pseudonyms;
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
@@ -20,6 +19,7 @@ use interline_tests::events::gunzip;
 use interline_tests::measure::{Report, ratios, thread_time};
 use interline_tests::month::Month;
 use interline_tests::programme::RULEBOOK;
+use interline_tests::{SHARDS, the_shard};
 use sha2::{Digest, Sha256};
 use std::hint::black_box;
 use std::io::Write;
@@ -107,8 +107,8 @@ fn in_memory(options: &Options, month: &Month<'_>, rulebook: &Rulebook, report: 
     report.add(PART, "fold to plain pass", "x", ratios(&folds, &passes));
 }
 
-fn folded(rulebook: &Rulebook, period: Period, shard: u8, entries: &[Entry]) -> Tally {
-    let mut fold = Fold::new(rulebook, period, shard);
+fn folded(rulebook: &Rulebook, period: Period, shard: u16, entries: &[Entry]) -> Tally {
+    let mut fold = Fold::new(rulebook, period, the_shard(shard));
     let mut digests = EntryDigests::default();
     for entry in entries {
         let row = |row: Detail<'_>| {
@@ -122,8 +122,8 @@ fn folded(rulebook: &Rulebook, period: Period, shard: u8, entries: &[Entry]) -> 
     fold.finish()
 }
 
-fn rows(rulebook: &Rulebook, pseudonyms: &Pseudonyms, period: Period, shard: u8, entries: &[Entry]) -> Vec<u8> {
-    let mut fold = Fold::new(rulebook, period, shard);
+fn rows(rulebook: &Rulebook, pseudonyms: &Pseudonyms, period: Period, shard: u16, entries: &[Entry]) -> Vec<u8> {
+    let mut fold = Fold::new(rulebook, period, the_shard(shard));
     let mut digests = EntryDigests::default();
     let mut part = DetailPart::new(pseudonyms.clone());
     for entry in entries {
@@ -163,7 +163,7 @@ impl Phases {
             query(client, period, shard).await;
             phases.query += lap.time();
 
-            let mut pages = ledger.shard_entries(period, shard);
+            let mut pages = ledger.shard_entries(period, the_shard(shard));
             let mut entries = Vec::new();
             while let Some(page) = pages.next_page().await {
                 entries.extend(page.unwrap());
@@ -187,7 +187,8 @@ impl Phases {
             phases.gzip += lap.time();
 
             let started = Instant::now();
-            let tallied = interline_tally::tally(&ledger, "", rulebook, &pseudonyms, period, shard).await.unwrap();
+            let tallied =
+                interline_tally::tally(&ledger, "", rulebook, &pseudonyms, period, the_shard(shard)).await.unwrap();
             phases.tally += lap.time();
             phases.wall += started.elapsed().as_secs_f64() * 1e9;
             assert_eq!(

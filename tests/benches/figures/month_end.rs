@@ -5,7 +5,7 @@
 use crate::store::{Read, programme, query};
 use crate::{Options, WHOLE};
 use interline_domain::terms::rulebook::Rulebook;
-use interline_domain::units::limits::SHARDS;
+use interline_tests::SHARDS;
 use interline_tests::functions::Function;
 use interline_tests::measure::{Report, peak_memory, processor_time, ratios};
 use interline_tests::month::Month;

@@ -3,7 +3,6 @@
 //! fen, and only then says how long each took.
 
 use crate::Options;
-use interline_domain::claims::account::shard;
 use interline_domain::claims::lot::{Cohort, Expiry, Slice};
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
@@ -12,12 +11,13 @@ use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issu
 use interline_domain::terms::rulebook::{Beneficiary, Rulebook};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
 use interline_tests::measure::Report;
 use interline_tests::month::Month;
 use interline_tests::programme::RULEBOOK;
+use interline_tests::shard;
+use interline_tests::{SHARDS, the_shard};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -213,7 +213,8 @@ fn folded(rulebook: &Rulebook, path: &str, start: u64, end: u64) -> Tally {
     let mut file = BufReader::with_capacity(1 << 17, file);
     let first = early + file.skip_until(b'\n').unwrap() as u64;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).buffer_capacity(1 << 17).from_reader(file);
-    let mut folds: Vec<Fold<'_>> = (0..SHARDS).map(|shard| Fold::new(rulebook, rulebook.first_period, shard)).collect();
+    let mut folds: Vec<Fold<'_>> =
+        (0..SHARDS).map(|shard| Fold::new(rulebook, rulebook.first_period, the_shard(shard))).collect();
     let mut names = Names::default();
     let mut row = csv::StringRecord::new();
     let mut entry: Option<Entry> = None;

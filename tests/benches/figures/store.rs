@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use dynoxide::{Database, ImportOptions};
 use interline::world::TABLE;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_embedded::Storage;
 use interline_ledger::{account_item, entry_item};
 use interline_tests::month::Month;
 use interline_tests::programme::{Programme, RULEBOOK};
+use interline_tests::{SHARDS, the_shard};
 use serde_json::json;
 use std::path::Path;
 
@@ -35,8 +35,9 @@ pub async fn programme(folder: &Path, month: &Month<'_>) -> Programme {
     database.enable_bulk_loading().unwrap();
     for shard in 0..SHARDS {
         let entries = month.shard(shard);
-        let items =
-            entries.iter().map(|recorded| entry_item(recorded).unwrap().into_iter().map(attribute_of).collect());
+        let items = entries
+            .iter()
+            .map(|recorded| entry_item(recorded, the_shard(shard)).unwrap().into_iter().map(attribute_of).collect());
         let accounts = month.accounts(shard);
         let accounts = accounts.iter().map(|(member, account)| account_item(member, account));
         let items = items.chain(accounts.map(|item| item.into_iter().map(attribute_of).collect()));
@@ -68,7 +69,7 @@ pub struct Read {
 }
 
 /// The floor of a tally: the same pages through the same SDK, and nothing else.
-pub async fn query(client: &Client, period: Period, shard: u8) -> Read {
+pub async fn query(client: &Client, period: Period, shard: u16) -> Read {
     let mut pages = client
         .query()
         .table_name(TABLE)

@@ -10,12 +10,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, Trans
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline::world::TABLE;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_embedded::{Embedded, Storage};
 use interline_ledger::{ENTRIES_PER_BATCH, Ledger, MEMBERS_TOGETHER};
 use interline_tests::events::{csv, gzip, some_of_january};
 use interline_tests::measure::{Report, ratios};
 use interline_tests::programme::{Programme, RULEBOOK};
+use interline_tests::{SHARDS, the_shard};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
@@ -205,7 +205,8 @@ async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let entries = every_shard(|shard| {
         let (rulebook, pseudonyms) = (&rulebook, &pseudonyms);
         async move {
-            let tallied = interline_tally::tally(ledger, "", rulebook, pseudonyms, period, shard).await.unwrap();
+            let tallied =
+                interline_tally::tally(ledger, "", rulebook, pseudonyms, period, the_shard(shard)).await.unwrap();
             tallied.file.tally.entries
         }
     })
@@ -220,7 +221,7 @@ async fn queried(programme: &Programme, period: Period) -> (u64, f64) {
     (items, per_second(items, started))
 }
 
-async fn every_shard<F: Future<Output = u64>>(work: impl Fn(u8) -> F) -> u64 {
+async fn every_shard<F: Future<Output = u64>>(work: impl Fn(u16) -> F) -> u64 {
     let entries: Vec<u64> = stream::iter(0..SHARDS).map(work).buffer_unordered(SHARDS_AT_ONCE).collect().await;
     entries.into_iter().sum()
 }

@@ -4,7 +4,6 @@ use super::cells;
 use super::memory::wait;
 use crate::sim::memory::Memory;
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
-use interline_domain::claims::account::shard;
 use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
@@ -17,8 +16,9 @@ use interline_domain::events::{
 use interline_domain::terms::rulebook::{Rulebook, RulebookErrors};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::limits::{AMOUNT_MAX_MINOR, SHARDS};
+use interline_domain::units::limits::AMOUNT_MAX_MINOR;
 use interline_domain::units::money::{Money, Points};
+use interline_domain::units::shard::Shard;
 use interline_ledger::{Answer, Ledger, Source};
 use interline_reports::document::{Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::{RunKind, RunName, sha256};
@@ -159,18 +159,19 @@ fn noon(rulebook: &Rulebook, day: NaiveDate) -> chrono::DateTime<chrono::FixedOf
 }
 
 fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[Entry]) -> Settlement {
-    let own = shard(member);
+    let shards = rulebook.shards(period);
+    let own = shards.of(member);
     let mut fold = Fold::new(rulebook, period, own);
     for entry in entries {
         fold.add(entry, |_| Ok::<(), TallyError>(())).expect("what was accepted is rated");
     }
     let tally = fold.finish();
-    let digest = |shard: u8| match shard == own {
-        true => ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(shard).0 },
-        false => EntryDigests::default().finish(shard).0,
+    let digest = |shard: Shard| match shard == own {
+        true => ShardDigest { entries: tally.entries, ..EntryDigests::default().finish(shard.number()).0 },
+        false => EntryDigests::default().finish(shard.number()).0,
     };
-    let shards: Vec<ShardDigest> = (0..SHARDS).map(digest).collect();
-    let sealed = Some(usize::from(SHARDS));
+    let sealed = Some(usize::from(shards.number()));
+    let shards: Vec<ShardDigest> = shards.all().map(digest).collect();
     let inputs = Inputs { rulebook, period, tally: &tally, shards: &shards, sealed, previous: None };
     let settlement = settle(&inputs).expect("what was accepted is settled");
     let failed: Vec<_> = settlement.checklist.iter().filter(|check| !check.pass).collect();

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const MEMBERS: u64 = 40;
 /// The shard of some of them.
-const NEIGHBOURHOOD: u8 = 35;
+const NEIGHBOURHOOD: u16 = 35;
 /// Events of a month that come after it, and as many while it is closed.
 const STRAGGLERS: usize = 12;
 /// From one rush to the next.

@@ -143,12 +143,12 @@ async fn steps(
 ) -> Result<(), Broken> {
     let asked = &close;
     let cutoff = |app: Arc<App>| async move { interline_cutoff::handle(&app, asked.clone()).await };
-    let Started { period, kind, run, rulebook, shards } = step(world, ahead, cutoff).await?;
+    let Started { period, kind, run, rulebook, shards, .. } = step(world, ahead, cutoff).await?;
     *named = Some((period, run.clone()));
     echo(world, kind, || Step::Cutoff(close.clone()));
     stream::iter(shards)
         .map(|shard| {
-            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard, together: 1 };
             echo(world, kind, || Step::Tally(task.clone()));
             echo(world, kind, || Step::Prove(task.clone()));
             async move {
@@ -344,7 +344,7 @@ pub async fn last_look(world: &World) {
             }
         }
         let task = |app: Arc<App>| async move {
-            let Started { period, kind, run, rulebook, shards } =
+            let Started { period, kind, run, rulebook, shards, .. } =
                 interline_cutoff::handle(&app, close_of(n, RunKind::Final)).await?;
             assert!(shards.is_empty(), "a final month is not tallied again");
             let done = interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook }).await?;

@@ -344,7 +344,7 @@ impl Bytes {
         Ok(())
     }
 
-    pub fn count(&self, prefix: &str, most: u8) -> usize {
+    pub fn count(&self, prefix: &str, most: u16) -> usize {
         let under = self.objects.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
         under.take(usize::from(most)).count()
     }
@@ -373,7 +373,7 @@ impl Objects for MemoryBucket {
         Ok(self.0.lock().unwrap().put_new(key, bytes))
     }
 
-    async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
+    async fn count(&self, prefix: &str, most: u16) -> Result<usize, StoreError> {
         Ok(self.0.lock().unwrap().count(prefix, most))
     }
 

@@ -292,7 +292,7 @@ impl Objects for BucketWire {
         self.request("put new", key, move |objects| objects.put_new(&asked, bytes)).await
     }
 
-    async fn count(&self, prefix: &str, most: u8) -> Result<usize, StoreError> {
+    async fn count(&self, prefix: &str, most: u16) -> Result<usize, StoreError> {
         let asked = prefix.to_owned();
         self.request("count", prefix, move |objects| objects.count(&asked, most)).await
     }

@@ -4,13 +4,13 @@ use crate::served::{Served, assert_like, plain_get, redemption, sale};
 use futures::future::BoxFuture;
 use interline_cutoff::Close;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key, tally_path};
 use interline_tests::calls::{arn, event, read, request};
 use interline_tests::pack::Pack;
+use interline_tests::{SHARDS, the_shard};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -101,11 +101,12 @@ async fn the_progress_of_a_run_is_visible() {
     assert_eq!(served.get("finance", PERIOD).await.ok()["under_way"], progress(0));
     let started = interline_cutoff::handle(app, close).await.unwrap();
     assert_eq!(served.get("finance", PERIOD).await.ok()["status"], "sealed");
-    let task = |shard: u8| ShardTask {
+    let task = |shard: u16| ShardTask {
         period: started.period,
         run: started.run.clone(),
         rulebook: started.rulebook.clone(),
         shard,
+        together: 1,
     };
     for (shard, done) in (0..SHARDS).zip(1..) {
         interline_tally::handle(app, task(shard)).await.unwrap();
@@ -124,7 +125,7 @@ async fn the_progress_of_a_run_is_visible() {
 async fn a_close_that_failed_is_shown_and_may_be_started_again() {
     let served = january().await;
     let run = served.programme.app().final_run(&served.programme.rulebook().await.hash);
-    let tally = key(period(), &run, &tally_path(7));
+    let tally = key(period(), &run, &tally_path(the_shard(7)));
     served.programme.app().reports.put(&tally, b"somebody else's".to_vec()).await.unwrap();
     let state = served.close("2017-01", "final").await;
     assert_eq!((&state["status"], &state["final"]), (&json!("sealed"), &Value::Null));

@@ -419,8 +419,8 @@ pub fn others() -> Vec<Row> {
 
 /// A member in the shard of m1, so that the two can meet under one reference.
 fn neighbour() -> String {
-    use interline_domain::claims::account::shard;
     use interline_domain::units::id::MemberId;
+    use interline_tests::shard;
     let wanted = shard(&MemberId::parse("m1").unwrap());
     (0..2).map(|nth| interline_tests::member_of_shard(wanted, nth)).find(|name| name != "m1").unwrap()
 }

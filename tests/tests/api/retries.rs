@@ -2,12 +2,12 @@
 
 use crate::served::{Answer, Served, as_recorded, redemption, reversal, sale};
 use futures::future::join_all;
-use interline_domain::claims::account::shard;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::units::id::MemberId;
 use interline_reports::document::{Document, SETTLEMENT};
 use interline_tests::faults::crowded_ledger;
 use interline_tests::pack::Pack;
+use interline_tests::shard;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -233,7 +233,7 @@ async fn concurrent_events_of_many_members_are_all_recorded() {
         async move { served.put("grocery", &path, sale(&member, "2017-01-06T12:00:00+08:00", "10.00")).await }
     });
     assert_eq!(tally(&join_all(calls).await), BTreeMap::from([(201, AT_ONCE)]));
-    let shards: std::collections::BTreeSet<u8> =
+    let shards: std::collections::BTreeSet<u16> =
         (0..AT_ONCE).map(|number| shard(&MemberId::parse(&format!("m{number}")).unwrap())).collect();
     let page = served.get("grocery", "/v1/lines/grocery/entries?period=2017-01&limit=200").await.ok();
     let members: Vec<&Value> = page["entries"].as_array().unwrap().iter().map(|entry| &entry["member"]).collect();

@@ -5,7 +5,6 @@ use interline_domain::claims::account::Account;
 use interline_domain::close::period::PeriodState;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Points;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{Class, Failure};
@@ -15,6 +14,7 @@ use interline_reports::manifest::{RunKind, sha256};
 use interline_tests::events::{redemption, reversal, sale};
 use interline_tests::pack::Pack;
 use interline_tests::programme::{Items, Programme, RULEBOOK, edited};
+use interline_tests::{SHARDS, the_shard};
 
 const AFTER_JANUARY: &str = "2017-02-01T01:00:00+08:00";
 const AFTER_FEBRUARY: &str = "2017-03-01T01:00:00+08:00";
@@ -100,7 +100,7 @@ async fn rebuilt(programme: &Programme) -> Vec<String> {
     };
     let mut rebuilt = Vec::new();
     for shard in 0..SHARDS {
-        let books = Books::open(programme.app(), closed.as_ref(), &rulebook, shard).await.unwrap();
+        let books = Books::open(programme.app(), closed.as_ref(), &rulebook, the_shard(shard)).await.unwrap();
         for found in books.check(ledger).await.unwrap().1 {
             let account = books.rebuilt(ledger, &rulebook, &found.member).await.unwrap();
             let anew = account.account.unwrap();
@@ -270,13 +270,13 @@ async fn an_account_that_moved_on_is_compared_up_to_its_sequence_and_snapshots_f
     assert_eq!(manifest.accounts.len(), 64);
     assert_eq!(manifest.accounts.iter().map(|accounts| accounts.members).sum::<u64>(), 2);
     for accounts in &manifest.accounts {
-        let key = snapshot_key(manifest.period, &manifest.run.id, accounts.shard);
+        let key = snapshot_key(manifest.period, &manifest.run.id, the_shard(accounts.shard));
         assert_eq!(sha256(&programme.app().reports.get(&key).await.unwrap()), accounts.sha256);
     }
     let held = &manifest.accounts.iter().find(|accounts| accounts.members > 0).unwrap();
     let january =
         programme.app().ledger.period(Period::parse("2017-02").unwrap()).await.unwrap().into_final_run().unwrap();
-    let key = snapshot_key(manifest.period, &january.id, held.shard);
+    let key = snapshot_key(manifest.period, &january.id, the_shard(held.shard));
     programme.app().reports.put(&key, b"other".to_vec()).await.unwrap();
     programme.set_now("2017-04-01T12:00:00+08:00");
     let failure = programme.close("2017-03").await.unwrap_err();

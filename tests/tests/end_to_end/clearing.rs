@@ -8,12 +8,12 @@ use interline_domain::close::settlement::Settlement;
 use interline_domain::close::tally::Tally;
 use interline_domain::legs::{ControlKind, FlowKind};
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_embedded::Storage;
 use interline_lambda::{Class, Failure};
 use interline_reports::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
+use interline_tests::SHARDS;
 use interline_tests::events::{member_of_shard, redemption, sale};
 use interline_tests::pack::{Pack, minor_or_whole};
 use interline_tests::programme::{Items, Programme, RULEBOOK, edited, moment};
@@ -315,8 +315,7 @@ async fn a_close_that_cannot_be_computed_for_what_slipped_behind_the_gate_names_
     programme.set_now(AFTER_FEBRUARY);
     let failure = programme.close("2017-02").await.unwrap_err();
     assert_eq!(failure.class(), Class::ChecksFailed);
-    let shard =
-        interline_domain::claims::account::shard(&interline_domain::units::id::MemberId::parse("rich").unwrap());
+    let shard = interline_tests::shard(&interline_domain::units::id::MemberId::parse("rich").unwrap());
     let cause =
         format!("shards [{shard}] of 2017-01 changed after it was closed; the redemption rates: cohort grocery");
     assert!(failure.to_string().contains(&cause), "{failure}");

@@ -2,7 +2,7 @@
 //! same bytes as one that nothing happened to.
 
 use crate::place::{Place, Undisturbed};
-use interline_domain::units::limits::SHARDS;
+use interline_tests::SHARDS;
 use interline_tests::programs::{Ended, kill_after, kill_when};
 use interline_tests::sim::executor::Random;
 use std::cell::Cell;

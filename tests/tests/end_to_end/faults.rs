@@ -3,11 +3,11 @@
 use chrono::TimeDelta;
 use interline_domain::events::Command;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_ledger::{Answer, LedgerError, Source};
 use interline_tests::events::{redemption, sale};
 use interline_tests::faults::{Fault, ledger};
 use interline_tests::programme::{Programme, replayed};
+use interline_tests::{SHARDS, the_shard};
 
 const NOW: &str = "2017-01-20T12:00:00+08:00";
 const AT: &str = "2017-01-05T12:00:00+08:00";
@@ -80,7 +80,7 @@ async fn gates_that_stay_taken_leave_the_period_open_and_the_next_seal_puts_the_
     assert!(ledger.period(january).await.unwrap().is_open());
     let mut gates = 0;
     for shard in 0..SHARDS {
-        gates += u32::from(ledger.is_sealed(january, shard).await.unwrap());
+        gates += u32::from(ledger.is_sealed(january, the_shard(shard)).await.unwrap());
     }
     assert!(gates >= u32::from(SHARDS) - 8, "{gates} gates");
     ledger.seal(&rulebook, january, now).await.unwrap();

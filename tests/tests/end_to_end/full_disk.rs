@@ -3,7 +3,7 @@
 //! nothing happened to.
 
 use crate::place::{Place, Undisturbed};
-use interline_domain::units::limits::SHARDS;
+use interline_tests::SHARDS;
 use interline_tests::events::HEADER;
 #[cfg(target_os = "linux")]
 use interline_tests::programs::filled_when;

@@ -3,12 +3,12 @@
 
 use async_trait::async_trait;
 use interline_domain::units::id::LineId;
-use interline_domain::units::limits::SHARDS;
 use interline_import::{Imported, finish, import};
 use interline_lambda::{App, Class, Failure};
 use interline_ledger::store::{Condition, Consumed, Item, Key, TransactError, Write};
 use interline_ledger::{Ledger, LedgerError, MEMBERS_TOGETHER, Store};
 use interline_reports::bucket::Bucket;
+use interline_tests::SHARDS;
 use interline_tests::events::csv;
 use interline_tests::readers::memory::{TERMS, moment, wait};
 use interline_tests::sim::memory::{Memory, MemoryBucket};

@@ -17,5 +17,6 @@ mod readers;
 mod runtime_api;
 mod secrets;
 mod serve;
+mod shards;
 mod terms;
 mod versions;

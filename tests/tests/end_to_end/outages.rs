@@ -2,8 +2,8 @@
 //! what they do, and comes back.
 
 use futures::future::join_all;
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::bootstrap::system_clock;
+use interline_tests::SHARDS;
 use interline_tests::calls::{arn, event};
 use interline_tests::events::some_of_january;
 use interline_tests::functions::{Answer, Function};

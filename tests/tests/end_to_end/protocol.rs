@@ -1,20 +1,20 @@
 //! What the ledger promises to those who record events in it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use interline_domain::claims::account::shard;
 use interline_domain::close::period::CloseRefusal;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::events::{Command, Event};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::Failure;
 use interline_ledger::{Answer, ENTRIES_PER_BATCH, LedgerError, Rejection, Source};
 use interline_reports::document::{Document, SETTLEMENT};
 use interline_reports::manifest::{RunKind, sha256};
+use interline_tests::SHARDS;
 use interline_tests::events::{grant, member_of_shard, redemption, reversal, sale};
 use interline_tests::pack::Pack;
 use interline_tests::programme::{Programme, RULEBOOK, accepted, edited, rejected, rejection, replayed};
+use interline_tests::shard;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ async fn the_same_reference_over_a_months_end_or_for_another_member_is_never_rec
     assert_eq!(programme.items().await, items);
 }
 
-fn gate(period: &str, shard: u8) -> HashMap<String, AttributeValue> {
+fn gate(period: &str, shard: u16) -> HashMap<String, AttributeValue> {
     let text = |text: String| AttributeValue::S(text);
     HashMap::from([
         ("pk".to_owned(), text(format!("G#{period}#{shard:02}"))),

@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use interline_cutoff::Close;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_lambda::ShardTask;
 use interline_reports::manifest::{Manifest, RunKind};
 use interline_reports::pack::{TallyFile, key, tally_path};
@@ -14,6 +13,7 @@ use interline_tests::programme::s3_event;
 use interline_tests::readers::memory::{TERMS, programme, programme_on, programme_with, wait};
 use interline_tests::readers::{TARGETS, check};
 use interline_tests::sim::memory::MemoryBucket;
+use interline_tests::{SHARDS, the_shard};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -180,11 +180,11 @@ fn a_tally_in_the_place_of_another_is_not_settled() {
         let started = interline_cutoff::handle(&app, close).await.unwrap();
         let (run, rulebook) = (started.run, started.rulebook);
         for shard in 0..SHARDS {
-            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard };
+            let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard, together: 1 };
             interline_tally::handle(&app, task.clone()).await.unwrap();
             interline_prove::handle(&app, task).await.unwrap();
         }
-        let place = |shard| key(period, &run, &tally_path(shard));
+        let place = |shard| key(period, &run, &tally_path(the_shard(shard)));
         let fourth = app.reports.get(&place(4)).await.unwrap();
         app.reports.put(&place(3), fourth).await.unwrap();
         let task = interline_settle::Task { period, kind: started.kind, run: run.clone(), rulebook };

@@ -17,6 +17,7 @@ use interline_tests::events::{member_of_shard, redemption, sale};
 use interline_tests::pack::Pack;
 use interline_tests::programme::{Programme, RULEBOOK, edited};
 use interline_tests::programs::{answer, good_answer, interline};
+use interline_tests::the_shard;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -264,11 +265,12 @@ async fn a_close_that_an_older_version_left_half_written_is_begun_anew_in_anothe
     programme.set_now(AFTER_JANUARY);
     let asked = Close::new(period(JANUARY), RunKind::Final);
     let started = interline_cutoff::handle(programme.app(), asked).await.unwrap();
-    let task = |shard: u8| ShardTask {
+    let task = |shard: u16| ShardTask {
         period: started.period,
         run: started.run.clone(),
         rulebook: started.rulebook.clone(),
         shard,
+        together: 1,
     };
     interline_tally::handle(programme.app(), task(0)).await.unwrap();
     programme.use_engine(NEW);
@@ -314,7 +316,7 @@ async fn a_month_without_entries_is_closed_only_if_asked_to_and_is_not_sealed_be
     assert_eq!(refused.class(), Class::Refused);
     assert!(refused.to_string().starts_with("2017-01 has no entries: close it with --empty"), "{refused}");
     let state = app.ledger.period(period(JANUARY)).await.unwrap();
-    assert!(state.is_open() && !app.ledger.is_sealed(period(JANUARY), 0).await.unwrap());
+    assert!(state.is_open() && !app.ledger.is_sealed(period(JANUARY), the_shard(0)).await.unwrap());
     month_end::close(app, close(false, RunKind::Trial), &|_| {}).await.unwrap();
     let done = month_end::close(app, close(true, RunKind::Final), &|_| {}).await.unwrap();
     assert_eq!(done.entries, 0);

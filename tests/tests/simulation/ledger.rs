@@ -7,9 +7,9 @@ use interline_domain::events::{Command, EntryKind, Reversed};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
+use interline_domain::units::shard::Shards;
 use interline_ledger::{
     Answer, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Source, StatementFilter,
     StatementPosition,
@@ -17,6 +17,7 @@ use interline_ledger::{
 use interline_tests::events::{member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
 use interline_tests::sim::memory::Memory;
+use interline_tests::{SHARDS, the_shard};
 use serde_json::json;
 use std::sync::{Arc, Once};
 
@@ -126,7 +127,7 @@ async fn a_members_entries_are_numbered_without_a_gap_in_the_shards_too() {
     accepted(books.post(&redemption("dining", "R-1", FEBRUARY, &member, 50)).await);
     let mut numbered = Vec::new();
     for month in ["2017-01", "2017-02"] {
-        let mut records = books.ledger.shard_records(period(month), 7);
+        let mut records = books.ledger.shard_records(period(month), the_shard(7));
         while let Some(page) = records.next_page().await {
             numbered.extend(page.unwrap().into_iter().map(|(entry, at)| (entry.head.reference.to_string(), at)));
         }
@@ -197,16 +198,25 @@ async fn a_lines_events_are_read_page_by_page_through_all_shards() {
     for limit in 1..=7 {
         let (mut shown, mut position) = (Vec::new(), None);
         loop {
-            let page = books.ledger.line_entries(&of_line("dining"), period("2017-01"), position, limit).await.unwrap();
+            let page = books
+                .ledger
+                .line_entries(&of_line("dining"), period("2017-01"), Shards::DEFAULT, position, limit)
+                .await
+                .unwrap();
             assert!(page.0.len() <= limit, "{} by {limit}", page.0.len());
             assert!(page.0.len() == limit || page.1.is_none(), "an unfinished page by {limit}");
             shown.extend(page.0.iter().map(|recorded| {
                 let head = &recorded.entry.head;
-                (interline_domain::claims::account::shard(&head.member), head.reference.to_string())
+                (interline_tests::shard(&head.member), head.reference.to_string())
             }));
             position = page.1;
             match &position {
-                Some(position) => assert!(position.is_of(&of_line("dining")) && !position.is_of(&of_line("grocery"))),
+                Some(position) => {
+                    assert!(
+                        position.is_of(&of_line("dining"), Shards::DEFAULT)
+                            && !position.is_of(&of_line("grocery"), Shards::DEFAULT)
+                    )
+                }
                 None => break,
             }
         }
@@ -240,7 +250,11 @@ async fn lists_show_what_happened_from_a_moment_on_and_before_another() {
             let filter = LineFilter { line: line("dining"), kind, between };
             let mut position = None;
             loop {
-                let page = books.ledger.line_entries(&filter, period("2017-01"), position, limit).await.unwrap();
+                let page = books
+                    .ledger
+                    .line_entries(&filter, period("2017-01"), Shards::DEFAULT, position, limit)
+                    .await
+                    .unwrap();
                 of_line.extend(page.0.iter().map(name));
                 position = page.1;
                 if position.is_none() {
@@ -265,15 +279,18 @@ async fn lists_show_what_happened_from_a_moment_on_and_before_another() {
 
 #[test]
 fn a_position_that_no_page_ended_at_is_told() {
-    let line_position = |shard: u8, after: &str| -> LinePosition {
+    let line_position = |shard: u16, after: &str| -> LinePosition {
         serde_json::from_value(json!({ "shard": shard, "after": after })).unwrap()
     };
-    assert!(line_position(SHARDS - 1, "dining#a#S-1").is_of(&of_line("dining")));
+    assert!(line_position(SHARDS - 1, "dining#a#S-1").is_of(&of_line("dining"), Shards::DEFAULT));
     for (shard, after) in [(SHARDS, "dining#a#S-1"), (0, "dining"), (0, "diningroom#a#S-1"), (0, "grocery#a#S-1")] {
-        assert!(!line_position(shard, after).is_of(&of_line("dining")), "{shard} {after}");
+        assert!(!line_position(shard, after).is_of(&of_line("dining"), Shards::DEFAULT), "{shard} {after}");
     }
     let spent = LineFilter { kind: Some(EntryKind::Redemption), ..of_line("dining") };
-    assert!(line_position(0, "dining#r#R-1").is_of(&spent) && !line_position(0, "dining#a#S-1").is_of(&spent));
+    assert!(
+        line_position(0, "dining#r#R-1").is_of(&spent, Shards::DEFAULT)
+            && !line_position(0, "dining#a#S-1").is_of(&spent, Shards::DEFAULT)
+    );
     let statement_position = |parts: [&str; 3]| -> StatementPosition {
         serde_json::from_value(json!({ "pk": parts[0], "sk": parts[1], "occurred": parts[2] })).unwrap()
     };
@@ -290,7 +307,7 @@ async fn a_month_is_sealed_from_its_moment_on_and_stays_as_it_was_sealed() {
     let moment = books.rulebook.seal_not_before(january);
     let early = books.seal(january, moment - TimeDelta::milliseconds(1)).await;
     assert!(matches!(early, Err(LedgerError::Close(CloseRefusal::TooEarly { .. }))), "{early:?}");
-    assert!(!books.ledger.is_sealed(january, 0).await.unwrap());
+    assert!(!books.ledger.is_sealed(january, the_shard(0)).await.unwrap());
 
     for later in [0, 1] {
         books.seal(january, moment + TimeDelta::hours(later)).await.unwrap();
@@ -298,8 +315,8 @@ async fn a_month_is_sealed_from_its_moment_on_and_stays_as_it_was_sealed() {
         assert_eq!(state.status, Status::Sealed { sealed_at: moment });
     }
     for shard in 0..SHARDS {
-        assert!(books.ledger.is_sealed(january, shard).await.unwrap(), "{shard}");
-        assert!(!books.ledger.is_sealed(february, shard).await.unwrap(), "{shard}");
+        assert!(books.ledger.is_sealed(january, the_shard(shard)).await.unwrap(), "{shard}");
+        assert!(!books.ledger.is_sealed(february, the_shard(shard)).await.unwrap(), "{shard}");
     }
     let next = books.rulebook.seal_not_before(february);
     let unordered = books.seal(february, next).await;

@@ -11,13 +11,11 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::LocalBoxFuture;
 use interline_cutoff::Close;
-use interline_domain::claims::account::shard;
 use interline_domain::claims::lot::Cohort;
 use interline_domain::close::period::Run;
 use interline_domain::events::{Balances, Entry};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId};
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::{OutOfRange, Points};
 use interline_lambda::App;
 use interline_ledger::attributes::REFUSALS;
@@ -28,7 +26,9 @@ use interline_reports::manifest::RunKind;
 use interline_tests::calls;
 use interline_tests::events::{member_of_shard, redemption};
 use interline_tests::programme::{RULEBOOK, moment};
+use interline_tests::shard;
 use interline_tests::sim::memory::{MemoryBucket, Table};
+use interline_tests::{SHARDS, the_shard};
 use lambda_http::Request;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -40,7 +40,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// All events are of this shard; nobody looks at the others.
-const SHARD: u8 = 7;
+const SHARD: u16 = 7;
 const HOME: &str = "2017-01-20T12:00:00+08:00";
 const IN_JANUARY: &str = "2017-01-21T09:00:00+08:00";
 const IN_FEBRUARY: &str = "2017-02-01T09:00:00+08:00";
@@ -426,7 +426,8 @@ async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
     let pseudonyms = app.pseudonyms(&rulebook.rulebook).await.map_err(|failure| failure.to_string())?;
     let tallied =
-        interline_tally::tally(&app.ledger, app.engine(), &rulebook.rulebook, &pseudonyms, period, SHARD).await;
+        interline_tally::tally(&app.ledger, app.engine(), &rulebook.rulebook, &pseudonyms, period, the_shard(SHARD))
+            .await;
     let tallied = tallied.map_err(|failure| failure.to_string())?;
     Ok(String::from_utf8(tallied.file.json().unwrap()).unwrap())
 }
@@ -610,7 +611,7 @@ impl Stage<'_> {
             }
             let (mut brought, mut records) = (0, Vec::new());
             for month in MONTHS {
-                records.push(app.ledger.shard_records(Period::parse(month).unwrap(), SHARD));
+                records.push(app.ledger.shard_records(Period::parse(month).unwrap(), the_shard(SHARD)));
             }
             for mut records in records {
                 while let Some(page) = futures::executor::block_on(records.next_page()) {

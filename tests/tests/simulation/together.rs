@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const AT: &str = "2017-01-05T12:00:00+08:00";
 const NEXT: &str = "2017-01-06T12:00:00+08:00";
 const NOW: &str = "2017-02-20T12:00:00+08:00";
-const SHARD: u8 = 7;
+const SHARD: u16 = 7;
 const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 type Answers = Vec<Result<Vec<Answer>, LedgerError>>;
@@ -204,7 +204,7 @@ fn those_go_together_who_ask_for_one_gate_and_fit_into_one_transaction() {
         let now = moment(now);
         ledger.together(&rulebook, events.iter().map(|commands| commands.iter()), &move || now)
     };
-    let of = |shard: u8, member: usize, at: &str, sales: usize| -> Vec<Command> {
+    let of = |shard: u16, member: usize, at: &str, sales: usize| -> Vec<Command> {
         let member = member_of_shard(shard, member);
         (0..sales).map(|sold| sale("dining", &format!("{member}-{sold}"), at, &member, "40.00")).collect()
     };

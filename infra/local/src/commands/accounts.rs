@@ -3,7 +3,8 @@
 use crate::CliError;
 use crate::output::Output;
 use crate::world::World;
-use interline_domain::units::limits::SHARDS;
+use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::shard::Shards;
 use interline_lambda::Failure;
 use interline_lambda::finished::FinishedRun;
 use interline_prove::{Books, Found};
@@ -20,12 +21,22 @@ async fn closed(world: &World) -> Result<Option<FinishedRun<'_>>, Failure> {
     }
 }
 
+/// By which shards members are gone through: those of the newest final run, whose
+/// snapshots are then read once.
+fn divided(world: &World, closed: Option<&FinishedRun<'_>>, rulebook: &Rulebook) -> Result<Shards, Failure> {
+    match closed {
+        Some(run) => run.shards(),
+        None => Ok(rulebook.shards(rulebook.period(world.app.now()))),
+    }
+}
+
 /// Compares every account with its entries.
 pub async fn check(world: &World, output: &Output) -> Result<bool, CliError> {
     let (closed, published) = (closed(world).await?, world.app.rulebook().await?);
-    let bar = output.progress("accounts", u64::from(SHARDS));
+    let shards = divided(world, closed.as_ref(), &published.rulebook)?;
+    let bar = output.progress("accounts", u64::from(shards.number()));
     let (mut members, mut differing) = (0, Vec::new());
-    for shard in 0..SHARDS {
+    for shard in shards.all() {
         let books = Books::open(&world.app, closed.as_ref(), &published.rulebook, shard).await?;
         let (count, found) = books.check(&world.app.ledger).await?;
         members += count;
@@ -60,7 +71,7 @@ pub async fn rebuild(world: &World, dry_run: bool, output: &Output) -> Result<bo
     let (closed, published) = (closed(world).await?, world.app.rulebook().await?);
     let ledger = &world.app.ledger;
     let (mut rebuilt, mut left) = (Vec::new(), Vec::new());
-    for shard in 0..SHARDS {
+    for shard in divided(world, closed.as_ref(), &published.rulebook)?.all() {
         let books = Books::open(&world.app, closed.as_ref(), &published.rulebook, shard).await?;
         for found in books.check(ledger).await?.1 {
             print(std::slice::from_ref(&found), output);

@@ -7,8 +7,8 @@ use interline_cutoff::Close;
 use interline_domain::close::period::{Run, RunKind};
 use interline_domain::close::snapshot::Difference;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Money;
+use interline_domain::units::shard::Shards;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Failure};
 use interline_reports::accounts::{Differing, differences_key};
@@ -79,7 +79,9 @@ async fn sign(app: &App, period: Period, signer: &dyn Signer) -> Result<(), CliE
 
 pub async fn run(world: &World, close: Close, output: &Output) -> Result<Done, Failure> {
     let title = close.period.map_or_else(|| "close".to_owned(), |period| format!("close {period}"));
-    let bar = output.progress(&title, u64::from(SHARDS));
+    let rulebook = &world.app.rulebook().await?.rulebook;
+    let shards = close.period.map_or(Shards::DEFAULT, |period| rulebook.shards(period));
+    let bar = output.progress(&title, u64::from(shards.number()));
     let done = month_end::close(&world.app, close, &|_| bar.inc(1)).await;
     bar.finish_and_clear();
     done

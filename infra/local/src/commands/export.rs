@@ -4,7 +4,6 @@ use crate::output::Output;
 use crate::world::World;
 use interline_domain::events::Command;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use interline_intake::{FileOfEvents, RowNotWritten};
 use serde_json::json;
 use std::path::Path;
@@ -14,7 +13,8 @@ use std::path::Path;
 /// decides them again as they were.
 pub async fn export(world: &World, period: Period, out: Option<&Path>, output: &Output) -> Result<bool, CliError> {
     let mut commands: Vec<(Command, u64)> = Vec::new();
-    for shard in 0..SHARDS {
+    let shards = world.app.rulebook().await?.rulebook.shards(period);
+    for shard in shards.all() {
         let mut records = world.app.ledger.shard_records(period, shard);
         while let Some(page) = records.next_page().await {
             commands.extend(page?.into_iter().map(|(entry, sequence)| (entry.command(), sequence)));

@@ -75,14 +75,14 @@ fn findings(findings: &[RulebookError]) -> Value {
 }
 
 fn show(proposal: &Proposal, output: &Output) {
-    let Differences { undated, dated, identity, joining } = &proposal.differences;
+    let Differences { undated, dated, identity, fixed, joining } = &proposal.differences;
     for Undated { term, was, becomes } in undated {
         output.line(format!("{term}: {was} -> {becomes}"));
     }
     for (line, from) in joining {
         output.line(format!("lines: {line} takes part from {from} on"));
     }
-    for change in identity.iter().chain(dated) {
+    for change in identity.iter().chain(fixed).chain(dated) {
         output.line(change.to_string());
     }
     if !proposal.past.is_empty() {
@@ -94,9 +94,9 @@ fn show(proposal: &Proposal, output: &Output) {
 }
 
 fn differences(proposal: &Proposal) -> Value {
-    let Differences { undated, dated, identity, joining } = &proposal.differences;
+    let Differences { undated, dated, identity, fixed, joining } = &proposal.differences;
     let joining: Vec<Value> = joining.iter().map(|(line, from)| json!({ "line": line, "from": from })).collect();
-    let dated: Vec<&Change> = identity.iter().chain(dated).collect();
+    let dated: Vec<&Change> = identity.iter().chain(fixed).chain(dated).collect();
     json!({
         "hash": proposal.rulebook.hash,
         "differences": { "undated": undated, "dated": dated, "joining": joining, "past": proposal.past },

@@ -73,7 +73,9 @@ pub async fn status(world: &World, output: &Output) -> Result<bool, CliError> {
 async fn silent<'r>(world: &World, rulebook: &'r Rulebook, period: Period) -> Result<Vec<&'r Line>, CliError> {
     let mut silent = Vec::new();
     for line in rulebook.lines_of(period) {
-        if line.id != rulebook.platform && !world.app.ledger.has_entries_of(period, &line.id).await? {
+        if line.id != rulebook.platform
+            && !world.app.ledger.has_entries_of(period, rulebook.shards(period), &line.id).await?
+        {
             silent.push(line);
         }
     }

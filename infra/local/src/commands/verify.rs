@@ -5,7 +5,6 @@ use crate::verification::{Verification, verification};
 use crate::world::World;
 use interline_domain::CALCULATION_EDITION;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::SHARDS;
 use serde_json::json;
 use std::path::Path;
 
@@ -20,7 +19,8 @@ pub async fn verify(
     let public_key = public_key.map(PublicKey::read).transpose()?;
     let run = world.app.ledger.period(period).await?.into_final_run();
     let run = run.ok_or_else(|| CliError::Usage(format!("period {period} has no final run to verify")))?;
-    let bar = output.progress(&format!("verify {period}"), u64::from(SHARDS));
+    let shards = world.app.rulebook_by_hash(&run.rulebook).await?.rulebook.shards(period);
+    let bar = output.progress(&format!("verify {period}"), u64::from(shards.number()));
     let found = verification(&world.app, period, &run, public_key.as_ref(), &|_| bar.inc(1)).await;
     bar.finish_and_clear();
     let found = found?;

@@ -6,7 +6,6 @@ use crate::units::id::LineId;
 use crate::units::limits::EXPIRED_LOT_KEPT_MONTHS;
 use crate::units::money::{OutOfRange, Points};
 use chrono::NaiveDate;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -192,9 +191,4 @@ impl Account {
 /// Lots whose last day lies before this one are forgotten with an event of `period`.
 pub fn kept_from(period: Period, refund_months: u32) -> NaiveDate {
     period.minus_months(refund_months + EXPIRED_LOT_KEPT_MONTHS).first_day()
-}
-
-/// The shard of a member's entries.
-pub fn shard(member: &crate::units::id::MemberId) -> u8 {
-    Sha256::digest(member.as_str())[0] % crate::units::limits::SHARDS
 }

@@ -9,7 +9,7 @@ use std::fmt;
 /// One shard as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardDigest {
-    pub shard: u8,
+    pub shard: u16,
     pub entries: u64,
     pub digest: EntriesDigest,
 }
@@ -67,7 +67,7 @@ impl EntryDigests {
     }
 
     /// The digest of the shard, and the first [`ENTRY_DIGEST_BYTES`] of each entry's.
-    pub fn finish(self, shard: u8) -> (ShardDigest, Vec<u8>) {
+    pub fn finish(self, shard: u16) -> (ShardDigest, Vec<u8>) {
         let entries = (self.kept.len() / ENTRY_DIGEST_BYTES) as u64;
         let digest = EntriesDigest(self.running.finalize().into());
         (ShardDigest { shard, entries, digest }, self.kept)

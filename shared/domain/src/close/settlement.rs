@@ -89,8 +89,8 @@ pub struct Reread<'a> {
 
 impl Reread<'_> {
     /// Shards that are not as they were recorded, in order.
-    pub fn changed(&self) -> Vec<u8> {
-        let all: BTreeSet<u8> = self.recorded.iter().chain(self.found).map(|shard| shard.shard).collect();
+    pub fn changed(&self) -> Vec<u16> {
+        let all: BTreeSet<u16> = self.recorded.iter().chain(self.found).map(|shard| shard.shard).collect();
         let of = |shards: &[ShardDigest], number| shards.iter().find(|shard| shard.shard == number).copied();
         all.into_iter().filter(|shard| of(self.recorded, *shard) != of(self.found, *shard)).collect()
     }

@@ -12,6 +12,7 @@ use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId};
 use crate::units::limits::EXPIRED_LOT_KEPT_MONTHS;
 use crate::units::money::{OutOfRange, Points};
+use crate::units::shard::Shard;
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::collections::BTreeMap;
@@ -141,6 +142,13 @@ fn is_kept(cohort: &Cohort, from: Option<NaiveDate>) -> bool {
 }
 
 impl Snapshot {
+    /// Takes over those members of another snapshot of the same month that are in a shard,
+    /// where there was another number of shards than now.
+    pub fn take_over(&mut self, other: Self, shard: Shard) {
+        self.forgotten_before = self.forgotten_before.max(other.forgotten_before);
+        self.members.extend(other.members.into_iter().filter(|(member, _)| shard.has(member)));
+    }
+
     pub fn add(&mut self, entry: &Entry, sequence: u64) -> Result<(), OutOfRange> {
         match self.members.get_mut(&entry.head.member) {
             Some(claims) => claims.add(entry, sequence),

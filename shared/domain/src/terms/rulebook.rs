@@ -24,6 +24,7 @@ mod programme;
 mod read;
 mod reference;
 mod section;
+mod shards;
 mod splits;
 mod table;
 mod urr;
@@ -113,6 +114,7 @@ sections! {
     vat: vat::Vat = tables;
     payments: payments::Payments = one_or_more;
     forecast: forecast::Forecast = one_or_more;
+    shards: shards::Shards = one_or_more;
 }
 
 /// How net positions are paid.

@@ -40,8 +40,8 @@ pub const SHARES_MAX: usize = 8;
 
 /// A lot is at most this many months old when it expires.
 pub const EXPIRY_MONTHS_MAX: u32 = 120;
-/// Shards of a period. A member's events of a period are in one of them.
-pub const SHARDS: u8 = 64;
+/// Shards of a period.
+pub const SHARDS_MAX: u16 = 4_096;
 /// How far a caller's clock may be ahead.
 pub const FUTURE_TOLERANCE_MINUTES: i64 = 10;
 /// What is left of a lot is told for at most this many months after its last day.
@@ -54,7 +54,6 @@ pub const PAYMENT_DAY_MAX: u32 = 20;
 /// Nets up to this many are settled directly with the fewest payments possible.
 pub const EXACT_NETTING_MAX: usize = 15;
 
-const _: () = assert!(SHARDS <= 100);
 // A rated slice is points x rate; the largest product leaves room for a total
 // of many slices in an i128.
 const _: () = assert!((POINTS_MAX as i128) * (RATE_MAX as i128) < i128::MAX / 1_000_000_000_000_000);

@@ -1,7 +1,7 @@
 //! A programme that is run month by month in memory: plan, fold, settle.
 
 use crate::reverse::reverse;
-use interline_domain::claims::account::{Account, shard};
+use interline_domain::claims::account::Account;
 use interline_domain::claims::lot::Cohort;
 use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
@@ -14,8 +14,8 @@ use interline_domain::events::{
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::{Money, Points};
+use interline_domain::units::shard::Shards;
 use std::collections::BTreeMap;
 
 pub struct Programme {
@@ -110,9 +110,10 @@ impl Programme {
 
     /// One tally per shard.
     pub fn tallies(&self) -> Vec<Tally> {
-        let mut folds: Vec<Fold<'_>> = (0..SHARDS).map(|of| Fold::new(&self.rulebook, self.month, of)).collect();
+        let mut folds: Vec<Fold<'_>> =
+            Shards::DEFAULT.all().map(|of| Fold::new(&self.rulebook, self.month, of)).collect();
         for (entry, _) in self.entries.iter().filter(|(entry, _)| entry.booked == self.month) {
-            let fold = &mut folds[usize::from(shard(&entry.head.member))];
+            let fold = &mut folds[usize::from(Shards::DEFAULT.of(&entry.head.member).number())];
             fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap();
         }
         folds.into_iter().map(Fold::finish).collect()
@@ -124,7 +125,7 @@ impl Programme {
             period: self.month,
             tally,
             shards,
-            sealed: Some(usize::from(SHARDS)),
+            sealed: Some(usize::from(Shards::DEFAULT.number())),
             previous: self.state.as_ref().map(|state| Previous {
                 state,
                 recorded: &self.shards,
@@ -163,11 +164,11 @@ pub fn merged<'t>(tallies: impl IntoIterator<Item = &'t Tally>) -> Tally {
 }
 
 pub fn digests(tallies: &[Tally]) -> Vec<ShardDigest> {
-    let digest = |(shard, tally): (u8, &Tally)| ShardDigest {
+    let digest = |(shard, tally): (u16, &Tally)| ShardDigest {
         entries: tally.entries,
         ..EntryDigests::default().finish(shard).0
     };
-    (0..SHARDS).zip(tallies).map(digest).collect()
+    (0..Shards::DEFAULT.number()).zip(tallies).map(digest).collect()
 }
 
 /// Every voucher as `entity event: account amount (counterparty), ...`, debits

@@ -209,6 +209,22 @@ fn a_new_line_changes_nothing_and_begins_after_the_closed_months() {
 }
 
 #[test]
+fn a_month_that_has_begun_or_begins_tomorrow_keeps_its_shards() {
+    let shards = "[[shards]]\nfrom = \"2026-04-01\"\nnumber = 256\n[[vat]]";
+    let differences = edited(&[("[[vat]]", shards)]).differences(&rulebook(BEFORE));
+    let words: Vec<String> = differences.fixed.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["shards, from 2026-04-01 on: 64 -> 256"]);
+    assert!(differences.dated.is_empty() && !differences.is_empty());
+    assert_eq!(differences.past(&BTreeSet::new(), day("2026-03-30")), Ok(Vec::new()));
+    for today in ["2026-03-31", "2026-04-01", "2026-05-20"] {
+        let refused = differences.past(&BTreeSet::new(), day(today)).unwrap_err();
+        let error = &refused.0[0];
+        assert_eq!(error.field, "shards", "{today}");
+        assert!(error.rule.starts_with("was 64 and cannot become 256 on 2026-04-01"), "{error}");
+    }
+}
+
+#[test]
 fn what_a_reference_names_stays_for_days_that_are_past() {
     let scoped =
         edited(&[("id = \"inn\"", "id = \"inn\"\nreference_scope = [{ from = \"2026-03-01\", scope = \"day\" }]")]);

@@ -997,6 +997,9 @@ fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
         ("[[payments]]\n[[payments]]\nfrom = \"2026-02-01\"", (2, "payments[1].from", "overlaps")),
         ("[payments]\ndate = 1", (2, "payments.date", "unknown field `date`")),
         ("[forecast]\nmonths = 0", (1, "forecast[0].months", "must be 1 to 120")),
+        ("[[shards]]\nnumber = 0", (1, "shards[0].number", "must be 1 to 4096")),
+        ("[shards]\nnumber = 4097", (1, "shards[0].number", "must be 1 to 4096")),
+        ("[[shards]]\nfrom = \"2026-02-02\"\nnumber = 16", (1, "shards[0].from", "must be the first day of a month")),
         ("[[urr]]\nmethod = \"mack\"", (2, "urr[0].method", "unknown variant `mack`")),
         ("[[urr]]\nyoung_below_age = 121", (1, "urr[0].young_below_age", "must be at most 120")),
     ] {

@@ -1,7 +1,7 @@
 //! Short ways to say what a test is about.
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
-use interline_domain::claims::account::{Account, shard};
+use interline_domain::claims::account::Account;
 use interline_domain::claims::lot::{Cohort, Slice};
 use interline_domain::close::netting::{Nets, nets};
 use interline_domain::close::tally::{Detail, Fold, Tally, TallyError};
@@ -12,6 +12,7 @@ use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
 use interline_domain::units::money::{Money, Points};
+use interline_domain::units::shard::Shard;
 use std::collections::BTreeMap;
 
 pub fn rulebook(text: &str) -> Rulebook {
@@ -93,10 +94,10 @@ pub struct Row {
 
 /// Every entry folded where it belongs, all periods and shards merged.
 pub fn fold<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry>) -> (Tally, Vec<Row>) {
-    let mut folds: BTreeMap<(Period, u8), Fold<'_>> = BTreeMap::new();
+    let mut folds: BTreeMap<(Period, Shard), Fold<'_>> = BTreeMap::new();
     let mut details = Vec::new();
     for entry in entries {
-        let place = (entry.booked, shard(&entry.head.member));
+        let place = (entry.booked, rulebook.shards(entry.booked).of(&entry.head.member));
         let fold = folds.entry(place).or_insert_with(|| Fold::new(rulebook, place.0, place.1));
         let row = |detail: Detail<'_>| {
             details.push(Row {

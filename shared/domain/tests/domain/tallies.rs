@@ -3,7 +3,7 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::TimeDelta;
-use interline_domain::claims::account::{Account, Repayment, shard};
+use interline_domain::claims::account::{Account, Repayment};
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::{EntriesDigest, EntryDigests, older_month};
 use interline_domain::close::tally::{Fold, Tally, TallyError};
@@ -17,6 +17,7 @@ use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::money::{Money, OutOfRange};
 use interline_domain::units::scope::Scope;
+use interline_domain::units::shard::Shards;
 use sha2::{Digest, Sha256};
 
 fn programme() -> Rulebook {
@@ -310,10 +311,9 @@ fn every_month_is_read_again_once_in_the_year_after_its_last_look() {
 fn an_entry_of_another_period_or_shard_stops_the_fold() {
     let rulebook = programme();
     let entry = &one_of_each()[0];
-    let home = shard(&entry.head.member);
-    for (period, shard) in
-        [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, (home + 1) % 64)]
-    {
+    let home = Shards::DEFAULT.of(&entry.head.member);
+    let other = Shards::DEFAULT.all().find(|shard| *shard != home).unwrap();
+    for (period, shard) in [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, other)] {
         let result = Fold::new(&rulebook, period, shard).add(entry, |_| Ok::<(), TallyError>(()));
         assert!(matches!(result, Err(TallyError::Misplaced { .. })), "{period} {shard}");
     }
@@ -373,7 +373,7 @@ fn movements_of_a_cohort_are_counted_and_summed_over_shards() {
         command.head.member = member(name);
         plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
     };
-    assert_ne!(shard(&member("m1")), shard(&member("m2")));
+    assert_ne!(Shards::DEFAULT.of(&member("m1")), Shards::DEFAULT.of(&member("m2")));
     let entries = [
         spend("2025-03-01T09:00:00+08:00", "m1"),
         spend("2025-03-01T10:00:00+08:00", "m1"),
@@ -467,7 +467,7 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
 fn a_stored_tally_with_a_row_twice_or_a_field_more_is_refused() {
     let entries = one_of_each();
     let rulebook = programme();
-    let mut fold = Fold::new(&rulebook, entries[0].booked, shard(&entries[0].head.member));
+    let mut fold = Fold::new(&rulebook, entries[0].booked, Shards::DEFAULT.of(&entries[0].head.member));
     entries.iter().for_each(|entry| fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap());
     let tally = fold.finish();
     let stored = serde_json::to_value(&tally).unwrap();

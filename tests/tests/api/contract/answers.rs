@@ -6,7 +6,6 @@ use super::seen::Seen;
 use crate::refusals::{self, Row};
 use crate::served::{Served, redemption, reversal, sale};
 use aws_sdk_dynamodb::types::AttributeValue;
-use interline_domain::claims::account::shard;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
@@ -15,6 +14,7 @@ use interline_reports::manifest::RunKind;
 use interline_reports::pack::rulebook_key;
 use interline_tests::events::csv;
 use interline_tests::programme::{RULEBOOK, by_hand};
+use interline_tests::shard;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 use super::document::{Document, Operation};
 use crate::served::Served;
 use interline_domain::units::limits::{
-    AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX, SHARDS,
+    AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX, SHARDS_MAX,
 };
 use interline_domain::units::money::Money;
 use interline_lambda::http::{BODY_MAX_BYTES, CURSOR_MAX, PAGE_DEFAULT, PAGE_MAX};
@@ -58,7 +58,10 @@ fn the_schemas_have_the_limits_of_the_code() {
     assert_eq!(schema("Entries")["properties"]["next_cursor"]["maxLength"], CURSOR_MAX);
     assert_eq!(schema("Reports")["properties"]["links_valid_seconds"]["enum"], json!([LINK_VALID.as_secs()]));
     let progress = &document.at("/components/schemas/Progress/properties");
-    assert_eq!((&progress["shards"]["enum"], &progress["shards_done"]["maximum"]), (&json!([SHARDS]), &json!(SHARDS)));
+    for (field, least) in [("shards", 1), ("shards_done", 0)] {
+        let found = (&progress[field]["minimum"], &progress[field]["maximum"]);
+        assert_eq!(found, (&json!(least), &json!(SHARDS_MAX)), "{field}");
+    }
     let limit = document.at("/components/parameters/Limit/schema");
     assert_eq!((&limit["maximum"], &limit["default"]), (&json!(PAGE_MAX), &json!(PAGE_DEFAULT)));
     assert_eq!(document.at("/components/parameters/Cursor/schema/maxLength"), CURSOR_MAX);

@@ -16,9 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Result<Vec<Check>, OutOfRange> {
     let tally = inputs.tally;
     let mut checks = Checks(Vec::new());
-    checks.equal("all shards are read", usize::from(crate::units::limits::SHARDS), inputs.shards.len());
+    let shards = usize::from(inputs.rulebook.shards(inputs.period).number());
+    checks.equal("all shards are read", shards, inputs.shards.len());
     if let Some(sealed) = inputs.sealed {
-        checks.equal("all shards are sealed", usize::from(crate::units::limits::SHARDS), sealed);
+        checks.equal("all shards are sealed", shards, sealed);
     }
     if let Some(previous) = &inputs.previous {
         checks.equal("the previous period is the one before", inputs.period.previous(), previous.state.period);

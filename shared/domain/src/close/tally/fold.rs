@@ -2,7 +2,6 @@
 //! looked up in the rulebook twice but for what an entry says first.
 
 use super::sums::{FlowKey, ObligationKey, Sum, Tally, count};
-use crate::claims::account::shard as shard_of;
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
 use crate::legs::{ClaimsLeg, ControlKind, FlowKind, Leg, OwedLeg, RatingError, Reason};
@@ -11,6 +10,7 @@ use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::shard::Shard;
 use chrono::NaiveDate;
 use foldhash::fast::FixedState;
 use hashbrown::{Equivalent, HashMap, HashSet};
@@ -33,7 +33,7 @@ pub enum TallyError {
     #[error("entry {entry}: {source}")]
     Rating { entry: String, source: RatingError },
     #[error("entry {entry} of {period} stands in shard {shard} of {found}")]
-    Misplaced { entry: String, period: Period, shard: u8, found: String },
+    Misplaced { entry: String, period: Period, shard: Shard, found: String },
 }
 
 /// Values by key, one after another in the order in which they were first met.
@@ -122,7 +122,7 @@ struct Pair {
 pub struct Fold<'r> {
     rulebook: &'r Rulebook,
     period: Period,
-    shard: u8,
+    shard: Shard,
     entries: u64,
     /// Those whose shard it is known to be.
     members: HashSet<MemberId, FixedState>,
@@ -137,7 +137,7 @@ pub struct Fold<'r> {
 }
 
 impl<'r> Fold<'r> {
-    pub fn new(rulebook: &'r Rulebook, period: Period, shard: u8) -> Self {
+    pub fn new(rulebook: &'r Rulebook, period: Period, shard: Shard) -> Self {
         Self {
             rulebook,
             period,
@@ -186,7 +186,7 @@ impl<'r> Fold<'r> {
         if entry.booked == self.period && self.members.contains(member) {
             return Ok(());
         }
-        let shard = shard_of(member);
+        let shard = self.shard.of().of(member);
         if entry.booked != self.period || shard != self.shard {
             let found = format!("{}#{}", self.period, self.shard);
             return Err(TallyError::Misplaced { entry: entry.name(), period: entry.booked, shard, found });

@@ -48,13 +48,19 @@ pub struct Differences {
     pub dated: Vec<Change>,
     /// Within what a reference names one event: never another on a day that is past.
     pub identity: Vec<Change>,
+    /// By which the entries of months are found: never another in a month that has begun.
+    pub fixed: Vec<Change>,
     /// Lines that are new, with their first days.
     pub joining: Vec<(LineId, NaiveDate)>,
 }
 
 impl Differences {
     pub fn is_empty(&self) -> bool {
-        self.undated.is_empty() && self.dated.is_empty() && self.identity.is_empty() && self.joining.is_empty()
+        self.undated.is_empty()
+            && self.dated.is_empty()
+            && self.identity.is_empty()
+            && self.fixed.is_empty()
+            && self.joining.is_empty()
     }
 
     /// What changes on days before `today` that no closed month has. Refused where a
@@ -79,6 +85,14 @@ impl Differences {
         }
         for Change { rule, from, was, becomes, .. } in self.identity.iter().filter(|change| change.from < today) {
             refuse(rule, format!("was {was} and cannot become {becomes} on {from}, a day that is past"));
+        }
+        let tomorrow = today.succ_opt().unwrap_or(today);
+        for Change { rule, from, was, becomes, .. } in self.fixed.iter().filter(|change| change.from <= tomorrow) {
+            let text = format!(
+                "was {was} and cannot become {becomes} on {from}: that month has begun, or begins tomorrow; say it \
+                 from a later month on"
+            );
+            refuse(rule, text);
         }
         for (line, from) in &self.joining {
             if let Some(period) = closed.iter().find(|period| period.last_day() >= *from) {
@@ -113,6 +127,7 @@ pub struct Comparison<'a> {
     lines: BTreeMap<&'a LineId, &'a SchemeId>,
     undated: Vec<Undated>,
     changes: Vec<Change>,
+    fixed: Vec<Change>,
 }
 
 impl Rulebook {
@@ -125,13 +140,14 @@ impl Rulebook {
         let schemes: Vec<SchemeId> = self.lines.iter().map(|line| SchemeId::of(&line.id)).collect();
         let lines =
             self.lines.iter().map(|line| &line.id).zip(&schemes).filter(|(line, _)| old.contains(line)).collect();
-        let mut comparison = Comparison { before, after: self, lines, undated: Vec::new(), changes: Vec::new() };
+        let mut comparison =
+            Comparison { before, after: self, lines, undated: Vec::new(), changes: Vec::new(), fixed: Vec::new() };
         comparison.reference_scopes();
         let identity = std::mem::take(&mut comparison.changes);
         comparison.programme();
         Rulebook::compare(&mut comparison);
-        let Comparison { undated, changes: dated, .. } = comparison;
-        Differences { undated, dated, identity, joining: joining.collect() }
+        let Comparison { undated, changes: dated, fixed, .. } = comparison;
+        Differences { undated, dated, identity, fixed, joining: joining.collect() }
     }
 
     /// From this day on something may be looked up of all these lines.
@@ -248,6 +264,19 @@ impl<'a> Comparison<'a> {
             let found = self.stretches(days, |book, day| Some(answer(book, day)), words);
             self.add(section, found);
         }
+    }
+
+    /// As [`of_programme`](Self::of_programme), of what stays once its month has begun.
+    pub fn of_programme_for_good<T: PartialEq + 'a, A: PartialEq>(
+        &mut self,
+        section: &str,
+        table: impl Fn(&'a Rulebook) -> &'a Table<(), T>,
+        answer: impl Fn(&'a Rulebook, NaiveDate) -> A,
+        words: impl Fn(&A) -> String,
+    ) {
+        let changes = std::mem::take(&mut self.changes);
+        self.of_programme(section, table, answer, words);
+        self.fixed.extend(std::mem::replace(&mut self.changes, changes));
     }
 
     /// Where the answers of both books differ from one of these days on. `None` is an answer,

@@ -1,7 +1,7 @@
 //! Every check fails when what it looks at is wrong, and only then.
 
 use super::*;
-use crate::claims::account::{Account as Member, shard};
+use crate::claims::account::Account as Member;
 use crate::close::digest::EntryDigests;
 use crate::close::digest::ShardDigest;
 use crate::close::netting::nets;
@@ -15,8 +15,8 @@ use crate::events::{
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::{MemberId, Reference};
-use crate::units::limits::SHARDS;
 use crate::units::moment::parse_occurred_at;
+use crate::units::shard::Shards;
 
 /// What was spent at one line was returned in part, a sale was refunded after
 /// its points were spent, and points were given that paid the debt.
@@ -68,14 +68,14 @@ fn months() -> Months {
     }
     let (january, february) = (rulebook.first_period, rulebook.first_period.next());
     let tally = |month: Period| {
-        let mut fold = Fold::new(&rulebook, month, shard(&entries[0].head.member));
+        let mut fold = Fold::new(&rulebook, month, rulebook.shards(month).of(&entries[0].head.member));
         let booked = entries.iter().filter(|entry| entry.booked == month);
         booked.for_each(|entry| fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap());
         fold.finish()
     };
     let (january, february) = (tally(january), tally(february));
     let digest = |shard| ShardDigest { entries: u64::from(shard), ..EntryDigests::default().finish(shard).0 };
-    let shards: Vec<ShardDigest> = (0..SHARDS).map(digest).collect();
+    let shards: Vec<ShardDigest> = (0..Shards::DEFAULT.number()).map(digest).collect();
     let first = settle(&Inputs {
         rulebook: &rulebook,
         period: rulebook.first_period,
@@ -96,7 +96,7 @@ impl Months {
             period: self.rulebook.first_period.next(),
             tally: &self.february,
             shards: &self.shards,
-            sealed: Some(usize::from(SHARDS)),
+            sealed: Some(usize::from(Shards::DEFAULT.number())),
             previous: Some(Previous { state: &self.state, recorded: &self.shards, found: &self.shards, older: None }),
         }
     }
