@@ -18,6 +18,6 @@ pub mod readers;
 pub mod requests;
 pub mod sim;
 
-pub use events::{csv, grant, member_of_shard, redemption, reversal, sale};
+pub use events::{cny, csv, grant, member_of_shard, redemption, reversal, sale};
 pub use pack::{Pack, Sheet};
 pub use programme::{Programme, RULEBOOK, edited};

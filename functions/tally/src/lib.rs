@@ -88,7 +88,7 @@ async fn folded(
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
     let mut digests = EntryDigests::default();
-    let mut part = DetailPart::new(pseudonyms.clone());
+    let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
     let mut rows = Vec::new();
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
     while let Some(page) = entries.next_page().await {
@@ -103,7 +103,7 @@ async fn folded(
     let tally = fold.finish();
     let sums = BTreeMap::from([
         ("points".to_owned(), tally.details.points.to_string()),
-        ("obligation_amount".to_owned(), tally.details.amount.to_string()),
+        ("obligation_amount".to_owned(), rulebook.currency.show(tally.details.amount).to_string()),
     ]);
     let totals = Totals { rows: tally.details.events, sums };
     let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));

@@ -4,6 +4,7 @@ use crate::sheet::{BOM, neutral};
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use interline_domain::close::tally::Detail;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::pseudonym::Pseudonyms;
 use std::io::{Read, Write};
 
@@ -30,15 +31,16 @@ pub const COLUMNS: [&str; 16] = [
 /// header of the archive holds no time and no name.
 pub struct DetailPart {
     writer: csv::Writer<GzEncoder<Vec<u8>>>,
+    currency: Currency,
     pseudonyms: Pseudonyms,
 }
 
 impl DetailPart {
-    pub fn new(pseudonyms: Pseudonyms) -> Self {
+    pub fn new(currency: Currency, pseudonyms: Pseudonyms) -> Self {
         let mut writer = writer();
         // Writing to memory cannot fail.
         let _ = writer.write_record(COLUMNS);
-        Self { writer, pseudonyms }
+        Self { writer, currency, pseudonyms }
     }
 
     pub fn add(&mut self, detail: &Detail) -> std::io::Result<()> {
@@ -54,9 +56,9 @@ impl DetailPart {
             slice.cohort.issued.to_string(),
             slice.cohort.expires.to_string(),
             slice.points.to_string(),
-            slice.value.to_string(),
+            self.currency.show(slice.value).to_string(),
             slice.price.to_string(),
-            slice.amount.to_string(),
+            self.currency.show(slice.amount).to_string(),
             if slice.crosses_lines() { "yes" } else { "no" }.to_owned(),
             neutral(&detail.rule).into_owned(),
             detail.origin.map(|origin| origin.to_string()).unwrap_or_default(),

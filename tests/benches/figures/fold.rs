@@ -152,7 +152,7 @@ impl Phases {
             let (tally, details) = folded(rulebook, period, shard, &entries);
             phases.fold += lap.time();
 
-            let mut part = DetailPart::new(pseudonyms.clone());
+            let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
             for detail in &details {
                 part.add(detail).unwrap();
             }

@@ -14,7 +14,7 @@ use interline_ledger::Status;
 use interline_reports::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
-use interline_tests::events::{member_of_shard, redemption, sale};
+use interline_tests::events::{cny, member_of_shard, redemption, sale};
 use interline_tests::pack::{Pack, minor_or_whole};
 use interline_tests::programme::{Items, Programme, RULEBOOK, edited, moment};
 use interline_tests::programs::{answer, files, good_answer};
@@ -62,7 +62,7 @@ fn the_document_agrees(pack: &Pack) {
     let document: Document<Settlement> = serde_json::from_slice(&pack.files[SETTLEMENT]).unwrap();
     let Settlement { positions, bilateral, payments, checklist, roll_forward, vouchers, .. } = document.settlement;
     let rows = |name: &str| pack.sheet(name).rows;
-    let nets: Vec<String> = positions.iter().map(|row| row.net.to_string()).collect();
+    let nets: Vec<String> = positions.iter().map(|row| cny().show(row.net).to_string()).collect();
     assert_eq!(nets, rows("positions").iter().map(|row| row["net"].clone()).collect::<Vec<_>>());
     let pairs: Vec<String> =
         bilateral.iter().map(|row| format!("{}>{} {}", row.payer, row.payee, row.events)).collect();

@@ -7,13 +7,13 @@ use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::limits::SHARDS;
-use interline_domain::units::money::{Money, Points};
+use interline_domain::units::money::Points;
 use interline_domain::units::scope::Scope;
 use interline_ledger::{
     Answer, Attempt, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Run, Source, StatementFilter,
     StatementPosition, Status,
 };
-use interline_tests::events::{member_of_shard, redemption, reversal, sale};
+use interline_tests::events::{cny, member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
 use interline_tests::sim::memory::Memory;
 use serde_json::json;
@@ -88,7 +88,7 @@ async fn an_event_is_found_by_its_name_whoever_asks_and_tells_what_is_reversed_o
     let (found, reversed) = find(EntryKind::Accrual, &name).await.unwrap();
     // Three points a yuan.
     assert_eq!(found, sold);
-    assert_eq!((reversed.points, reversed.amount), (Points::new(12), Money::parse("4.00").unwrap()));
+    assert_eq!((reversed.points, reversed.amount), (Points::new(12), cny().parse_money("4.00").unwrap()));
     assert_eq!(reversed.by_slice, [Points::new(12)]);
     let reversal = find(EntryKind::Reversal, &Reference::parse("T-1").unwrap()).await;
     assert_eq!(reversal, Some((taken, Reversed::default())));

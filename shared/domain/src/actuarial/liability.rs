@@ -26,15 +26,15 @@ use crate::units::money::{Money, OutOfRange, Points};
 pub enum LiabilityError {
     #[error("{0} must not be negative")]
     Negative(&'static str),
-    #[error("breakage of {breakage} is not less than the face value of {sold}")]
+    #[error("breakage of {} is not less than the face value of {}, in minor units", .breakage.minor(), .sold.minor())]
     NothingUsed { sold: Money, breakage: Money },
     #[error("of {issued} points, {redeemed} are redeemed and {expired} expired: more than there are")]
     Overdrawn { issued: Points, redeemed: Points, expired: Points },
     #[error("{reversed} points are taken back of {issued}")]
     TakenBack { issued: Points, reversed: Points },
-    #[error("the state says that {found} is recognised, its formula {computed}")]
+    #[error("the state says that {} minor units are recognised, its formula {}", .found.minor(), .computed.minor())]
     State { found: Money, computed: Money },
-    #[error("the roll-forward closes at {found}, its movements at {computed}")]
+    #[error("the roll-forward closes at {} minor units, its movements at {}", .found.minor(), .computed.minor())]
     Untied { found: Money, computed: Money },
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),

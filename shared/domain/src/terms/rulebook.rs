@@ -18,6 +18,7 @@ pub use changes::{Change, Differences, Undated};
 use crate::actuarial::urr::ManualRate;
 use crate::claims::lot::Expiry;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, Points, Rate};
 use crate::units::pseudonym::KeySource;
@@ -175,7 +176,7 @@ impl<T> Dated<T> {
 pub struct Rulebook {
     pub hash: String,
     pub name: String,
-    pub currency: String,
+    pub currency: Currency,
     pub zone: Tz,
     pub first_period: Period,
     /// The line that runs the programme, takes its fee and is the clearing hub.

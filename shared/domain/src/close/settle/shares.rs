@@ -6,7 +6,9 @@ use crate::close::tally::{Obligation, ObligationKey};
 use crate::legs::Reason;
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook};
 use crate::terms::split::{SplitTerms, WHOLE, parts};
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
+use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -48,6 +50,7 @@ impl Base {
 }
 
 pub(super) fn shares(
+    currency: Currency,
     obligations: &BTreeMap<ObligationKey, Obligation>,
     previous: Option<&State>,
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
@@ -67,7 +70,7 @@ pub(super) fn shares(
     for (of, (before, obligation)) in bases {
         let after = before.plus(obligation.amount)?;
         if obligation.slices > 0 {
-            shared_out(&of, before, &obligation, &mut shares)?;
+            shared_out(&of, currency, before, &obligation, &mut shares)?;
         }
         let Base { payer, redeemer, unsplit, terms, .. } = of;
         carried.push(SplitBase { payer, redeemer, unsplit, terms, base: after });
@@ -77,7 +80,13 @@ pub(super) fn shares(
 
 /// Shares out what a base has grown by. What came late comes last, so that its part can
 /// be told apart.
-fn shared_out(of: &Base, before: Money, obligation: &Obligation, shares: &mut Vec<Share>) -> Result<(), OutOfRange> {
+fn shared_out(
+    of: &Base,
+    currency: Currency,
+    before: Money,
+    obligation: &Obligation,
+    shares: &mut Vec<Share>,
+) -> Result<(), OutOfRange> {
     let after = before.plus(obligation.amount)?;
     let in_time = after.minus(obligation.prior_period)?;
     let mut points = obligation.points;
@@ -92,7 +101,7 @@ fn shared_out(of: &Base, before: Money, obligation: &Obligation, shares: &mut Ve
         let product = if beneficiary == of.redeemer { Product::Redemption } else { Product::PlatformFee };
         let exact = i128::from(after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
         let above = i128::from(cumulative.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
-        let rounding = Decimal::try_from_i128_with_scale(above, crate::units::limits::RATE_SCALE + 2);
+        let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(currency.decimals()));
         shares.push(Share {
             row: SplitRow {
                 payer: of.payer.clone(),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::Rate;
 use chrono::{Days, NaiveDate};
@@ -225,7 +226,7 @@ impl<'a> Comparison<'a> {
             let earn = self.stretches(
                 with(edges(books.iter().filter_map(|book| book.earn.get(id)))),
                 |book, day| active(day).then(|| book.earn(id, day))?,
-                |rule| earn_words(rule),
+                |rule| earn_words(self.after.currency, rule),
             );
             let burn = self.stretches(
                 with(edges(books.iter().filter_map(|book| book.burn.get(id)))),
@@ -453,10 +454,10 @@ fn shares<'a>(parts: impl Iterator<Item = (&'a LineId, &'a Rate)>) -> String {
     parts.map(|(line, share)| format!(" {line}={share}")).collect()
 }
 
-fn earn_words(rule: &EarnRule) -> String {
+fn earn_words(currency: Currency, rule: &EarnRule) -> String {
     let mut words = format!("{} points per unit", rule.points_per_unit);
     if !rule.minimum_amount.is_zero() {
-        words += &format!(", from {}", rule.minimum_amount);
+        words += &format!(", from {}", currency.show(rule.minimum_amount));
     }
     if rule.multiplier != Rate::ONE {
         words += &format!(", times {}", rule.multiplier);

@@ -8,6 +8,7 @@ use super::{
     SplitRule,
 };
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::limits::{
     BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REFUND_MONTHS_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX,
@@ -16,7 +17,6 @@ use crate::units::limits::{
 use crate::units::money::{Money, Points, Rate};
 use crate::units::pseudonym::{KEY_NAME_MAX, KeySource, SAMPLE_KEY_NAME};
 use chrono::{Days, NaiveDate, TimeDelta};
-use iso_currency::Currency;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
@@ -190,13 +190,12 @@ impl Check {
         );
         let first_period = self.parsed(&place, "first_period", Period::parse(&programme.first_period));
         let platform = self.known_line(&place, "platform", &programme.platform);
-        let currency = programme.currency;
-        self.currency(&place, &currency);
+        let currency = self.parsed(&place, "currency", Currency::parse(&programme.currency));
         self.printable(&place, "name", &programme.name, NAME_MAX);
         self.hours_and_months(&place, programme.seal_after_hours, programme.refund_months);
         let pseudonym_key = self.pseudonym_key(&place, programme.pseudonym_key, programme.pseudonym_salt);
 
-        let earn = self.earn(file.earn);
+        let earn = self.earn(file.earn, currency);
         let burn = self.burn(file.burn);
         let prices = self.prices(file.prices);
         let splits = self.splits(file.splits);
@@ -208,8 +207,8 @@ impl Check {
         let rulebook = Rulebook {
             hash,
             name: programme.name,
-            currency,
-            // Refused already when there is none; what follows needs no zone.
+            // Refused already when there is none; what follows needs neither.
+            currency: currency.unwrap_or(Currency::NONE),
             zone: zone.unwrap_or(chrono_tz::Tz::UTC),
             first_period: first_period?,
             platform: platform?,
@@ -279,20 +278,6 @@ impl Check {
                 None
             }
         }
-    }
-
-    /// A currency of ISO 4217 that people pay with, in hundredths.
-    fn currency(&mut self, place: &Place, code: &str) {
-        let rule = match Currency::from_code(code) {
-            Some(currency) if currency.is_special() || currency.is_fund() || currency.exponent().is_none() => {
-                "must be the code of a currency that is paid with, such as CNY"
-            }
-            Some(currency) if currency.exponent() != Some(2) => "must be a currency with two decimals",
-            Some(_) => return,
-            None if code == "RMB" => "must be an ISO 4217 code: that of the renminbi is CNY",
-            None => "must be an ISO 4217 code such as CNY",
-        };
-        self.refuse(place, "currency", rule);
     }
 
     fn lines(&mut self, lines: &[Spanned<wire::Line>]) -> Vec<Line> {
@@ -365,16 +350,21 @@ impl Check {
         scopes
     }
 
-    fn earn(&mut self, rules: Vec<Spanned<wire::Earn>>) -> BTreeMap<LineId, Dated<EarnRule>> {
+    fn earn(
+        &mut self,
+        rules: Vec<Spanned<wire::Earn>>,
+        currency: Option<Currency>,
+    ) -> BTreeMap<LineId, Dated<EarnRule>> {
         let mut earn: BTreeMap<LineId, Dated<EarnRule>> = BTreeMap::new();
         for (index, spanned) in rules.into_iter().enumerate() {
             let place = self.place("earn", index, &spanned);
             let rule = spanned.into_inner();
             let line = self.known_line(&place, "line", &rule.line);
             let points_per_unit = self.parsed(&place, "points_per_unit", Rate::parse(&rule.points_per_unit));
-            let minimum_amount = match &rule.minimum_amount {
-                None => Some(Money::ZERO),
-                Some(text) => self.parsed(&place, "minimum_amount", Money::parse(text)),
+            let minimum_amount = match (&rule.minimum_amount, currency) {
+                (Some(text), Some(currency)) => self.parsed(&place, "minimum_amount", currency.parse_money(text)),
+                // Without a currency no amount can be read.
+                (None, _) | (Some(_), None) => Some(Money::ZERO),
             };
             let multiplier = match &rule.multiplier {
                 None => Some(Rate::ONE),
