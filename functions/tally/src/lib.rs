@@ -9,7 +9,9 @@ use interline_domain::units::pseudonym::Pseudonyms;
 use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
-use interline_reports::pack::{PackFile, TallyFile, details_path, digests_path, is_trial, key, tally_path};
+use interline_reports::pack::{
+    PackFile, TallyFile, details_index_path, details_path, digests_path, is_trial, key, tally_path,
+};
 use interline_reports::sheet::Totals;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -106,9 +108,11 @@ async fn folded(
         ("obligation_amount".to_owned(), rulebook.currency.show(tally.details.amount).to_string()),
     ]);
     let totals = Totals { rows: tally.details.events, sums };
-    let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));
+    let (part, index) = part.finish().map_err(unwritten)?;
+    let details = PackFile::new(details_path(shard), part, Some(totals));
+    let index = PackFile::new(details_index_path(shard), index.json()?, None);
     let (digest, kept) = digests.finish(shard);
-    Ok((tally, digest, vec![details, PackFile::new(digests_path(shard), kept, None)]))
+    Ok((tally, digest, vec![details, index, PackFile::new(digests_path(shard), kept, None)]))
 }
 
 /// Count and digest of the same shard of a closed month, as it is now.

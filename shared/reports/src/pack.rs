@@ -32,6 +32,8 @@ pub const WORKBOOK: &str = "settlement.xlsx";
 pub const STATEMENT: &str = "statement.html";
 pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
 
+const DETAILS_INDEX: &str = ".index.json";
+
 /// What the names of trial runs begin with.
 pub const TRIAL: &str = "trial-";
 
@@ -62,6 +64,17 @@ pub fn tally_path(shard: u8) -> String {
 
 pub fn details_path(shard: u8) -> String {
     format!("details/part-{shard:02}.csv.gz")
+}
+
+/// Where the rows of each pair lie in a shard's details.
+pub fn details_index_path(shard: u8) -> String {
+    format!("details/part-{shard:02}{DETAILS_INDEX}")
+}
+
+/// The part that an index is of; none where the path is no index's.
+pub fn details_of_index(path: &str) -> Option<String> {
+    let part = path.strip_suffix(DETAILS_INDEX).filter(|part| part.starts_with("details/part-"))?;
+    Some(format!("{part}.csv.gz"))
 }
 
 pub fn digests_path(shard: u8) -> String {

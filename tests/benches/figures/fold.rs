@@ -156,7 +156,7 @@ impl Phases {
             for detail in &details {
                 part.add(detail).unwrap();
             }
-            let part = part.finish().unwrap();
+            let (part, _) = part.finish().unwrap();
             phases.rows += lap.time();
 
             let plain = gunzip(&part);
