@@ -65,7 +65,7 @@ async fn account(app: &App, call: &Call, member: &MemberId) -> Result<Reply, Pro
     for (cohort, points) in account.lots.iter().filter(|(cohort, _)| !cohort.expires.is_before(day)) {
         expiring.entry(cohort.expires).or_default().add(*points)?;
         lots.push(json!({
-            "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+            "funder": cohort.scheme, "issued": cohort.issued, "expires": cohort.expires, "points": points,
         }));
     }
     let expiring: Vec<Value> = expiring
@@ -123,8 +123,8 @@ async fn page(app: &App, call: &Call, entries: &[Recorded], next: Value) -> Resu
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QuoteBody {
-    member: String,
-    line: String,
+    member: Option<String>,
+    line: Option<String>,
     /// What the member buys; required where the line limits points to a share of it.
     bill: Option<String>,
     /// Either points or value; without both, as much as possible.
@@ -135,8 +135,10 @@ struct QuoteBody {
 async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
     call.only(&[])?;
     let body: QuoteBody = call.json()?;
-    let member = MemberId::parse(&body.member).map_err(|error| Problem::invalid("member", error))?;
-    let line = LineId::parse(&body.line).map_err(|error| Problem::invalid("line", error))?;
+    let member = body.member.ok_or_else(|| Problem::missing("member"))?;
+    let line = body.line.ok_or_else(|| Problem::missing("line"))?;
+    let member = MemberId::parse(&member).map_err(|error| Problem::invalid("member", error))?;
+    let line = LineId::parse(&line).map_err(|error| Problem::invalid("line", error))?;
     if let Caller::Line(own) = &call.caller
         && *own != line
     {

@@ -2,12 +2,11 @@
 //! period's shards. Also the last step of a close that failed: notes why.
 
 use chrono::{DateTime, Utc};
+use interline_domain::close::period::{Asked, Begin, CloseRefusal, PeriodState, Run, RunKind};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::limits::SHARDS;
 use interline_lambda::{App, Failure};
-use interline_ledger::{LedgerError, PeriodState, Status};
-use interline_reports::manifest::RunKind;
 use interline_reports::pack::TRIAL;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -105,7 +104,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     let current = app.rulebook().await?;
     let period = close.period.unwrap_or_else(|| current.rulebook.period(now).previous());
     let state = app.ledger.period(period).await?;
-    let closed_with = state.final_run.as_ref().map(|run| run.rulebook.clone());
+    let closed_with = state.final_run().map(|run| run.rulebook.clone());
     let chosen = close.rulebook.clone().or(closed_with);
     let newest = chosen.is_none();
     let mut published = match chosen {
@@ -121,18 +120,21 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         rulebook: rulebook.hash.clone(),
         shards,
     };
-    if let (RunKind::Final, Some(run)) = (close.kind, &state.final_run) {
-        again(app, &state, rulebook, close.by.as_deref(), now).await?;
+    if let Some(run) = state.again(close.kind, &rulebook.hash)? {
+        again(app, &state, run, close.by.as_deref(), now).await?;
         return Ok(started(run.id.clone(), rulebook, Vec::new()));
     }
     // Without the key no tally can be written, and the period would be sealed for nothing.
     app.pseudonyms(rulebook).await?;
+    match state.begin(rulebook, Asked { kind: close.kind, empty: close.empty, now })? {
+        Begin::SealUnlessEmpty if !app.ledger.has_entries(period).await? => {
+            return Err(CloseRefusal::Empty(period).into());
+        }
+        Begin::SealUnlessEmpty | Begin::Seal | Begin::Run => {}
+    }
     let run = match close.kind {
         RunKind::Trial => trial(&close, now)?,
         RunKind::Final => {
-            if state.status == Status::Open && !close.empty && !app.ledger.has_entries(period).await? {
-                return Err(Failure::EmptyPeriod(period));
-            }
             app.keep_to_one_key(rulebook).await?;
             app.ledger.seal(rulebook, period, now).await?;
             if newest {
@@ -146,24 +148,12 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
     Ok(started(run, &published.rulebook, (0..SHARDS).collect()))
 }
 
-/// A final run is immutable: it is asked for again with its own terms, whatever
-/// version of the program closed it, or not at all.
-async fn again(
-    app: &App,
-    state: &PeriodState,
-    rulebook: &Rulebook,
-    by: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<(), Failure> {
-    let Some(run) = &state.final_run else { return Ok(()) };
-    if run.rulebook != rulebook.hash {
-        return Err(LedgerError::AlreadyFinal { period: state.period, run: run.id.clone() }.into());
+/// Whatever is noted as under way would seem so for good; settling takes the note away.
+async fn again(app: &App, state: &PeriodState, run: &Run, by: Option<&str>, now: DateTime<Utc>) -> Result<(), Failure> {
+    match state.attempt {
+        Some(_) => Ok(app.ledger.start_run(state.period, &run.id, by, now).await?),
+        None => Ok(()),
     }
-    // Whatever is noted as under way would seem so for good; settling takes the note away.
-    if state.attempt.is_some() {
-        app.ledger.start_run(state.period, &run.id, by, now).await?;
-    }
-    Ok(())
 }
 
 fn trial(close: &Close, now: DateTime<Utc>) -> Result<String, Failure> {

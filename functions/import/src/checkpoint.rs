@@ -117,7 +117,7 @@ fn name(command: &Command) -> Name<'_> {
 fn reason(rejection: &Rejection, is_repeat: bool) -> Reason {
     let rule = match rejection {
         Rejection::RefusedBefore(before) if is_repeat => {
-            format!("refused when this file was first read ({}); send the row in a new file", before.rule)
+            format!("refused when this file was first read ({}); send the row in a new file", before.text)
         }
         _ => rejection.to_string(),
     };

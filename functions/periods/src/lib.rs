@@ -3,22 +3,20 @@
 
 pub mod state_machine;
 
-use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use interline_cutoff::{Close, trial_id};
+use interline_domain::close::period::{Asked, Begin, CloseRefusal, PeriodState, Run, RunKind, check_begun};
 use interline_domain::close::settlement::Bilateral;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
 use interline_domain::units::limits::SHARDS;
-use interline_domain::units::moment::rfc3339_utc;
-use interline_lambda::finished::{FinishedRun, newest};
+use interline_lambda::finished::FinishedRun;
 use interline_lambda::http::{Call, Reply, not_served, respond};
 use interline_lambda::problem::{CLOSE_UNDER_WAY, Problem};
 use interline_lambda::routes::{Function, PeriodsRoute, Route};
 use interline_lambda::wire::money;
 use interline_lambda::{App, Failure};
-use interline_ledger::{Attempt, LedgerError, PeriodState, Run, Status};
-use interline_reports::manifest::RunKind;
+use interline_ledger::LedgerError;
 use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
@@ -27,8 +25,6 @@ use std::time::Duration;
 
 /// How long a link to a report works.
 pub const LINK_VALID: Duration = Duration::from_secs(300);
-/// A run that was started this long ago without an end may be started again.
-const ATTEMPT_STALE: TimeDelta = TimeDelta::minutes(30);
 
 /// Starts the steps of a close under a name of its own and returns at once.
 pub type Starter = Box<dyn Fn(String, Close) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
@@ -59,8 +55,8 @@ async fn periods(app: &App, call: &Call) -> Result<Reply, Problem> {
 }
 
 fn summary(state: &PeriodState) -> Value {
-    let run = |run: &Option<Run>| {
-        run.as_ref().map(|run| {
+    let run = |run: Option<&Run>| {
+        run.map(|run| {
             json!({
                 "run": run.id, "rulebook": run.rulebook, "manifest": run.manifest, "finished_at": run.finished_at,
                 "by": run.by,
@@ -68,8 +64,8 @@ fn summary(state: &PeriodState) -> Value {
         })
     };
     json!({
-        "period": state.period, "status": state.status.word(), "sealed_at": state.sealed_at,
-        "trial": run(&state.trial), "final": run(&state.final_run),
+        "period": state.period, "status": state.status.word(), "sealed_at": state.sealed_at(),
+        "trial": run(state.trial.as_ref()), "final": run(state.final_run()),
     })
 }
 
@@ -84,7 +80,7 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
             "shards_done": app.reports.count(&prefix, SHARDS).await?, "shards": SHARDS,
         });
     }
-    if let Some((kind, run)) = newest(&state) {
+    if let Some((kind, run)) = state.newest() {
         let finished = FinishedRun::read(app, period, run).await?;
         let checks = finished.settlement().await?.checklist;
         json["checklist"] =
@@ -95,18 +91,14 @@ async fn one(app: &App, call: &Call, period: Period) -> Result<Reply, Problem> {
 
 /// The state of a period of the programme that has begun.
 async fn known(app: &App, period: Period) -> Result<PeriodState, Problem> {
-    let published = app.rulebook().await?;
-    let (first, current) = (published.rulebook.first_period, published.rulebook.period(app.now()));
-    if period < first || period > current {
-        return Err(Problem::not_found(format!("the programme's periods are {first} to {current}")));
-    }
+    check_begun(&app.rulebook().await?.rulebook, period, app.now())?;
     Ok(app.ledger.period(period).await?)
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CloseBody {
-    kind: String,
+    kind: Option<String>,
     /// A final run may be of a month without entries.
     empty: Option<bool>,
 }
@@ -114,6 +106,7 @@ struct CloseBody {
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
     let CloseBody { kind, empty } = call.json()?;
+    let kind = kind.ok_or_else(|| Problem::missing("kind"))?;
     let empty = empty.unwrap_or_default();
     let kind = match kind.as_str() {
         "trial" => RunKind::Trial,
@@ -124,34 +117,23 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
     let published = app.rulebook().await?;
     let (rulebook, now) = (&published.rulebook, app.now());
     app.ledger.check_order(rulebook, period).await?;
-    let run = match (kind, &state.final_run) {
-        (RunKind::Final, Some(run)) => return Err(LedgerError::AlreadyFinal { period, run: run.id.clone() }.into()),
-        (RunKind::Final, None) => {
-            let earliest = rulebook.seal_not_before(period);
-            if state.status == Status::Open && now < earliest {
-                return Err(LedgerError::TooEarly(period, earliest).into());
-            }
-            if state.status == Status::Open && !empty && !app.ledger.has_entries(period).await? {
-                return Err(Failure::EmptyPeriod(period).into());
-            }
-            app.final_run(&rulebook.hash)
+    match state.begin(rulebook, Asked { kind, empty, now })? {
+        Begin::SealUnlessEmpty if !app.ledger.has_entries(period).await? => {
+            return Err(CloseRefusal::Empty(period).into());
         }
-        (RunKind::Trial, _) => trial_id(now),
+        Begin::SealUnlessEmpty | Begin::Seal | Begin::Run => {}
+    }
+    let run = match kind {
+        RunKind::Trial => trial_id(now),
+        RunKind::Final => app.final_run(&rulebook.hash),
     };
-    let hash = match &state.final_run {
-        Some(run) => run.rulebook.clone(),
-        None => rulebook.hash.clone(),
-    };
-    match app.ledger.claim_run(period, &run, Some(&call.asked.by), now, now - ATTEMPT_STALE).await {
-        Ok(None) => {}
-        Ok(Some(Attempt { run, started_at, .. })) => {
-            return Err(Problem::new(CLOSE_UNDER_WAY, format!("run {run} was started at {}", rfc3339_utc(started_at))));
-        }
+    match app.ledger.claim_run(period, &run, Some(&call.asked.by), now).await {
         Err(LedgerError::PeriodChanged(_)) => {
             return Err(Problem::new(CLOSE_UNDER_WAY, "another run was started at the same time"));
         }
-        Err(error) => return Err(error.into()),
+        claimed => claimed?,
     }
+    let hash = state.into_final_run().map_or_else(|| rulebook.hash.clone(), |run| run.rulebook);
     let close = Close {
         period: Some(period),
         kind,
@@ -236,6 +218,6 @@ async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Proble
 async fn newest_run(app: &App, period: Period) -> Result<(RunKind, FinishedRun<'_>), Problem> {
     let state = known(app, period).await?;
     let missing = || Problem::not_found(format!("period {period} has no run yet"));
-    let (kind, run) = newest(&state).ok_or_else(missing)?;
+    let (kind, run) = state.newest().ok_or_else(missing)?;
     Ok((kind, FinishedRun::read(app, period, run).await?))
 }

@@ -3,6 +3,7 @@
 
 use chrono::{NaiveDate, TimeDelta};
 use interline_domain::claims::account::{Account, shard as shard_of};
+use interline_domain::close::period::predecessor;
 use interline_domain::close::settlement::{CohortBalance, Debt};
 use interline_domain::close::snapshot::{Claims, Difference, NotRebuilt, Snapshot};
 use interline_domain::events::Entry;
@@ -105,14 +106,9 @@ pub async fn carry(app: &App, rulebook: &Rulebook, period: Period, shard: u8) ->
 /// The snapshot that a period's entries are added to: that of the final run before,
 /// followed through its hashes.
 async fn before(app: &App, rulebook: &Rulebook, period: Period, shard: u8) -> Result<Snapshot, Failure> {
-    if period <= rulebook.first_period {
-        return Ok(Snapshot::default());
-    }
-    let predecessor = period.previous();
-    match app.ledger.period(predecessor).await?.final_run {
-        Some(run) => FinishedRun::read(app, predecessor, &run).await?.claims(shard).await,
-        None => Err(LedgerError::PredecessorOpen { period, predecessor }.into()),
-    }
+    let Some(predecessor) = predecessor(rulebook.first_period, period)? else { return Ok(Snapshot::default()) };
+    let run = app.ledger.period(predecessor).await?.closed_before(period)?;
+    FinishedRun::read(app, predecessor, &run).await?.claims(shard).await
 }
 
 impl Carried {

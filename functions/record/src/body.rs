@@ -6,7 +6,7 @@ use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::parse_occurred_at;
 use interline_domain::units::money::{Money, Points};
 use interline_lambda::http::{Object, day, json_with};
-use interline_lambda::problem::{INVALID_JSON, Problem};
+use interline_lambda::problem::Problem;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -17,8 +17,8 @@ const OCCURRED_AT: &str = "occurred_at";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reverses {
-    kind: String,
-    reference: String,
+    kind: Option<String>,
+    reference: Option<String>,
     on: Option<String>,
 }
 
@@ -32,8 +32,8 @@ enum Sent {
 
 #[derive(Debug)]
 struct Body {
-    member: String,
-    occurred_at: String,
+    member: Option<String>,
+    occurred_at: Option<String>,
     sent: Vec<(&'static Field, Option<Sent>)>,
 }
 
@@ -112,11 +112,7 @@ impl<'de> Visitor<'de> for Shape {
                 Name::Field(field) => sent.push((field, Sent::read(field, &mut map)?)),
             }
         }
-        Ok(Body {
-            member: member.ok_or_else(|| A::Error::missing_field(MEMBER))?,
-            occurred_at: occurred_at.ok_or_else(|| A::Error::missing_field(OCCURRED_AT))?,
-            sent,
-        })
+        Ok(Body { member, occurred_at, sent })
     }
 }
 
@@ -145,12 +141,12 @@ impl Body {
 }
 
 /// A body whose amounts are in a currency.
-struct InCurrency {
-    body: Body,
+struct InCurrency<'a> {
+    body: &'a Body,
     currency: Currency,
 }
 
-impl Fields for InCurrency {
+impl Fields for InCurrency<'_> {
     type Error = Problem;
 
     fn amount(&self, field: &Field) -> Result<Option<Money>, Problem> {
@@ -174,6 +170,8 @@ impl Fields for InCurrency {
     fn origin(&self, field: &Field) -> Result<Option<Origin>, Problem> {
         let Some(Sent::Origin(Reverses { kind, reference, on })) = self.body.sent(field) else { return Ok(None) };
         let name = |part: &str| format!("{}.{part}", field.json);
+        let kind = kind.as_ref().ok_or_else(|| Problem::missing(&name("kind")))?;
+        let reference = reference.as_ref().ok_or_else(|| Problem::missing(&name("reference")))?;
         let unknown = || Problem::invalid(name("kind"), "must be accrual, redemption or adjustment");
         Ok(Some(Origin {
             kind: EntryKind::from_word(kind).ok_or_else(unknown)?,
@@ -183,7 +181,7 @@ impl Fields for InCurrency {
     }
 
     fn missing(&self, field: &Field) -> Problem {
-        Problem::field(INVALID_JSON, field.json, format!("missing field `{}`", field.json))
+        Problem::missing(field.json)
     }
 
     fn refused(&self, refusal: Refusal) -> Problem {
@@ -203,18 +201,19 @@ pub fn command(
         return Err(Problem::invalid("kind", "adjustments come in files only"));
     }
     let body = json_with(Shape(fields_of(kind)), body)?;
-    let of_kind = InCurrency { body, currency };
+    let member = body.member.as_ref().ok_or_else(|| Problem::missing(MEMBER))?;
+    let occurred_at = body.occurred_at.as_ref().ok_or_else(|| Problem::missing(OCCURRED_AT))?;
+    let of_kind = InCurrency { body: &body, currency };
     let action = match Action::read(kind, &of_kind) {
         Err(problem) if problem.kind.status == 400 => return Err(problem),
         // What cannot be is told after what is wrongly written.
         action => action,
     };
-    let body = of_kind.body;
     let head = Head {
         line: line.clone(),
         reference: reference.clone(),
-        member: MemberId::parse(&body.member).map_err(|error| Problem::invalid(MEMBER, error))?,
-        occurred_at: parse_occurred_at(&body.occurred_at).map_err(|error| Problem::invalid(OCCURRED_AT, error))?,
+        member: MemberId::parse(member).map_err(|error| Problem::invalid(MEMBER, error))?,
+        occurred_at: parse_occurred_at(occurred_at).map_err(|error| Problem::invalid(OCCURRED_AT, error))?,
     };
     Ok(Command { head, action: action? })
 }

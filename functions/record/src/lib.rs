@@ -7,7 +7,6 @@
 //! refused with 409. Of several events each has such an answer of its own.
 
 mod body;
-mod seen;
 
 use body::command;
 use interline_domain::events::{Command, EntryKind, Refusal};
@@ -16,10 +15,10 @@ use interline_domain::units::id::{LineId, Reference};
 use interline_lambda::http::{Call, Reply, not_served, respond};
 use interline_lambda::problem::{INVALID_JSON, Problem};
 use interline_lambda::routes::{Function, RecordRoute, Route};
+use interline_lambda::seen::Seen;
 use interline_lambda::{App, wire};
 use interline_ledger::{Answer, Rejection, Rulebooks, Source};
 use lambda_http::{Body, Request, Response};
-use seen::Seen;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,7 +29,7 @@ pub const EVENTS_MAX: usize = 25;
 #[serde(deny_unknown_fields)]
 struct EventsBody {
     /// Each with `kind` and `reference` beside the fields of its kind.
-    events: Vec<Seen>,
+    events: Option<Vec<Seen>>,
 }
 
 pub async fn handle(app: &App, request: Request) -> Response<Body> {
@@ -65,6 +64,7 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
 /// one member in one go.
 async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem> {
     let EventsBody { events } = call.json()?;
+    let events = events.ok_or_else(|| Problem::missing("events"))?;
     if !(1..=EVENTS_MAX).contains(&events.len()) {
         return Err(Problem::invalid("events", format!("must be 1 to {EVENTS_MAX} events")));
     }
@@ -122,8 +122,7 @@ fn shown(answer: Result<Answered, Problem>) -> Value {
 /// An event with its kind and its reference beside the fields that it has alone.
 fn one_of_several(currency: Currency, line: &LineId, Seen { value: event, twice }: &Seen) -> Read {
     if let Some(path) = twice {
-        let name = path.rsplit('.').next().unwrap_or(path);
-        return Err(Problem::field(INVALID_JSON, path, format!("duplicate field `{name}`")));
+        return Err(Problem::twice(path));
     }
     let Value::Object(fields) = event else {
         return Err(Problem::new(INVALID_JSON, "an event is an object"));
@@ -132,7 +131,7 @@ fn one_of_several(currency: Currency, line: &LineId, Seen { value: event, twice 
     let mut text = |name: &str| match fields.remove(name) {
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err(Problem::field(INVALID_JSON, name, "expected text in quotation marks")),
-        None => Err(Problem::field(INVALID_JSON, name, format!("missing field `{name}`"))),
+        None => Err(Problem::missing(name)),
     };
     let (kind, reference) = (text("kind")?, text("reference")?);
     let unknown = || Problem::invalid("kind", "must be accrual, redemption or reversal");

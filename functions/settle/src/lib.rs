@@ -7,6 +7,7 @@ use interline_domain::CALCULATION_EDITION;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::older_month;
 use interline_domain::close::netting::Payment;
+use interline_domain::close::period::{Run, predecessor};
 use interline_domain::close::settle::{MembersClaims, settle};
 use interline_domain::close::settlement::{Inputs, Position, Previous, Reread, Settlement, State};
 use interline_domain::close::tally::Tally;
@@ -18,7 +19,6 @@ use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Money;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Class, Failure, Published};
-use interline_ledger::{LedgerError, Run};
 use interline_reports::accounts::{
     Differing, ProofFile, account_differences, differences_key, proof_key, snapshot_key,
 };
@@ -54,7 +54,7 @@ pub struct Done {
 }
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
-    let closed = app.ledger.period(task.period).await?.final_run;
+    let closed = app.ledger.period(task.period).await?.into_final_run();
     if let Some(run) = closed.filter(|run| task.kind == RunKind::Final && run.id == task.run) {
         // A note that it is under way may have come back with a repeated step.
         app.ledger.finish_final(task.period, run.clone()).await?;
@@ -384,9 +384,7 @@ fn changed(period: Period, previous: Option<&Previous<'_>>) -> Option<String> {
 /// The shards of the older month whose turn it is, as its final run recorded them.
 async fn older(app: &App, first: Period, period: Period) -> Result<Option<(Period, Vec<ShardDigest>)>, Failure> {
     let Some(older) = older_month(period, first) else { return Ok(None) };
-    let Some(run) = app.ledger.period(older).await?.final_run else {
-        return Err(LedgerError::PredecessorOpen { period, predecessor: older }.into());
-    };
+    let run = app.ledger.period(older).await?.closed_before(period)?;
     let manifest = FinishedRun::read(app, older, &run).await?.manifest;
     Ok(Some((older, manifest.shards)))
 }
@@ -413,13 +411,8 @@ struct PreviousFinal {
 
 /// The final run before, followed through its hashes.
 async fn previous(app: &App, first: Period, period: Period) -> Result<Option<PreviousFinal>, Failure> {
-    if period <= first {
-        return Ok(None);
-    }
-    let predecessor = period.previous();
-    let Some(run) = app.ledger.period(predecessor).await?.final_run else {
-        return Err(LedgerError::PredecessorOpen { period, predecessor }.into());
-    };
+    let Some(predecessor) = predecessor(first, period)? else { return Ok(None) };
+    let run = app.ledger.period(predecessor).await?.closed_before(period)?;
     let finished = FinishedRun::read(app, predecessor, &run).await?;
     let state = finished.settlement().await?.state;
     let comparison = finished.comparison().await?;
@@ -432,8 +425,6 @@ async fn year_before(app: &App, first: Period, period: Period) -> Result<Option<
     if then < first {
         return Ok(None);
     }
-    match app.ledger.period(then).await?.final_run {
-        Some(run) => FinishedRun::read(app, then, &run).await?.comparison().await.map(Some),
-        None => Err(LedgerError::PredecessorOpen { period, predecessor: then }.into()),
-    }
+    let run = app.ledger.period(then).await?.closed_before(period)?;
+    FinishedRun::read(app, then, &run).await?.comparison().await.map(Some)
 }

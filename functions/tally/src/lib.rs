@@ -91,15 +91,11 @@ async fn folded(
     let mut fold = Fold::new(rulebook, period, shard);
     let mut digests = EntryDigests::default();
     let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
-    let mut rows = Vec::new();
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
     while let Some(page) = entries.next_page().await {
         for entry in page? {
-            fold.add(&entry, &mut rows)?;
+            fold.add(&entry, |row| part.add(&row).map_err(unwritten))?;
             digests.add(&entry);
-            for row in rows.drain(..) {
-                part.add(&row).map_err(unwritten)?;
-            }
         }
     }
     let tally = fold.finish();

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 
@@ -142,6 +143,25 @@ impl Embedded {
         clients::credentials()
     }
 
+    /// Whether a table is there, and whole: with a place for its items and for those of
+    /// each of its indexes. Of one whose creation a killed process left half done the
+    /// tables of SQLite behind it are not all there; nothing can have been written to it.
+    pub async fn has_table(&self, name: &str) -> bool {
+        let described = match self.dynamodb.describe_table().table_name(name).send().await {
+            Ok(described) => described.table,
+            Err(error) => return !is_of_no_table(error.code(), error.message()),
+        };
+        let indexes = described.and_then(|table| table.global_secondary_indexes).unwrap_or_default();
+        let indexes = indexes.into_iter().map(|index| index.index_name);
+        for index in std::iter::once(None).chain(indexes) {
+            let looked = self.dynamodb.scan().table_name(name).set_index_name(index).limit(1).send().await;
+            if looked.is_err_and(|error| is_of_no_table(error.code(), error.message())) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Removes a table whose creation a killed process left half done.
     pub async fn drop_table(&self, name: &str) -> Result<(), EmbeddedError> {
         let dropped = self.dynamodb().delete_table().table_name(name).send().await;
@@ -159,6 +179,13 @@ impl Embedded {
         let _ = ended.await;
         drop(scratch);
     }
+}
+
+/// SQLite's own words, which come through as an internal error.
+const NO_SQLITE_TABLE: &str = "no such table";
+
+fn is_of_no_table(code: Option<&str>, message: Option<&str>) -> bool {
+    code == Some("ResourceNotFoundException") || message.is_some_and(|message| message.contains(NO_SQLITE_TABLE))
 }
 
 fn endpoint(port: u16) -> String {

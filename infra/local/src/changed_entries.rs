@@ -2,7 +2,6 @@
 //! its pack keeps: a part of each entry's digest in the order of the keys.
 
 use interline_domain::close::digest::{ENTRY_DIGEST_BYTES, EntryDigests};
-use interline_domain::events::Head;
 use interline_domain::units::calendar::Period;
 use interline_lambda::Failure;
 use interline_ledger::Ledger;
@@ -30,8 +29,7 @@ pub async fn changed_entries(
         for entry in page? {
             let mut digest = EntryDigests::default();
             digest.add(&entry);
-            let Head { line, reference, .. } = &entry.head;
-            found.push((format!("{line}#{}#{reference}", entry.kind()), digest.finish(shard).1));
+            found.push((entry.name(), digest.finish(shard).1));
         }
     }
     Ok(changes(kept, &found, names))

@@ -9,11 +9,10 @@ use crate::output::warn;
 use crate::sample;
 use chrono::{DateTime, FixedOffset};
 use interline_domain::terms::rulebook::Rulebook;
-use interline_domain::units::id::MemberId;
 use interline_embedded::{DATABASE, Embedded, Storage};
 use interline_lambda::bootstrap::{self, Settings};
 use interline_lambda::{App, Clock, Failure, Program, person_of};
-use interline_ledger::{Ledger, LedgerError, StatementFilter, Status};
+use interline_ledger::Ledger;
 use interline_reports::bucket::Bucket;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,10 +91,11 @@ impl World {
         };
         let embedded = Embedded::start_on(storage.clone(), s3_port).await?;
         // Any folder may have been served with its clock set by hand.
+        let has_ledger = begins || embedded.has_table(TABLE).await;
         let world = Self::start(embedded, storage, clock(&arguments.command), program(), true);
         match begins {
             true => world.create().await?,
-            false if is_missing(&world.app.ledger).await => return Err(no_ledger(&arguments.data_dir)),
+            false if !has_ledger => return Err(no_ledger(&arguments.data_dir)),
             false => {}
         }
         Ok(world)
@@ -129,7 +129,7 @@ impl World {
         let ledger = &self.app.ledger;
         ledger.create_table_if_missing().await?;
         if let Some(embedded) = &self.embedded
-            && is_missing(ledger).await
+            && !embedded.has_table(TABLE).await
         {
             embedded.drop_table(TABLE).await?;
             ledger.create_table_if_missing().await?;
@@ -202,7 +202,7 @@ impl World {
     /// What is recorded in a sealed month can never be cleared.
     async fn check_clock(&self, rulebook: &Rulebook, now: DateTime<FixedOffset>) -> Result<(), CliError> {
         let periods = self.app.ledger.periods().await?;
-        let sealed = periods.iter().filter(|state| state.status != Status::Open).map(|state| state.period).max();
+        let sealed = periods.iter().filter(|state| !state.is_open()).map(|state| state.period).max();
         match sealed {
             Some(sealed) if rulebook.period(now.to_utc()) <= sealed => Err(CliError::Usage(format!(
                 "the clock cannot start at {}: in {} month {sealed} is sealed already; take a time from {} on, or \
@@ -283,20 +283,6 @@ fn no_ledger(data_dir: &Path) -> CliError {
          another folder",
         data_dir.display()
     ))
-}
-
-/// Whether there is no table, or a process was killed while it created it: the
-/// embedded DynamoDB knows the table then, and has no place for its items or for
-/// those of the index. Nothing can have been recorded in it.
-async fn is_missing(ledger: &Ledger) -> bool {
-    let Ok(nobody) = MemberId::parse("nobody") else { return false };
-    let answers = [
-        ledger.current_rulebook().await.map(|_| ()),
-        ledger.member_entries(&nobody, &StatementFilter::default(), None, 1).await.map(|_| ()),
-    ];
-    let says = ["no such table", "ResourceNotFoundException"];
-    let missing = |error: LedgerError| says.iter().any(|text| error.to_string().contains(text));
-    answers.into_iter().any(|answer| answer.is_err_and(missing))
 }
 
 /// This very executable, by its hash.

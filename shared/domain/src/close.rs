@@ -3,6 +3,7 @@
 pub mod books;
 pub mod digest;
 pub mod netting;
+pub mod period;
 pub mod settle;
 pub mod settlement;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 //! the ledger. [`kinds`] is the only list of them.
 
 mod accrual;
+mod canonical;
 mod decide;
 mod entry;
 mod field;
@@ -20,6 +21,7 @@ mod withdrawal;
 mod word;
 
 pub use accrual::{Accrual, points_of_sale};
+pub use canonical::Canonical;
 pub use decide::{Plan, check, plan};
 pub use entry::{Command, Entry, Head};
 pub use field::{AMOUNT, BILL, Field, Fields, Form, Origin, POINTS, REVERSES, Said};
@@ -29,14 +31,14 @@ pub use issue::Issue;
 pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show, Target};
 pub use redemption::{Bill, Redemption, Spent, redemption_cap};
 pub use refund::{Refund, Refunded};
-pub use refusal::Refusal;
+pub use refusal::{RULES, Refusal, Row, Rule};
 pub use revocation::Revocation;
 pub use stored::{Broken, Load, Store, by_slice};
 pub use withdrawal::{Original, Withdrawal};
 pub use word::EntryKind;
 
 use crate::claims::account::Account;
-use crate::legs::{ControlKind, Leg, RatingError};
+use crate::legs::{ControlKind, Legs, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -143,7 +145,7 @@ macro_rules! kinds {
             }
 
             /// The text of what was decided, in the entry's digest.
-            fn write_canonical(&self, text: &mut String) {
+            fn write_canonical(&self, text: &mut Canonical) {
                 match self {
                     $(Event::$kind(did) => $kind::write_canonical(&did.fact, text),)*
                 }
@@ -151,7 +153,12 @@ macro_rules! kinds {
 
             /// What it means to everything behind the ledger, by the rulebook in force when
             /// it happened.
-            pub fn legs(&self, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+            pub fn legs<'a>(
+                &'a self,
+                head: &'a Head,
+                rulebook: &Rulebook,
+                legs: &mut Legs<'_, 'a>,
+            ) -> Result<(), RatingError> {
                 match self {
                     $(Event::$kind(did) => $kind::legs(did, head, rulebook, legs),)*
                 }

@@ -14,45 +14,48 @@ use crate::claims::slices::{parts_from_the_end, shared_out, values};
 use crate::terms::rulebook::Rulebook;
 use crate::units::allocate::exact_value;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::{DateTime, NaiveDate, Utc};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RatingError {
-    #[error("the rulebook has no price for points of {funder} redeemed at {redeemer} on {day}")]
-    NoPrice { funder: LineId, redeemer: LineId, day: NaiveDate },
+    #[error("the rulebook has no price for points of {scheme} redeemed at {redeemer} on {day}")]
+    NoPrice { scheme: SchemeId, redeemer: LineId, day: NaiveDate },
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Leg {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg<'a> {
     /// Claims moved, and nobody owes anything for it.
-    Claims(ClaimsLeg),
-    /// Claims redeemed, given back or paid with, and what their funder owes for them.
-    Owed(OwedLeg),
+    Claims(ClaimsLeg<'a>),
+    /// Claims redeemed, given back or paid with, and what their funders owe for them.
+    Owed(OwedLeg<'a>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimsLeg {
-    pub cohort: Cohort,
+/// What takes in the legs of an entry, one by one.
+pub type Legs<'s, 'a> = dyn FnMut(Leg<'a>) -> Result<(), OutOfRange> + 's;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimsLeg<'a> {
+    pub cohort: &'a Cohort,
     /// The line where it happened.
-    pub with: LineId,
+    pub with: &'a LineId,
     pub flow: FlowKind,
     pub points: Points,
     /// Of the sale or refund, once in an entry.
     pub amount: Money,
 }
 
-/// One slice with what its funder owes for it. A slice of the redeeming line's
-/// own points has an amount but creates no obligation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwedLeg {
+/// One slice with what its funders owe for it. What the redeeming line bears itself has an
+/// amount but creates no obligation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwedLeg<'a> {
     pub reason: Reason,
-    pub cohort: Cohort,
+    pub cohort: &'a Cohort,
     /// The line that is owed the amount.
-    pub redeemer: LineId,
+    pub redeemer: &'a LineId,
     /// The day whose terms apply.
     pub day: NaiveDate,
     pub points: Points,
@@ -63,66 +66,66 @@ pub struct OwedLeg {
     pub amount: Money,
 }
 
-impl OwedLeg {
-    pub fn crosses_lines(&self) -> bool {
-        self.cohort.funder != self.redeemer
-    }
-}
-
 /// Slices that moved; the amount stands with the first.
-pub(crate) fn moved(legs: &mut Vec<Leg>, flow: FlowKind, with: &LineId, slices: &[Slice], mut amount: Money) {
-    legs.extend(slices.iter().map(|slice| {
+pub(crate) fn moved<'a>(
+    legs: &mut Legs<'_, 'a>,
+    flow: FlowKind,
+    with: &'a LineId,
+    slices: &'a [Slice],
+    mut amount: Money,
+) -> Result<(), OutOfRange> {
+    slices.iter().try_for_each(|Slice { cohort, points }| {
         let amount = std::mem::take(&mut amount);
-        Leg::Claims(ClaimsLeg { cohort: slice.cohort.clone(), with: with.clone(), flow, points: slice.points, amount })
-    }));
+        legs(Leg::Claims(ClaimsLeg { cohort, with, flow, points: *points, amount }))
+    })
 }
 
-/// Debts paid with points: their funder owes the creditor for them.
-pub(crate) fn repaid(
-    legs: &mut Vec<Leg>,
+/// Debts paid with points: their funders owe the creditor for them.
+pub(crate) fn repaid<'a>(
+    legs: &mut Legs<'_, 'a>,
     rulebook: &Rulebook,
     happened: DateTime<Utc>,
-    repaid: &[Repayment],
+    repaid: &'a [Repayment],
 ) -> Result<(), RatingError> {
     for Repayment { creditor, paid: Slice { cohort, points } } in repaid {
         // Most entries repay nothing, and look up no day.
         let day = rulebook.day(happened);
-        let price = price(rulebook, &cohort.funder, creditor, day)?;
-        legs.push(Leg::Owed(OwedLeg {
+        let price = price(rulebook, &cohort.scheme, creditor, day)?;
+        legs(Leg::Owed(OwedLeg {
             reason: Reason::Repayment,
-            redeemer: creditor.clone(),
+            cohort,
+            redeemer: creditor,
             day,
             points: *points,
             value: Money::ZERO,
             price,
             amount: rulebook.currency.round_value(exact_value(*points, price)?)?,
-            cohort: cohort.clone(),
-        }));
+        }))?;
     }
     Ok(())
 }
 
-fn price(rulebook: &Rulebook, funder: &LineId, redeemer: &LineId, day: NaiveDate) -> Result<Rate, RatingError> {
-    let missing = || RatingError::NoPrice { funder: funder.clone(), redeemer: redeemer.clone(), day };
-    rulebook.price(funder, redeemer, day).ok_or_else(missing)
+fn price(rulebook: &Rulebook, scheme: &SchemeId, redeemer: &LineId, day: NaiveDate) -> Result<Rate, RatingError> {
+    let missing = || RatingError::NoPrice { scheme: scheme.clone(), redeemer: redeemer.clone(), day };
+    rulebook.price(scheme, redeemer, day).ok_or_else(missing)
 }
 
 /// The slices of a redemption.
-pub(crate) fn redemption(
+pub(crate) fn redemption<'a>(
     rulebook: &Rulebook,
-    redeemer: &LineId,
+    redeemer: &'a LineId,
     day: NaiveDate,
     value: Money,
-    slices: &[Slice],
-) -> Result<Vec<OwedLeg>, RatingError> {
-    let prices = slices.iter().map(|slice| price(rulebook, &slice.cohort.funder, redeemer, day));
+    slices: &'a [Slice],
+) -> Result<Vec<OwedLeg<'a>>, RatingError> {
+    let prices = slices.iter().map(|slice| price(rulebook, &slice.cohort.scheme, redeemer, day));
     let prices = prices.collect::<Result<Vec<Rate>, _>>()?;
     let amounts = settlement_amounts(rulebook.currency, slices, &prices)?;
     let values = values(value, slices)?;
     let owed = slices.iter().zip(prices).zip(amounts).zip(values).map(|(((slice, price), amount), value)| OwedLeg {
         reason: Reason::Redemption,
-        cohort: slice.cohort.clone(),
-        redeemer: redeemer.clone(),
+        cohort: &slice.cohort,
+        redeemer,
         day,
         points: slice.points,
         value,
@@ -134,7 +137,7 @@ pub(crate) fn redemption(
 
 /// The settlement amounts of one redemption: the exact sum of points x price is
 /// rounded half up once, then shared out by largest remainder in proportion to
-/// points x price; ties go by funder, issue period and expiry.
+/// points x price; ties go by scheme, issue period and expiry.
 pub fn settlement_amounts(currency: Currency, slices: &[Slice], prices: &[Rate]) -> Result<Vec<Money>, OutOfRange> {
     let mut weights = Vec::with_capacity(slices.len());
     let mut total = 0_i128;
@@ -148,16 +151,20 @@ pub fn settlement_amounts(currency: Currency, slices: &[Slice], prices: &[Rate])
 
 /// The part of a redemption that a return takes back, last slice first.
 /// Successive returns sum to the redemption, to the minor unit.
-pub(crate) fn returned(whole: Vec<OwedLeg>, before: Points, points: Points) -> Result<Vec<OwedLeg>, OutOfRange> {
+pub(crate) fn returned(
+    whole: Vec<OwedLeg<'_>>,
+    before: Points,
+    points: Points,
+) -> Result<Vec<OwedLeg<'_>>, OutOfRange> {
     let parts = parts_from_the_end(whole.iter().map(|slice| slice.points), before, points)?;
     let back = parts.into_iter().map(|part| {
-        let slice = &whole[part.at];
+        let slice = whole[part.at];
         Ok(OwedLeg {
             reason: Reason::Return,
             points: part.points()?.negated()?,
             value: part.of(slice.value, slice.points)?.negated()?,
             amount: part.of(slice.amount, slice.points)?.negated()?,
-            ..slice.clone()
+            ..slice
         })
     });
     back.collect()

@@ -12,6 +12,8 @@ mod golden;
 mod histories;
 #[path = "domain/moments.rs"]
 mod moments;
+#[path = "domain/periods.rs"]
+mod periods;
 #[path = "domain/quotes.rs"]
 mod quotes;
 #[path = "domain/refunds.rs"]

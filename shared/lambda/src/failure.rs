@@ -1,7 +1,7 @@
+use interline_domain::close::period::CloseRefusal;
 use interline_domain::close::settlement::SettleError;
 use interline_domain::close::tally::TallyError;
 use interline_domain::terms::rulebook::RulebookErrors;
-use interline_domain::units::calendar::Period;
 use interline_domain::units::money::OutOfRange;
 use interline_ledger::LedgerError;
 use interline_reports::bucket::StoreError;
@@ -11,7 +11,10 @@ use lambda_runtime::Diagnostic;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Ledger(LedgerError),
+    /// A close that may not begin or end as it was asked for.
+    #[error(transparent)]
+    Close(#[from] CloseRefusal),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the rulebook is not valid:\n{0}")]
@@ -33,9 +36,6 @@ pub enum Failure {
     /// The key of the pseudonyms is not there, or is not the one of before.
     #[error("pseudonym key {name}: {reason}")]
     Key { name: String, reason: String },
-    /// A final close of a month in which nothing happened, perhaps of a wrong one.
-    #[error("{0} has no entries: close it with --empty (over the API: \"empty\": true) if that is right")]
-    EmptyPeriod(Period),
     /// A step of a final run that another version of the program began.
     #[error("run {0} was begun by another version of the program, or with another rulebook: start the close again")]
     OtherVersion(String),
@@ -87,15 +87,24 @@ impl Failure {
                 | LedgerError::Rulebook { .. },
             ) => Class::Broken,
             Failure::Ledger(_)
+            | Failure::Close(_)
             | Failure::Rulebook(_)
             | Failure::BadEvent(_)
             | Failure::Unusable(_)
             | Failure::Key { .. }
-            | Failure::EmptyPeriod(_)
             | Failure::OtherVersion(_) => Class::Refused,
             Failure::Settle(_) | Failure::ChecksFailed(_) => Class::ChecksFailed,
             Failure::TimedOut => Class::TimedOut,
             Failure::Store(_) | Failure::Tally(_) | Failure::OutOfRange(_) | Failure::Corrupt(_) => Class::Broken,
+        }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Close(refusal) => Failure::Close(refusal),
+            other => Failure::Ledger(other),
         }
     }
 }

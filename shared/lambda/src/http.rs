@@ -5,6 +5,7 @@ use crate::caller::{Caller, Identity};
 use crate::failure::Failure;
 use crate::problem::{BODY_TOO_LARGE, FORBIDDEN, INVALID_CURSOR, INVALID_JSON, NO_SUCH_PATH, Problem};
 use crate::routes::{Found, Function, HEAD, Route, find};
+use crate::seen::Seen;
 use crate::trace::Trace;
 use crate::wire::View;
 use base64::Engine;
@@ -373,17 +374,28 @@ pub fn json_with<'de, S: DeserializeSeed<'de>>(seed: S, text: &'de [u8]) -> Resu
     let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
     let value = seed.deserialize(tracked).map_err(|error| {
         let path = track.path().to_string();
-        let detail = in_words(&error.to_string());
-        // A field that is missing, or there twice, has no path of its own, and a
-        // broken name is shown as `?`.
-        let named = ["missing field `", "duplicate field `"].iter().find_map(|text| detail.strip_prefix(text));
-        let named = named.and_then(|rest| rest.split('`').next());
-        let names = path.split('.').filter(|name| !matches!(*name, "" | "?")).chain(named);
+        // A broken name is shown as `?`.
+        let names = path.split('.').filter(|name| !matches!(*name, "" | "?"));
         let field = names.collect::<Vec<_>>().join(".");
-        Problem { field: Some(field).filter(|field| !field.is_empty()), ..Problem::new(INVALID_JSON, detail) }
+        match twice(text, &field) {
+            Some(problem) => problem,
+            None => {
+                let field = Some(field).filter(|field| !field.is_empty());
+                Problem { field, ..Problem::new(INVALID_JSON, in_words(&error.to_string())) }
+            }
+        }
     })?;
     deserializer.end().map_err(|error| Problem::new(INVALID_JSON, error.to_string()))?;
     Ok(value)
+}
+
+/// Whether a body was refused because a field of an object stands there twice: such a one
+/// has no path of its own.
+fn twice(text: &[u8], object: &str) -> Option<Problem> {
+    let Seen { twice, .. } = serde_json::from_slice(text).ok()?;
+    let twice = twice?;
+    let of = twice.rsplit_once('.').map_or("", |(of, _)| of);
+    (of == object).then(|| Problem::twice(&twice))
 }
 
 /// What a body is that begins so.
@@ -476,8 +488,8 @@ fn problem_response(problem: &Problem) -> Response<Body> {
     if problem.kind.status == 503 {
         response = response.header(RETRY_AFTER, "1");
     }
-    if problem.kind.status == 405 {
-        response = response.header(ALLOW, problem.detail.trim_start_matches("the path takes "));
+    if let Some(allow) = &problem.allow {
+        response = response.header(ALLOW, allow.to_string());
     }
     finish(response, Body::Text(format!("{:#}\n", problem.json())))
 }

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod problem;
 mod publishing;
 pub mod routes;
+pub mod seen;
 mod step;
 mod trace;
 pub mod wire;

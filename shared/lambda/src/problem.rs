@@ -1,10 +1,12 @@
 //! Errors as callers see them: RFC 9457 problems with a stable type.
 
 use crate::failure::{Class, Failure};
-use interline_domain::events::Refusal;
+use interline_domain::close::period::CloseRefusal;
+use interline_domain::events::{Refusal, Rule};
 use interline_ledger::{LedgerError, Rejection};
 use interline_reports::bucket::StoreError;
 use serde_json::{Value, json};
+use std::fmt;
 
 /// What every problem's `type` starts with.
 pub const TYPE_PREFIX: &str = "urn:interline:problem:";
@@ -19,6 +21,14 @@ pub struct Kind {
 
 const fn kind(slug: &'static str, status: u16, title: &'static str) -> Kind {
     Kind { slug, status, title }
+}
+
+impl Kind {
+    /// What an event is refused with.
+    pub const fn of(rule: Rule) -> Self {
+        let row = rule.row();
+        kind(row.code, row.status, row.title)
+    }
 }
 
 pub const INVALID_JSON: Kind = kind("invalid-json", 400, "The body is not the JSON that this call takes");
@@ -47,7 +57,7 @@ pub const KINDS: [Kind; 38] = [
     FORBIDDEN,
     NO_SUCH_PATH,
     NOT_FOUND,
-    kind("unknown-line", 404, "The programme has no such line"),
+    Kind::of(Rule::UnknownLine),
     METHOD_NOT_ALLOWED,
     CONFLICT,
     PERIOD_FINAL,
@@ -56,43 +66,55 @@ pub const KINDS: [Kind; 38] = [
     PERIOD_EMPTY,
     CLOSE_UNDER_WAY,
     BODY_TOO_LARGE,
-    kind("phone-like-member", 422, "The member's id looks like a phone number"),
-    kind("in-the-future", 422, "The event lies in the future"),
-    kind("before-programme", 422, "The event lies before the programme began"),
-    kind("line-not-active", 422, "The line does not take part on that day"),
-    kind("no-earn-rule", 422, "The line issues no points on that day"),
-    kind("no-burn-rule", 422, "The line redeems no points on that day"),
-    kind("insufficient-points", 422, "The member has not enough points"),
-    kind("below-minimum", 422, "Fewer points than the line's minimum"),
-    kind("off-step", 422, "Not a multiple of the line's step"),
-    kind("above-order-cap", 422, "More points than an order may take"),
-    kind("above-bill-cap", 422, "More points than may pay for this bill"),
-    kind("bill-missing", 422, "The line needs to know the bill"),
-    kind("above-day-cap", 422, "More points than the member may redeem in a day"),
-    kind("above-month-cap", 422, "More points than the member may redeem in a month"),
-    kind("target-not-found", 422, "There is no such event to reverse"),
-    kind("not-reversible", 422, "Events of this kind cannot be reversed"),
-    kind("before-target", 422, "The reversal lies before what it reverses"),
-    kind("already-reversed", 422, "The event is reversed in full already"),
-    kind("more-than-left", 422, "More than is left to reverse"),
-    kind("superfluous-field", 422, "The field has no place in this event"),
-    kind("out-of-range", 422, "A number becomes too large"),
+    Kind::of(Rule::PhoneLikeMember),
+    Kind::of(Rule::InTheFuture),
+    Kind::of(Rule::BeforeProgramme),
+    Kind::of(Rule::LineNotActive),
+    Kind::of(Rule::NoEarnRule),
+    Kind::of(Rule::NoBurnRule),
+    Kind::of(Rule::InsufficientPoints),
+    Kind::of(Rule::BelowMinimum),
+    Kind::of(Rule::OffStep),
+    Kind::of(Rule::AboveOrderCap),
+    Kind::of(Rule::AboveBillCap),
+    Kind::of(Rule::BillMissing),
+    Kind::of(Rule::AboveDayCap),
+    Kind::of(Rule::AboveMonthCap),
+    Kind::of(Rule::TargetNotFound),
+    Kind::of(Rule::NotReversible),
+    Kind::of(Rule::BeforeTarget),
+    Kind::of(Rule::AlreadyReversed),
+    Kind::of(Rule::MoreThanLeft),
+    Kind::of(Rule::Superfluous),
+    Kind::of(Rule::OutOfRange),
     INTERNAL,
     UNAVAILABLE,
 ];
+
+/// The methods of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow(pub Vec<&'static str>);
+
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     pub kind: Kind,
     pub detail: String,
     pub field: Option<String>,
+    /// What the path takes instead.
+    pub allow: Option<Box<Allow>>,
     /// For the log only; never sent.
     pub internal: Option<String>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, internal: None }
+        Self { kind, detail: detail.into(), field: None, allow: None, internal: None }
     }
 
     pub fn field(kind: Kind, field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -101,6 +123,21 @@ impl Problem {
 
     pub fn invalid(field: impl Into<String>, rule: impl ToString) -> Self {
         Self::field(INVALID_FIELD, field, rule.to_string())
+    }
+
+    /// A field that a body must have; with those it stands in before it.
+    pub fn missing(field: &str) -> Self {
+        Self::field(INVALID_JSON, field, format!("missing field `{}`", name(field)))
+    }
+
+    /// A field that stands in a body twice.
+    pub fn twice(field: &str) -> Self {
+        Self::field(INVALID_JSON, field, format!("duplicate field `{}`", name(field)))
+    }
+
+    pub fn takes(allow: Allow) -> Self {
+        let problem = Self::new(METHOD_NOT_ALLOWED, format!("the path takes {allow}"));
+        Self { allow: Some(Box::new(allow)), ..problem }
     }
 
     pub fn not_found(what: impl Into<String>) -> Self {
@@ -124,19 +161,46 @@ impl Problem {
     }
 }
 
-fn by_slug(slug: &str) -> Kind {
-    KINDS.into_iter().find(|kind| kind.slug == slug).unwrap_or(INTERNAL)
+/// A field's own name.
+fn name(field: &str) -> &str {
+    field.rsplit('.').next().unwrap_or(field)
 }
 
 impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
-        Self::field(by_slug(refusal.code()), refusal.field(), refusal.to_string())
+        Self::field(Kind::of(refusal.rule()), refusal.field(), refusal.to_string())
     }
 }
 
 impl From<&Rejection> for Problem {
     fn from(rejection: &Rejection) -> Self {
-        Self::field(by_slug(rejection.code()), rejection.field(), rejection.to_string())
+        let kind = match rejection {
+            Rejection::Refused(refusal) => Kind::of(refusal.rule()),
+            Rejection::RefusedBefore(before) => Kind::of(before.rule),
+            Rejection::Conflict(_) => CONFLICT,
+        };
+        Self::field(kind, rejection.field(), rejection.to_string())
+    }
+}
+
+impl From<&CloseRefusal> for Problem {
+    fn from(refusal: &CloseRefusal) -> Self {
+        let kind = match refusal {
+            CloseRefusal::BeforeProgramme { .. } | CloseRefusal::NotBegun { .. } => NOT_FOUND,
+            CloseRefusal::PredecessorOpen { .. } => PREDECESSOR_OPEN,
+            CloseRefusal::TooEarly { .. } => TOO_EARLY,
+            CloseRefusal::Empty(_) => PERIOD_EMPTY,
+            CloseRefusal::UnderWay { .. } => CLOSE_UNDER_WAY,
+            CloseRefusal::AlreadyFinal { .. } => PERIOD_FINAL,
+            CloseRefusal::NotSealed(_) => return Self::internal(refusal),
+        };
+        Self::new(kind, refusal.to_string())
+    }
+}
+
+impl From<CloseRefusal> for Problem {
+    fn from(refusal: CloseRefusal) -> Self {
+        Self::from(&refusal)
     }
 }
 
@@ -148,10 +212,6 @@ impl From<Failure> for Problem {
         }
         match &failure {
             Failure::Ledger(error) => match error {
-                LedgerError::TooEarly(..) => Self::new(TOO_EARLY, error.to_string()),
-                LedgerError::PredecessorOpen { .. } => Self::new(PREDECESSOR_OPEN, error.to_string()),
-                LedgerError::BeforeProgramme(..) => Self::not_found(error.to_string()),
-                LedgerError::AlreadyFinal { .. } => Self::new(PERIOD_FINAL, error.to_string()),
                 LedgerError::Unavailable(_)
                 | LedgerError::Conflicted
                 | LedgerError::WrongClock { .. }
@@ -162,8 +222,9 @@ impl From<Failure> for Problem {
                 | LedgerError::RulebookChanged
                 | LedgerError::NoRulebook
                 | LedgerError::Rulebook { .. } => Self::internal(error),
+                LedgerError::Close(refusal) => refusal.into(),
             },
-            Failure::EmptyPeriod(_) => Self::new(PERIOD_EMPTY, failure.to_string()),
+            Failure::Close(refusal) => refusal.into(),
             other => Self::internal(other),
         }
     }
@@ -190,6 +251,15 @@ impl From<interline_domain::units::money::OutOfRange> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use interline_domain::events::RULES;
+
+    #[test]
+    fn every_rule_of_events_is_a_problem_and_a_conflict_is_told_alike_by_the_ledger() {
+        for row in RULES {
+            assert!(KINDS.contains(&Kind::of(row.rule)), "{}", row.code);
+        }
+        assert_eq!(Rejection::Conflict("amount").code(), CONFLICT.slug);
+    }
 
     #[test]
     fn every_problem_has_its_own_type() {

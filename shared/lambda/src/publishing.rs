@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use interline_domain::terms::rulebook::{Change, Differences, Rulebook, RulebookError, RulebookErrors};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::limits::REASON_MAX;
-use interline_ledger::{InForce, NewRulebook, Status};
+use interline_ledger::{InForce, NewRulebook};
 use interline_reports::changes::{Publication, Record, record_key};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::rulebook_key;
@@ -44,7 +44,7 @@ impl App {
         proposal.rulebook.check_follows(&old.rulebook)?;
         let periods = self.ledger.periods().await?;
         let closed: BTreeSet<Period> =
-            periods.iter().filter(|state| state.status != Status::Open).map(|state| state.period).collect();
+            periods.iter().filter(|state| !state.is_open()).map(|state| state.period).collect();
         proposal.differences = proposal.rulebook.differences(&old.rulebook);
         proposal.past = proposal.differences.past(&closed, proposal.rulebook.day(self.now()))?;
         if let Some(last) = closed.last() {

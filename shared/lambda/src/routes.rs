@@ -1,7 +1,7 @@
 //! The paths of the API and who may call them, as one table. What is not listed is refused.
 
 use crate::caller::Caller;
-use crate::problem::{METHOD_NOT_ALLOWED, NO_SUCH_PATH, Problem};
+use crate::problem::{Allow, NO_SUCH_PATH, Problem};
 use interline_domain::events::EntryKind;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
@@ -190,7 +190,7 @@ pub fn find(method: &str, path: &str) -> Result<Found, Problem> {
     if methods.contains(&"GET") {
         methods.push(HEAD);
     }
-    Err(Problem::new(METHOD_NOT_ALLOWED, format!("the path takes {}", methods.join(", "))))
+    Err(Problem::takes(Allow(methods)))
 }
 
 impl Route {

@@ -142,23 +142,23 @@ fn by_funder(
     view: View<'_>,
     points: impl Fn(usize, &Slice) -> Result<Points, OutOfRange>,
 ) -> Result<Value, OutOfRange> {
-    let of = |(at, slice): (usize, &Slice)| Ok(json!({ "funder": slice.cohort.funder, "points": points(at, slice)? }));
-    slices.iter().enumerate().filter(|(_, slice)| view.shows(&slice.cohort.funder)).map(of).collect()
+    let of = |(at, slice): (usize, &Slice)| Ok(json!({ "funder": slice.cohort.scheme, "points": points(at, slice)? }));
+    slices.iter().enumerate().filter(|(_, slice)| view.shows(&slice.cohort.scheme.line())).map(of).collect()
 }
 
 fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Value, RatingError> {
     let rated = entry.owed(rulebook)?;
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
-    let obligations: Vec<Value> = rated
-        .iter()
-        .filter(|slice| view.shows_pairs() && slice.crosses_lines())
-        .map(|OwedLeg { cohort, redeemer, points, price, amount, .. }| {
-            json!({
-                "payer": cohort.funder, "payee": redeemer, "points": points, "price": price,
-                "amount": money(rulebook.currency, *amount),
-            })
-        })
-        .collect();
+    let mut obligations = Vec::new();
+    for OwedLeg { cohort, redeemer, points, price, amount, .. } in rated.iter().filter(|_| view.shows_pairs()) {
+        let funding = rulebook.funding(&cohort.scheme);
+        for (payer, amount) in funding.shared(*amount)?.into_iter().filter(|(payer, _)| payer != redeemer) {
+            obligations.push(json!({
+                "payer": payer, "payee": redeemer, "points": points, "price": price,
+                "amount": money(rulebook.currency, amount),
+            }));
+        }
+    }
     Ok(json!({ "currency": rulebook.currency, "amount": money(rulebook.currency, total), "obligations": obligations }))
 }
 
@@ -167,11 +167,11 @@ pub fn money(currency: Currency, amount: Money) -> Value {
 }
 
 fn slice(Slice { cohort, points }: &Slice) -> Value {
-    json!({ "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points })
+    json!({ "funder": cohort.scheme, "issued": cohort.issued, "expires": cohort.expires, "points": points })
 }
 
 fn slices_in(slices: &[Slice], view: View<'_>) -> Value {
-    slices.iter().filter(|slice| view.shows(&slice.cohort.funder)).map(slice).collect()
+    slices.iter().filter(|slice| view.shows(&slice.cohort.scheme.line())).map(slice).collect()
 }
 
 fn repayments_in(repaid: &[Repayment], view: View<'_>) -> Value {

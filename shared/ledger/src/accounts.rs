@@ -1,7 +1,7 @@
 //! Accounts as the month-end proves them, and as they are written anew.
 
 use crate::Ledger;
-use crate::attributes::{PK, SEQUENCE, SK};
+use crate::attributes::SEQUENCE;
 use crate::error::LedgerError;
 use crate::items::{self, Reader};
 use crate::keys::{self, Key};
@@ -23,8 +23,7 @@ impl Ledger {
         let mut accounts = BTreeMap::new();
         for keys in keys.chunks(ACCOUNTS_AT_ONCE) {
             for item in self.store.get_many(keys).await? {
-                let reader = Reader::new(&item);
-                let key = Key { pk: reader.text(PK)?.to_owned(), sk: reader.text(SK)?.to_owned() };
+                let key = Reader::new(&item).key()?;
                 if let Some(member) = of_key.remove(&key) {
                     accounts.insert(member.clone(), items::account(&item).unwrap_or_default());
                 }

@@ -1,4 +1,5 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use interline_domain::close::period::CloseRefusal;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::causes::of_service;
 
@@ -22,14 +23,9 @@ pub enum LedgerError {
     Contention(u32),
     #[error("ledger item {item} has no readable attribute {attribute}")]
     Broken { item: String, attribute: String },
-    #[error("period {0} is not over, or not for long enough: it may be sealed from {1} on")]
-    TooEarly(Period, chrono::DateTime<chrono::Utc>),
-    #[error("period {period} cannot be closed before {predecessor} is final")]
-    PredecessorOpen { period: Period, predecessor: Period },
-    #[error("period {0} lies before the programme's first period {1}")]
-    BeforeProgramme(Period, Period),
-    #[error("period {period} is final with run {run}; a final run is immutable")]
-    AlreadyFinal { period: Period, run: String },
+    /// What the domain says of the period that was read for a write.
+    #[error(transparent)]
+    Close(#[from] CloseRefusal),
     #[error("the state of period {0} was changed by somebody else meanwhile")]
     PeriodChanged(Period),
     #[error("another rulebook came into force meanwhile; compare with that one and try again")]
@@ -51,10 +47,7 @@ impl LedgerError {
             LedgerError::Refused(_)
             | LedgerError::WrongClock { .. }
             | LedgerError::Broken { .. }
-            | LedgerError::TooEarly(..)
-            | LedgerError::PredecessorOpen { .. }
-            | LedgerError::BeforeProgramme(..)
-            | LedgerError::AlreadyFinal { .. }
+            | LedgerError::Close(_)
             | LedgerError::RulebookChanged
             | LedgerError::NoRulebook
             | LedgerError::Rulebook { .. } => false,

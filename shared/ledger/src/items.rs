@@ -2,7 +2,7 @@
 
 use crate::attributes::*;
 use crate::error::LedgerError;
-use crate::keys::{self, Key, Name, Place};
+use crate::keys::{self, EntryKey, Key, Name, Place};
 use crate::lots;
 use crate::store::Item;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use interline_domain::claims::account::Account;
 use interline_domain::events::{
-    self, Action, Broken, Command, Entry, EntryKind, Event, Field, Fields, Head, Load, Origin, Refusal, Reversed, Said,
-    Store, by_slice,
+    self, Action, Broken, Command, Entry, EntryKind, Event, Field, Fields, Head, Load, Origin, Refusal, Reversed, Rule,
+    Said, Store, by_slice,
 };
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
@@ -77,9 +77,16 @@ pub type Refusals = BTreeMap<String, RememberedRefusal>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedRefusal {
+    pub rule: Rule,
     pub field: String,
-    pub code: String,
-    pub rule: String,
+    /// What was said.
+    pub text: String,
+}
+
+impl RememberedRefusal {
+    pub fn of(refusal: &Refusal) -> Self {
+        Self { rule: refusal.rule(), field: refusal.field().to_owned(), text: refusal.to_string() }
+    }
 }
 
 fn number(value: impl ToString) -> AttributeValue {
@@ -107,6 +114,11 @@ impl<'a> Reader<'a> {
     pub fn broken(&self, attribute: &str) -> LedgerError {
         let key = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
         LedgerError::Broken { item: keys::without_member(key(PK), key(SK)), attribute: attribute.to_owned() }
+    }
+
+    /// Where the item lies.
+    pub fn key(&self) -> Result<Key, LedgerError> {
+        Ok(Key { pk: self.text(PK)?.to_owned(), sk: self.text(SK)?.to_owned() })
     }
 
     pub fn text(&self, attribute: &str) -> Result<&'a str, LedgerError> {
@@ -312,23 +324,20 @@ fn sortable(moment: DateTime<Utc>) -> String {
     rfc3339_utc(moment).trim_end_matches('Z').to_owned()
 }
 
-pub fn entry_name(entry: &Entry) -> Name {
-    named(&entry.head, entry.kind(), entry.scope)
-}
-
 pub fn name(command: &Command, scope: Scope) -> Name {
-    named(&command.head, command.kind(), scope)
+    Name::of(&command.head, command.kind(), scope)
 }
 
-fn named(head: &Head, kind: EntryKind, scope: Scope) -> Name {
-    Name { line: head.line.clone(), kind, reference: head.reference.clone(), scope }
+/// Whether an item lies at a key.
+pub fn is_at(item: &Item, key: &Key) -> bool {
+    Reader::new(item).key().is_ok_and(|at| at == *key)
 }
 
 /// The item of an entry. Fails where a digest is none.
 pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
     let Recorded { entry, balance, recorded_at, sequence, rulebook, source } = recorded;
     let head = &entry.head;
-    let mut item = with_key(&keys::entry(&entry_name(entry), &Place::of(entry)));
+    let mut item = with_key(&EntryKey::of(entry).key());
     item.insert(RULEBOOK.to_owned(), digest(rulebook)?);
     match source {
         EntrySource::File(file) => {
@@ -357,11 +366,12 @@ pub fn entry_item(recorded: &Recorded) -> Result<Item, LedgerError> {
 
 /// What is known of the reference of an entry.
 pub fn recorded_reference(entry: &Entry, reversed: &Reversed) -> Item {
-    let mut item = with_key(&keys::reference(&entry_name(entry)));
+    let EntryKey { name, place } = EntryKey::of(entry);
+    let mut item = with_key(&keys::reference(&name));
     let mut put = |name: &str, value: AttributeValue| {
         item.insert(name.to_owned(), value);
     };
-    put(ENTRY_AT, string(Place::of(entry).text()));
+    put(ENTRY_AT, string(place));
     put(FINGERPRINT, AttributeValue::B(Blob::new(entry.fingerprint())));
     if *reversed != Reversed::default() {
         put(POINTS, number(reversed.points));
@@ -379,8 +389,8 @@ pub fn refused_reference(key: &Key, refusals: &Refusals) -> Item {
 }
 
 pub fn refusals_value(refusals: &Refusals) -> AttributeValue {
-    let texts = refusals.iter().map(|(digest, RememberedRefusal { field, code, rule })| {
-        (digest.clone(), string(format!("{field}|{code}|{rule}")))
+    let texts = refusals.iter().map(|(digest, RememberedRefusal { rule, field, text })| {
+        (digest.clone(), string(format!("{field}|{}|{text}", rule.row().code)))
     });
     AttributeValue::M(texts.collect())
 }
@@ -392,11 +402,8 @@ pub fn known(item: &Item) -> Result<Known, LedgerError> {
         let mut refusals = Refusals::new();
         for (digest, value) in reader.map(REFUSALS)? {
             let text = value.as_s().map_err(|_| reader.broken(REFUSALS))?;
-            let mut parts = text.splitn(3, '|').map(str::to_owned);
-            let (Some(field), Some(code), Some(rule)) = (parts.next(), parts.next(), parts.next()) else {
-                return Err(reader.broken(REFUSALS));
-            };
-            refusals.insert(digest.to_owned(), RememberedRefusal { field, code, rule });
+            let refusal = remembered(text).ok_or_else(|| reader.broken(REFUSALS))?;
+            refusals.insert(digest.to_owned(), refusal);
         }
         return Ok(Known::Refused(refusals));
     }
@@ -410,6 +417,13 @@ pub fn known(item: &Item) -> Result<Known, LedgerError> {
         fingerprint: reader.bytes(FINGERPRINT)?.ok_or_else(|| reader.broken(FINGERPRINT))?.to_vec(),
         reversed,
     })
+}
+
+/// `field|code|text`
+fn remembered(text: &str) -> Option<RememberedRefusal> {
+    let mut parts = text.splitn(3, '|');
+    let (field, code, text) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(RememberedRefusal { rule: Rule::from_code(code)?, field: field.to_owned(), text: text.to_owned() })
 }
 
 pub fn recorded(item: &Item) -> Result<Recorded, LedgerError> {
@@ -452,8 +466,7 @@ pub fn cleared(item: &Item) -> Result<(Entry, u64), LedgerError> {
 
 fn entry(reader: &Reader<'_>) -> Result<Entry, LedgerError> {
     let broken = |attribute: &str| reader.broken(attribute);
-    let booked = keys::booked(reader.text(PK)?).ok_or_else(|| broken(PK))?;
-    let (name, origin) = keys::parse_entry(reader.text(SK)?).ok_or_else(|| broken(SK))?;
+    let EntryKey { name, place } = EntryKey::parse(reader.text(PK)?, reader.text(SK)?).map_err(broken)?;
     let offset = i32::try_from(reader.number(OFFSET)?).ok().and_then(FixedOffset::east_opt);
     let occurred_at = reader.sortable_moment(OCCURRED)?.with_timezone(&offset.ok_or_else(|| broken(OFFSET))?);
     let member = MemberId::parse(reader.text(MEMBER)?).map_err(|_| broken(MEMBER))?;
@@ -461,7 +474,7 @@ fn entry(reader: &Reader<'_>) -> Result<Entry, LedgerError> {
     let action = Action::read(kind, reader)?;
     let event = Event::load(action, reader).map_err(|Broken(name)| broken(name))?;
     let head = Head { line, reference, member, occurred_at };
-    Ok(Entry { head, scope, home: origin.unwrap_or(booked), booked, event })
+    Ok(Entry { head, scope, home: place.home, booked: place.booked, event })
 }
 
 /// `code:reference` or `code:reference@day`.

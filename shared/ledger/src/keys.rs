@@ -1,10 +1,14 @@
 //! The one place that builds keys and reads them.
 
+use crate::attributes::{PK, SK};
+use chrono::{DateTime, Utc};
 use interline_domain::claims::account::shard as shard_of;
-use interline_domain::events::{Entry, EntryKind};
+use interline_domain::events::{Entry, EntryKind, Head};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::moment::rfc3339_utc;
 use interline_domain::units::scope::Scope;
+use std::fmt;
 
 /// Names an item in an error, which may be logged: by the member's shard, not by
 /// the member.
@@ -38,11 +42,17 @@ pub struct Name {
     pub scope: Scope,
 }
 
-impl Name {
-    /// `<line>#<kind>#<reference><scope>`
-    fn text(&self) -> String {
+/// `<line>#<kind>#<reference><scope>`
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Name { line, kind, reference, scope } = self;
-        format!("{line}#{}#{reference}{scope}", kind.code())
+        write!(f, "{line}#{}#{reference}{scope}", kind.code())
+    }
+}
+
+impl Name {
+    pub fn of(head: &Head, kind: EntryKind, scope: Scope) -> Self {
+        Self { line: head.line.clone(), kind, reference: head.reference.clone(), scope }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -64,7 +74,7 @@ impl Name {
 
 /// What is known of a reference.
 pub fn reference(name: &Name) -> Key {
-    Key { pk: format!("U#{}", name.text()), sk: "U".to_owned() }
+    Key { pk: format!("U#{name}"), sk: "U".to_owned() }
 }
 
 pub fn parse_reference(pk: &str) -> Option<Name> {
@@ -80,16 +90,16 @@ pub struct Place {
     pub home: Period,
 }
 
+/// As a reference item tells it: `<booked>#<shard>`, and `#<home>` of a late entry.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{:02}{}", self.booked, self.shard, self.late())
+    }
+}
+
 impl Place {
     pub fn of(entry: &Entry) -> Self {
         Self { booked: entry.booked, shard: shard_of(&entry.head.member), home: entry.home }
-    }
-
-    /// As a reference item tells it: `<booked>#<shard>`, and `#<home>` of a late entry.
-    pub fn text(&self) -> String {
-        let Place { booked, shard, home } = self;
-        let late = if home == booked { String::new() } else { format!("#{home}") };
-        format!("{booked}#{shard:02}{late}")
     }
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -98,6 +108,47 @@ impl Place {
         let home = parts.next().map_or(Ok(booked), Period::parse).ok()?;
         parts.next().is_none().then_some(Self { booked, shard, home })
     }
+
+    /// `#<home>` of a late entry.
+    fn late(&self) -> String {
+        if self.home == self.booked { String::new() } else { format!("#{}", self.home) }
+    }
+}
+
+/// An entry by all that its key tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryKey {
+    pub name: Name,
+    pub place: Place,
+}
+
+impl EntryKey {
+    pub fn of(entry: &Entry) -> Self {
+        Self { name: Name::of(&entry.head, entry.kind(), entry.scope), place: Place::of(entry) }
+    }
+
+    /// The origin of a late one is in its sort key, as its partition does not tell it.
+    pub fn key(&self) -> Key {
+        let Place { booked, shard: number, .. } = self.place;
+        Key { pk: shard(booked, number), sk: format!("{}{}", self.name, self.place.late()) }
+    }
+
+    /// Reads a key. The error names the attribute that is none.
+    pub fn parse(pk: &str, sk: &str) -> Result<Self, &'static str> {
+        let (booked, shard) = parse_shard(pk).ok_or(PK)?;
+        let name_ends = sk.match_indices('#').nth(2).map(|(at, _)| at);
+        let (name, origin) = name_ends.map_or((sk, None), |at| (&sk[..at], Some(&sk[at + 1..])));
+        let name = Name::parse(name).ok_or(SK)?;
+        let home = origin.map_or(Ok(booked), Period::parse).map_err(|_| SK)?;
+        Ok(Self { name, place: Place { booked, shard, home } })
+    }
+}
+
+impl fmt::Display for EntryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Key { pk, sk } = self.key();
+        write!(f, "{pk} {sk}")
+    }
 }
 
 /// The partition of a shard's entries.
@@ -105,11 +156,9 @@ pub fn shard(period: Period, shard: u8) -> String {
     format!("E#{period}#{shard:02}")
 }
 
-/// An entry. The origin of a late one is told, as its partition does not.
-pub fn entry(name: &Name, place: &Place) -> Key {
-    let Place { booked, shard: shard_number, home } = *place;
-    let late = if home == booked { String::new() } else { format!("#{home}") };
-    Key { pk: shard(booked, shard_number), sk: format!("{}{late}", name.text()) }
+fn parse_shard(pk: &str) -> Option<(Period, u8)> {
+    let (period, shard) = pk.strip_prefix("E#")?.split_once('#')?;
+    Some((Period::parse(period).ok()?, shard.parse().ok()?))
 }
 
 /// What the sort keys of a line's entries begin with.
@@ -120,19 +169,6 @@ pub fn of_line(line: &LineId) -> String {
 /// What those of one kind begin with.
 pub fn of_line_and_kind(line: &LineId, kind: Option<EntryKind>) -> String {
     kind.map_or_else(|| of_line(line), |kind| format!("{line}#{}#", kind.code()))
-}
-
-/// The period of an entry's partition.
-pub fn booked(pk: &str) -> Option<Period> {
-    Period::parse(pk.split('#').nth(1)?).ok()
-}
-
-/// An entry's name and, of a late one, its home.
-pub fn parse_entry(sk: &str) -> Option<(Name, Option<Period>)> {
-    let name_ends = sk.match_indices('#').nth(2).map(|(at, _)| at);
-    let (name, origin) = name_ends.map_or((sk, None), |at| (&sk[..at], Some(&sk[at + 1..])));
-    let origin = origin.map(Period::parse).transpose().ok()?;
-    Some((Name::parse(name)?, origin))
 }
 
 pub fn gate(period: Period, shard: u8) -> Key {
@@ -146,8 +182,14 @@ pub fn period(period: Period) -> Key {
 pub const PERIODS: &str = "P";
 
 /// A line of the history of publications; sorts by time. No hash begins so.
-pub fn came_into_force(at: &str) -> Key {
-    Key { pk: "R".to_owned(), sk: format!("history#{at}") }
+pub fn came_into_force(at: DateTime<Utc>, revision: i64) -> Key {
+    let Key { pk, sk } = history();
+    Key { pk, sk: format!("{sk}{}#{revision}", rfc3339_utc(at)) }
+}
+
+/// The partition of the history, and what its sort keys begin with.
+pub fn history() -> Key {
+    Key { pk: "R".to_owned(), sk: "history#".to_owned() }
 }
 
 /// What was published with a rulebook.
@@ -183,12 +225,11 @@ mod tests {
                     scope,
                 };
                 let place = Place { booked, shard: 7, home: january };
-                let key = entry(&name, &place);
-                let origin = (booked != january).then_some(january);
-                assert_eq!(self::booked(&key.pk), Some(booked));
-                assert_eq!(parse_entry(&key.sk), Some((name.clone(), origin)), "{key:?}");
+                let entry = EntryKey { name: name.clone(), place };
+                let Key { pk, sk } = entry.key();
+                assert_eq!(EntryKey::parse(&pk, &sk), Ok(entry.clone()), "{entry}");
                 assert_eq!(parse_reference(&reference(&name).pk), Some(name));
-                assert_eq!(Place::parse(&place.text()), Some(place));
+                assert_eq!(Place::parse(&place.to_string()), Some(place));
             }
         }
     }
@@ -196,7 +237,10 @@ mod tests {
     #[test]
     fn what_is_no_key_is_not_read_as_one() {
         for text in ["", "dining#a", "dining#x#S-1", "dining#a#S-1@", "dining#a#S-1@2017", "dining#a#S-1#x", "#a#S-1"] {
-            assert_eq!(parse_entry(text), None, "{text}");
+            assert_eq!(EntryKey::parse("E#2017-01#07", text), Err(SK), "{text}");
+        }
+        for text in ["", "E#2017-01", "E#2017#07", "E#2017-01#x", "E#2017-01#07#1", "G#2017-01#07"] {
+            assert_eq!(EntryKey::parse(text, "dining#a#S-1"), Err(PK), "{text}");
         }
         for text in ["", "2017-01", "2017-01#x", "2017-01#07#x", "2017-01#07#2017-01#"] {
             assert_eq!(Place::parse(text), None, "{text}");

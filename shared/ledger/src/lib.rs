@@ -2,7 +2,9 @@
 //! crate knows how, and is the only one that does.
 
 mod accounts;
+mod answer;
 pub mod attributes;
+mod draft;
 mod dynamodb;
 mod error;
 mod items;
@@ -17,10 +19,11 @@ mod service_time;
 mod statements;
 pub mod store;
 
+pub use answer::{Answer, Rejection, Source};
 pub use error::LedgerError;
 pub use items::{Asked, EntrySource, Recorded, RememberedRefusal, account_item, entry_item};
-pub use periods::{Attempt, CameIntoForce, InForce, NewRulebook, PeriodState, Run, Status};
-pub use post::{Answer, Clock, ENTRIES_PER_BATCH, MEMBERS_TOGETHER, Rejection, Source};
+pub use periods::{CameIntoForce, InForce, NewRulebook};
+pub use post::{Clock, ENTRIES_PER_BATCH, MEMBERS_TOGETHER};
 pub use read::{ShardEntries, ShardRecords};
 pub use rulebooks::Rulebooks;
 pub use statements::{Between, LineFilter, LinePosition, StatementFilter, StatementPosition};
@@ -73,7 +76,7 @@ impl Ledger {
         for attempt in 0..PUT_ATTEMPTS {
             match self.store.put(item.clone(), condition.clone()).await {
                 Err(LedgerError::Conflicted) => {
-                    self.store.pause(post::longest_pause(attempt), seed.rotate_left(attempt)).await;
+                    self.store.pause(store::longest_pause(attempt), seed.rotate_left(attempt)).await;
                 }
                 other => return other,
             }

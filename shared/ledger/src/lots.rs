@@ -1,10 +1,10 @@
 //! An account's lots in one binary attribute, about eight bytes a lot.
 //!
-//! A byte [`FORM`], then the lots funder by funder: the length of the funder's name in
+//! A byte [`FORM`], then the lots scheme by scheme: the length of the scheme's name in
 //! one byte, the name, the number of its lots, and each lot as three numbers: months
 //! since the issue of the lot before (of the first: since January 1970); the days from
 //! the first day of its issue to its last, doubled, and one more (for an earlier last
-//! day: minus one, and two more; 0: it never expires); its points. The funder's lots are
+//! day: minus one, and two more; 0: it never expires); its points. The scheme's lots are
 //! in the order of issue. Numbers are LEB128: seven bits a byte, the lowest first, the
 //! high bit says that more follow. The names lie on the item, so no rulebook is needed
 //! to read it.
@@ -12,7 +12,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use interline_domain::claims::lot::{Cohort, Expiry};
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::LineId;
+use interline_domain::units::id::SchemeId;
 use interline_domain::units::money::Points;
 use std::collections::BTreeMap;
 
@@ -21,16 +21,16 @@ const FORM: u8 = 1;
 pub type Lots = BTreeMap<Cohort, Points>;
 
 pub fn pack(lots: &Lots) -> Vec<u8> {
-    let mut funders: BTreeMap<&LineId, Vec<(Period, Expiry, Points)>> = BTreeMap::new();
-    for (Cohort { expires, issued, funder }, points) in lots {
-        funders.entry(funder).or_default().push((*issued, *expires, *points));
+    let mut schemes: BTreeMap<&SchemeId, Vec<(Period, Expiry, Points)>> = BTreeMap::new();
+    for (Cohort { expires, issued, scheme }, points) in lots {
+        schemes.entry(scheme).or_default().push((*issued, *expires, *points));
     }
     let mut bytes = vec![FORM];
-    for (funder, mut lots) in funders {
+    for (scheme, mut lots) in schemes {
         lots.sort_unstable();
         // A name has at most 16 characters.
-        bytes.push(funder.as_str().len() as u8);
-        bytes.extend_from_slice(funder.as_str().as_bytes());
+        bytes.push(scheme.as_str().len() as u8);
+        bytes.extend_from_slice(scheme.as_str().as_bytes());
         put(&mut bytes, lots.len() as u64);
         let mut before = epoch();
         for (issued, expires, points) in lots {
@@ -49,7 +49,7 @@ pub fn unpack(bytes: &[u8]) -> Option<Lots> {
     let mut lots = Lots::new();
     while let Some((length, after)) = rest.split_first() {
         let (name, after) = after.split_at_checked(usize::from(*length))?;
-        let funder = LineId::parse(str::from_utf8(name).ok()?).ok()?;
+        let scheme = SchemeId::parse(str::from_utf8(name).ok()?).ok()?;
         rest = after;
         let mut issued = epoch();
         for _ in 0..take(&mut rest)? {
@@ -62,7 +62,7 @@ pub fn unpack(bytes: &[u8]) -> Option<Lots> {
             issued = later;
             let expires = expiry(issued, take(&mut rest)?)?;
             let points = Points::new(take(&mut rest)?.cast_signed());
-            let cohort = Cohort { expires, issued, funder: funder.clone() };
+            let cohort = Cohort { expires, issued, scheme: scheme.clone() };
             if !points.is_positive() || lots.insert(cohort, points).is_some() {
                 return None;
             }
@@ -127,14 +127,14 @@ mod tests {
             (0_u32..3_000).prop_map(|days| Some((days, false))),
         ];
         let points = prop_oneof![1_i64..100_000, 1..=i64::MAX];
-        ("[a-z]{1,16}", issued, expires, points).prop_map(move |(funder, issued, expires, points)| {
+        ("[a-z]{1,16}", issued, expires, points).prop_map(move |(scheme, issued, expires, points)| {
             let expires = match expires {
                 None => Expiry::Never,
                 Some((months, true)) => Expiry::On(issued.plus_months(months).last_day()),
                 // Before its issue, too: nothing forbids it.
                 Some((days, false)) => Expiry::On(issued.first_day() + TimeDelta::days(i64::from(days) - 400)),
             };
-            (Cohort { expires, issued, funder: LineId::parse(&funder).unwrap() }, Points::new(points))
+            (Cohort { expires, issued, scheme: SchemeId::parse(&scheme).unwrap() }, Points::new(points))
         })
     }
 
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn sixty_lots_of_five_funders_take_eight_bytes_each_or_less() {
+    fn sixty_lots_of_five_schemes_take_eight_bytes_each_or_less() {
         let january = Period::parse("2025-01").unwrap();
         let mut lots = Lots::new();
-        for funder in ["dining", "grocery", "hotel", "travel", "garden"] {
+        for scheme in ["dining", "grocery", "hotel", "travel", "garden"] {
             for month in 0..12 {
                 let issued = january.plus_months(month);
                 let expires = Expiry::On(issued.plus_months(24).last_day());
-                let cohort = Cohort { expires, issued, funder: LineId::parse(funder).unwrap() };
+                let cohort = Cohort { expires, issued, scheme: SchemeId::parse(scheme).unwrap() };
                 lots.insert(cohort, Points::new(12_345));
             }
         }
@@ -186,7 +186,7 @@ mod tests {
         for (bytes, what) in [
             (&[][..], "nothing"),
             (&[FORM + 1], "another form"),
-            (&[FORM, 0, 1, 1, 0, 1], "a funder without a name"),
+            (&[FORM, 0, 1, 1, 0, 1], "a scheme without a name"),
             (&[FORM, 1, b'#', 1, 1, 0, 1], "a name that is none"),
             (&[FORM, 1, b'd', 1, 1, 0, 0], "a lot without points"),
             (&[FORM, 1, b'd', 2, 1, 0, 1, 0, 0, 1], "the same lot twice"),

@@ -9,6 +9,7 @@ use crate::store::{Condition, Item, Outcome, TransactError, Write};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt};
+use interline_domain::close::period::{Attempt, CloseRefusal, PeriodState, Run, predecessor};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::limits::SHARDS;
@@ -20,95 +21,6 @@ use std::iter;
 
 /// How many gates are put at once.
 const SEALS_AT_ONCE: usize = 8;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeriodState {
-    pub period: Period,
-    pub status: Status,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sealed_at: Option<DateTime<Utc>>,
-    /// The newest run that was started, until it is finished.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<Attempt>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trial: Option<Run>,
-    #[serde(default, rename = "final", skip_serializing_if = "Option::is_none")]
-    pub final_run: Option<Run>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Open,
-    /// Accepts no entry any more.
-    Sealed,
-    /// Closed with a final run.
-    Final,
-}
-
-impl Status {
-    pub const fn word(self) -> &'static str {
-        match self {
-            Status::Open => "open",
-            Status::Sealed => "sealed",
-            Status::Final => "final",
-        }
-    }
-}
-
-/// A run that was started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub run: String,
-    pub started_at: DateTime<Utc>,
-    /// Who asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// Why it ended without a result.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-}
-
-impl Attempt {
-    fn new(run: &str, by: Option<&str>, now: DateTime<Utc>) -> Self {
-        Self { run: run.to_owned(), started_at: now, by: by.map(str::to_owned), failed: None }
-    }
-}
-
-/// A finished run of a period.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
-    /// Also the folder of its files.
-    pub id: String,
-    pub rulebook: String,
-    /// SHA-256 of its manifest.
-    pub manifest: String,
-    pub finished_at: DateTime<Utc>,
-    /// Who asked for it. Of the attempt that it ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// Version of the program, its calculation edition, and which build it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edition: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<String>,
-}
-
-impl PeriodState {
-    /// A period that nothing was done with yet.
-    pub fn open(period: Period) -> Self {
-        Self { period, status: Status::Open, sealed_at: None, attempt: None, trial: None, final_run: None }
-    }
-
-    /// Takes away the attempt that a run ends, and notes who asked for it.
-    fn finished(&mut self, run: &mut Run) {
-        if let Some(attempt) = self.attempt.take_if(|attempt| attempt.run == run.id) {
-            run.by = attempt.by;
-        }
-    }
-}
 
 impl Ledger {
     pub async fn period(&self, period: Period) -> Result<PeriodState, LedgerError> {
@@ -171,16 +83,10 @@ impl Ledger {
         }
     }
 
-    /// Refuses a period that has no final predecessor, or is before the programme.
+    /// Refuses a period before the programme, and one whose predecessor is not final.
     pub async fn check_order(&self, rulebook: &Rulebook, period: Period) -> Result<(), LedgerError> {
-        if period < rulebook.first_period {
-            return Err(LedgerError::BeforeProgramme(period, rulebook.first_period));
-        }
-        if period > rulebook.first_period {
-            let predecessor = period.previous();
-            if self.period(predecessor).await?.status != Status::Final {
-                return Err(LedgerError::PredecessorOpen { period, predecessor });
-            }
+        if let Some(before) = predecessor(rulebook.first_period, period)? {
+            self.period(before).await?.closed_before(period)?;
         }
         Ok(())
     }
@@ -188,14 +94,8 @@ impl Ledger {
     /// Seals a period: puts its gates, then marks it. Repeating it changes nothing.
     pub async fn seal(&self, rulebook: &Rulebook, period: Period, now: DateTime<Utc>) -> Result<(), LedgerError> {
         self.check_order(rulebook, period).await?;
-        let (mut state, revision) = self.read_period(period).await?;
-        if state.status != Status::Open {
-            return Ok(());
-        }
-        let earliest = rulebook.seal_not_before(period);
-        if now < earliest {
-            return Err(LedgerError::TooEarly(period, earliest));
-        }
+        let (state, revision) = self.read_period(period).await?;
+        let Some(sealed) = state.sealed(rulebook, now)? else { return Ok(()) };
         // Each is tried, whatever becomes of the others: a second call has the fewer left.
         let gates = stream::iter(0..SHARDS).map(|shard| async move {
             let mut item = with_key(&keys::gate(period, shard));
@@ -205,11 +105,9 @@ impl Ledger {
         });
         let gates: Vec<Result<bool, LedgerError>> = gates.buffer_unordered(SEALS_AT_ONCE).collect().await;
         gates.into_iter().collect::<Result<Vec<bool>, LedgerError>>()?;
-        state.status = Status::Sealed;
-        state.sealed_at = Some(now);
-        match self.write_period(&state, revision).await {
+        match self.write_period(&sealed, revision).await {
             // Another cutoff of the same period was as fast.
-            Err(LedgerError::PeriodChanged(_)) if self.period(period).await?.status != Status::Open => Ok(()),
+            Err(LedgerError::PeriodChanged(_)) if !self.period(period).await?.is_open() => Ok(()),
             other => other,
         }
     }
@@ -226,65 +124,45 @@ impl Ledger {
         by: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let (mut state, revision) = self.read_period(period).await?;
-        state.attempt = Some(Attempt::new(run, by, now));
-        self.write_period(&state, revision).await
+        self.change(period, |state| Ok(Some(state.started(Attempt::new(run, by, now))))).await
     }
 
-    /// As [`start_run`](Self::start_run), unless a run is under way that was
-    /// started after `stale`: then nothing is changed and that one is given.
+    /// As [`start_run`](Self::start_run), unless another run is under way.
     pub async fn claim_run(
         &self,
         period: Period,
         run: &str,
         by: Option<&str>,
         now: DateTime<Utc>,
-        stale: DateTime<Utc>,
-    ) -> Result<Option<Attempt>, LedgerError> {
-        let (mut state, revision) = self.read_period(period).await?;
-        let under_way = state.attempt.take().filter(|attempt| attempt.failed.is_none() && attempt.started_at > stale);
-        if under_way.is_some() {
-            return Ok(under_way);
-        }
-        state.attempt = Some(Attempt::new(run, by, now));
-        self.write_period(&state, revision).await.map(|()| None)
+    ) -> Result<(), LedgerError> {
+        self.change(period, |state| state.claimed(Attempt::new(run, by, now)).map(Some)).await
     }
 
     /// Notes why a run ended without a result, unless another was started since.
     pub async fn fail_run(&self, period: Period, run: &str, reason: &str) -> Result<(), LedgerError> {
-        let (mut state, revision) = self.read_period(period).await?;
-        match &mut state.attempt {
-            Some(attempt) if attempt.run == run => attempt.failed = Some(reason.to_owned()),
-            Some(_) | None => return Ok(()),
-        }
-        self.write_period(&state, revision).await
+        self.change(period, |state| Ok(state.failed(run, reason))).await
     }
 
-    pub async fn finish_trial(&self, period: Period, mut run: Run) -> Result<(), LedgerError> {
-        let (mut state, revision) = self.read_period(period).await?;
-        state.finished(&mut run);
-        state.trial = Some(run);
-        self.write_period(&state, revision).await
+    pub async fn finish_trial(&self, period: Period, run: Run) -> Result<(), LedgerError> {
+        self.change(period, |state| Ok(Some(state.finished_trial(run)))).await
     }
 
     /// Makes a run the final one. The same run again changes nothing; another is refused.
-    pub async fn finish_final(&self, period: Period, mut run: Run) -> Result<(), LedgerError> {
-        let (mut state, revision) = self.read_period(period).await?;
-        match &state.final_run {
-            Some(recorded) if recorded.id == run.id && recorded.manifest == run.manifest => {
-                if state.attempt.is_none() {
-                    return Ok(());
-                }
-                state.finished(&mut run);
-                return self.write_period(&state, revision).await;
-            }
-            Some(recorded) => return Err(LedgerError::AlreadyFinal { period, run: recorded.id.clone() }),
-            None => {}
+    pub async fn finish_final(&self, period: Period, run: Run) -> Result<(), LedgerError> {
+        self.change(period, |state| state.finished_final(run)).await
+    }
+
+    /// Writes what becomes of a period, if anything does.
+    async fn change(
+        &self,
+        period: Period,
+        decide: impl FnOnce(PeriodState) -> Result<Option<PeriodState>, CloseRefusal>,
+    ) -> Result<(), LedgerError> {
+        let (state, revision) = self.read_period(period).await?;
+        match decide(state)? {
+            Some(state) => self.write_period(&state, revision).await,
+            None => Ok(()),
         }
-        state.finished(&mut run);
-        state.status = Status::Final;
-        state.final_run = Some(run);
-        self.write_period(&state, revision).await
     }
 
     /// The hash of the rulebook in force for new events and runs.
@@ -310,7 +188,7 @@ impl Ledger {
 
     /// Every rulebook that came into force, earliest first.
     pub async fn rulebook_history(&self) -> Result<Vec<CameIntoForce>, LedgerError> {
-        let Key { pk, sk } = keys::came_into_force("");
+        let Key { pk, sk } = keys::history();
         let mut history = Vec::new();
         let mut after = None;
         loop {
@@ -346,7 +224,7 @@ impl Ledger {
         let mut writes = vec![Write::Put { item: current, condition }];
         let event =
             CameIntoForce { at: now, rulebook: hash.to_owned(), before: read.hash.clone(), by: by.map(str::to_owned) };
-        let mut item = with_key(&keys::came_into_force(&format!("{}#{revision}", rfc3339_utc(now))));
+        let mut item = with_key(&keys::came_into_force(now, revision));
         item.insert(DOCUMENT.to_owned(), document(&event)?);
         writes.push(Write::Put { item, condition: Condition::Absent });
         if let Some(record) = record {

@@ -8,32 +8,30 @@
 //! with it the price of asking.
 
 use crate::Ledger;
-use crate::attributes::{PK, REFUSALS, SEQUENCE};
+use crate::answer::{Answer, Source};
+use crate::draft::{Draft, LookUp, Looked, Step, Terms, Writes};
 use crate::error::LedgerError;
-use crate::items::{self, Asked, EntrySource, Recorded, Refusals, RememberedRefusal};
-use crate::keys::{self, Key, Name};
-use crate::references::{self, Found};
+use crate::items;
+use crate::keys::{self, Key};
+use crate::references;
 use crate::rulebooks::Rulebooks;
-use crate::store::{self, Condition, Item, Outcome, Store, TransactError, Write};
-use aws_sdk_dynamodb::types::AttributeValue;
+use crate::store::{self, Item, Outcome, Store, TransactError, Write, longest_pause};
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
-use interline_domain::claims::account::{Account, shard};
-use interline_domain::events::{Command, EntryKind, Plan, Refusal, Reversed, Target, check, plan};
+use interline_domain::claims::account::shard;
+use interline_domain::events::Command;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
-use interline_domain::units::money::Points;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 /// DynamoDB takes at most so many items in one transaction.
 const TRANSACTION_ITEMS: usize = 100;
-/// Entries of one member in one transaction, each with its reference, beside the
-/// account and the gate.
+/// The account and the gate.
+const BESIDE_ENTRIES: usize = 2;
+/// Entries of one member in one transaction, each with its reference.
 pub const ENTRIES_PER_BATCH: usize = 49;
-const _: () = assert!(ENTRIES_PER_BATCH * 2 + 2 <= TRANSACTION_ITEMS);
+const _: () = assert!(ENTRIES_PER_BATCH * 2 + BESIDE_ENTRIES <= TRANSACTION_ITEMS);
 /// Members of a shard in one transaction. More would save little of what a gate costs,
 /// and one of them who is written by others holds up the rest.
 pub const MEMBERS_TOGETHER: usize = 8;
@@ -43,80 +41,11 @@ const ATTEMPTS_TOGETHER: u32 = 4;
 const ATTEMPTS: u32 = 128;
 /// How often a service that fails is asked.
 const SERVICE_ATTEMPTS: u32 = 5;
-const LONGEST_PAUSE_MILLIS: u64 = 250;
-/// A file is told from others by so many digits of its digest.
-const FILE_DIGITS: usize = 16;
+/// Bytes of an event's fingerprint by which its writers are spread.
+const SEED_BYTES: usize = 8;
 
 /// Tells the time of the process that writes.
 pub type Clock = dyn Fn() -> DateTime<Utc> + Send + Sync;
-
-/// Where events come from.
-#[derive(Debug, Clone, Copy)]
-pub enum Source<'a> {
-    /// A refusal leaves no trace; the reference may be tried again.
-    Api(Option<&'a Asked>),
-    /// A refusal is remembered with the file's SHA-256, in 64 hexadecimal digits: the
-    /// same file gets the same answer when it is repeated, or resumed after a crash.
-    File { digest: &'a str },
-}
-
-impl<'a> Source<'a> {
-    /// What a refusal is remembered by.
-    fn file(self) -> Option<&'a str> {
-        match self {
-            Source::Api(_) => None,
-            Source::File { digest } => Some(digest.get(..FILE_DIGITS).unwrap_or(digest)),
-        }
-    }
-
-    fn stored(self) -> EntrySource {
-        match self {
-            Source::Api(asked) => EntrySource::Api(asked.cloned()),
-            Source::File { digest } => EntrySource::File(digest.to_owned()),
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub enum Answer {
-    Accepted(Box<Recorded>),
-    /// The same event was recorded before; this is what was answered then.
-    Replayed(Box<Recorded>),
-    Rejected(Rejection),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    #[error("{0}")]
-    Refused(Refusal),
-    /// Refused when the same file was read before.
-    #[error("{}", .0.rule)]
-    RefusedBefore(RememberedRefusal),
-    #[error("this reference is recorded with another {0}")]
-    Conflict(&'static str),
-}
-
-impl Rejection {
-    pub fn code(&self) -> &str {
-        match self {
-            Rejection::Refused(refusal) => refusal.code(),
-            Rejection::RefusedBefore(before) => &before.code,
-            Rejection::Conflict(_) => "conflict",
-        }
-    }
-
-    pub fn field(&self) -> &str {
-        match self {
-            Rejection::Refused(refusal) => refusal.field(),
-            Rejection::RefusedBefore(before) => &before.field,
-            Rejection::Conflict(field) => field,
-        }
-    }
-
-    fn remembered(&self) -> RememberedRefusal {
-        RememberedRefusal { field: self.field().to_owned(), code: self.code().to_owned(), rule: self.to_string() }
-    }
-}
 
 impl Ledger {
     /// Records events of one member in their order. Each has an answer; a
@@ -138,7 +67,7 @@ impl Ledger {
             let mut items = 0;
             let fits = |command: &&Command| {
                 items += items_of(command);
-                rulebook.period(command.occurred()) == home && items + 2 <= TRANSACTION_ITEMS
+                rulebook.period(command.occurred()) == home && items + BESIDE_ENTRIES <= TRANSACTION_ITEMS
             };
             let (commands, left) = rest.split_at(rest.iter().take_while(fits).count());
             let batch = self.batch(rulebook, rulebooks, member, commands, source, clock);
@@ -228,7 +157,7 @@ impl Ledger {
             home,
             current: rulebook.period(now),
             booked: home,
-            known: BTreeMap::new(),
+            looked: Looked::new(),
             source,
             clock,
             now,
@@ -294,64 +223,35 @@ struct Batch<'a> {
     current: Period,
     /// The period that clears the batch: its home unless that is sealed.
     booked: Period,
-    /// What was looked up by reference keys; `None`: nothing is known.
-    known: BTreeMap<Key, Option<Found>>,
+    looked: Looked,
     source: Source<'a>,
     clock: &'a Clock,
     now: DateTime<Utc>,
 }
 
 /// A transaction in the making.
-struct Draft {
-    account: Account,
-    /// What it leaves of each reference. DynamoDB takes an item once in a transaction.
-    references: BTreeMap<Key, Left>,
+struct Drafted {
     writes: Vec<Write>,
     /// For each write, the reference that it claims.
     claims: Vec<Option<Key>>,
+    recorded: BTreeSet<Key>,
     /// What must not be there, if the period is over.
     gate: Option<Key>,
     answers: Vec<Answer>,
-}
-
-enum Left {
-    Recorded {
-        recorded: Box<Recorded>,
-        reversed: Reversed,
-        write: Change,
-    },
-    /// The answers of files, this one's among them.
-    Refused {
-        refusals: Refusals,
-        condition: Condition,
-    },
-}
-
-/// Longer with every attempt.
-pub(crate) fn longest_pause(attempt: u32) -> Duration {
-    Duration::from_millis((4_u64 << attempt.min(6)).min(LONGEST_PAUSE_MILLIS))
-}
-
-/// What a transaction writes for a reference that has an entry.
-enum Change {
-    Nothing,
-    /// What is reversed of it. Guarded by the account's sequence.
-    Reversed,
-    /// The entry, too.
-    All(Condition),
 }
 
 impl Batch<'_> {
     /// Spreads writers of one account: longer with every attempt, and different
     /// from event to event and call to call.
     async fn pause(&self, attempt: u32) {
-        let event = self.commands[0].fingerprint().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+        let event =
+            self.commands[0].fingerprint().iter().take(SEED_BYTES).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
         let seed = (u64::from(self.now.timestamp_subsec_nanos()) ^ event).rotate_left(attempt);
         self.store.pause(longest_pause(attempt), seed).await;
     }
 
     /// Takes in why a transaction was cancelled; `true` if others were in the way.
-    async fn learn(&mut self, draft: &Draft, outcomes: Vec<Outcome>) -> Result<bool, LedgerError> {
+    async fn learn(&mut self, draft: &Drafted, outcomes: Vec<Outcome>) -> Result<bool, LedgerError> {
         let mut contended = false;
         let mut claimed: BTreeMap<&Key, Option<Item>> = BTreeMap::new();
         for (outcome, claim) in outcomes.into_iter().zip(&draft.claims) {
@@ -360,7 +260,7 @@ impl Batch<'_> {
                 (Outcome::Conflict, _) | (Outcome::Condition(_), None) => contended = true,
                 (Outcome::Condition(item), Some(reference)) => {
                     // Without its old item, or with the entry's, the reply says too little.
-                    let is_reference = item.get(PK).and_then(|pk| pk.as_s().ok()) == Some(&reference.pk);
+                    let is_reference = items::is_at(&item, reference);
                     let known = claimed.entry(reference).or_default();
                     if is_reference {
                         *known = Some(item);
@@ -374,8 +274,8 @@ impl Batch<'_> {
                 Some(item) => read.push((reference.clone(), item)),
                 None => {
                     self.look_up(reference).await?;
-                    let free = !matches!(self.known.get(reference), Some(Some(_)));
-                    if free && matches!(draft.references.get(reference), Some(Left::Recorded { .. })) {
+                    let free = !matches!(self.looked.get(reference), Some(Some(_)));
+                    if free && draft.recorded.contains(reference) {
                         // It lies there without its reference.
                         return Err(store::missing(reference));
                     }
@@ -383,7 +283,7 @@ impl Batch<'_> {
             }
         }
         let found = references::resolve(self.store, read).await?;
-        self.known.extend(found.into_iter().map(|(key, found)| (key, Some(found))));
+        self.looked.extend(found.into_iter().map(|(key, found)| (key, Some(found))));
         Ok(contended)
     }
 
@@ -401,11 +301,11 @@ impl Batch<'_> {
 
     async fn look_up(&mut self, key: &Key) -> Result<(), LedgerError> {
         let found = references::find(self.store, key).await?;
-        self.known.insert(key.clone(), found);
+        self.looked.insert(key.clone(), found);
         Ok(())
     }
 
-    async fn draft(&mut self) -> Result<Draft, LedgerError> {
+    async fn draft(&mut self) -> Result<Drafted, LedgerError> {
         // A period may end while others are in the way.
         self.now = (self.clock)();
         self.current = self.rulebook.period(self.now);
@@ -415,219 +315,37 @@ impl Batch<'_> {
             self.booked = self.booked.max(period);
         }
         // What was not there may be there by now.
-        self.known.retain(|_, known| known.is_some());
-        let sequence = account.sequence;
-        let mut draft = Draft {
-            account,
-            references: BTreeMap::new(),
-            writes: Vec::new(),
-            claims: Vec::new(),
-            gate: None,
-            answers: Vec::with_capacity(self.commands.len()),
-        };
+        self.looked.retain(|_, found| found.is_some());
+        let Self { rulebook, source, now, booked, .. } = *self;
+        let mut draft = Draft::new(Terms { rulebook, source, now, booked }, account);
+        let mut answers = Vec::with_capacity(self.commands.len());
         for command in self.commands {
-            let answer = self.answer(&mut draft, command).await?;
-            draft.answers.push(answer);
+            answers.push(self.decide(&mut draft, command).await?);
         }
-        draft.write_references()?;
-        if draft.account.sequence != sequence {
-            // Whatever the plans rest on must still be so.
-            let condition = match sequence {
-                0 => Condition::Absent,
-                sequence => Condition::Equals(SEQUENCE, AttributeValue::N(sequence.to_string())),
-            };
-            let item = items::account_item(self.member, &draft.account);
-            draft.writes.push(Write::Put { item, condition });
-            draft.claims.push(None);
-            // A period that is over may be sealed any moment; the current one cannot be.
-            // A refusal clears nothing, whenever it is remembered.
-            if self.booked < self.current || self.gate_always_checked {
-                draft.gate = Some(keys::gate(self.booked, self.shard));
-            }
-        }
-        Ok(draft)
+        let Writes { writes, claims, recorded, clears } = draft.writes(self.member)?;
+        // A period that is over may be sealed any moment; the current one cannot be.
+        // A refusal clears nothing, whenever it is remembered.
+        let asks = clears && (self.booked < self.current || self.gate_always_checked);
+        let gate = asks.then(|| keys::gate(self.booked, self.shard));
+        Ok(Drafted { writes, claims, recorded, gate, answers })
     }
 
-    async fn answer(&mut self, draft: &mut Draft, command: &Command) -> Result<Answer, LedgerError> {
-        let scope = self.rulebook.scope(&command.head.line, self.rulebook.day(command.occurred()));
-        let key = keys::reference(&items::name(command, scope));
-        if let Some(Left::Recorded { recorded, .. }) = draft.references.get(&key) {
-            return Ok(repeated(command, recorded));
-        }
-        if let Err(refusal) = check(self.rulebook, command, self.now) {
-            // A process with another clock or rulebook may have accepted it.
-            if !self.known.contains_key(&key) {
-                self.look_up(&key).await?;
-            }
-            return Ok(match self.known.get(&key) {
-                Some(Some(Found::Entry(recorded, _))) => repeated(command, recorded),
-                Some(Some(Found::Refusals(_)) | None) | None => Answer::Rejected(Rejection::Refused(refusal)),
-            });
-        }
-        if let (Some(Left::Refused { refusals, .. }), Some(file)) = (draft.references.get(&key), self.source.file())
-            && let Some(before) = refusals.get(file)
-        {
-            return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
-        }
-        let (refusals, planned) = loop {
-            let refusals = match self.known.get(&key) {
-                Some(Some(Found::Entry(recorded, _))) => return Ok(repeated(command, recorded)),
-                Some(Some(Found::Refusals(refusals))) => Some(refusals.clone()),
-                Some(None) | None => None,
-            };
-            if let (Some(refusals), Some(file)) = (&refusals, self.source.file())
-                && let Some(before) = refusals.get(file)
-            {
-                return Ok(Answer::Rejected(Rejection::RefusedBefore(before.clone())));
-            }
-            let planned = self.plan(draft, command).await?;
-            // What was accepted long ago is not refused for what happened since.
-            if planned.is_err() && !self.known.contains_key(&key) {
-                self.look_up(&key).await?;
-                continue;
-            }
-            break (refusals, planned);
-        };
-        let (plan, balance) = match planned {
-            Ok(planned) => planned,
-            Err(refusal) => return Ok(self.refuse(draft, key, refusals, refusal)),
-        };
-        let recorded = Recorded {
-            entry: plan.entry,
-            balance,
-            recorded_at: self.now,
-            sequence: plan.account.sequence,
-            rulebook: self.rulebook.hash.clone(),
-            source: self.source.stored(),
-        };
-        draft.account = plan.account;
-        if let Some(now) = plan.reversed {
-            self.reversed(draft, command, now);
-        }
-        let write = Change::All(replaces(refusals.as_ref()));
-        let left = Left::Recorded { recorded: Box::new(recorded.clone()), reversed: Reversed::default(), write };
-        draft.references.insert(key, left);
-        Ok(Answer::Accepted(Box::new(recorded)))
-    }
-
-    fn refuse(&self, draft: &mut Draft, key: Key, known: Option<Refusals>, refusal: Refusal) -> Answer {
-        let remember = refusal.depends_on_state();
-        let rejection = Rejection::Refused(refusal);
-        if let Some(file) = self.source.file().filter(|_| remember) {
-            let condition = replaces(known.as_ref());
-            let mut refusals = known.unwrap_or_default();
-            refusals.insert(file.to_owned(), rejection.remembered());
-            draft.references.insert(key, Left::Refused { refusals, condition });
-        }
-        Answer::Rejected(rejection)
-    }
-
-    /// Plans one event, and says what the member can spend after it.
-    async fn plan(&self, draft: &mut Draft, command: &Command) -> Result<Result<(Plan, Points), Refusal>, LedgerError> {
-        let day = self.rulebook.day(command.occurred());
-        let planned = match self.target_key(command) {
-            None => plan(self.rulebook, &draft.account, command, self.booked, None),
-            Some(key) => {
-                self.read_target(draft, &key).await?;
-                match draft.references.get(&key) {
-                    Some(Left::Recorded { recorded, reversed, .. }) => {
-                        let decided_by = self.decided_by(recorded).await?;
-                        let rulebook = decided_by.as_deref().unwrap_or(self.rulebook);
-                        let target = Target { entry: &recorded.entry, reversed, rulebook };
-                        plan(self.rulebook, &draft.account, command, self.booked, Some(target))
-                    }
-                    Some(Left::Refused { .. }) | None => {
-                        plan(self.rulebook, &draft.account, command, self.booked, None)
-                    }
+    /// Looks up whatever an event has to wait for, until it is decided.
+    async fn decide(&mut self, draft: &mut Draft<'_>, command: &Command) -> Result<Answer, LedgerError> {
+        loop {
+            match draft.step(command, &self.looked) {
+                Step::Reply(answer) => return Ok(answer),
+                Step::Write(change) => return Ok(draft.take(change)),
+                Step::LookUp(LookUp::Reference(key)) => self.look_up(&key).await?,
+                Step::LookUp(LookUp::Target(key)) => {
+                    let found = references::find(self.store, &key).await?;
+                    draft.found_target(key, found);
+                }
+                Step::LookUp(LookUp::Rulebook(hash)) => {
+                    let rulebook = self.rulebooks.by_hash(&hash).await?;
+                    draft.found_rulebook(hash, rulebook);
                 }
             }
-        };
-        Ok(planned.and_then(|plan| {
-            let balance = plan.account.balance(day)?;
-            Ok((plan, balance))
-        }))
-    }
-
-    /// The reference of what a reversal takes back.
-    fn target_key(&self, command: &Command) -> Option<Key> {
-        let origin = command.action.origin()?;
-        let day = origin.on.unwrap_or_else(|| self.rulebook.day(command.occurred()));
-        let line = command.head.line.clone();
-        let scope = self.rulebook.scope(&line, day);
-        Some(keys::reference(&Name { line, kind: origin.kind, reference: origin.reference.clone(), scope }))
-    }
-
-    /// Reads what a reversal takes back, after the account: whoever reverses of it
-    /// meanwhile changes that.
-    async fn read_target(&self, draft: &mut Draft, key: &Key) -> Result<(), LedgerError> {
-        if draft.references.contains_key(key) {
-            return Ok(());
         }
-        if let Some(Found::Entry(recorded, reversed)) = references::find(self.store, key).await? {
-            let left = Left::Recorded { recorded, reversed, write: Change::Nothing };
-            draft.references.insert(key.clone(), left);
-        }
-        Ok(())
-    }
-
-    /// The rulebook that decided a sale, if it is not the current one.
-    async fn decided_by(&self, recorded: &Recorded) -> Result<Option<Arc<Rulebook>>, LedgerError> {
-        let is_sale = recorded.entry.kind() == EntryKind::Accrual;
-        if !is_sale || recorded.rulebook == self.rulebook.hash {
-            return Ok(None);
-        }
-        self.rulebooks.by_hash(&recorded.rulebook).await.map(Some)
-    }
-
-    /// Notes what is reversed of the target from now on.
-    fn reversed(&self, draft: &mut Draft, command: &Command, now: Reversed) {
-        let target = self.target_key(command).and_then(|key| draft.references.get_mut(&key));
-        if let Some(Left::Recorded { reversed, write, .. }) = target {
-            *reversed = now;
-            if matches!(write, Change::Nothing) {
-                *write = Change::Reversed;
-            }
-        }
-    }
-}
-
-impl Draft {
-    fn write_references(&mut self) -> Result<(), LedgerError> {
-        for (key, left) in &self.references {
-            let (item, condition) = match left {
-                Left::Refused { refusals, condition } => (items::refused_reference(key, refusals), condition.clone()),
-                Left::Recorded { write: Change::Nothing, .. } => continue,
-                Left::Recorded { recorded, reversed, write } => {
-                    let reference = items::recorded_reference(&recorded.entry, reversed);
-                    match write {
-                        Change::Nothing | Change::Reversed => (reference, Condition::None),
-                        Change::All(condition) => {
-                            let item = items::entry_item(recorded)?;
-                            self.writes.push(Write::Put { item, condition: Condition::Absent });
-                            self.claims.push(Some(key.clone()));
-                            (reference, condition.clone())
-                        }
-                    }
-                }
-            };
-            self.writes.push(Write::Put { item, condition });
-            self.claims.push(Some(key.clone()));
-        }
-        Ok(())
-    }
-}
-
-/// What is put for a reference must replace just what was found there.
-fn replaces(refusals: Option<&Refusals>) -> Condition {
-    match refusals {
-        None => Condition::Absent,
-        Some(refusals) => Condition::Equals(REFUSALS, items::refusals_value(refusals)),
-    }
-}
-
-fn repeated(command: &Command, recorded: &Recorded) -> Answer {
-    match command.differing_field(&recorded.entry) {
-        None => Answer::Replayed(Box::new(recorded.clone())),
-        Some(field) => Answer::Rejected(Rejection::Conflict(field)),
     }
 }

@@ -4,7 +4,7 @@
 use crate::Ledger;
 use crate::error::LedgerError;
 use crate::items::{self, Known, Reader, Recorded, Refusals};
-use crate::keys::{self, Key, Name};
+use crate::keys::{self, EntryKey, Key, Name};
 use crate::store::{Item, Store};
 use crate::{attributes, store};
 use interline_domain::events::{EntryKind, Reversed};
@@ -13,7 +13,7 @@ use interline_domain::units::scope::Scope;
 use std::collections::BTreeMap;
 
 /// What a reference is known for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Found {
     Refusals(Refusals),
     Entry(Box<Recorded>, Reversed),
@@ -67,8 +67,7 @@ pub async fn resolve(store: &dyn Store, references: Vec<(Key, Item)>) -> Result<
     }
     let at: Vec<Key> = pointers.keys().cloned().collect();
     for entry in store.get_many(&at).await? {
-        let reader = Reader::new(&entry);
-        let at = Key { pk: reader.text(attributes::PK)?.to_owned(), sk: reader.text(attributes::SK)?.to_owned() };
+        let at = Reader::new(&entry).key()?;
         let Some((key, item, fingerprint, reversed)) = pointers.remove(&at) else { continue };
         let recorded = items::recorded(&entry)?;
         verify(&item, &recorded, &fingerprint)?;
@@ -82,8 +81,8 @@ pub async fn resolve(store: &dyn Store, references: Vec<(Key, Item)>) -> Result<
 
 fn entry_key(reference: &Item, place: &keys::Place) -> Result<Key, LedgerError> {
     let reader = Reader::new(reference);
-    let name = keys::parse_reference(reader.text(attributes::PK)?);
-    Ok(keys::entry(&name.ok_or_else(|| reader.broken(attributes::PK))?, place))
+    let name = keys::parse_reference(reader.text(attributes::PK)?).ok_or_else(|| reader.broken(attributes::PK))?;
+    Ok(EntryKey { name, place: *place }.key())
 }
 
 /// Whether the entry is what the reference was put for.

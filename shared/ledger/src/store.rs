@@ -18,6 +18,10 @@ pub use crate::keys::Key;
 /// The index for statements. Nothing is settled from it.
 pub const STATEMENT_INDEX: &str = "member-statement";
 
+const FIRST_PAUSE_MILLIS: u64 = 4;
+const PAUSE_DOUBLED_AT_MOST: u32 = 6;
+const LONGEST_PAUSE_MILLIS: u64 = 250;
+
 pub type Item = HashMap<String, AttributeValue>;
 
 /// Capacity units consumed since the start, in tenths.
@@ -61,7 +65,7 @@ pub enum Write {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
     None,
     Absent,
@@ -147,6 +151,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
             }
         }))
     }
+}
+
+/// The longest wait behind an attempt: twice as long with every one.
+pub(crate) fn longest_pause(attempt: u32) -> Duration {
+    let doubled = attempt.min(PAUSE_DOUBLED_AT_MOST);
+    Duration::from_millis((FIRST_PAUSE_MILLIS << doubled).min(LONGEST_PAUSE_MILLIS))
 }
 
 /// The entry under a key that a reference points to.

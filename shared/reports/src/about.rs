@@ -1,13 +1,10 @@
 //! What every report says of the run it belongs to.
 
 use crate::manifest::RunName;
-use chrono::{DateTime, Datelike, NaiveDate, Utc, Weekday};
+use chrono::{DateTime, NaiveDate, Utc};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
-
-/// The business day of the following month on which net positions are paid.
-const PAYMENT_DAY: usize = 10;
 
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
@@ -23,12 +20,9 @@ impl About<'_> {
         self.period.end(self.rulebook.zone)
     }
 
-    /// Monday to Friday count as business days; a bank moves an order that falls
-    /// on a holiday.
+    /// The day on which net positions are paid.
     pub fn payment_day(&self) -> NaiveDate {
-        let first = self.period.next().first_day();
-        let weekday = |day: &NaiveDate| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
-        first.iter_days().filter(weekday).nth(PAYMENT_DAY - 1).unwrap_or(first)
+        self.rulebook.payment_day(self.period)
     }
 
     pub fn name_en<'b>(&'b self, line: &'b LineId) -> &'b str {

@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use interline_domain::close::tally::Detail;
 use interline_domain::units::currency::Currency;
-use interline_domain::units::id::LineId;
+use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::pseudonym::Pseudonyms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,7 +53,8 @@ pub struct DetailIndex {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairRows {
-    pub funder: LineId,
+    /// The scheme whose points they are, as rows call it.
+    pub funder: SchemeId,
     pub redeemer: LineId,
     pub rows: u64,
     pub offset: u64,
@@ -67,7 +68,7 @@ impl PairRows {
 }
 
 impl DetailIndex {
-    pub fn of(&self, funder: &LineId, redeemer: &LineId) -> Option<&PairRows> {
+    pub fn of(&self, funder: &SchemeId, redeemer: &LineId) -> Option<&PairRows> {
         self.pairs.iter().find(|pair| pair.funder == *funder && pair.redeemer == *redeemer)
     }
 
@@ -92,28 +93,28 @@ impl DetailPart {
     }
 
     /// The rows of a pair stay in the order in which they are added.
-    pub fn add(&mut self, detail: &Detail) -> io::Result<()> {
+    pub fn add(&mut self, detail: &Detail<'_>) -> io::Result<()> {
         let slice = &detail.slice;
-        let line = detail.entry.split('#').next().unwrap_or_default();
+        let head = &detail.entry.head;
         let record = [
-            neutral(&detail.entry).into_owned(),
+            neutral(&detail.entry.name()).into_owned(),
             slice.reason.word().to_owned(),
-            detail.occurred_at.clone(),
-            self.pseudonyms.of(&detail.member),
+            head.occurred_at.to_rfc3339(),
+            self.pseudonyms.of(&head.member),
             slice.redeemer.to_string(),
-            slice.cohort.funder.to_string(),
+            slice.cohort.scheme.to_string(),
             slice.cohort.issued.to_string(),
             slice.cohort.expires.to_string(),
             slice.points.to_string(),
             self.currency.show(slice.value).to_string(),
             slice.price.to_string(),
             self.currency.show(slice.amount).to_string(),
-            if slice.crosses_lines() { "yes" } else { "no" }.to_owned(),
-            neutral(&detail.rule).into_owned(),
-            detail.origin.map(|origin| origin.to_string()).unwrap_or_default(),
-            line.to_owned(),
+            if detail.crosses_lines { "yes" } else { "no" }.to_owned(),
+            neutral(detail.rule).into_owned(),
+            if detail.entry.is_late() { detail.entry.home.to_string() } else { String::new() },
+            head.line.to_string(),
         ];
-        self.pairs.add((slice.cohort.funder.clone(), slice.redeemer.clone()), &record)
+        self.pairs.add((slice.cohort.scheme.clone(), slice.redeemer.clone()), &record)
     }
 
     pub fn finish(self) -> io::Result<(Vec<u8>, DetailIndex)> {
@@ -122,10 +123,10 @@ impl DetailPart {
 }
 
 #[derive(Default)]
-struct Pairs(BTreeMap<(LineId, LineId), (csv::Writer<Member>, u64)>);
+struct Pairs(BTreeMap<(SchemeId, LineId), (csv::Writer<Member>, u64)>);
 
 impl Pairs {
-    fn add<C: AsRef<[u8]>>(&mut self, pair: (LineId, LineId), record: &[C]) -> io::Result<()> {
+    fn add<C: AsRef<[u8]>>(&mut self, pair: (SchemeId, LineId), record: &[C]) -> io::Result<()> {
         let (writer, rows) = self.0.entry(pair).or_insert_with(|| (Member::default().writer(), 0));
         *rows += 1;
         writer.write_record(record).map_err(io::Error::other)
@@ -225,8 +226,7 @@ pub fn with_members_of(stored: &[u8], computed: &[u8]) -> Option<(Vec<u8>, Detai
         if at == 0 {
             continue;
         }
-        let line = |place| LineId::parse(row.get(place)?).ok();
-        let pair = (line(funder)?, line(redeemer)?);
+        let pair = (SchemeId::parse(row.get(funder)?).ok()?, LineId::parse(row.get(redeemer)?).ok()?);
         let cells = row.iter().enumerate().map(|(at, cell)| if at == member { named.get(at) } else { Some(cell) });
         pairs.add(pair, &cells.collect::<Option<Vec<&str>>>()?).ok()?;
     }
@@ -240,47 +240,34 @@ fn rows(text: &[u8]) -> csv::StringRecordsIntoIter<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::NaiveDate;
-    use interline_domain::claims::lot::{Cohort, Expiry};
-    use interline_domain::legs::{OwedLeg, Reason};
-    use interline_domain::units::calendar::Period;
-    use interline_domain::units::id::MemberId;
-    use interline_domain::units::money::{Money, Points, Rate};
 
     fn line(id: &str) -> LineId {
         LineId::parse(id).unwrap()
     }
 
-    fn detail(funder: &str, redeemer: &str, number: usize) -> Detail {
-        let day = NaiveDate::from_ymd_opt(2017, 1, 20).unwrap();
-        Detail {
-            entry: format!("{redeemer}#redemption#R-{number:06}"),
-            occurred_at: "2017-01-20T10:00:00+08:00".to_owned(),
-            member: MemberId::parse("m1").unwrap(),
-            slice: OwedLeg {
-                reason: Reason::Redemption,
-                cohort: Cohort {
-                    expires: Expiry::Never,
-                    issued: Period::parse("2017-01").unwrap(),
-                    funder: line(funder),
-                },
-                redeemer: line(redeemer),
-                day,
-                points: Points::new(7),
-                value: Money::from_minor(7),
-                price: Rate::parse("0.009").unwrap(),
-                amount: Money::from_minor(6),
-            },
-            rule: "a \"rule\", two".to_owned(),
-            origin: None,
-        }
+    fn scheme(id: &str) -> SchemeId {
+        SchemeId::parse(id).unwrap()
     }
 
-    fn part(details: &[Detail]) -> (Vec<u8>, DetailIndex) {
-        let key = Pseudonyms::unknown();
-        let mut part = DetailPart::new(Currency::parse("CNY").unwrap(), key);
-        details.iter().for_each(|detail| part.add(detail).unwrap());
-        part.finish().unwrap()
+    /// A row of a pair, of which only entry and member are told apart.
+    fn record(funder: &str, redeemer: &str, number: usize, member: &str) -> Vec<String> {
+        let cell = |column: &&str| match *column {
+            "funder" => funder.to_owned(),
+            "redeemer" | "line" => redeemer.to_owned(),
+            "member" => member.to_owned(),
+            "entry" => format!("{redeemer}#redemption#R-{number:06}"),
+            "rule" => "a \"rule\", two".to_owned(),
+            _ => "7".to_owned(),
+        };
+        COLUMNS.iter().map(cell).collect()
+    }
+
+    fn part(records: &[Vec<String>]) -> (Vec<u8>, DetailIndex) {
+        let mut pairs = Pairs::default();
+        for record in records {
+            pairs.add((scheme(&record[5]), line(&record[4])), record).unwrap();
+        }
+        pairs.finish().unwrap()
     }
 
     fn entries(text: &[u8]) -> Vec<String> {
@@ -292,21 +279,19 @@ mod tests {
         let pairs = [("mall", "inn"), ("inn", "spa"), ("inn", "inn")];
         // More of one pair than is held before it is compressed.
         let of_pair = |at: usize| if at == 1 { 4_000 } else { 3 };
-        let details: Vec<Detail> = (0..4_000)
+        let records: Vec<Vec<String>> = (0..4_000)
             .flat_map(|number| (0..3).filter(move |at| number < of_pair(*at)).map(move |at| (at, number)))
-            .map(|(at, number)| detail(pairs[at].0, pairs[at].1, number))
+            .map(|(at, number)| record(pairs[at].0, pairs[at].1, number, "m-1"))
             .collect();
-        let (bytes, index) = part(&details);
-        assert_eq!((bytes.clone(), index.clone()), part(&details), "the same rows, the same bytes");
+        let (bytes, index) = part(&records);
+        assert_eq!((bytes.clone(), index.clone()), part(&records), "the same rows, the same bytes");
         let text = unpacked(&bytes).unwrap();
         assert!(text.starts_with(&[BOM, COLUMNS.join(",").as_bytes(), b"\r\n"].concat()));
         let all = entries(&text);
-        assert_eq!(all.len(), 1 + details.len());
+        assert_eq!(all.len(), 1 + records.len());
         let expected = |funder: &str, redeemer: &str| -> Vec<String> {
-            let of = |detail: &&Detail| {
-                detail.slice.cohort.funder == line(funder) && detail.slice.redeemer == line(redeemer)
-            };
-            details.iter().filter(of).map(|detail| detail.entry.clone()).collect()
+            let of = |record: &&Vec<String>| record[5] == funder && record[4] == redeemer;
+            records.iter().filter(of).map(|record| record[0].clone()).collect()
         };
         let mut in_order = vec![all[0].clone()];
         let mut end = header().unwrap().len() as u64;
@@ -326,7 +311,7 @@ mod tests {
         let names: Vec<String> = index.pairs.iter().map(|pair| format!("{}>{}", pair.funder, pair.redeemer)).collect();
         assert_eq!(names, ["inn>inn", "inn>spa", "mall>inn"]);
         assert_eq!(
-            (index.of(&line("spa"), &line("inn")), index.of(&line("inn"), &line("spa"))),
+            (index.of(&scheme("spa"), &line("inn")), index.of(&scheme("inn"), &line("spa"))),
             (None, Some(&index.pairs[1]))
         );
         assert_eq!(serde_json::from_slice::<DetailIndex>(&index.json().unwrap()).unwrap(), index);
@@ -342,21 +327,13 @@ mod tests {
 
     #[test]
     fn stored_names_are_put_into_a_part_that_is_computed_without_them() {
-        let details: Vec<Detail> =
-            (0..5).flat_map(|at| [detail("mall", "inn", at), detail("inn", "mall", at)]).collect();
-        let (computed, _) = part(&details);
-        let mut named = Pairs::default();
-        for detail in &details {
-            let pair = (detail.slice.cohort.funder.clone(), detail.slice.redeemer.clone());
-            let text = unpacked(&computed).unwrap();
-            let row = rows(&text).map(Result::unwrap).find(|row| row[0] == detail.entry && row[5] == *pair.0.as_str());
-            let mut cells: Vec<String> = row.unwrap().iter().map(str::to_owned).collect();
-            cells[3] = "a pseudonym that is longer".to_owned();
-            named.add(pair, &cells).unwrap();
-        }
-        let (stored, index) = named.finish().unwrap();
+        let of = |member: &str| -> Vec<Vec<String>> {
+            (0..5).flat_map(|at| [record("mall", "inn", at, member), record("inn", "mall", at, member)]).collect()
+        };
+        let (computed, _) = part(&of("m-unknown"));
+        let (stored, index) = part(&of("m-a-name-that-is-longer"));
         assert_ne!(stored, computed);
         assert_eq!(with_members_of(&stored, &computed), Some((stored.clone(), index)));
-        assert_eq!(with_members_of(&part(&details[1..]).0, &computed), None, "a row is missing");
+        assert_eq!(with_members_of(&part(&of("m-1")[1..]).0, &computed), None, "a row is missing");
     }
 }

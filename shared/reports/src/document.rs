@@ -110,7 +110,7 @@ impl Figures {
             (of.platform_fee, of.net) = (*platform_fee, *net);
         }
         for row in &settlement.roll_forward {
-            let of = lines.entry(row.cohort.funder.clone()).or_default();
+            let of = lines.entry(row.cohort.scheme.line()).or_default();
             of.issued.add(row.issued)?;
             of.redeemed.add(row.redeemed_own.plus(row.redeemed_other)?)?;
             of.expired.add(row.expired)?;

@@ -1,6 +1,7 @@
 //! The manifest of a run: what went in, and every file that came out.
 
 use interline_domain::close::digest::ShardDigest;
+pub use interline_domain::close::period::RunKind;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::currency::Currency;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -42,22 +43,6 @@ pub struct Manifest {
 pub struct RunName {
     pub kind: RunKind,
     pub id: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunKind {
-    Trial,
-    Final,
-}
-
-impl RunKind {
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Trial => "trial",
-            Self::Final => "final",
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -139,11 +139,11 @@ fn issuance(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.issuance.iter().map(|row| {
         let kind = match row.kind {
             FlowKind::Granted => "grant",
-            _ if row.line == row.funder => "sale",
+            _ if row.scheme == row.line => "sale",
             _ => "sponsored",
         };
         vec![
-            Cell::text(&row.funder),
+            Cell::text(&row.scheme),
             Cell::text(row.issue_month),
             Cell::text(&row.line),
             Cell::text(kind),
@@ -163,7 +163,7 @@ fn issuance(about: &About<'_>, settlement: &Settlement) -> Sheet {
 fn roll_forward(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.roll_forward.iter().map(|row| {
         vec![
-            Cell::text(&row.cohort.funder),
+            Cell::text(&row.cohort.scheme),
             Cell::text(row.cohort.issued),
             Cell::text(row.cohort.expires),
             Cell::Points(row.opening),
@@ -202,7 +202,7 @@ pub fn liability<'a>(about: &About<'_>, rows: impl IntoIterator<Item = &'a Liabi
         // Both are parts of the closing amount, so the difference is in range.
         let non_current = row.closing.minus(row.current).unwrap_or_default();
         vec![
-            Cell::text(&cohort.funder),
+            Cell::text(&cohort.scheme),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
             Cell::Money(row.opening),
@@ -268,7 +268,7 @@ fn redemption_rates(about: &About<'_>, settlement: &Settlement) -> Sheet {
         |number: Option<Decimal>, scale| number.map_or(Cell::Empty, |number| Cell::Rate(round(number, scale)));
     let rows = cohorts.iter().map(|row| {
         let mut cells = vec![
-            Cell::text(&row.cohort.funder),
+            Cell::text(&row.cohort.scheme),
             Cell::text(row.cohort.issued),
             Cell::text(row.cohort.expires),
             Cell::Rate(Decimal::from(row.age)),
@@ -355,7 +355,7 @@ fn vouchers(about: &About<'_>, settlement: &Settlement) -> Sheet {
 fn expiry_forecast(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.expiry_forecast.iter().map(|row| {
         vec![
-            Cell::text(&row.funder),
+            Cell::text(&row.scheme),
             Cell::text(row.month),
             Cell::Points(row.points),
             Cell::Money(row.value),

@@ -72,6 +72,9 @@ pub fn basis_words(basis: &Basis) -> Words {
         Basis::Expired => words("已到期", "expired"),
         Basis::Additive => words("加法法", "additive"),
         Basis::BornhuetterFerguson => words("BF 法", "Bornhuetter-Ferguson"),
+        Basis::ChainLadder => words("链梯法", "chain ladder"),
+        Basis::CapeCod => words("Cape Cod 法", "Cape Cod"),
+        Basis::Survival => words("存续法", "survival"),
         Basis::Remote => words("极小可能法", "remote"),
         Basis::Manual { .. } => words("人工设定", "manual"),
     }

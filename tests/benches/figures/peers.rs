@@ -7,11 +7,11 @@ use interline_domain::claims::account::shard;
 use interline_domain::claims::lot::{Cohort, Expiry, Slice};
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
-use interline_domain::close::tally::{Fold, Tally};
+use interline_domain::close::tally::{Fold, Tally, TallyError};
 use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issue, Redemption, Spent};
 use interline_domain::terms::rulebook::{Beneficiary, Rulebook};
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
 use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
@@ -76,7 +76,7 @@ fn write_files(folder: &Path, month: &Month<'_>, rulebook: &Rulebook) {
     writeln!(splits, "payer,redeemer,part,beneficiary,share").unwrap();
     for funder in &rulebook.lines {
         for redeemer in &rulebook.lines {
-            let (funder, redeemer) = (&funder.id, &redeemer.id);
+            let (funder, redeemer) = (&SchemeId::of(&funder.id), &redeemer.id);
             let Some(price) = rulebook.price(funder, redeemer, day) else { continue };
             writeln!(prices, "{funder},{redeemer},{price}").unwrap();
             let Some(split) = rulebook.split(funder, redeemer, day) else { continue };
@@ -109,8 +109,8 @@ fn write_slices(file: &mut impl Write, entry: &Entry) {
     if slices.is_empty() {
         writeln!(file, "{event},0,,,,").unwrap();
     }
-    for (at, Slice { cohort: Cohort { expires, issued, funder }, points }) in slices.iter().enumerate() {
-        writeln!(file, "{event},{at},{funder},{issued},{expires},{points}").unwrap();
+    for (at, Slice { cohort: Cohort { expires, issued, scheme }, points }) in slices.iter().enumerate() {
+        writeln!(file, "{event},{at},{scheme},{issued},{expires},{points}").unwrap();
     }
 }
 
@@ -132,11 +132,11 @@ fn write_transaction(file: &mut impl Write, rulebook: &Rulebook, entry: &Entry) 
             .iter()
             .flat_map(|slice| {
                 let mut postings = vec![
-                    format!("points:{}  -{} PT", account(&slice.cohort), slice.points),
+                    format!("points:{}  -{} PT", account(slice.cohort), slice.points),
                     format!("redeemed:{line}  {} PT", slice.points),
                 ];
-                if slice.crosses_lines() && !slice.amount.is_zero() {
-                    let funder = &slice.cohort.funder;
+                if slice.cohort.scheme != *slice.redeemer && !slice.amount.is_zero() {
+                    let funder = &slice.cohort.scheme;
                     postings.push(format!("owed:{funder}:{line}  {} CNY", shown(slice.amount)));
                     postings.push(format!("due:{line}:{funder}  -{} CNY", shown(slice.amount)));
                 }
@@ -152,7 +152,7 @@ fn write_transaction(file: &mut impl Write, rulebook: &Rulebook, entry: &Entry) 
 }
 
 fn account(cohort: &Cohort) -> String {
-    format!("{}:{}:{}", cohort.funder, cohort.issued, cohort.expires)
+    format!("{}:{}:{}", cohort.scheme, cohort.issued, cohort.expires)
 }
 
 /// Reads, rates, folds and settles a file of slices, with a thread for every
@@ -189,7 +189,7 @@ fn print(tally: &Tally, settlement: &Settlement) {
     let mut text = String::new();
     let mut owed = std::collections::BTreeMap::new();
     for (key, obligation) in &tally.obligations {
-        owed.entry((&key.payer, &key.redeemer)).or_insert(Money::ZERO).add(obligation.amount).unwrap();
+        owed.entry((&key.scheme, &key.redeemer)).or_insert(Money::ZERO).add(obligation.amount).unwrap();
     }
     for ((payer, redeemer), amount) in owed {
         text += &format!("owed,{payer},{redeemer},{}\n", shown(amount));
@@ -201,7 +201,7 @@ fn print(tally: &Tally, settlement: &Settlement) {
         text += &format!("net,{},{}\n", position.line, shown(position.net));
     }
     for row in &settlement.roll_forward {
-        let Cohort { expires, issued, funder } = &row.cohort;
+        let Cohort { expires, issued, scheme: funder } = &row.cohort;
         text += &format!("issued,{funder},{issued},{expires},{}\n", row.issued);
         text += &format!("outstanding,{funder},{issued},{expires},{}\n", row.closing);
     }
@@ -219,7 +219,6 @@ fn folded(rulebook: &Rulebook, path: &str, start: u64, end: u64) -> Tally {
     let first = early + file.skip_until(b'\n').unwrap() as u64;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).buffer_capacity(1 << 17).from_reader(file);
     let mut folds: Vec<Fold<'_>> = (0..SHARDS).map(|shard| Fold::new(rulebook, rulebook.first_period, shard)).collect();
-    let mut details = Vec::new();
     let mut names = Names::default();
     let mut row = csv::StringRecord::new();
     let mut entry: Option<Entry> = None;
@@ -228,8 +227,7 @@ fn folded(rulebook: &Rulebook, path: &str, start: u64, end: u64) -> Tally {
         let more = reader.read_record(&mut row).unwrap();
         let continues = more && &row[8] != "0";
         if !continues && let Some(entry) = entry.take() {
-            folds[usize::from(shard(&entry.head.member))].add(&entry, &mut details).unwrap();
-            details.clear();
+            folds[usize::from(shard(&entry.head.member))].add(&entry, |_| Ok::<(), TallyError>(())).unwrap();
         }
         if !more || (begins >= end && !continues) {
             break;
@@ -280,7 +278,7 @@ impl Names {
         }
         let [funder, issued, expires] = texts;
         let cohort = Cohort {
-            funder: self.line(funder),
+            scheme: SchemeId::of(&self.line(funder)),
             issued: Period::parse(issued).unwrap(),
             expires: Expiry::parse(expires).unwrap(),
         };

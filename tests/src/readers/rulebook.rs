@@ -9,7 +9,7 @@ use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
-use interline_domain::close::tally::Fold;
+use interline_domain::close::tally::{Fold, TallyError};
 use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund,
@@ -161,9 +161,8 @@ fn noon(rulebook: &Rulebook, day: NaiveDate) -> chrono::DateTime<chrono::FixedOf
 fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[Entry]) -> Settlement {
     let own = shard(member);
     let mut fold = Fold::new(rulebook, period, own);
-    let mut details = Vec::new();
     for entry in entries {
-        fold.add(entry, &mut details).expect("what was accepted is rated");
+        fold.add(entry, |_| Ok::<(), TallyError>(())).expect("what was accepted is rated");
     }
     let tally = fold.finish();
     let digest = |shard: u8| match shard == own {

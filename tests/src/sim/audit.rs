@@ -737,6 +737,9 @@ impl Auditor {
             Some("sealed") => 1,
             _ => 0,
         };
+        let has = |what: &str| !state[what].is_null();
+        let is_whole = has("sealed_at") == (rank(&state) > 0) && has("final") == (rank(&state) > 1);
+        ensure!(is_whole, "period {period} is in no state that there is: {state}");
         ensure!(rank(&state) >= rank(&before), "period {period} went back from {before} to {state}");
         if rank(&state) > 0 {
             let gates = self.gates.iter().filter(|(of, _)| of == period).count();

@@ -5,9 +5,9 @@ use super::world::{Clocks, DAY, Ended, HOUR, MINUTE, World, reprint};
 use crate::calls;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_cutoff::{Close, Event, Failed, Started};
+use interline_domain::close::period::CloseRefusal;
 use interline_domain::units::calendar::Period;
 use interline_lambda::{App, Class, Failure, ShardTask};
-use interline_ledger::LedgerError;
 use interline_reports::bucket::StoreError;
 use interline_reports::manifest::RunKind;
 use serde_json::json;
@@ -113,8 +113,8 @@ async fn execution_by(world: &World, close: Close, ahead: Option<i64>) -> bool {
 fn judge(world: &World, kind: RunKind, period: Option<Period>, failure: &Failure) {
     let fine = match failure {
         failure if failure.class() == Class::Retryable => true,
-        Failure::Ledger(
-            LedgerError::TooEarly(..) | LedgerError::PredecessorOpen { .. } | LedgerError::AlreadyFinal { .. },
+        Failure::Close(
+            CloseRefusal::TooEarly { .. } | CloseRefusal::PredecessorOpen { .. } | CloseRefusal::AlreadyFinal { .. },
         ) => true,
         // An open month went on while a step of its trial was repeated.
         Failure::Store(StoreError::Differs(_)) => kind == RunKind::Trial,
@@ -348,7 +348,7 @@ pub async fn last_look(world: &World) {
                 interline_cutoff::handle(&app, close_of(n, RunKind::Final)).await?;
             assert!(shards.is_empty(), "a final month is not tallied again");
             let done = interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook }).await?;
-            let run = app.ledger.period(period).await?.final_run.unwrap();
+            let run = app.ledger.period(period).await?.into_final_run().unwrap();
             let found = interline::verification::verification(&app, period, &run, None, &|_| {}).await?;
             Ok::<_, Failure>((done, found.differences))
         };

@@ -184,7 +184,7 @@ async fn the_server_lets_a_close_under_way_end() {
     drop(stop);
     server.await.unwrap().unwrap();
     let state = other.programme.app().ledger.period(period()).await.unwrap();
-    assert!(state.final_run.is_some() && state.attempt.is_none(), "{state:?}");
+    assert!(state.is_final() && state.attempt.is_none(), "{state:?}");
 }
 
 #[tokio::test]

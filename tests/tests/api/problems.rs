@@ -1,6 +1,7 @@
 //! The list of problems is complete: in the tests and in the documentation.
 
 use crate::refusals;
+use interline_domain::events::RULES;
 use interline_lambda::problem::{KINDS, TYPE_PREFIX};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,6 +16,14 @@ fn every_problem_is_met_by_a_row() {
     let rows = refusals::all();
     let met: BTreeSet<&str> = rows.iter().map(|row| row.slug).chain(UNREACHED.map(|(slug, _)| slug)).collect();
     assert_eq!(met, KINDS.iter().map(|kind| kind.slug).collect());
+}
+
+#[test]
+fn the_documentation_names_the_problems_that_depend_on_the_members_account() {
+    let (_, rest) = PAGE.split_once("depends on the member's account (").unwrap();
+    let named = rest.split(')').next().unwrap().split('`').skip(1).step_by(2);
+    let by_state = RULES.iter().filter(|row| row.by_state).map(|row| row.code);
+    assert_eq!(named.collect::<Vec<_>>(), by_state.collect::<Vec<_>>());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::claims::account::Account;
+use interline_domain::close::period::PeriodState;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
 use interline_domain::units::limits::SHARDS;
@@ -90,9 +91,11 @@ async fn a_balance_that_was_raised_and_spent_stops_the_close_and_names_the_membe
 /// Whose accounts were written anew as `interline accounts rebuild` does.
 async fn rebuilt(programme: &Programme) -> Vec<String> {
     let (ledger, rulebook) = (&programme.app().ledger, programme.rulebook().await);
-    let newest = ledger.periods().await.unwrap().into_iter().rev().find(|state| state.final_run.is_some());
+    let newest = ledger.periods().await.unwrap().into_iter().rev().find(PeriodState::is_final);
     let closed = match newest {
-        Some(state) => Some(FinishedRun::read(programme.app(), state.period, &state.final_run.unwrap()).await.unwrap()),
+        Some(state) => {
+            Some(FinishedRun::read(programme.app(), state.period, state.final_run().unwrap()).await.unwrap())
+        }
         None => None,
     };
     let mut rebuilt = Vec::new();
@@ -271,7 +274,8 @@ async fn an_account_that_moved_on_is_compared_up_to_its_sequence_and_snapshots_f
         assert_eq!(sha256(&programme.app().reports.get(&key).await.unwrap()), accounts.sha256);
     }
     let held = &manifest.accounts.iter().find(|accounts| accounts.members > 0).unwrap();
-    let january = programme.app().ledger.period(Period::parse("2017-02").unwrap()).await.unwrap().final_run.unwrap();
+    let january =
+        programme.app().ledger.period(Period::parse("2017-02").unwrap()).await.unwrap().into_final_run().unwrap();
     let key = snapshot_key(manifest.period, &january.id, held.shard);
     programme.app().reports.put(&key, b"other".to_vec()).await.unwrap();
     programme.set_now("2017-04-01T12:00:00+08:00");

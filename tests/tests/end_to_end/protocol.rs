@@ -2,13 +2,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::claims::account::shard;
+use interline_domain::close::period::CloseRefusal;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::events::{Command, Event};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
 use interline_domain::units::limits::SHARDS;
 use interline_lambda::Failure;
-use interline_ledger::{Answer, ENTRIES_PER_BATCH, LedgerError, Rejection, Source, Status};
+use interline_ledger::{Answer, ENTRIES_PER_BATCH, LedgerError, Rejection, Source};
 use interline_reports::document::{Document, SETTLEMENT};
 use interline_reports::manifest::{RunKind, sha256};
 use interline_tests::events::{grant, member_of_shard, redemption, reversal, sale};
@@ -910,7 +911,7 @@ async fn points_past_their_date_cannot_be_spent_and_those_that_expire_first_are_
     programme.set_now("2017-02-28T23:59:59+08:00");
     let spent = programme.accept(&[redemption("grocery", "R-1", "2017-02-28T23:59:58+08:00", "m1", 20)]).await;
     let Event::Redemption(did) = &spent[0].entry.event else { panic!() };
-    assert_eq!(did.fact.slices.iter().map(|slice| slice.cohort.funder.as_str()).collect::<Vec<_>>(), ["fuel"]);
+    assert_eq!(did.fact.slices.iter().map(|slice| slice.cohort.scheme.as_str()).collect::<Vec<_>>(), ["fuel"]);
     programme.set_now("2017-03-01T00:30:00+08:00");
     let past = programme.post_one(&redemption("grocery", "R-2", "2017-03-01T00:00:00+08:00", "m1", 31)).await;
     assert_eq!(rejected(&past), ("insufficient-points", "points"));
@@ -985,7 +986,7 @@ async fn a_trial_before_the_cut_off_seals_nothing_and_may_be_repeated() {
     let manifest = format!("trials/2017-01/{}/manifest.json", trial.run);
     assert_eq!(sha256(&programme.app().reports.get(&manifest).await.unwrap()), trial.manifest);
     let state = programme.app().ledger.period(period("2017-01")).await.unwrap();
-    assert_eq!((state.status, state.sealed_at), (Status::Open, None));
+    assert!(state.is_open());
     assert!(programme.items().await.keys().all(|(pk, _)| !pk.starts_with("G#")));
     programme.set_now("2017-01-25T12:00:00+08:00");
     programme.accept(&[redemption("grocery", "R-1", "2017-01-24T12:00:00+08:00", "m1", 100)]).await;
@@ -1013,7 +1014,7 @@ async fn a_close_out_of_order_too_early_or_with_other_terms_is_refused_with_the_
     let programme = Programme::sample(JANUARY).await;
     let close = |period: &'static str| programme.close(period);
     let reason = |failure: Failure| match failure {
-        Failure::Ledger(error) => error.to_string(),
+        Failure::Close(refusal) => refusal.to_string(),
         other => panic!("{other}"),
     };
     for (text, expected) in [
@@ -1028,7 +1029,7 @@ async fn a_close_out_of_order_too_early_or_with_other_terms_is_refused_with_the_
     for now in [JANUARY, "2017-02-01T00:00:00+08:00", "2017-02-01T00:59:59.999+08:00"] {
         programme.set_now(now);
         let failure = close("2017-01").await.unwrap_err();
-        assert!(matches!(failure, Failure::Ledger(LedgerError::TooEarly(..))), "{failure}");
+        assert!(matches!(failure, Failure::Close(CloseRefusal::TooEarly { .. })), "{failure}");
     }
     assert!(programme.items().await.keys().all(|(pk, _)| !pk.starts_with("G#")), "nothing is sealed");
     programme.set_now(AFTER_JANUARY);
@@ -1044,7 +1045,7 @@ async fn a_close_out_of_order_too_early_or_with_other_terms_is_refused_with_the_
     let trial = programme.close_as("2017-01", RunKind::Trial, Some(changed)).await.unwrap();
     assert_eq!(trial.entries, 0);
     let state = programme.app().ledger.period(period("2017-01")).await.unwrap();
-    assert_eq!((state.status, state.final_run.unwrap().id), (Status::Final, first.run));
+    assert_eq!(state.into_final_run().unwrap().id, first.run);
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn refused(programme: &Programme, text: &str) -> String {
 
 async fn verdict(programme: &Programme, month: &str) -> String {
     let period = Period::parse(month).unwrap();
-    let run = programme.app().ledger.period(period).await.unwrap().final_run.unwrap();
+    let run = programme.app().ledger.period(period).await.unwrap().into_final_run().unwrap();
     verification(programme.app(), period, &run, None, &|_| {}).await.unwrap().verdict()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::hooks::Hooked;
 use chrono::{DateTime, TimeDelta, Utc};
+use interline_domain::close::period::{ATTEMPT_STALE, Attempt, CloseRefusal, PeriodState, Run, Status};
 use interline_domain::events::{Command, EntryKind, Reversed};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
@@ -10,8 +11,8 @@ use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Points;
 use interline_domain::units::scope::Scope;
 use interline_ledger::{
-    Answer, Attempt, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Run, Source, StatementFilter,
-    StatementPosition, Status,
+    Answer, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Source, StatementFilter,
+    StatementPosition,
 };
 use interline_tests::events::{cny, member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
@@ -288,13 +289,13 @@ async fn a_month_is_sealed_from_its_moment_on_and_stays_as_it_was_sealed() {
     let (january, february) = (period("2017-01"), period("2017-02"));
     let moment = books.rulebook.seal_not_before(january);
     let early = books.seal(january, moment - TimeDelta::milliseconds(1)).await;
-    assert!(matches!(early, Err(LedgerError::TooEarly(..))), "{early:?}");
+    assert!(matches!(early, Err(LedgerError::Close(CloseRefusal::TooEarly { .. }))), "{early:?}");
     assert!(!books.ledger.is_sealed(january, 0).await.unwrap());
 
     for later in [0, 1] {
         books.seal(january, moment + TimeDelta::hours(later)).await.unwrap();
         let state = books.ledger.period(january).await.unwrap();
-        assert_eq!((state.status, state.sealed_at), (Status::Sealed, Some(moment)));
+        assert_eq!(state.status, Status::Sealed { sealed_at: moment });
     }
     for shard in 0..SHARDS {
         assert!(books.ledger.is_sealed(january, shard).await.unwrap(), "{shard}");
@@ -302,15 +303,15 @@ async fn a_month_is_sealed_from_its_moment_on_and_stays_as_it_was_sealed() {
     }
     let next = books.rulebook.seal_not_before(february);
     let unordered = books.seal(february, next).await;
-    assert!(matches!(unordered, Err(LedgerError::PredecessorOpen { .. })), "{unordered:?}");
+    assert!(matches!(unordered, Err(LedgerError::Close(CloseRefusal::PredecessorOpen { .. }))), "{unordered:?}");
     let before = books.seal(period("2016-12"), next).await;
-    assert!(matches!(before, Err(LedgerError::BeforeProgramme(..))), "{before:?}");
+    assert!(matches!(before, Err(LedgerError::Close(CloseRefusal::BeforeProgramme { .. }))), "{before:?}");
 
     books.ledger.finish_final(january, run("a", "1")).await.unwrap();
     books.seal(february, next).await.unwrap();
     let states = books.ledger.periods().await.unwrap();
-    let states: Vec<_> = states.iter().map(|state| (state.period, state.status)).collect();
-    assert_eq!(states, [(january, Status::Final), (february, Status::Sealed)]);
+    let states: Vec<_> = states.iter().map(|state| (state.period, state.status.word())).collect();
+    assert_eq!(states, [(january, "final"), (february, "sealed")]);
 }
 
 #[tokio::test]
@@ -334,14 +335,14 @@ async fn a_seal_that_another_write_overtakes_is_told_unless_that_was_the_seal() 
     })
     .await;
     assert!(matches!(answer, Err(LedgerError::PeriodChanged(_))), "{answer:?}");
-    assert_eq!(state.status, Status::Open);
+    assert!(state.is_open());
 
     let (answer, state) = sealed_while(|ledger, rulebook, now| {
         futures::executor::block_on(ledger.seal(&rulebook, period("2017-01"), now)).unwrap();
     })
     .await;
     assert!(answer.is_ok(), "{answer:?}");
-    assert_eq!((state.status, state.sealed_at), (Status::Sealed, Some(now)));
+    assert_eq!(state.status, Status::Sealed { sealed_at: now });
 }
 
 #[tokio::test]
@@ -349,47 +350,49 @@ async fn a_run_under_way_is_not_started_again_until_it_failed_or_is_old() {
     let books = Books::new();
     let (ledger, month) = (&books.ledger, period("2017-01"));
     let started = moment("2017-02-02T00:00:00+08:00");
-    let claim =
-        async |run: &str, stale: DateTime<Utc>| ledger.claim_run(month, run, None, started, stale).await.unwrap();
+    let claim = async |run: &str, now: DateTime<Utc>| ledger.claim_run(month, run, None, now).await;
     let attempt = async || ledger.period(month).await.unwrap().attempt;
-    let of = |run: &str, failed: Option<&str>| {
-        Some(Attempt { run: run.to_owned(), started_at: started, by: None, failed: failed.map(str::to_owned) })
+    let of = |run: &str, started_at: DateTime<Utc>, failed: Option<&str>| {
+        Some(Attempt { run: run.to_owned(), started_at, by: None, failed: failed.map(str::to_owned) })
     };
-    let just_before = started - TimeDelta::milliseconds(1);
-    assert_eq!(claim("a", just_before).await, None);
-    assert_eq!(claim("b", just_before).await, of("a", None));
-    assert_eq!(attempt().await, of("a", None));
+    claim("a", started).await.unwrap();
+    let busy = claim("b", started + ATTEMPT_STALE - TimeDelta::milliseconds(1)).await.unwrap_err();
+    assert!(matches!(&busy, LedgerError::Close(CloseRefusal::UnderWay { run, .. }) if run == "a"), "{busy}");
+    assert_eq!(attempt().await, of("a", started, None));
     // As old as it may be.
-    assert_eq!(claim("b", started).await, None);
-    assert_eq!(attempt().await, of("b", None));
+    let later = started + ATTEMPT_STALE;
+    claim("b", later).await.unwrap();
+    assert_eq!(attempt().await, of("b", later, None));
 
     ledger.fail_run(month, "a", "not this one").await.unwrap();
-    assert_eq!(attempt().await, of("b", None));
+    assert_eq!(attempt().await, of("b", later, None));
     ledger.fail_run(month, "b", "it broke").await.unwrap();
-    assert_eq!(attempt().await, of("b", Some("it broke")));
-    assert_eq!(claim("c", just_before).await, None);
-    assert_eq!(attempt().await, of("c", None));
+    assert_eq!(attempt().await, of("b", later, Some("it broke")));
+    claim("c", later).await.unwrap();
+    assert_eq!(attempt().await, of("c", later, None));
 
     // Another run's result does not end it; its own does.
     ledger.finish_trial(month, run("b", "1")).await.unwrap();
-    assert_eq!(attempt().await, of("c", None));
+    assert_eq!(attempt().await, of("c", later, None));
     ledger.finish_trial(month, run("c", "2")).await.unwrap();
     let state = ledger.period(month).await.unwrap();
-    assert_eq!((state.attempt, state.trial, state.final_run), (None, Some(run("c", "2")), None));
-    assert_eq!(state.status, Status::Open);
+    assert_eq!(state, PeriodState { trial: Some(run("c", "2")), ..PeriodState::open(month) });
 }
 
 #[tokio::test]
 async fn a_final_run_stays_the_final_one() {
     let books = Books::new();
     let (ledger, month) = (&books.ledger, period("2017-01"));
+    let refused = ledger.finish_final(month, run("a", "1")).await;
+    assert!(matches!(refused, Err(LedgerError::Close(CloseRefusal::NotSealed(_)))), "{refused:?}");
+    books.seal(month, moment(FEBRUARY)).await.unwrap();
     ledger.start_run(month, "a", None, moment(FEBRUARY)).await.unwrap();
     ledger.finish_final(month, run("a", "1")).await.unwrap();
     let state = ledger.period(month).await.unwrap();
-    assert_eq!((state.status, &state.attempt, &state.final_run), (Status::Final, &None, &Some(run("a", "1"))));
+    assert_eq!((&state.attempt, state.final_run()), (&None, Some(&run("a", "1"))));
     for other in [run("b", "1"), run("a", "2"), run("b", "2")] {
         let refused = ledger.finish_final(month, other).await;
-        assert!(matches!(refused, Err(LedgerError::AlreadyFinal { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(LedgerError::Close(CloseRefusal::AlreadyFinal { .. }))), "{refused:?}");
     }
     let later = Run { finished_at: moment(MARCH), ..run("a", "1") };
     ledger.finish_final(month, later.clone()).await.unwrap();

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 /// The newest final run.
 async fn closed(world: &World) -> Result<Option<FinishedRun<'_>>, Failure> {
     let app = &world.app;
-    let newest = app.ledger.periods().await?.into_iter().rev().find_map(|state| Some((state.period, state.final_run?)));
+    let newest =
+        app.ledger.periods().await?.into_iter().rev().find_map(|state| Some((state.period, state.into_final_run()?)));
     match newest {
         Some((period, run)) => Ok(Some(FinishedRun::read(app, period, &run).await?)),
         None => Ok(None),

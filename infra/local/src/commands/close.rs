@@ -4,15 +4,14 @@ use crate::output::Output;
 use crate::signing::KeyFile;
 use crate::world::World;
 use interline_cutoff::Close;
+use interline_domain::close::period::{Run, RunKind};
 use interline_domain::close::snapshot::Difference;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::limits::SHARDS;
 use interline_domain::units::money::Money;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Failure};
-use interline_ledger::Run;
 use interline_reports::accounts::{Differing, differences_key};
-use interline_reports::manifest::RunKind;
 use interline_reports::pack::{SIGNATURE, key};
 use interline_reports::signature::Signer;
 use interline_settle::Done;
@@ -23,7 +22,7 @@ pub async fn close(world: &World, period: Period, how: How<'_>, output: &Output)
     let kind = if how.trial { RunKind::Trial } else { RunKind::Final };
     // A key that cannot be read must not be found out after the close.
     let signer = how.sign.map(KeyFile::read).transpose()?;
-    let before = world.app.ledger.period(period).await?.final_run.filter(|_| kind == RunKind::Final);
+    let before = world.app.ledger.period(period).await?.into_final_run().filter(|_| kind == RunKind::Final);
     let close = Close { empty: how.empty, by: world.app.person().map(str::to_owned), ..Close::new(period, kind) };
     let done = match run(world, close, output).await {
         Ok(done) => done,
@@ -64,7 +63,7 @@ fn already_final(period: Period, run: &Run) -> String {
 
 /// Signs the manifest of a final run, unless this key did.
 async fn sign(app: &App, period: Period, signer: &dyn Signer) -> Result<(), CliError> {
-    let run = app.ledger.period(period).await?.final_run;
+    let run = app.ledger.period(period).await?.into_final_run();
     let run = run.ok_or_else(|| CliError::Usage(format!("period {period} has no final run to sign")))?;
     let finished = FinishedRun::read(app, period, &run).await?;
     let key = finished.key(SIGNATURE);

@@ -41,5 +41,5 @@ pub async fn demo(world: &World, output: &Output) -> Result<bool, CliError> {
 }
 
 async fn app_run(world: &World, period: Period) -> Result<String, CliError> {
-    Ok(world.app.ledger.period(period).await?.final_run.map(|run| run.id).unwrap_or_default())
+    Ok(world.app.ledger.period(period).await?.into_final_run().map(|run| run.id).unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::LineId;
+use interline_domain::units::id::{LineId, SchemeId};
 use interline_lambda::Failure;
 use interline_reports::details::under_header;
 use interline_reports::rows::Rows;
@@ -25,7 +25,7 @@ pub async fn details(
         return Err(CliError::Usage(format!("the programme has no line {unknown}")));
     }
     let (kind, finished) = newest_run(world, period).await?;
-    let rows = finished.details_of(funder, redeemer).await?;
+    let rows = finished.details_of(&SchemeId::of(funder), redeemer).await?;
     let broken = |error: String| Failure::Corrupt(format!("the details of {period}: {error}"));
     let file = under_header(&rows).map_err(|error| broken(error.to_string()))?;
     let rows = Rows::parse(&file).map_err(|error| broken(error.to_string()))?;

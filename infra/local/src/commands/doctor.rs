@@ -2,10 +2,10 @@ use crate::CliError;
 use crate::commands::status::minute;
 use crate::output::Output;
 use crate::world::World;
+use interline_domain::close::period::PeriodState;
 use interline_domain::units::causes::causes;
 use interline_lambda::finished::FinishedRun;
 use interline_lambda::{App, Failure};
-use interline_ledger::PeriodState;
 use serde_json::json;
 
 /// One thing that was looked at.
@@ -65,7 +65,7 @@ async fn key(app: &App) -> Finding {
 
 /// Every file of a final run, by the hashes of its manifest, and that by the ledger's.
 async fn reports(app: &App, state: &PeriodState) -> Option<Finding> {
-    let run = state.final_run.as_ref()?;
+    let run = state.final_run()?;
     let looked = async {
         let finished = FinishedRun::read(app, state.period, run).await?;
         for file in &finished.manifest.files {

@@ -4,7 +4,6 @@ use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_import::{FILE_MAX_BYTES, Imported};
-use interline_ledger::Status;
 use serde_json::json;
 use std::fs::File;
 use std::io::{self, Read};
@@ -104,7 +103,7 @@ pub async fn one(
 async fn booked_late(world: &World, imported: &Imported) -> Result<Vec<String>, CliError> {
     let mut lines = Vec::new();
     for (happened, into) in &imported.late {
-        let is_open = world.app.ledger.period(*happened).await?.status == Status::Open;
+        let is_open = world.app.ledger.period(*happened).await?.is_open();
         for (booked, rows) in into {
             let were = if *rows == 1 { "row was" } else { "rows were" };
             let reason = match is_open {

@@ -7,7 +7,6 @@ use interline_domain::claims::lot::Expiry;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
 use interline_lambda::Failure;
-use interline_ledger::Status;
 use interline_prove::held_on;
 use serde_json::json;
 
@@ -20,7 +19,7 @@ pub async fn member(
     let published = world.app.rulebook().await?;
     let day = on.unwrap_or_else(|| published.rulebook.day(world.app.now()));
     let period = Period::of_day(day);
-    let by_books = on.is_some() && world.app.ledger.period(period).await?.status == Status::Final;
+    let by_books = on.is_some() && world.app.ledger.period(period).await?.is_final();
     let account = match by_books {
         true => {
             let claims = held_on(&world.app, &published.rulebook, member, day).await?;
@@ -41,7 +40,7 @@ pub async fn member(
         .iter()
         .map(|(cohort, points)| {
             vec![
-                cohort.funder.to_string(),
+                cohort.scheme.to_string(),
                 cohort.issued.to_string(),
                 cohort.expires.to_string(),
                 points.to_string(),
@@ -58,7 +57,7 @@ pub async fn member(
         .iter()
         .map(|(cohort, points)| {
             json!({
-                "funder": cohort.funder, "issued": cohort.issued, "expires": cohort.expires, "points": points,
+                "funder": cohort.scheme, "issued": cohort.issued, "expires": cohort.expires, "points": points,
                 "expired": cohort.expires.is_before(day),
             })
         })

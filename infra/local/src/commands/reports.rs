@@ -3,7 +3,7 @@ use crate::files::write;
 use crate::output::Output;
 use crate::world::World;
 use interline_domain::units::calendar::Period;
-use interline_lambda::finished::{FinishedRun, newest};
+use interline_lambda::finished::FinishedRun;
 use interline_reports::pack::{MANIFEST, SIGNATURE, STATEMENT};
 use serde_json::json;
 use std::path::Path;
@@ -75,6 +75,6 @@ fn show(world: &World, finished: &FinishedRun<'_>) -> Result<(), CliError> {
 pub async fn newest_run(world: &World, period: Period) -> Result<(&'static str, FinishedRun<'_>), CliError> {
     let state = world.app.ledger.period(period).await?;
     let missing = || CliError::Usage(format!("period {period} has no run yet: cargo interline close {period}"));
-    let (kind, run) = newest(&state).ok_or_else(missing)?;
+    let (kind, run) = state.newest().ok_or_else(missing)?;
     Ok((kind.word(), FinishedRun::read(&world.app, period, run).await?))
 }

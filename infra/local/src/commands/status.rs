@@ -2,9 +2,9 @@ use crate::CliError;
 use crate::output::Output;
 use crate::world::World;
 use chrono::{DateTime, Utc};
+use interline_domain::close::period::{PeriodState, Run};
 use interline_domain::terms::rulebook::{Line, Rulebook};
 use interline_domain::units::calendar::Period;
-use interline_ledger::{PeriodState, Run, Status};
 use serde_json::{Value, json};
 
 /// What is open, what is to be closed next and from when on, and who has sent nothing.
@@ -17,7 +17,7 @@ pub async fn status(world: &World, output: &Output) -> Result<bool, CliError> {
     let since = history.iter().rev().find(|event| event.rulebook == rulebook.hash);
     let current = rulebook.period(now);
     let states = app.ledger.periods_from(rulebook.first_period, current).await?;
-    let next = states.values().find(|state| state.status != Status::Final).map(|state| state.period);
+    let next = states.values().find(|state| !state.is_final()).map(|state| state.period);
     let silent = match next {
         Some(period) => silent(world, rulebook, period).await?,
         None => Vec::new(),
@@ -81,13 +81,13 @@ async fn silent<'r>(world: &World, rulebook: &'r Rulebook, period: Period) -> Re
 }
 
 fn row(state: &PeriodState) -> Vec<String> {
-    let id = |run: &Option<Run>| run.as_ref().map(|run| run.id.clone()).unwrap_or_default();
-    let finished = state.final_run.as_ref().map(|run| format!("{}{}", minute(run.finished_at), by(run.by.as_deref())));
+    let id = |run: Option<&Run>| run.map(|run| run.id.clone()).unwrap_or_default();
+    let finished = state.final_run().map(|run| format!("{}{}", minute(run.finished_at), by(run.by.as_deref())));
     vec![
         state.period.to_string(),
         state.status.word().to_owned(),
-        id(&state.trial),
-        id(&state.final_run),
+        id(state.trial.as_ref()),
+        id(state.final_run()),
         finished.unwrap_or_default(),
     ]
 }

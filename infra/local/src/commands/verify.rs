@@ -18,7 +18,7 @@ pub async fn verify(
     output: &Output,
 ) -> Result<bool, CliError> {
     let public_key = public_key.map(PublicKey::read).transpose()?;
-    let run = world.app.ledger.period(period).await?.final_run;
+    let run = world.app.ledger.period(period).await?.into_final_run();
     let run = run.ok_or_else(|| CliError::Usage(format!("period {period} has no final run to verify")))?;
     let bar = output.progress(&format!("verify {period}"), u64::from(SHARDS));
     let found = verification(&world.app, period, &run, public_key.as_ref(), &|_| bar.inc(1)).await;

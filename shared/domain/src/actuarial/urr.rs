@@ -18,7 +18,9 @@ mod policy;
 
 pub use mack::Mack;
 pub use methods::{Projection, bornhuetter_ferguson};
-pub use policy::{ActualToExpected, Basis, CohortRate, Estimate, ManualRate, Policy, actual_to_expected};
+pub use policy::{
+    ActualToExpected, Basis, CohortRate, Estimate, ManualRate, Policy, UrrMethod, actual_to_expected, estimate,
+};
 
 use crate::claims::lot::{Cohort, Expiry};
 use crate::units::calendar::Period;
@@ -124,7 +126,7 @@ impl Triangle {
     /// expiry the oldest age observed is taken to be the last: no tail.
     pub fn new(mut rows: Vec<Experience>, expiry_age: Option<usize>) -> Result<Self, UrrError> {
         rows.iter().try_for_each(Experience::check)?;
-        rows.sort_by(|one, other| one.cohort.by_funder().cmp(&other.cohort.by_funder()));
+        rows.sort_by(|one, other| one.cohort.by_scheme().cmp(&other.cohort.by_scheme()));
         if let Some(pair) = rows.windows(2).find(|pair| pair[0].cohort == pair[1].cohort) {
             return Err(UrrError::Twice { cohort: pair[0].cohort.clone() });
         }

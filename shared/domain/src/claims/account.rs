@@ -94,8 +94,8 @@ impl Account {
             self.lots.entry(slice.cohort.clone()).or_default().add(left)?;
             return Ok(repayments);
         }
-        let own = self.debts.keys().filter(|creditor| **creditor == slice.cohort.funder);
-        let others = self.debts.keys().filter(|creditor| **creditor != slice.cohort.funder);
+        let own = self.debts.keys().filter(|creditor| slice.cohort.scheme == **creditor);
+        let others = self.debts.keys().filter(|creditor| slice.cohort.scheme != **creditor);
         let creditors: Vec<LineId> = own.chain(others).cloned().collect();
         for creditor in creditors {
             let Some(debt) = self.debts.get_mut(&creditor) else { continue };
@@ -136,7 +136,7 @@ impl Account {
         let of_sale = |cohort: &Cohort| sale.iter().any(|slice| slice.cohort == *cohort);
         let mut lots: Vec<(Cohort, Points)> =
             self.spendable(day).map(|(cohort, points)| (cohort.clone(), points)).collect();
-        lots.sort_by_key(|(cohort, _)| (!of_sale(cohort), cohort.funder != *creditor));
+        lots.sort_by_key(|(cohort, _)| (!of_sale(cohort), cohort.scheme != *creditor));
         let mut left = points;
         let mut repaid = Vec::new();
         for (cohort, available) in lots {

@@ -1,11 +1,11 @@
-//! Lots and cohorts: points that share their funder, issue period and expiry.
+//! Lots and cohorts: claims that share their scheme, issue period and expiry.
 
 use crate::units::calendar::{Period, write_date};
-use crate::units::id::LineId;
+use crate::units::id::SchemeId;
 use crate::units::money::Points;
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// The last day on which points can be spent. `Never` sorts last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,23 +69,23 @@ impl<'de> Deserialize<'de> for Expiry {
 }
 
 /// What names a lot on one member's account, and a cohort over all members.
-/// The order is the order of spending: earliest expiry, then issue, then funder.
+/// The order is the order of spending: earliest expiry, then issue, then scheme.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Cohort {
     pub expires: Expiry,
     pub issued: Period,
-    pub funder: LineId,
+    pub scheme: SchemeId,
 }
 
 impl Cohort {
-    /// The order of reports, and of equal remainders: funder, issue, expiry.
-    pub fn by_funder(&self) -> (&LineId, Period, Expiry) {
-        (&self.funder, self.issued, self.expires)
+    /// The order of reports, and of equal remainders: scheme, issue, expiry.
+    pub fn by_scheme(&self) -> (&SchemeId, Period, Expiry) {
+        (&self.scheme, self.issued, self.expires)
     }
 
     /// As its `Display`.
     pub(crate) fn write(&self, text: &mut String) {
-        text.push_str(self.funder.as_str());
+        text.push_str(self.scheme.as_str());
         text.push('|');
         self.issued.write(text);
         text.push('|');
@@ -97,9 +97,9 @@ impl Cohort {
 
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('|');
-        let (funder, issued, expires) = (parts.next()?, parts.next()?, parts.next()?);
+        let (scheme, issued, expires) = (parts.next()?, parts.next()?, parts.next()?);
         let cohort = Self {
-            funder: LineId::parse(funder).ok()?,
+            scheme: SchemeId::parse(scheme).ok()?,
             issued: Period::parse(issued).ok()?,
             expires: Expiry::parse(expires)?,
         };
@@ -107,10 +107,10 @@ impl Cohort {
     }
 }
 
-/// `funder|issued|expires`, as the ledger stores it.
+/// `scheme|issued|expires`, as the ledger stores it.
 impl fmt::Display for Cohort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}|{}|{}", self.funder, self.issued, self.expires)
+        write!(f, "{}|{}|{}", self.scheme, self.issued, self.expires)
     }
 }
 
@@ -123,11 +123,11 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// `funder|issued|expires:points`
+    /// `scheme|issued|expires:points`
     pub(crate) fn write(&self, text: &mut String) {
         self.cohort.write(text);
-        // Writing to a String cannot fail.
-        let _ = write!(text, ":{}", self.points.get());
+        text.push(':');
+        text.push_str(itoa::Buffer::new().format(self.points.get()));
     }
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -152,8 +152,8 @@ mod tests {
             // 1970 to 2199.
             let day = |days: i32| NaiveDate::from_epoch_days(days).unwrap();
             let expiry = if expires % 10 == 0 { Expiry::Never } else { Expiry::On(day(expires)) };
-            let funder = LineId::parse("dining").unwrap();
-            let cohort = Cohort { expires: expiry, issued: Period::of_day(day(days)), funder };
+            let scheme = SchemeId::parse("dining").unwrap();
+            let cohort = Cohort { expires: expiry, issued: Period::of_day(day(days)), scheme };
             let mut text = String::new();
             cohort.write(&mut text);
             prop_assert_eq!(&text, &cohort.to_string());

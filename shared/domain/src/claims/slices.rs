@@ -80,13 +80,13 @@ pub fn value_returned(value: Money, slices: &[Slice], before: Points, points: Po
 }
 
 /// Shares an amount over slices by largest remainder in proportion to weights; ties
-/// go by funder, issue period and expiry.
+/// go by scheme, issue period and expiry.
 pub(crate) fn shared_out(total: Money, slices: &[Slice], weights: &[i128]) -> Result<Vec<Money>, OutOfRange> {
     if let [_] = slices {
         return Ok(vec![total]);
     }
     let mut order: Vec<usize> = (0..slices.len()).collect();
-    order.sort_by(|one, other| slices[*one].cohort.by_funder().cmp(&slices[*other].cohort.by_funder()));
+    order.sort_by(|one, other| slices[*one].cohort.by_scheme().cmp(&slices[*other].cohort.by_scheme()));
     let ordered: Vec<i128> = order.iter().map(|at| weights[*at]).collect();
     let mut parts = vec![Money::ZERO; slices.len()];
     for (at, part) in order.into_iter().zip(largest_remainder(total.minor(), &ordered)?) {

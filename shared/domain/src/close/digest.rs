@@ -1,6 +1,6 @@
 //! What tells whether a shard's entries are still those that a month was closed with.
 
-use crate::events::Entry;
+use crate::events::{Canonical, Entry};
 use crate::units::calendar::Period;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -56,14 +56,12 @@ impl<'de> Deserialize<'de> for EntriesDigest {
 pub struct EntryDigests {
     running: Sha256,
     kept: Vec<u8>,
-    text: String,
+    text: Canonical,
 }
 
 impl EntryDigests {
     pub fn add(&mut self, entry: &Entry) {
-        self.text.clear();
-        entry.write_canonical(&mut self.text);
-        let digest = Sha256::digest(&self.text);
+        let digest = Sha256::digest(entry.canonical(&mut self.text));
         self.running.update(digest);
         self.kept.extend_from_slice(&digest[..ENTRY_DIGEST_BYTES]);
     }

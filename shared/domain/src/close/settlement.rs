@@ -9,9 +9,9 @@ use crate::close::netting::Payment;
 use crate::close::tally::Tally;
 use crate::legs::{FlowKind, Reason};
 use crate::terms::rulebook::{Method, Product, Rulebook};
-use crate::terms::split::SplitTerms;
+use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,9 @@ pub struct CohortBalance {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitBase {
-    pub payer: LineId,
+    pub scheme: SchemeId,
+    /// Who bears the cost.
+    pub funding: FundingTerms,
     pub redeemer: LineId,
     /// Of what is never split, why it is owed; none: all reasons that are split.
     pub unsplit: Option<Reason>,
@@ -162,10 +164,10 @@ pub struct RedemptionRateRow {
     pub expected_of_previous_close: Option<Decimal>,
 }
 
-/// What of a funder's points expires at the end of a month if nothing more is redeemed.
+/// What of a scheme's claims expires at the end of a month if nothing more is redeemed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryForecast {
-    pub funder: LineId,
+    pub scheme: SchemeId,
     pub month: Period,
     pub points: Points,
     /// The points at face value, in minor units: what members would lose.
@@ -246,9 +248,9 @@ pub struct SplitRow {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuance {
-    pub funder: LineId,
+    pub scheme: SchemeId,
     pub issue_month: Period,
-    /// The line of the sale or grant; another than the funder for sponsored points.
+    /// The line of the sale or grant; another than the scheme's for sponsored points.
     pub line: LineId,
     pub kind: FlowKind,
     pub events: u64,
@@ -288,7 +290,7 @@ impl Settlement {
     pub fn liability_by_funder(&self) -> Result<BTreeMap<LineId, LiabilityRollForward>, OutOfRange> {
         let mut funders: BTreeMap<LineId, LiabilityRollForward> = BTreeMap::new();
         for row in &self.liability {
-            let sum = funders.entry(row.cohort.funder.clone()).or_default();
+            let sum = funders.entry(row.cohort.scheme.line()).or_default();
             *sum = sum.plus(&row.row)?;
         }
         Ok(funders)
@@ -315,8 +317,8 @@ pub enum SettleError {
     Liability { cohort: Cohort, source: LiabilityError },
     #[error("the redemption rates: {0}")]
     Rates(#[from] UrrError),
-    #[error("the rulebook has no liability terms for points of {funder} issued in {month}")]
-    NoTerms { funder: LineId, month: Period },
+    #[error("the rulebook has no liability terms for points of {scheme} issued in {month}")]
+    NoTerms { scheme: SchemeId, month: Period },
     #[error("no redemption rate was estimated for cohort {cohort}")]
     NoRate { cohort: Cohort },
     #[error("cohort {cohort} is issued after {period}")]

@@ -1,5 +1,6 @@
 //! A sale that earns points.
 
+use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Said};
 use super::issue::Issue;
@@ -8,7 +9,7 @@ use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
 use super::word::EntryKind;
 use crate::claims::account::Account;
-use crate::legs::{self, Leg, RatingError};
+use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::{EarnRule, Rulebook};
 use crate::units::allocate::largest_remainder;
@@ -51,7 +52,7 @@ impl Kind for Accrual {
         Issue::load(from)
     }
 
-    fn write_canonical(fact: &Issue, text: &mut String) {
+    fn write_canonical(fact: &Issue, text: &mut Canonical) {
         fact.write_canonical(text);
     }
 
@@ -63,8 +64,13 @@ impl Kind for Accrual {
         did.asked.amount
     }
 
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
-        legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount);
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError> {
+        legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

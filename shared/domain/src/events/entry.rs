@@ -1,5 +1,6 @@
 //! Commands (what a line asks for) and entries (what the ledger holds for good).
 
+use super::canonical::Canonical;
 use super::field::{Field, Origin, Said};
 use super::word::EntryKind;
 use super::{Action, Event};
@@ -7,7 +8,6 @@ use crate::legs::{Leg, OwedLeg, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId, Reference};
-use crate::units::moment::write_utc;
 use crate::units::money::{Money, Points};
 use crate::units::scope::Scope;
 use chrono::{DateTime, FixedOffset, Utc};
@@ -106,24 +106,26 @@ impl Command {
 }
 
 fn fingerprint(head: &Head, kind: EntryKind, fields: &Fields) -> [u8; 32] {
-    let mut text = String::with_capacity(160);
+    let mut text = Canonical::default();
     write_command(&mut text, head, kind, fields);
-    Sha256::digest(text).into()
+    Sha256::digest(text.as_str()).into()
 }
 
-fn write_command(text: &mut String, head: &Head, kind: EntryKind, fields: &Fields) {
-    let amount = fields.amount.map_or(0, Money::minor);
-    let points = fields.points.map_or(0, Points::get);
-    text.push('1');
+fn write_command(text: &mut Canonical, head: &Head, kind: EntryKind, fields: &Fields) {
+    text.push("1");
     for name in [head.line.as_str(), kind.word(), head.reference.as_str(), head.member.as_str()] {
-        text.push('|');
-        text.push_str(name);
+        text.push("|");
+        text.push(name);
     }
-    text.push('|');
-    write_utc(text, head.occurred());
-    // Writing to a String cannot fail.
-    let _ = write!(text, "|{amount}|{points}|");
+    text.push("|");
+    text.moment(head.occurred());
+    text.push("|");
+    text.number(fields.amount.map_or(0, Money::minor));
+    text.push("|");
+    text.number(fields.points.map_or(0, Points::get));
+    text.push("|");
     if let Some(origin) = &fields.reverses {
+        // Writing to memory cannot fail.
         let _ = write!(text, "{origin}");
     }
 }
@@ -161,14 +163,17 @@ impl Entry {
     }
 
     /// What it means to everything behind the ledger.
-    pub fn legs(&self, rulebook: &Rulebook) -> Result<Vec<Leg>, RatingError> {
+    pub fn legs(&self, rulebook: &Rulebook) -> Result<Vec<Leg<'_>>, RatingError> {
         let mut legs = Vec::new();
-        self.event.legs(&self.head, rulebook, &mut legs)?;
+        self.event.legs(&self.head, rulebook, &mut |leg| {
+            legs.push(leg);
+            Ok(())
+        })?;
         Ok(legs)
     }
 
     /// What it makes lines owe each other, and themselves.
-    pub fn owed(&self, rulebook: &Rulebook) -> Result<Vec<OwedLeg>, RatingError> {
+    pub fn owed(&self, rulebook: &Rulebook) -> Result<Vec<OwedLeg<'_>>, RatingError> {
         let owed = self.legs(rulebook)?.into_iter().filter_map(|leg| match leg {
             Leg::Owed(owed) => Some(owed),
             Leg::Claims(_) => None,
@@ -178,14 +183,16 @@ impl Entry {
 
     /// The text whose SHA-256 stands for the entry in a shard's digest. It holds
     /// what was decided and nothing of when or where it was recorded.
-    pub fn write_canonical(&self, text: &mut String) {
+    pub fn canonical<'t>(&self, text: &'t mut Canonical) -> &'t str {
+        text.clear();
         write_command(text, &self.head, self.kind(), &self.fields());
-        text.push('|');
-        self.booked.write(text);
+        text.push("|");
+        text.period(self.booked);
         if self.scope != Scope::Line {
             let _ = write!(text, "{}", self.scope);
         }
         self.event.write_canonical(text);
+        text.as_str()
     }
 }
 

@@ -1,20 +1,21 @@
 //! Points given back that were spent.
 
 use super::Event;
+use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::redemption::Redemption;
 use super::refusal::Refusal;
 use super::stored::{
-    BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE, canonical,
+    BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE,
 };
 use super::withdrawal::{Original, part_of_points, read_by_points, say_by_points};
 use super::word::EntryKind;
 use crate::claims::account::{Account, Repayment};
 use crate::claims::slices::{from_the_end, value_returned};
 use crate::legs::ControlKind;
-use crate::legs::{self, Leg, RatingError};
+use crate::legs::{self, Leg, Legs, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
@@ -106,24 +107,29 @@ impl Kind for GiveBack {
         })
     }
 
-    fn write_canonical(fact: &Returned, text: &mut String) {
-        canonical::slices(text, "returned", &fact.original.slices);
+    fn write_canonical(fact: &Returned, text: &mut Canonical) {
+        text.slices("returned", &fact.original.slices);
         let at = rfc3339_utc(fact.original.at);
         let (original, value) = (fact.original_value.minor(), fact.value.minor());
         // Writing to a String cannot fail.
         let _ = write!(text, "|{at}|{original}|{}|{}|{value}", fact.before, fact.points);
-        canonical::repaid(text, &fact.repaid);
+        text.repaid(&fact.repaid);
     }
 
     fn points(did: &Did<Self>) -> Result<Points, OutOfRange> {
         Ok(did.fact.points)
     }
 
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError> {
         let Returned { original, original_value, before, points, repaid, .. } = &did.fact;
         let day = rulebook.day(original.at);
         let whole = legs::redemption(rulebook, &head.line, day, *original_value, &original.slices)?;
-        legs.extend(legs::returned(whole, *before, *points)?.into_iter().map(Leg::Owed));
+        legs::returned(whole, *before, *points)?.into_iter().map(Leg::Owed).try_for_each(&mut *legs)?;
         legs::repaid(legs, rulebook, head.occurred(), repaid)
     }
 

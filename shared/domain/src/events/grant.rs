@@ -1,5 +1,6 @@
 //! Points given without a sale.
 
+use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{Field, Fields, POINTS, Said};
 use super::issue::Issue;
@@ -8,7 +9,7 @@ use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
 use super::word::EntryKind;
 use crate::claims::account::Account;
-use crate::legs::{self, Leg, RatingError};
+use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -46,7 +47,7 @@ impl Kind for Grant {
         Issue::load(from)
     }
 
-    fn write_canonical(fact: &Issue, text: &mut String) {
+    fn write_canonical(fact: &Issue, text: &mut Canonical) {
         fact.write_canonical(text);
     }
 
@@ -54,8 +55,13 @@ impl Kind for Grant {
         did.fact.points()
     }
 
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
-        legs::moved(legs, FlowKind::Granted, &head.line, &did.fact.slices, Money::ZERO);
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError> {
+        legs::moved(legs, FlowKind::Granted, &head.line, &did.fact.slices, Money::ZERO)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

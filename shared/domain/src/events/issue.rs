@@ -1,12 +1,13 @@
 //! Points issued, by a sale or without one.
 
+use super::canonical::Canonical;
 use super::kind::{At, Balances, Show};
 use super::refusal::Refusal;
-use super::stored::{Broken, Load, Loaded, REPAID, SLICES, Store, canonical};
+use super::stored::{Broken, Load, Loaded, REPAID, SLICES, Store};
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{OutOfRange, Points};
 
 /// Points issued; none for a sale too small. A sponsor's lot follows the line's own.
@@ -23,8 +24,9 @@ impl Issue {
     pub(super) fn of(at: &At<'_>, account: &mut Account, issued: Vec<(LineId, Points)>) -> Result<Self, Refusal> {
         let mut issue = Issue::default();
         for (funder, points) in issued {
-            let expires = at.rulebook.expiry(&funder, at.day);
-            let cohort = Cohort { expires, issued: Period::of_day(at.day), funder };
+            let scheme = SchemeId::of(&funder);
+            let expires = at.rulebook.expiry(&scheme, at.day);
+            let cohort = Cohort { expires, issued: Period::of_day(at.day), scheme };
             let slice = Slice { cohort, points };
             issue.repaid.extend(account.credit(&slice, at.day)?);
             issue.slices.push(slice);
@@ -46,9 +48,9 @@ impl Issue {
         Ok(Self { slices: from.slices(SLICES)?, repaid: from.repaid()? })
     }
 
-    pub(super) fn write_canonical(&self, text: &mut String) {
-        canonical::slices(text, "issued", &self.slices);
-        canonical::repaid(text, &self.repaid);
+    pub(super) fn write_canonical(&self, text: &mut Canonical) {
+        text.slices("issued", &self.slices);
+        text.repaid(&self.repaid);
     }
 
     pub(super) fn moves(&self, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

@@ -1,5 +1,6 @@
 //! What every kind of event says of itself.
 
+use super::canonical::Canonical;
 use super::entry::{Entry, Head};
 use super::field::{Field, Fields, Origin, Said};
 use super::refusal::Refusal;
@@ -8,7 +9,7 @@ use super::word::EntryKind;
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
-use crate::legs::{Leg, RatingError};
+use crate::legs::{Legs, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
@@ -133,10 +134,15 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
 
     fn store(fact: &Self::Fact, to: &mut dyn Store);
     fn load<L: Load>(from: &L) -> Result<Self::Fact, Broken>;
-    fn write_canonical(fact: &Self::Fact, text: &mut String);
+    fn write_canonical(fact: &Self::Fact, text: &mut Canonical);
 
     fn points(did: &Did<Self>) -> Result<Points, OutOfRange>;
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError>;
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError>;
     fn moves(fact: &Self::Fact, balances: &mut dyn Balances) -> Result<(), OutOfRange>;
     fn show(fact: &Self::Fact, to: &mut dyn Show) -> Result<(), OutOfRange>;
 

@@ -1,15 +1,16 @@
 //! Points spent.
 
+use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{BILL, Field, Fields, POINTS, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
-use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE, canonical};
+use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE};
 use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
 use crate::legs::ControlKind;
-use crate::legs::{self, Leg, RatingError};
+use crate::legs::{self, Leg, Legs, RatingError};
 use crate::terms::rulebook::{BurnRule, Rulebook};
 use crate::units::allocate::exact_value;
 use crate::units::calendar::Period;
@@ -80,8 +81,8 @@ impl Kind for Redemption {
         Ok(Spent { value: from.money(VALUE)?, slices: from.slices(SLICES)? })
     }
 
-    fn write_canonical(fact: &Spent, text: &mut String) {
-        canonical::slices(text, "spent", &fact.slices);
+    fn write_canonical(fact: &Spent, text: &mut Canonical) {
+        text.slices("spent", &fact.slices);
         // Writing to a String cannot fail.
         let _ = write!(text, "|{}", fact.value.minor());
     }
@@ -90,11 +91,15 @@ impl Kind for Redemption {
         Points::sum(did.fact.slices.iter().map(|slice| slice.points))
     }
 
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError> {
         let day = rulebook.day(head.occurred());
         let honoured = legs::redemption(rulebook, &head.line, day, did.fact.value, &did.fact.slices)?;
-        legs.extend(honoured.into_iter().map(Leg::Owed));
-        Ok(())
+        Ok(honoured.into_iter().map(Leg::Owed).try_for_each(legs)?)
     }
 
     fn moves(fact: &Spent, balances: &mut dyn Balances) -> Result<(), OutOfRange> {

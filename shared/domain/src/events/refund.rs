@@ -2,6 +2,7 @@
 
 use super::Event;
 use super::accrual::points_of_sale;
+use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Show, Target};
@@ -14,7 +15,7 @@ use super::withdrawal::{Original, Withdrawal};
 use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
-use crate::legs::{self, Leg, RatingError};
+use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
 use crate::units::currency::Currency;
@@ -105,7 +106,7 @@ impl Kind for Refund {
         Ok(Refunded { sale, before, amount: from.money(REFUNDED)?, withdrawal })
     }
 
-    fn write_canonical(fact: &Refunded, text: &mut String) {
+    fn write_canonical(fact: &Refunded, text: &mut Canonical) {
         fact.withdrawal.write_canonical([fact.sale, fact.before, fact.amount], text);
     }
 
@@ -117,8 +118,13 @@ impl Kind for Refund {
         did.fact.amount
     }
 
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
-        did.fact.withdrawal.legs(legs, FlowKind::Taken, &head.line, did.fact.amount);
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError> {
+        did.fact.withdrawal.legs(legs, FlowKind::Taken, &head.line, did.fact.amount)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.withdrawal.repaid)
     }
 
@@ -160,7 +166,7 @@ fn points_of_refund(
     };
     let mut points = Vec::with_capacity(slices.len());
     for (at, slice) in slices.iter().enumerate() {
-        let kept = kept.iter().find(|(funder, _)| *funder == slice.cohort.funder).map_or(Points::ZERO, |kept| kept.1);
+        let kept = kept.iter().find(|(funder, _)| slice.cohort.scheme == *funder).map_or(Points::ZERO, |kept| kept.1);
         let left = slice.points.minus(target.reversed.of_slice(at))?;
         points.push(left.minus(kept)?.max(Points::ZERO));
     }

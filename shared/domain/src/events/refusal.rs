@@ -65,83 +65,162 @@ impl From<OutOfRange> for Refusal {
     }
 }
 
-impl Refusal {
+/// What an event is measured by: one for each problem that a caller can meet with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    UnknownLine,
+    PhoneLikeMember,
+    InTheFuture,
+    BeforeProgramme,
+    LineNotActive,
+    NoEarnRule,
+    NoBurnRule,
+    InsufficientPoints,
+    BelowMinimum,
+    OffStep,
+    AboveOrderCap,
+    AboveBillCap,
+    BillMissing,
+    AboveDayCap,
+    AboveMonthCap,
+    TargetNotFound,
+    NotReversible,
+    BeforeTarget,
+    AlreadyReversed,
+    MoreThanLeft,
+    Superfluous,
+    OutOfRange,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub rule: Rule,
     /// A stable word for the rule.
-    pub fn code(&self) -> &'static str {
+    pub code: &'static str,
+    /// The field that breaks it, unless the refusal names one.
+    pub field: &'static str,
+    /// Whether the same event may be accepted later because other events changed
+    /// the account. Such a refusal is remembered with the file it stood in.
+    pub by_state: bool,
+    /// What the API answers with.
+    pub status: u16,
+    pub title: &'static str,
+}
+
+const fn row(
+    rule: Rule,
+    (code, field, by_state): (&'static str, &'static str, bool),
+    (status, title): (u16, &'static str),
+) -> Row {
+    Row { rule, code, field, by_state, status, title }
+}
+
+/// In the order of [`Rule`].
+pub const RULES: [Row; 22] = [
+    row(Rule::UnknownLine, ("unknown-line", "line", false), (404, "The programme has no such line")),
+    row(
+        Rule::PhoneLikeMember,
+        ("phone-like-member", "member", false),
+        (422, "The member's id looks like a phone number"),
+    ),
+    row(Rule::InTheFuture, ("in-the-future", "occurred_at", false), (422, "The event lies in the future")),
+    row(
+        Rule::BeforeProgramme,
+        ("before-programme", "occurred_at", false),
+        (422, "The event lies before the programme began"),
+    ),
+    row(Rule::LineNotActive, ("line-not-active", "line", false), (422, "The line does not take part on that day")),
+    row(Rule::NoEarnRule, ("no-earn-rule", "line", false), (422, "The line issues no points on that day")),
+    row(Rule::NoBurnRule, ("no-burn-rule", "line", false), (422, "The line redeems no points on that day")),
+    row(Rule::InsufficientPoints, ("insufficient-points", "points", true), (422, "The member has not enough points")),
+    row(Rule::BelowMinimum, ("below-minimum", "points", false), (422, "Fewer points than the line's minimum")),
+    row(Rule::OffStep, ("off-step", "points", false), (422, "Not a multiple of the line's step")),
+    row(Rule::AboveOrderCap, ("above-order-cap", "points", false), (422, "More points than an order may take")),
+    row(Rule::AboveBillCap, ("above-bill-cap", "points", false), (422, "More points than may pay for this bill")),
+    row(Rule::BillMissing, ("bill-missing", "amount", false), (422, "The line needs to know the bill")),
+    row(Rule::AboveDayCap, ("above-day-cap", "points", true), (422, "More points than the member may redeem in a day")),
+    row(
+        Rule::AboveMonthCap,
+        ("above-month-cap", "points", true),
+        (422, "More points than the member may redeem in a month"),
+    ),
+    row(Rule::TargetNotFound, ("target-not-found", "reverses", true), (422, "There is no such event to reverse")),
+    row(Rule::NotReversible, ("not-reversible", "reverses", false), (422, "Events of this kind cannot be reversed")),
+    row(
+        Rule::BeforeTarget,
+        ("before-target", "occurred_at", false),
+        (422, "The reversal lies before what it reverses"),
+    ),
+    row(Rule::AlreadyReversed, ("already-reversed", "reverses", true), (422, "The event is reversed in full already")),
+    row(Rule::MoreThanLeft, ("more-than-left", "points", true), (422, "More than is left to reverse")),
+    row(Rule::Superfluous, ("superfluous-field", "", false), (422, "The field has no place in this event")),
+    row(Rule::OutOfRange, ("out-of-range", "points", false), (422, "A number becomes too large")),
+];
+
+const _: () = {
+    let mut at = 0;
+    while at < RULES.len() {
+        assert!(RULES[at].rule as usize == at, "the table is in the order of its rules");
+        at += 1;
+    }
+};
+
+impl Rule {
+    pub const fn row(self) -> &'static Row {
+        &RULES[self as usize]
+    }
+
+    pub fn from_code(code: &str) -> Option<Self> {
+        RULES.iter().find(|row| row.code == code).map(|row| row.rule)
+    }
+}
+
+impl Refusal {
+    pub const fn rule(&self) -> Rule {
         match self {
-            Refusal::UnknownLine(_) => "unknown-line",
-            Refusal::PhoneLikeMember => "phone-like-member",
-            Refusal::InTheFuture => "in-the-future",
-            Refusal::BeforeProgramme(_) => "before-programme",
-            Refusal::LineNotActive { .. } => "line-not-active",
-            Refusal::NoEarnRule { .. } => "no-earn-rule",
-            Refusal::NoBurnRule { .. } => "no-burn-rule",
-            Refusal::InsufficientPoints { .. } => "insufficient-points",
-            Refusal::BelowMinimum(_) => "below-minimum",
-            Refusal::OffStep(_) => "off-step",
-            Refusal::AboveOrderCap(_) => "above-order-cap",
-            Refusal::AboveBillCap { .. } => "above-bill-cap",
-            Refusal::BillMissing(_) => "bill-missing",
-            Refusal::AboveDayCap { .. } => "above-day-cap",
-            Refusal::AboveMonthCap { .. } => "above-month-cap",
-            Refusal::TargetNotFound { .. } => "target-not-found",
-            Refusal::NotReversible(_) => "not-reversible",
-            Refusal::BeforeTarget(_) => "before-target",
-            Refusal::AlreadyReversed => "already-reversed",
-            Refusal::MorePointsThanLeft(_) | Refusal::MoreAmountThanLeft(_) => "more-than-left",
-            Refusal::Superfluous(..) => "superfluous-field",
-            Refusal::OutOfRange => "out-of-range",
+            Refusal::UnknownLine(_) => Rule::UnknownLine,
+            Refusal::PhoneLikeMember => Rule::PhoneLikeMember,
+            Refusal::InTheFuture => Rule::InTheFuture,
+            Refusal::BeforeProgramme(_) => Rule::BeforeProgramme,
+            Refusal::LineNotActive { .. } => Rule::LineNotActive,
+            Refusal::NoEarnRule { .. } => Rule::NoEarnRule,
+            Refusal::NoBurnRule { .. } => Rule::NoBurnRule,
+            Refusal::InsufficientPoints { .. } => Rule::InsufficientPoints,
+            Refusal::BelowMinimum(_) => Rule::BelowMinimum,
+            Refusal::OffStep(_) => Rule::OffStep,
+            Refusal::AboveOrderCap(_) => Rule::AboveOrderCap,
+            Refusal::AboveBillCap { .. } => Rule::AboveBillCap,
+            Refusal::BillMissing(_) => Rule::BillMissing,
+            Refusal::AboveDayCap { .. } => Rule::AboveDayCap,
+            Refusal::AboveMonthCap { .. } => Rule::AboveMonthCap,
+            Refusal::TargetNotFound { .. } => Rule::TargetNotFound,
+            Refusal::NotReversible(_) => Rule::NotReversible,
+            Refusal::BeforeTarget(_) => Rule::BeforeTarget,
+            Refusal::AlreadyReversed => Rule::AlreadyReversed,
+            Refusal::MorePointsThanLeft(_) | Refusal::MoreAmountThanLeft(_) => Rule::MoreThanLeft,
+            Refusal::Superfluous(..) => Rule::Superfluous,
+            Refusal::OutOfRange => Rule::OutOfRange,
         }
     }
 
-    pub fn field(&self) -> &'static str {
-        match self {
-            Refusal::UnknownLine(_) => "line",
-            Refusal::PhoneLikeMember => "member",
-            Refusal::InTheFuture | Refusal::BeforeProgramme(_) | Refusal::BeforeTarget(_) => "occurred_at",
-            Refusal::LineNotActive { .. } | Refusal::NoEarnRule { .. } | Refusal::NoBurnRule { .. } => "line",
-            Refusal::InsufficientPoints { .. }
-            | Refusal::BelowMinimum(_)
-            | Refusal::OffStep(_)
-            | Refusal::AboveOrderCap(_)
-            | Refusal::AboveBillCap { .. }
-            | Refusal::AboveDayCap { .. }
-            | Refusal::AboveMonthCap { .. }
-            | Refusal::MorePointsThanLeft(_) => "points",
-            Refusal::BillMissing(_) | Refusal::MoreAmountThanLeft(_) => "amount",
-            Refusal::TargetNotFound { .. } | Refusal::NotReversible(_) | Refusal::AlreadyReversed => "reverses",
-            Refusal::Superfluous(field, _) => field,
-            Refusal::OutOfRange => "points",
+    /// A stable word for the rule.
+    pub const fn code(&self) -> &'static str {
+        self.rule().row().code
+    }
+
+    pub const fn field(&self) -> &'static str {
+        if let Refusal::Superfluous(field, _) = self {
+            return field;
         }
+        if let Refusal::MoreAmountThanLeft(_) = self {
+            return "amount";
+        }
+        self.rule().row().field
     }
 
     /// Whether the same event may be accepted later because other events changed
-    /// the account. Such a refusal is remembered with the file it stood in.
-    pub fn depends_on_state(&self) -> bool {
-        match self {
-            Refusal::InsufficientPoints { .. }
-            | Refusal::AboveDayCap { .. }
-            | Refusal::AboveMonthCap { .. }
-            | Refusal::TargetNotFound { .. }
-            | Refusal::AlreadyReversed
-            | Refusal::MorePointsThanLeft(_)
-            | Refusal::MoreAmountThanLeft(_) => true,
-            Refusal::UnknownLine(_)
-            | Refusal::PhoneLikeMember
-            | Refusal::InTheFuture
-            | Refusal::BeforeProgramme(_)
-            | Refusal::LineNotActive { .. }
-            | Refusal::NoEarnRule { .. }
-            | Refusal::NoBurnRule { .. }
-            | Refusal::BelowMinimum(_)
-            | Refusal::OffStep(_)
-            | Refusal::AboveOrderCap(_)
-            | Refusal::AboveBillCap { .. }
-            | Refusal::BillMissing(_)
-            | Refusal::NotReversible(_)
-            | Refusal::BeforeTarget(_)
-            | Refusal::Superfluous(..)
-            | Refusal::OutOfRange => false,
-        }
+    /// the account.
+    pub const fn depends_on_state(&self) -> bool {
+        self.rule().row().by_state
     }
 }

@@ -1,6 +1,7 @@
 //! Points given without a sale, taken back.
 
 use super::Event;
+use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{Field, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Show};
@@ -10,7 +11,7 @@ use super::withdrawal::{Original, Withdrawal, part_of_points, read_by_points, sa
 use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
-use crate::legs::{self, Leg, RatingError};
+use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -64,7 +65,7 @@ impl Kind for Revocation {
         Withdrawal::load(from)
     }
 
-    fn write_canonical(fact: &Withdrawal, text: &mut String) {
+    fn write_canonical(fact: &Withdrawal, text: &mut Canonical) {
         fact.write_canonical([Money::ZERO; 3], text);
     }
 
@@ -72,8 +73,13 @@ impl Kind for Revocation {
         did.fact.points()
     }
 
-    fn legs(did: &Did<Self>, head: &Head, rulebook: &Rulebook, legs: &mut Vec<Leg>) -> Result<(), RatingError> {
-        did.fact.legs(legs, FlowKind::Revoked, &head.line, Money::ZERO);
+    fn legs<'a>(
+        did: &'a Did<Self>,
+        head: &'a Head,
+        rulebook: &Rulebook,
+        legs: &mut Legs<'_, 'a>,
+    ) -> Result<(), RatingError> {
+        did.fact.legs(legs, FlowKind::Revoked, &head.line, Money::ZERO)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

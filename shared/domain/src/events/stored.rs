@@ -150,26 +150,3 @@ impl<L: Load> Loaded<'_, L> {
 pub fn by_slice<L: Load>(from: &L, name: &'static str) -> Result<Vec<Points>, Broken> {
     Loaded(from).by_slice(name)
 }
-
-/// Parts of the text that a digest is made of.
-pub(super) mod canonical {
-    use super::{Repayment, Slice, Write};
-
-    pub fn slices(text: &mut String, name: &str, slices: &[Slice]) {
-        text.push('|');
-        text.push_str(name);
-        for slice in slices {
-            text.push(';');
-            slice.write(text);
-        }
-    }
-
-    pub fn repaid(text: &mut String, repaid: &[Repayment]) {
-        text.push_str("|repaid");
-        for Repayment { creditor, paid } in repaid {
-            // Writing to a String cannot fail.
-            let _ = write!(text, ";{creditor}:");
-            paid.write(text);
-        }
-    }
-}

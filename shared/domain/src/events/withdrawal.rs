@@ -1,16 +1,16 @@
 //! Points taken back that a sale or a gift issued.
 
+use super::canonical::Canonical;
 use super::field::{AMOUNT, Fields, Origin, POINTS, REVERSES, Said};
 use super::kind::{At, Balances, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{
     BEFORE, BEFORE_BY_SLICE, Broken, GONE, Load, Loaded, ORIGINAL_AT, OWED, REPAID, SLICES, Store, TAKEN, WITHDRAWN,
-    canonical,
 };
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::Slice;
 use crate::legs::FlowKind;
-use crate::legs::{self, Leg};
+use crate::legs::{self, Legs};
 use crate::units::id::LineId;
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -76,10 +76,10 @@ impl Withdrawal {
         }
         let mut repaid = Vec::new();
         for slice in &owed {
-            let funder = &slice.cohort.funder;
-            let paid = account.repay(funder, slice.points, slices, at.day)?;
+            let funder = slice.cohort.scheme.line();
+            let paid = account.repay(&funder, slice.points, slices, at.day)?;
             let now = Points::sum(paid.iter().map(|repayment| repayment.paid.points))?;
-            account.owe(funder, slice.points.minus(now)?)?;
+            account.owe(&funder, slice.points.minus(now)?)?;
             repaid.extend(paid);
         }
         let (before, before_by_slice) = (before.points, before.by_slice.clone());
@@ -133,8 +133,8 @@ impl Withdrawal {
     }
 
     /// `amounts`: of the original, refunded before, and now.
-    pub(super) fn write_canonical(&self, amounts: [Money; 3], text: &mut String) {
-        canonical::slices(text, "issued", &self.original.slices);
+    pub(super) fn write_canonical(&self, amounts: [Money; 3], text: &mut Canonical) {
+        text.slices("issued", &self.original.slices);
         let [sale, before, now] = amounts.map(Money::minor);
         let at = rfc3339_utc(self.original.at);
         // Writing to a String cannot fail.
@@ -143,27 +143,34 @@ impl Withdrawal {
             let _ = write!(text, ";{}:{now}", self.before_of(at));
         }
         for (name, slices) in [("taken", &self.taken), ("gone", &self.gone), ("owed", &self.owed)] {
-            canonical::slices(text, name, slices);
+            text.slices(name, slices);
         }
-        canonical::repaid(text, &self.repaid);
+        text.repaid(&self.repaid);
     }
 
     /// The amount stands with the first leg.
-    pub(super) fn legs(&self, legs: &mut Vec<Leg>, taken: FlowKind, line: &LineId, amount: Money) {
+    pub(super) fn legs<'a>(
+        &'a self,
+        legs: &mut Legs<'_, 'a>,
+        taken: FlowKind,
+        line: &'a LineId,
+        amount: Money,
+    ) -> Result<(), OutOfRange> {
         let mut amount = amount;
         for (flow, slices) in [(taken, &self.taken), (FlowKind::Owed, &self.owed)] {
-            legs::moved(legs, flow, line, slices, amount);
+            legs::moved(legs, flow, line, slices, amount)?;
             if !slices.is_empty() {
                 amount = Money::ZERO;
             }
         }
+        Ok(())
     }
 
     pub(super) fn moves(&self, balances: &mut dyn Balances) -> Result<(), OutOfRange> {
         balances.lose(&self.taken)?;
         balances.lose(&self.gone)?;
         for slice in &self.owed {
-            balances.debt(&slice.cohort.funder, slice.points)?;
+            balances.debt(&slice.cohort.scheme.line(), slice.points)?;
         }
         balances.pay(&self.repaid)
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How points of a cohort moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlowKind {
     /// Counterparty: the line of the sale. Amount: the sale.
@@ -25,7 +25,7 @@ pub enum FlowKind {
 }
 
 /// What a control total counts, by what the entry did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ControlKind {
     /// Amount: sales.

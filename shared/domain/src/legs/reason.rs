@@ -1,6 +1,7 @@
 //! Why money is owed: one table from which words, split and the flows of claims come.
 
 use super::FlowKind;
+use crate::terms::rulebook::Product;
 use crate::terms::split::SplitTerms;
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +24,32 @@ pub struct Row {
     pub is_split: bool,
     /// How it moves the cohort.
     pub flow: FlowKind,
+    /// What the redeeming line's own share pays for, to the tax office.
+    pub supply: Product,
 }
 
 pub const REASONS: [Row; 3] = [
-    Row { reason: Reason::Redemption, word: "redemption", is_split: true, flow: FlowKind::Redeemed },
-    Row { reason: Reason::Return, word: "return", is_split: true, flow: FlowKind::Returned },
-    Row { reason: Reason::Repayment, word: "repayment", is_split: false, flow: FlowKind::Repaid },
+    Row {
+        reason: Reason::Redemption,
+        word: "redemption",
+        is_split: true,
+        flow: FlowKind::Redeemed,
+        supply: Product::Redemption,
+    },
+    Row {
+        reason: Reason::Return,
+        word: "return",
+        is_split: true,
+        flow: FlowKind::Returned,
+        supply: Product::Redemption,
+    },
+    Row {
+        reason: Reason::Repayment,
+        word: "repayment",
+        is_split: false,
+        flow: FlowKind::Repaid,
+        supply: Product::Redemption,
+    },
 ];
 
 const _: () = {

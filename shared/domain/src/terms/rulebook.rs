@@ -3,32 +3,118 @@
 //! Three rates are kept apart: the *earn rate* (points per currency unit of a
 //! sale), the *burn value* (what a member gets for a point) and the *settlement
 //! price* (what the funder pays the redeeming line for a point).
+//!
+//! What may stand in it is said by the program itself in [`reference()`], and is this:
+#![doc = include_str!("rulebook/REFERENCE.md")]
 
-mod accounting;
+mod accounts;
+mod burn;
 mod changes;
 mod check;
-mod wire;
+mod earn;
+mod expiry;
+mod forecast;
+mod keys;
+mod liability;
+mod lines;
+mod overrides;
+mod payments;
+mod prices;
+mod programme;
+mod read;
+mod reference;
+mod section;
+mod splits;
+mod table;
+mod urr;
+mod vat;
 
-pub use accounting::{
-    Account, AccountName, Accounts, LiabilityTerms, Method, Overrides, Product, VatRule, VatTreatment,
-};
-
+pub use accounts::{Account, AccountName, Accounts};
+pub use burn::BurnRule;
 pub use changes::{Change, Differences, Undated};
+pub use earn::EarnRule;
+pub use liability::{LiabilityTerms, Method};
+pub use payments::PaymentTerms;
+pub use reference::reference;
+pub use vat::{Product, VatRule, VatTreatment};
 
-use crate::actuarial::urr::ManualRate;
-use crate::claims::lot::Expiry;
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
 use crate::units::id::LineId;
-use crate::units::money::{Money, Points, Rate};
+use crate::units::limits::{LINES_MAX, RULES_MAX};
+use crate::units::money::Rate;
 use crate::units::pseudonym::KeySource;
-use crate::units::scope::Scope;
-use accounting::VatKey;
+use changes::Comparison;
+use check::{Check, Place};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
+use section::{Rules, Section};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use toml::Spanned;
+
+/// Every section of dated rules; each is one file, and one line here.
+macro_rules! sections {
+    ($($(#[doc = $doc:literal])* $field:ident: $section:ty = $how:ident;)*) => {
+        /// The dated rules, by section.
+        #[derive(Debug, Clone)]
+        struct Sections {
+            $($(#[doc = $doc])* $field: Rules<$section>,)*
+        }
+
+        /// They as they are written.
+        struct SectionFiles {
+            $($field: Vec<Spanned<<$section as Section>::File>>,)*
+        }
+
+        impl SectionFiles {
+            const NAMES: &'static [&'static str] = &[$(<$section>::NAME),*];
+
+            fn read(fields: &mut read::Fields<'_>, notes: &mut read::Notes) -> Self {
+                Self { $($field: fields.$how(<$section>::NAME, notes),)* }
+            }
+
+            /// How many rules there are.
+            fn count(&self) -> usize {
+                [$(self.$field.len()),*].into_iter().sum()
+            }
+
+            fn check(self, check: &mut Check) -> Sections {
+                Sections { $($field: check.section::<$section>(self.$field),)* }
+            }
+        }
+
+        impl Rulebook {
+            fn audit(&self, check: &mut Check) {
+                lines::audit(self, check);
+                $(<$section>::audit(self, check);)*
+            }
+
+            fn compare(comparison: &mut Comparison<'_>) {
+                lines::compare(comparison);
+                $(<$section>::compare(comparison);)*
+            }
+        }
+
+        /// Every section: name, what it is for, its fields.
+        const SECTIONS: &[(&str, &str, &[read::Field])] =
+            &[$((<$section>::NAME, <$section>::ABOUT, <<$section as Section>::File as read::Table>::FIELDS)),*];
+    };
+}
+
+sections! {
+    earn: earn::Earn = tables;
+    burn: burn::Burn = tables;
+    prices: prices::Prices = tables;
+    splits: splits::Splits = tables;
+    expiry: expiry::Expiry = tables;
+    liability: liability::Liability = tables;
+    urr: urr::Urr = one_or_more;
+    urr_override: overrides::Overrides = tables;
+    vat: vat::Vat = tables;
+    payments: payments::Payments = one_or_more;
+    forecast: forecast::Forecast = one_or_more;
+}
 
 /// How net positions are paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -85,39 +171,6 @@ pub enum ReferenceScope {
     Day,
 }
 
-/// Points per currency unit of a sale, rounded down per sale.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EarnRule {
-    pub points_per_unit: Rate,
-    /// A smaller sale earns nothing.
-    pub minimum_amount: Money,
-    /// At least one. What it adds is funded by the sponsors.
-    pub multiplier: Rate,
-    /// Empty when the line funds the multiplied points itself.
-    pub sponsors: Vec<(LineId, Rate)>,
-}
-
-/// What a member gets for a point at a line, and within which limits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BurnRule {
-    /// Currency units per point.
-    pub value: Rate,
-    pub minimum: Points,
-    pub step: Points,
-    pub max_per_order: Option<Points>,
-    /// The part of the bill that points may pay.
-    pub max_bill_share: Option<Rate>,
-    pub max_per_day: Option<Points>,
-    pub max_per_month: Option<Points>,
-}
-
-impl BurnRule {
-    /// Whether what a member redeems has to be counted by day.
-    pub fn counts_days(&self) -> bool {
-        self.max_per_day.is_some() || self.max_per_month.is_some()
-    }
-}
-
 /// How a cross-line amount is shared. Shares sum to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SplitRule {
@@ -125,7 +178,7 @@ pub struct SplitRule {
     pub shares: Vec<(Beneficiary, Rate)>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Beneficiary {
     /// Whichever line redeemed.
     Redeemer,
@@ -138,37 +191,6 @@ impl fmt::Display for Beneficiary {
             Beneficiary::Redeemer => f.write_str("redeemer"),
             Beneficiary::Line(line) => line.fmt(f),
         }
-    }
-}
-
-/// Values in force between dates, both included; no two overlap.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dated<T>(Vec<Span<T>>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span<T> {
-    pub from: NaiveDate,
-    /// `None`: without end.
-    pub to: Option<NaiveDate>,
-    pub value: T,
-}
-
-impl<T> Default for Dated<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Dated<T> {
-    pub fn on(&self, day: NaiveDate) -> Option<&T> {
-        // In the order of their first days, as none overlaps another.
-        let begun = self.0.partition_point(|span| span.from <= day);
-        let span = self.0.get(begun.checked_sub(1)?)?;
-        span.to.is_none_or(|to| day <= to).then_some(&span.value)
-    }
-
-    pub fn spans(&self) -> &[Span<T>] {
-        &self.0
     }
 }
 
@@ -193,18 +215,8 @@ pub struct Rulebook {
     /// Whether a member's id may look like a phone number.
     pub allow_phone_members: bool,
     pub lines: Vec<Line>,
-    earn: BTreeMap<LineId, Dated<EarnRule>>,
-    burn: BTreeMap<LineId, Dated<BurnRule>>,
-    /// By redeeming line, then by funder; `None` stands for every other funder.
-    prices: BTreeMap<LineId, BTreeMap<Option<LineId>, Dated<Rate>>>,
-    /// By payer and redeeming line, `None` for every other.
-    splits: BTreeMap<(Option<LineId>, Option<LineId>), Dated<SplitRule>>,
-    expiry: BTreeMap<Option<LineId>, Dated<Option<u32>>>,
     pub accounts: Accounts,
-    /// By funder, `None` for every other.
-    liability: BTreeMap<Option<LineId>, Dated<LiabilityTerms>>,
-    overrides: Overrides,
-    vat: BTreeMap<VatKey, Dated<VatRule>>,
+    sections: Sections,
     /// What is accepted and should be otherwise in a new programme.
     pub warnings: Vec<RulebookError>,
 }
@@ -241,9 +253,12 @@ impl fmt::Display for RulebookError {
 impl Rulebook {
     /// Reads and checks a rulebook in TOML.
     pub fn parse(text: &str) -> Result<Self, RulebookErrors> {
-        let (file, notes) = wire::parse(text)?;
+        let known: Vec<&str> = ["programme", "lines"].into_iter().chain(SectionFiles::NAMES.iter().copied()).collect();
+        let (file, notes) = read::parse(text, &[&known[..], &["accounts"]].concat(), File::read)?;
         let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        check::checked(text, file, notes, hash)
+        let mut check = Check::new(text, notes);
+        let rulebook = file.check(hash, &mut check);
+        check.finish(rulebook)
     }
 
     /// Whether this rulebook may come into force after another. What the ledger
@@ -273,44 +288,6 @@ impl Rulebook {
         if errors.is_empty() { Ok(()) } else { Err(RulebookErrors(errors)) }
     }
 
-    pub fn line(&self, id: &LineId) -> Option<&Line> {
-        self.lines.iter().find(|line| line.id == *id)
-    }
-
-    /// The lines that take part on some day of a period.
-    pub fn lines_of(&self, period: Period) -> impl Iterator<Item = &Line> {
-        let begins = move |line: &&Line| line.first_day <= period.last_day();
-        let goes_on = move |line: &&Line| line.last_day.is_none_or(|day| day >= period.first_day());
-        self.lines.iter().filter(begins).filter(goes_on)
-    }
-
-    pub fn line_ids(&self) -> BTreeSet<&LineId> {
-        self.lines.iter().map(|line| &line.id).collect()
-    }
-
-    /// Within what the references of a line's events of a day name one event.
-    pub fn reference_scope(&self, line: &LineId, day: NaiveDate) -> ReferenceScope {
-        let scopes = self.line(line).map_or(&[][..], |line| &line.reference_scopes);
-        scopes.iter().rev().find(|(from, _)| *from <= day).map_or(ReferenceScope::Line, |(_, scope)| *scope)
-    }
-
-    /// What tells an event of a day from those of its line with the same reference.
-    pub fn scope(&self, line: &LineId, day: NaiveDate) -> Scope {
-        match self.reference_scope(line, day) {
-            ReferenceScope::Line => Scope::Line,
-            ReferenceScope::Month => Scope::Month(Period::of_day(day)),
-            ReferenceScope::Day => Scope::Day(day),
-        }
-    }
-
-    pub fn earn(&self, line: &LineId, day: NaiveDate) -> Option<&EarnRule> {
-        self.earn.get(line)?.on(day)
-    }
-
-    pub fn burn(&self, line: &LineId, day: NaiveDate) -> Option<&BurnRule> {
-        self.burn.get(line)?.on(day)
-    }
-
     /// The day of a moment by the programme's clocks.
     pub fn day(&self, moment: DateTime<Utc>) -> NaiveDate {
         moment.with_timezone(&self.zone).date_naive()
@@ -320,75 +297,65 @@ impl Rulebook {
         Period::of(moment, self.zone)
     }
 
-    /// What `funder` pays `redeemer` for a point, in currency units.
-    pub fn price(&self, funder: &LineId, redeemer: &LineId, day: NaiveDate) -> Option<Rate> {
-        let by_funder = self.prices.get(redeemer)?;
-        let specific = by_funder.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
-        specific.or_else(|| by_funder.get(&None)?.on(day)).copied()
-    }
-
-    /// The split of what `payer` owes `redeemer`; none: the redeeming line takes all.
-    pub fn split(&self, payer: &LineId, redeemer: &LineId, day: NaiveDate) -> Option<&SplitRule> {
-        let (payer, redeemer) = (Some(payer.clone()), Some(redeemer.clone()));
-        [(payer.clone(), redeemer.clone()), (payer, None), (None, redeemer), (None, None)]
-            .iter()
-            .find_map(|key| self.splits.get(key)?.on(day))
-    }
-
-    /// When points that `funder` issues on a day expire: at the end of the n-th
-    /// month after the month of issue.
-    pub fn expiry(&self, funder: &LineId, day: NaiveDate) -> Expiry {
-        match self.expiry_months(funder, day) {
-            Some(months) => Expiry::On(Period::of_day(day).plus_months(months).last_day()),
-            None => Expiry::Never,
-        }
-    }
-
-    fn expiry_months(&self, funder: &LineId, day: NaiveDate) -> Option<u32> {
-        let specific = self.expiry.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
-        specific.or_else(|| self.expiry.get(&None)?.on(day)).copied().flatten()
-    }
-
-    /// How the points that `funder` issues in a month are valued.
-    pub fn liability(&self, funder: &LineId, issued: Period) -> Option<&LiabilityTerms> {
-        let day = issued.first_day();
-        let specific = self.liability.get(&Some(funder.clone())).and_then(|dated| dated.on(day));
-        specific.or_else(|| self.liability.get(&None)?.on(day))
-    }
-
-    /// The redemption rate that a person set for a cohort.
-    pub fn urr_override(&self, funder: &LineId, issued: Period) -> Option<&ManualRate> {
-        self.overrides.get(&(funder.clone(), issued))
-    }
-
-    /// How what `funder` pays `redeemer` in a period is taxed. Without any rule
-    /// there is no VAT between lines.
-    pub fn vat(&self, funder: &LineId, redeemer: &LineId, product: Product, period: Period) -> VatRule {
-        let day = period.first_day();
-        let keys = Self::vat_keys(funder, redeemer, product);
-        keys.iter().find_map(|key| self.vat.get(key)?.on(day)).copied().unwrap_or(VatRule::NONE)
-    }
-
-    /// The pair goes before the funder, the funder before the redeeming line,
-    /// and within each the product before any.
-    fn vat_keys(funder: &LineId, redeemer: &LineId, product: Product) -> [VatKey; 8] {
-        let key = |one: bool, other: bool, of: bool| {
-            (one.then(|| funder.clone()), other.then(|| redeemer.clone()), of.then_some(product))
-        };
-        [
-            key(true, true, true),
-            key(true, true, false),
-            key(true, false, true),
-            key(true, false, false),
-            key(false, true, true),
-            key(false, true, false),
-            key(false, false, true),
-            key(false, false, false),
-        ]
-    }
-
     /// The first moment at which a period may be sealed.
     pub fn seal_not_before(&self, period: Period) -> DateTime<Utc> {
         period.end(self.zone) + self.seal_after
+    }
+}
+
+/// A rulebook as it is written.
+struct File {
+    programme: Spanned<programme::ProgrammeFile>,
+    lines: Vec<Spanned<lines::LineFile>>,
+    sections: SectionFiles,
+    accounts: accounts::AccountsFile,
+}
+
+impl File {
+    fn read(fields: &mut read::Fields<'_>, notes: &mut read::Notes) -> Self {
+        Self {
+            programme: fields.table("programme", notes),
+            lines: fields.some_tables("lines", notes),
+            sections: SectionFiles::read(fields, notes),
+            accounts: accounts::read(fields, "accounts", notes),
+        }
+    }
+
+    fn check(self, hash: String, check: &mut Check) -> Option<Rulebook> {
+        let rules = self.sections.count();
+        if rules > RULES_MAX {
+            check.refuse(&Place::whole("rulebook"), "", format!("has {rules} rules, the limit is {RULES_MAX}"));
+        }
+        let too_many = rules > RULES_MAX || self.lines.len() > LINES_MAX;
+        let lines = lines::check(&self.lines, check);
+        if too_many {
+            // Every rule is compared with others; of so many that would not end.
+            return None;
+        }
+        let place = check.place_of("programme".to_owned(), &self.programme);
+        let programme = programme::check(self.programme.into_inner(), &place, check);
+        let sections = self.sections.check(check);
+        let accounts = accounts::check(self.accounts, check);
+        let programme = programme?;
+        let rulebook = Rulebook {
+            hash,
+            name: programme.name,
+            currency: programme.currency,
+            zone: programme.zone,
+            first_period: programme.first_period,
+            platform: programme.platform,
+            netting: programme.netting,
+            disclose: programme.disclose,
+            seal_after: programme.seal_after,
+            refund_months: programme.refund_months,
+            pseudonym_key: programme.pseudonym_key,
+            allow_phone_members: programme.allow_phone_members,
+            lines,
+            accounts,
+            sections,
+            warnings: Vec::new(),
+        };
+        rulebook.audit(check);
+        Some(rulebook)
     }
 }

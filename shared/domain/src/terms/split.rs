@@ -1,43 +1,89 @@
-//! The periodic revenue split with a carried base.
+//! Sharing with a carried base: of what is owed among funders, then among those who are paid.
 //!
-//! Splitting every small slice would lose the small party its share to rounding.
+//! Sharing every small slice would lose the small party its share to rounding.
 //! So shares are taken of the cumulative base by largest remainder, less what
 //! earlier periods paid: what a beneficiary has received never differs from its
 //! exact share by a whole minor unit.
 
-use crate::terms::rulebook::{Beneficiary, SplitRule};
+use crate::terms::rulebook::{Beneficiary, Rulebook, SplitRule};
 use crate::units::allocate::largest_remainder;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Rate};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A rule's name and shares. New shares under an old name are other terms: they
-/// start their own cumulative base.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SplitTerms {
-    pub rule: String,
-    pub shares: Vec<(Beneficiary, Rate)>,
+/// Who may have a share.
+pub trait Party: Sized + fmt::Display {
+    fn parse(text: &str) -> Option<Self>;
 }
 
-impl SplitTerms {
+impl Party for LineId {
+    fn parse(text: &str) -> Option<Self> {
+        LineId::parse(text).ok()
+    }
+}
+
+impl Party for Beneficiary {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "redeemer" => Some(Beneficiary::Redeemer),
+            line => Party::parse(line).map(Beneficiary::Line),
+        }
+    }
+}
+
+/// A rule's name and shares. New shares under an old name are other terms: they
+/// start their own cumulative base.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SharedTerms<P> {
+    pub rule: String,
+    pub shares: Vec<(P, Rate)>,
+}
+
+/// How what is owed for claims is shared among those who bear their cost.
+pub type FundingTerms = SharedTerms<LineId>;
+
+/// How what a funder owes is shared among those who are paid.
+pub type SplitTerms = SharedTerms<Beneficiary>;
+
+impl<P: Party> SharedTerms<P> {
     pub fn parse(text: &str) -> Option<Self> {
         let (rule, shares) = text.split_once(' ')?;
         let mut parsed = Vec::new();
         for share in shares.split(' ') {
             let (to, share) = share.split_once('=')?;
-            let to = match to {
-                "redeemer" => Beneficiary::Redeemer,
-                line => Beneficiary::Line(LineId::parse(line).ok()?),
-            };
-            parsed.push((to, Rate::parse(share).ok()?));
+            parsed.push((P::parse(to)?, Rate::parse(share).ok()?));
         }
         Some(Self { rule: rule.to_owned(), shares: parsed })
     }
 }
 
-/// Each beneficiary's part of a cumulative base.
-pub(crate) fn parts(shares: &[(Beneficiary, Rate)], base: Money) -> Result<Vec<Money>, OutOfRange> {
+impl Rulebook {
+    /// Who bears the cost of a scheme's claims: of a line's own points that line.
+    pub fn funding(&self, scheme: &SchemeId) -> FundingTerms {
+        FundingTerms { rule: scheme.to_string(), shares: vec![(scheme.line(), Rate::ONE)] }
+    }
+}
+
+impl FundingTerms {
+    /// Whether somebody else than `redeemer` pays.
+    pub fn crosses_lines(&self, redeemer: &LineId) -> bool {
+        self.payers(redeemer).next().is_some()
+    }
+
+    /// Each funder's part of an amount.
+    pub fn shared(&self, amount: Money) -> Result<Vec<(&LineId, Money)>, OutOfRange> {
+        Ok(self.shares.iter().map(|(line, _)| line).zip(parts(&self.shares, amount)?).collect())
+    }
+
+    /// Who owes `redeemer`: a funder that redeems owes itself nothing.
+    pub fn payers(&self, redeemer: &LineId) -> impl Iterator<Item = &LineId> {
+        self.shares.iter().map(|(line, _)| line).filter(move |line| *line != redeemer)
+    }
+}
+
+/// Each party's part of a cumulative base.
+pub(crate) fn parts<P>(shares: &[(P, Rate)], base: Money) -> Result<Vec<Money>, OutOfRange> {
     let weights: Vec<i128> = shares.iter().map(|(_, share)| share.scaled()).collect();
     Ok(largest_remainder(base.minor(), &weights)?.into_iter().map(Money::from_minor).collect())
 }
@@ -52,23 +98,23 @@ impl From<&SplitRule> for SplitTerms {
 }
 
 /// `standard redeemer=0.97 group=0.03`
-impl fmt::Display for SplitTerms {
+impl<P: fmt::Display> fmt::Display for SharedTerms<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rule)?;
         self.shares.iter().try_for_each(|(to, share)| write!(f, " {to}={share}"))
     }
 }
 
-impl Serialize for SplitTerms {
+impl<P: fmt::Display> Serialize for SharedTerms<P> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for SplitTerms {
+impl<'de, P: Party> Deserialize<'de> for SharedTerms<P> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} are no split terms")))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} are no terms of sharing")))
     }
 }
 

@@ -106,11 +106,15 @@ fn write_month(text: &mut String, day: NaiveDate) {
     write_two_digits(text, day.month());
 }
 
+/// `00` to `99`, one after another.
+const TWO_DIGITS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546\
+                          4748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293\
+                          949596979899";
+
 /// The last two digits of a number.
 pub(crate) fn write_two_digits(text: &mut String, number: u32) {
-    for digit in [number / 10, number] {
-        text.push(char::from_digit(digit % 10, 10).unwrap_or_default());
-    }
+    let at = (number % 100) as usize * 2;
+    text.push_str(&TWO_DIGITS[at..at + 2]);
 }
 
 impl Period {

@@ -1,6 +1,6 @@
 //! Names: of lines, members and events.
 
-use crate::units::limits::{LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX};
+use crate::units::limits::{LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -79,12 +79,36 @@ id! {
     LineId, LINE_ID_MAX
 }
 id! {
+    /// What claims are of: who bears their cost, what they are worth, when they expire. A line
+    /// is a scheme of its own name.
+    SchemeId, SCHEME_ID_MAX
+}
+id! {
     /// A member, the same in every line.
     MemberId, MEMBER_ID_MAX
 }
 id! {
     /// A line's own number for an event.
     Reference, REFERENCE_MAX
+}
+
+impl SchemeId {
+    /// The scheme of a line's own points.
+    pub fn of(line: &LineId) -> Self {
+        Self(line.0.clone())
+    }
+
+    /// The line whose own points these are.
+    pub fn line(&self) -> LineId {
+        LineId(self.0.clone())
+    }
+}
+
+/// Whether these are the line's own points.
+impl PartialEq<LineId> for SchemeId {
+    fn eq(&self, line: &LineId) -> bool {
+        self.0 == line.0
+    }
 }
 
 impl MemberId {

@@ -2,6 +2,8 @@
 
 /// Characters of a line's code.
 pub const LINE_ID_MAX: usize = 16;
+/// Characters of a scheme's name.
+pub const SCHEME_ID_MAX: usize = 33;
 /// Characters of a member's id and of a reference.
 pub const MEMBER_ID_MAX: usize = 64;
 pub const REFERENCE_MAX: usize = 64;
@@ -47,6 +49,8 @@ pub const REFUND_MONTHS_MAX: u32 = 36;
 /// A lot stays on the account for so many whole months more than a refund may ask
 /// for it, and an event that comes late can still spend what it could have spent in time.
 pub const EXPIRED_LOT_KEPT_MONTHS: u32 = 1;
+/// Latest business day of a month on which net positions may be paid.
+pub const PAYMENT_DAY_MAX: u32 = 20;
 /// Nets up to this many are settled directly with the fewest payments possible.
 pub const EXACT_NETTING_MAX: usize = 15;
 

@@ -110,11 +110,11 @@ pub(crate) fn write_utc(text: &mut String, moment: DateTime<Utc>) {
         return;
     }
     write_date(text, moment.date_naive());
-    for (separator, number) in [('T', moment.hour()), (':', moment.minute()), (':', moment.second())] {
-        text.push(separator);
+    for (separator, number) in [("T", moment.hour()), (":", moment.minute()), (":", moment.second())] {
+        text.push_str(separator);
         write_two_digits(text, number);
     }
-    text.push('Z');
+    text.push_str("Z");
 }
 
 #[cfg(test)]

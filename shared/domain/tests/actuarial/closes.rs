@@ -100,7 +100,7 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
 
     let issued = |of: &Settlement| -> Vec<String> {
         let row = |row: &interline_domain::close::settlement::Issuance| {
-            let (funder, line, kind) = (&row.funder, &row.line, row.kind);
+            let (funder, line, kind) = (&row.scheme, &row.line, row.kind);
             format!("{funder} {line} {kind:?} {} {} {}", row.events, shown(row.sales), row.points)
         };
         of.issuance.iter().map(row).collect()
@@ -352,7 +352,7 @@ fn expired_points_are_revenue_and_a_late_redemption_takes_from_it() {
     programme.spend("shop", 40);
     let first = programme.close();
     let row = &first.expiry_forecast[0];
-    assert_eq!((row.funder.as_str(), row.month.to_string().as_str()), ("shop", "2025-02"));
+    assert_eq!((row.scheme.as_str(), row.month.to_string().as_str()), ("shop", "2025-02"));
     assert_eq!((row.points, row.value, row.liability), (Points::new(60), money("60"), first.liability[0].row.closing));
     let second = programme.close();
     let row = &second.liability[0];
@@ -679,7 +679,7 @@ fn sound(before: Option<&Settlement>, now: &Settlement) -> Result<(), TestCaseEr
     prop_assert!(expected <= total.closing);
     let by_funder = now.liability_by_funder().unwrap();
     prop_assert_eq!(Money::sum(by_funder.values().map(|row| row.closing)).unwrap(), total.closing);
-    prop_assert!(now.liability.iter().all(|row| by_funder.contains_key(&row.cohort.funder)));
+    prop_assert!(now.liability.iter().all(|row| by_funder.contains_key(&row.cohort.scheme.line())));
     Ok(())
 }
 

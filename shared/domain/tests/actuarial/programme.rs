@@ -8,7 +8,7 @@ use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Previous, SettleError, Settlement, State};
-use interline_domain::close::tally::{Fold, Tally};
+use interline_domain::close::tally::{Fold, Tally, TallyError};
 use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, Grant, Head, Redemption, Reversed, Target, plan,
 };
@@ -114,7 +114,7 @@ impl Programme {
         let mut folds: Vec<Fold<'_>> = (0..SHARDS).map(|of| Fold::new(&self.rulebook, self.month, of)).collect();
         for (entry, _) in self.entries.iter().filter(|(entry, _)| entry.booked == self.month) {
             let fold = &mut folds[usize::from(shard(&entry.head.member))];
-            fold.add(entry, &mut Vec::new()).unwrap();
+            fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap();
         }
         folds.into_iter().map(Fold::finish).collect()
     }

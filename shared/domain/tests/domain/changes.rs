@@ -118,6 +118,22 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
             "id = \"inn\"\nto = \"2026-03-31\"",
             "lines: inn, from 2026-04-01 on: takes part -> does not take part",
         ),
+        (
+            "[[vat]]",
+            "[payments]\nday = 5\nholidays = [\"2026-02-02\"]\n[[vat]]",
+            "payments, from 2026-01-01 on: business day 10 -> business day 5, holidays 2026-02-02",
+        ),
+        (
+            "[[vat]]",
+            "[[forecast]]\nfrom = \"2026-03-01\"\nto = \"2026-03-31\"\nmonths = 6\n[[vat]]",
+            "forecast, 2026-03-01 to 2026-03-31: 12 months -> 6 months",
+        ),
+        (
+            "[[vat]]",
+            "[[urr]]\nfunder = \"inn\"\nmethod = \"cape-cod\"\n[[vat]]",
+            "urr: points of inn, from 2026-01-01 on: credibility, young below 12 months, thin below 10000 points \
+             -> cape-cod, young below 12 months, thin below 10000 points",
+        ),
     ] {
         let found = changes(&[(old, new)]);
         assert!(found.iter().any(|change| change == expected), "{expected}\n{found:#?}");

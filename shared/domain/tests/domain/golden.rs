@@ -134,7 +134,7 @@ fn a_month_goes_from_lots_to_payments_to_the_last_fen() {
         let parts: Vec<RatedPart> = rated
             .iter()
             .map(|slice| RatedPart {
-                funder: slice.cohort.funder.to_string(),
+                funder: slice.cohort.scheme.to_string(),
                 points: slice.points.get(),
                 amount: shown(slice.amount),
             })

@@ -8,7 +8,7 @@ use interline_domain::claims::lot::{Cohort, Expiry, Slice};
 use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::netting::{direct, residual, through_hub};
 use interline_domain::close::snapshot::{Claims, Snapshot};
-use interline_domain::close::tally::{Detail, Tally};
+use interline_domain::close::tally::Tally;
 use interline_domain::events::{
     Accrual, Action, Balances, Command, Did, Entry, EntryKind, Event, GiveBack, Grant, Head, Issue, Kind, Redemption,
     Refund, Refusal, Returned, Reversed, Revocation, Spent, Store, Target, Withdrawal, check, plan, points_of_sale,
@@ -18,7 +18,7 @@ use interline_domain::legs::{Leg, OwedLeg, Reason};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::allocate::divide_half_up;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::LineId;
+use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::money::{Money, OutOfRange, Points, Rate};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -283,7 +283,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
                 points_of_sale(rulebook.earn(line, day).unwrap(), line, rulebook.currency, amount).unwrap()
             }
         };
-        let found: Vec<(LineId, Points)> = slices.iter().map(|s| (s.cohort.funder.clone(), s.points)).collect();
+        let found: Vec<(LineId, Points)> = slices.iter().map(|s| (s.cohort.scheme.line(), s.points)).collect();
         assert_eq!(found, issued);
         assert_eq!(points_of(&repayments), repaid_points(repaid));
         assert!(repaid_points(repaid) <= total(slices));
@@ -291,7 +291,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
     if let Event::Redemption(Did { fact: Spent { value, slices }, .. }) = &entry.event {
         let asked = entry.fields().points.unwrap();
         assert_eq!((total(slices), points_of(&redeemed)), (asked, asked));
-        let price = |slice: &Slice| rulebook.price(&slice.cohort.funder, line, day).unwrap().scaled();
+        let price = |slice: &Slice| rulebook.price(&slice.cohort.scheme, line, day).unwrap().scaled();
         let exact: i128 = slices.iter().map(|slice| i128::from(slice.points.get()) * price(slice)).sum();
         assert_eq!(amount_of(&redeemed), rulebook.currency.round_value(exact).unwrap());
         assert_eq!(value_of(&redeemed), *value);
@@ -312,8 +312,8 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
     if let Some(Withdrawal { original, before_by_slice, points, taken, gone, owed, repaid, .. }) = withdrawal(entry) {
         assert_eq!(points_of(&repayments), repaid_points(repaid));
         assert!(repaid_points(repaid) <= total(owed));
-        let funders: BTreeSet<&LineId> = owed.iter().map(|slice| &slice.cohort.funder).collect();
-        assert!(repaid.iter().all(|repayment| funders.contains(&repayment.creditor)));
+        let funders: BTreeSet<&SchemeId> = owed.iter().map(|slice| &slice.cohort.scheme).collect();
+        assert!(repaid.iter().all(|repayment| funders.iter().any(|scheme| **scheme == repayment.creditor)));
         let parts = [taken, gone, owed].into_iter().flatten();
         for (at, slice) in original.slices.iter().enumerate() {
             let of_slice = parts.clone().filter(|part| part.cohort == slice.cohort);
@@ -392,7 +392,7 @@ fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
             FlowKind::Redeemed | FlowKind::Returned | FlowKind::Taken | FlowKind::Revoked => {
                 told.lot(&cohort, points.negated().unwrap()).unwrap();
             }
-            FlowKind::Owed => told.debt(&cohort.funder, points).unwrap(),
+            FlowKind::Owed => told.debt(&cohort.scheme.line(), points).unwrap(),
             FlowKind::Repaid => {
                 told.lot(&cohort, points.negated().unwrap()).unwrap();
                 told.debt(&with, points.negated().unwrap()).unwrap();
@@ -437,7 +437,7 @@ fn forged(account: &Account, newest: Period) -> Vec<(&'static str, Account)> {
     };
     change("entries", &|account| account.sequence += 1);
     change("debt", &|account| account.debts.entry(line("mall")).or_default().add(Points::new(1)).unwrap());
-    let cohort = |expires| Cohort { expires, issued: newest, funder: line("mall") };
+    let cohort = |expires| Cohort { expires, issued: newest, scheme: scheme("mall") };
     let lots = [cohort(Expiry::Never), cohort(Expiry::On(newest.last_day()))];
     for lot in &lots {
         change("lot", &|account| account.lots.entry(lot.clone()).or_default().add(Points::new(1)).unwrap());
@@ -541,7 +541,7 @@ proptest! {
             prop_assert_eq!(account.balance(world.today()).unwrap(), held.minus(owed).unwrap().max(Points::ZERO));
         }
         for creditor in LINES.map(line) {
-            let owed = flows(&tally, |cohort, _, kind| cohort.funder == creditor && kind == FlowKind::Owed);
+            let owed = flows(&tally, |cohort, _, kind| cohort.scheme == creditor && kind == FlowKind::Owed);
             let repaid = flows(&tally, |_, to, kind| *to == creditor && kind == FlowKind::Repaid);
             let debts = world.accounts.values().filter_map(|account| account.debts.get(&creditor).copied());
             prop_assert_eq!(Points::sum(debts).unwrap(), owed.minus(repaid).unwrap(), "{}", creditor);
@@ -553,14 +553,14 @@ proptest! {
         let world = World::after(&steps);
         let (tally, details) = fold(&world.rulebook, &world.entries);
         let mut pairs: BTreeMap<(LineId, LineId), Money> = BTreeMap::new();
-        for Detail { slice, .. } in details.iter().filter(|detail| detail.slice.crosses_lines()) {
-            let pair = (slice.cohort.funder.clone(), slice.redeemer.clone());
-            pairs.entry(pair).or_default().add(slice.amount).unwrap();
+        for row in details.iter().filter(|row| row.crosses_lines) {
+            let pair = (row.scheme.line(), row.redeemer.clone());
+            pairs.entry(pair).or_default().add(row.amount).unwrap();
         }
         let mut owed: BTreeMap<(LineId, LineId), Money> = BTreeMap::new();
         for (key, obligation) in &tally.obligations {
-            prop_assert_ne!(&key.payer, &key.redeemer);
-            owed.entry((key.payer.clone(), key.redeemer.clone())).or_default().add(obligation.amount).unwrap();
+            prop_assert_ne!(&key.scheme, &key.redeemer);
+            owed.entry((key.scheme.line(), key.redeemer.clone())).or_default().add(obligation.amount).unwrap();
         }
         prop_assert_eq!(pairs, owed);
         prop_assert_eq!(tally.details.events as usize, details.len());
@@ -698,7 +698,7 @@ proptest! {
         let tally = tally(&world.rulebook, &world.entries[start..]);
         let mut sums: BTreeMap<_, (Money, Points)> = BTreeMap::new();
         for (key, obligation) in &tally.obligations {
-            let of = (&key.payer, &key.redeemer, key.reason.row().is_split, &key.terms);
+            let of = (&key.scheme, &key.redeemer, key.reason.row().is_split, &key.terms);
             let (amount, points) = sums.entry(of).or_default();
             amount.add(obligation.amount).unwrap();
             points.add(obligation.points).unwrap();

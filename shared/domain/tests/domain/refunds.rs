@@ -113,14 +113,14 @@ fn whole(text: &str) -> interline_domain::units::money::Points {
 }
 
 fn slices(slices: &[Slice]) -> String {
-    let texts: Vec<String> = slices.iter().map(|slice| format!("{} {}", slice.cohort.funder, slice.points)).collect();
+    let texts: Vec<String> = slices.iter().map(|slice| format!("{} {}", slice.cohort.scheme, slice.points)).collect();
     texts.join(", ")
 }
 
 fn repayments(repaid: &[Repayment]) -> String {
     let text = |repayment: &Repayment| {
         let Slice { cohort, points } = &repayment.paid;
-        format!("{} pays {} {points}", cohort.funder, repayment.creditor)
+        format!("{} pays {} {points}", cohort.scheme, repayment.creditor)
     };
     repaid.iter().map(text).collect::<Vec<_>>().join(", ")
 }

@@ -2,9 +2,11 @@
 
 use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
+use interline_domain::actuarial::urr::{Policy, UrrMethod};
 use interline_domain::claims::lot::Expiry;
 use interline_domain::terms::rulebook::{Netting, Rulebook, RulebookErrors};
 use interline_domain::terms::split::SplitTerms;
+use interline_domain::units::calendar::Period;
 use interline_domain::units::limits::{
     BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
 };
@@ -175,11 +177,11 @@ fn the_sample_rulebook_holds_the_terms_of_the_sample_programme() {
                 (burn.value.to_string().as_str(), burn.minimum, burn.step),
                 ("0.01", Points::new(1), Points::new(1))
             );
-            assert_eq!(sample.expiry(&line(earner), day("2017-01-31")), Expiry::On(day("2018-01-31")));
+            assert_eq!(sample.expiry(&scheme(earner), day("2017-01-31")), Expiry::On(day("2018-01-31")));
             for (redeemer, _, price) in terms {
-                let found = sample.price(&line(earner), &line(redeemer), date).unwrap();
+                let found = sample.price(&scheme(earner), &line(redeemer), date).unwrap();
                 assert_eq!(found.to_string(), price, "{earner} at {redeemer}");
-                let split = sample.split(&line(earner), &line(redeemer), date).unwrap();
+                let split = sample.split(&scheme(earner), &line(redeemer), date).unwrap();
                 assert_eq!(SplitTerms::from(split).to_string(), "standard redeemer=0.97 group=0.03");
             }
         }
@@ -192,7 +194,7 @@ fn the_sample_rulebook_holds_the_terms_of_the_sample_programme() {
 fn terms_hold_from_their_first_to_their_last_day_and_the_particular_goes_before_the_general() {
     let rulebook = rulebook(VALID);
     let price =
-        |funder: &str, date: &str| rulebook.price(&line(funder), &line("inn"), day(date)).map(|p| p.to_string());
+        |funder: &str, date: &str| rulebook.price(&scheme(funder), &line("inn"), day(date)).map(|p| p.to_string());
     for (funder, date, expected) in [
         ("shop", "2024-12-31", None),
         ("shop", "2025-01-01", Some("0.009")),
@@ -206,11 +208,11 @@ fn terms_hold_from_their_first_to_their_last_day_and_the_particular_goes_before_
     }
     let multiplier = |date: &str| rulebook.earn(&line("inn"), day(date)).unwrap().multiplier.to_string();
     assert_eq!((multiplier("2025-06-30").as_str(), multiplier("2025-07-01").as_str()), ("1", "1.5"));
-    let split = |payer: &str| rulebook.split(&line(payer), &line("inn"), day("2025-01-01")).unwrap().rule.as_str();
+    let split = |payer: &str| rulebook.split(&scheme(payer), &line("inn"), day("2025-01-01")).unwrap().rule.as_str();
     assert_eq!((split("shop"), split("hq")), ("standard", "from-hq"));
-    assert_eq!(rulebook.expiry(&line("shop"), day("2025-02-28")), Expiry::On(day("2026-02-28")));
-    assert_eq!(rulebook.expiry(&line("shop"), day("2027-02-01")), Expiry::On(day("2028-02-29")));
-    assert_eq!(rulebook.expiry(&line("hq"), day("2025-02-28")), Expiry::Never);
+    assert_eq!(rulebook.expiry(&scheme("shop"), day("2025-02-28")), Expiry::On(day("2026-02-28")));
+    assert_eq!(rulebook.expiry(&scheme("shop"), day("2027-02-01")), Expiry::On(day("2028-02-29")));
+    assert_eq!(rulebook.expiry(&scheme("hq"), day("2025-02-28")), Expiry::Never);
 }
 
 #[test]
@@ -228,9 +230,13 @@ fn a_split_is_found_by_the_pair_then_by_the_payer_then_by_the_redeemer() {
         ("shop", "inn", "2025-02-01", "at-inn"),
         ("inn", "shop", "2025-02-01", "standard"),
     ] {
-        assert_eq!(rulebook.split(&line(payer), &line(redeemer), day(date)).unwrap().rule, rule, "{payer} {redeemer}");
+        assert_eq!(
+            rulebook.split(&scheme(payer), &line(redeemer), day(date)).unwrap().rule,
+            rule,
+            "{payer} {redeemer}"
+        );
     }
-    assert_eq!(rulebook.split(&line("inn"), &line("shop"), day("2024-12-31")), None);
+    assert_eq!(rulebook.split(&scheme("inn"), &line("shop"), day("2024-12-31")), None);
 }
 
 #[test]
@@ -245,7 +251,7 @@ fn the_order_in_which_shares_are_written_decides_nothing() {
             "{ to = \"shop\", share = \"0.6\" }, { to = \"hq\", share = \"0.4\" }",
         ),
     ]));
-    let split = rulebook.split(&line("shop"), &line("inn"), day("2025-01-01")).unwrap();
+    let split = rulebook.split(&scheme("shop"), &line("inn"), day("2025-01-01")).unwrap();
     assert_eq!(SplitTerms::from(split).to_string(), "standard redeemer=0.97 hq=0.03");
     let earn = rulebook.earn(&line("inn"), day("2025-07-01")).unwrap();
     let sponsors: Vec<&str> = earn.sponsors.iter().map(|(line, _)| line.as_str()).collect();
@@ -968,4 +974,62 @@ fn what_the_ledger_was_written_by_stays_in_every_later_rulebook() {
     assert!(with_another.check_follows(&before).is_ok());
     let rule = "lines: park is missing: a line that was in force may have points or obligations left";
     assert_eq!(before.check_follows(&with_another).unwrap_err().to_string(), rule);
+}
+
+#[test]
+fn terms_that_are_left_out_are_what_they_always_were() {
+    let book = Rulebook::parse(VALID).unwrap();
+    let month = Period::parse("2026-02").unwrap();
+    assert_eq!(book.payment_day(month), day("2026-03-13"));
+    assert_eq!(book.forecast_months(month), 12);
+    assert_eq!(book.urr(&scheme("shop"), month), Policy::default());
+}
+
+#[test]
+fn the_day_of_payment_is_a_business_day_of_the_banks_by_the_terms_of_the_month() {
+    let terms = |text: &str| Rulebook::parse(&format!("{VALID}\n{text}")).unwrap();
+    let one = terms("[payments]\nday = 3\nholidays = [\"2026-03-02\"]\nworkdays = [\"2026-03-01\"]");
+    // Sunday the first is worked, Monday the second is not.
+    assert_eq!(one.payment_day(Period::parse("2026-02").unwrap()), day("2026-03-04"));
+    let several = terms("[[payments]]\nto = \"2026-01-31\"\nday = 1\n[[payments]]\nfrom = \"2026-02-01\"\nday = 2");
+    let days = ["2026-01", "2026-02"].map(|month| several.payment_day(Period::parse(month).unwrap()));
+    assert_eq!(days, [day("2026-02-02"), day("2026-03-03")]);
+}
+
+#[test]
+fn estimates_are_made_by_the_method_of_the_funder_and_of_the_month() {
+    let text = "[[urr]]\nfunder = \"shop\"\nfrom = \"2026-01-01\"\nmethod = \"survival\"\n[[urr]]\nthin_below = 500";
+    let book = Rulebook::parse(&format!("{VALID}\n{text}")).unwrap();
+    let method = |funder: &str, month: &str| book.urr(&scheme(funder), Period::parse(month).unwrap());
+    assert_eq!(method("shop", "2026-01").method, UrrMethod::Survival);
+    let general = Policy { thin_below: Points::new(500), ..Policy::default() };
+    assert_eq!((method("shop", "2025-12"), method("inn", "2026-01")), (general, general));
+}
+
+#[test]
+fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
+    let last = VALID.lines().count();
+    for (text, expected) in [
+        ("[payments]\nday = 0", (1, "payments[0].day", "must be 1 to 20")),
+        ("[payments]\nday = 21", (1, "payments[0].day", "must be 1 to 20")),
+        ("[payments]\nholidays = [\"2026-2-1\"]", (1, "payments[0].holidays", "must be a date")),
+        (
+            "[payments]\nholidays = [\"2026-02-01\"]\nworkdays = [\"2026-02-01\"]",
+            (1, "payments[0].workdays", "2026-02-01 is a holiday, too"),
+        ),
+        ("[[payments]]\nfrom = \"2026-02-02\"", (1, "payments[0].from", "must be the first day of a month")),
+        ("[[payments]]\n[[payments]]\nfrom = \"2026-02-01\"", (2, "payments[1].from", "overlaps")),
+        ("[payments]\ndate = 1", (2, "payments.date", "unknown field `date`")),
+        ("[forecast]\nmonths = 0", (1, "forecast[0].months", "must be 1 to 120")),
+        ("[[urr]]\nmethod = \"mack\"", (2, "urr[0].method", "unknown variant `mack`")),
+        ("[[urr]]\nyoung_below_age = 121", (1, "urr[0].young_below_age", "must be at most 120")),
+        ("[[urr]]\nfunder = \"spa\"", (1, "urr[0].funder", "line spa is not among")),
+    ] {
+        let found = errors(&format!("{VALID}{text}\n"));
+        let (line, field, rule) = expected;
+        assert_eq!(found.0.len(), 1, "{text}:\n{found}");
+        let error = &found.0[0];
+        assert_eq!((error.line, error.field.as_str()), (last + line, field), "{text}: {error}");
+        assert!(error.rule.contains(rule), "{text}: {error}");
+    }
 }

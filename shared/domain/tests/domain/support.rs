@@ -4,14 +4,14 @@ use chrono::{DateTime, FixedOffset, NaiveDate};
 use interline_domain::claims::account::{Account, shard};
 use interline_domain::claims::lot::{Cohort, Slice};
 use interline_domain::close::netting::{Nets, nets};
-use interline_domain::close::tally::{Detail, Fold, Tally};
+use interline_domain::close::tally::{Detail, Fold, Tally, TallyError};
 use interline_domain::events::{
     Action, Command, Entry, Event, Head, Issue, Plan, Refusal, Returned, Spent, Target, Withdrawal, plan,
 };
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::currency::Currency;
-use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
 use interline_domain::units::money::{Money, Points};
 use std::collections::BTreeMap;
 
@@ -69,6 +69,10 @@ pub fn slice(lot: &str, number: i64) -> Slice {
     Slice { cohort: cohort(lot), points: points(number) }
 }
 
+pub fn scheme(text: &str) -> SchemeId {
+    SchemeId::parse(text).unwrap()
+}
+
 pub fn account(lots: &[(&str, i64)]) -> Account {
     Account { lots: lots.iter().map(|(lot, number)| (cohort(lot), points(*number))).collect(), ..Account::default() }
 }
@@ -88,14 +92,33 @@ pub fn plan_in_time(
     plan(rulebook, account, command, rulebook.period(command.occurred()), target)
 }
 
+/// What a test asks of a row of the detail part.
+pub struct Row {
+    pub scheme: SchemeId,
+    pub redeemer: LineId,
+    pub amount: Money,
+    pub crosses_lines: bool,
+    pub is_late: bool,
+}
+
 /// Every entry folded where it belongs, all periods and shards merged.
-pub fn fold<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry>) -> (Tally, Vec<Detail>) {
+pub fn fold<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry>) -> (Tally, Vec<Row>) {
     let mut folds: BTreeMap<(Period, u8), Fold<'_>> = BTreeMap::new();
     let mut details = Vec::new();
     for entry in entries {
         let place = (entry.booked, shard(&entry.head.member));
         let fold = folds.entry(place).or_insert_with(|| Fold::new(rulebook, place.0, place.1));
-        fold.add(entry, &mut details).unwrap();
+        let row = |detail: Detail<'_>| {
+            details.push(Row {
+                scheme: detail.slice.cohort.scheme.clone(),
+                redeemer: detail.slice.redeemer.clone(),
+                amount: detail.slice.amount,
+                crosses_lines: detail.crosses_lines,
+                is_late: detail.entry.is_late(),
+            });
+            Ok::<(), TallyError>(())
+        };
+        fold.add(entry, row).unwrap();
     }
     let mut whole = Tally::default();
     for fold in folds.into_values() {
@@ -109,14 +132,16 @@ pub fn tally<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entr
 }
 
 pub fn nets_of(tally: &Tally) -> Nets {
-    nets(tally.obligations.iter().map(|(key, obligation)| (&key.payer, &key.redeemer, obligation.amount))).unwrap()
+    let owed = tally.obligations.iter().map(|(key, sum)| (key.scheme.line(), &key.redeemer, sum.amount));
+    let owed: Vec<(LineId, &LineId, Money)> = owed.collect();
+    nets(owed.iter().map(|(payer, redeemer, amount)| (payer, *redeemer, *amount))).unwrap()
 }
 
 /// `payer>redeemer` and what is owed before any split, where it is not zero.
 pub fn obligations_of(tally: &Tally) -> BTreeMap<String, String> {
     let mut pairs: BTreeMap<String, Money> = BTreeMap::new();
     for (key, obligation) in &tally.obligations {
-        pairs.entry(format!("{}>{}", key.payer, key.redeemer)).or_default().add(obligation.amount).unwrap();
+        pairs.entry(format!("{}>{}", key.scheme, key.redeemer)).or_default().add(obligation.amount).unwrap();
     }
     pairs.into_iter().filter(|(_, amount)| !amount.is_zero()).map(|(pair, amount)| (pair, shown(amount))).collect()
 }

@@ -65,7 +65,7 @@ impl<'a> OwnPart<'a> {
             line,
             pairs: pairs.collect(),
             payments: payments.filter(|(_, payment)| payment.payer == *line || payment.payee == *line).collect(),
-            liability: settlement.liability.iter().filter(|row| row.cohort.funder == *line).collect(),
+            liability: settlement.liability.iter().filter(|row| row.cohort.scheme == *line).collect(),
         }
     }
 

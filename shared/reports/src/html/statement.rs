@@ -219,12 +219,12 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
 }
 
 fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
-    let mut funders: BTreeMap<&LineId, Vec<&LiabilityRow>> = BTreeMap::new();
+    let mut funders: BTreeMap<LineId, Vec<&LiabilityRow>> = BTreeMap::new();
     for row in &settlement.liability {
-        funders.entry(&row.cohort.funder).or_default().push(row);
+        funders.entry(row.cohort.scheme.line()).or_default().push(row);
     }
     let mut lines = Vec::new();
-    for (funder, rows) in funders {
+    for (funder, rows) in &funders {
         lines.push(LiabilityLine {
             name: line_name(about, funder),
             row: total(rows.iter().copied())?,

@@ -45,8 +45,8 @@ fn a_line_that_is_gone_has_nothing_left_at_the_end_of_the_year_to_date() {
     let november = month("2016-11", None, None);
     let mut settlement = settlement();
     settlement.state.period = Period::parse("2016-12").unwrap();
-    settlement.roll_forward.retain(|row| row.cohort.funder.as_str() != "dining");
-    settlement.liability.retain(|row| row.cohort.funder.as_str() != "dining");
+    settlement.roll_forward.retain(|row| row.cohort.scheme.as_str() != "dining");
+    settlement.liability.retain(|row| row.cohort.scheme.as_str() != "dining");
     settlement.positions.retain(|position| position.line.as_str() != "dining");
     let run = run(RunKind::Final);
     let december = Comparison::of(&rulebook(), &run, &settlement, Some(november.clone()), None).unwrap();

@@ -14,7 +14,7 @@ use interline_domain::close::settlement::{
 use interline_domain::legs::FlowKind;
 use interline_domain::terms::rulebook::{Account, Method, Product, Rulebook};
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::LineId;
+use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::money::{Money, Points, Rate};
 use interline_reports::manifest::{RunKind, RunName};
 use rust_decimal::Decimal;
@@ -81,7 +81,7 @@ fn rate(text: &str) -> Rate {
 fn cohort(funder: &str, issued: &str, expires: (i32, u32, u32)) -> Cohort {
     let (year, month, day) = expires;
     Cohort {
-        funder: line(funder),
+        scheme: SchemeId::of(&line(funder)),
         issued: Period::parse(issued).unwrap(),
         expires: Expiry::On(NaiveDate::from_ymd_opt(year, month, day).unwrap()),
     }
@@ -152,7 +152,7 @@ pub fn settlement() -> Settlement {
             rounding: Decimal::new(1, 4),
         }],
         issuance: vec![Issuance {
-            funder: line("dining"),
+            scheme: SchemeId::of(&line("dining")),
             issue_month: period(),
             line: line("dining"),
             kind: FlowKind::Issued,
@@ -177,14 +177,14 @@ pub fn settlement() -> Settlement {
         ],
         expiry_forecast: vec![
             ExpiryForecast {
-                funder: line("dining"),
+                scheme: SchemeId::of(&line("dining")),
                 month: Period::parse("2018-01").unwrap(),
                 points: Points::new(472_692),
                 value: money(4_726_920),
                 liability: money(3_654_933),
             },
             ExpiryForecast {
-                funder: line("mall"),
+                scheme: SchemeId::of(&line("mall")),
                 month: Period::parse("2018-01").unwrap(),
                 points: Points::new(7_308),
                 value: money(73_080),

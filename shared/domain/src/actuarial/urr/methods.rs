@@ -47,10 +47,7 @@ impl Triangle {
     /// assumptions the method rests.
     pub fn chain_ladder(&self) -> Result<Projection, UrrError> {
         let pattern = self.factors()?;
-        let ultimates = self.each(|row| {
-            let Some(later) = known(pattern.get(row.age()..)) else { return Ok(None) };
-            later.into_iter().try_fold(decimal(row.latest()), Checked::times).map(Some)
-        })?;
+        let ultimates = self.each(|row| chain_ladder_to_come(&pattern, row))?;
         Ok(Projection { pattern, prior: None, ultimates })
     }
 
@@ -79,6 +76,12 @@ impl Triangle {
     ///
     /// [`UrrError::NothingDeveloped`] when no points issued had their time.
     pub fn cape_cod(&self) -> Result<Projection, UrrError> {
+        self.bornhuetter_ferguson(self.own_prior()?.ok_or(UrrError::NothingDeveloped)?)
+    }
+
+    /// The rate that the triangle itself holds, by Cape Cod; `None` when no points issued
+    /// had their time.
+    pub(super) fn own_prior(&self) -> Result<Option<Decimal>, OutOfRange> {
         let developed = self.developed()?;
         let mut redeemed = Points::ZERO;
         let mut used = Decimal::ZERO;
@@ -88,8 +91,7 @@ impl Triangle {
                 used = used.plus(decimal(row.issued).times(developed)?)?;
             }
         }
-        let prior = ratio(decimal(redeemed), used)?.ok_or(UrrError::NothingDeveloped)?;
-        self.bornhuetter_ferguson(prior)
+        ratio(decimal(redeemed), used)
     }
 
     /// Additive (incremental loss ratio) method: at each age a cohort redeems
@@ -101,10 +103,7 @@ impl Triangle {
     /// 2/1, 2008, among the methods it orders.
     pub fn additive(&self) -> Result<Projection, UrrError> {
         let pattern = self.increments()?;
-        let ultimates = self.each(|row| match additive_to_come(&pattern, row)? {
-            Some(to_come) => decimal(row.latest()).plus(sum(to_come)?).map(Some),
-            None => Ok(None),
-        })?;
+        let ultimates = self.each(|row| additive_to_come(&pattern, row))?;
         Ok(Projection { pattern, prior: None, ultimates })
     }
 
@@ -115,28 +114,29 @@ impl Triangle {
     /// Source: the life table (actuarial) estimator, with a redemption in the
     /// place of a death; Cutler and Ederer 1958.
     pub fn survival(&self) -> Result<Projection, UrrError> {
-        let mut pattern = Vec::with_capacity(self.last_age + 1);
-        for age in 0..=self.last_age {
-            let (redeemed, issued, before) = self.increment(age)?;
-            pattern.push(ratio(decimal(redeemed), decimal(issued.minus(before)?))?);
-        }
-        let ultimates = self.each(|row| {
-            let redeemed = decimal(row.latest());
-            let outstanding = decimal(row.issued).minus(redeemed)?;
-            if outstanding.is_zero() {
-                return Ok(Some(redeemed));
-            }
-            let Some(later) = known(pattern.get(row.age() + 1..)) else { return Ok(None) };
-            let kept = later.into_iter().try_fold(Decimal::ONE, |kept, part| kept.times(Decimal::ONE.minus(part)?))?;
-            redeemed.plus(outstanding.times(Decimal::ONE.minus(kept)?)?).map(Some)
-        })?;
+        let pattern = self.hazards()?;
+        let ultimates = self.each(|row| survival_to_come(&pattern, row))?;
         Ok(Projection { pattern, prior: None, ultimates })
     }
 
+    /// h_k; `None` where no points were outstanding.
+    pub(super) fn hazards(&self) -> Result<Vec<Option<Decimal>>, OutOfRange> {
+        let part = |age| {
+            let (redeemed, issued, before) = self.increment(age)?;
+            ratio(decimal(redeemed), decimal(issued.minus(before)?))
+        };
+        (0..=self.last_age).map(part).collect()
+    }
+
+    /// What each cohort redeemed, and what it will.
     fn each(
         &self,
-        ultimate: impl Fn(&Experience) -> Result<Option<Decimal>, OutOfRange>,
+        to_come: impl Fn(&Experience) -> Result<Option<Vec<Decimal>>, OutOfRange>,
     ) -> Result<Vec<Option<Decimal>>, OutOfRange> {
+        let ultimate = |row| match to_come(row)? {
+            Some(to_come) => decimal(row.latest()).plus(sum(to_come)?).map(Some),
+            None => Ok(None),
+        };
         self.rows.iter().map(ultimate).collect()
     }
 
@@ -195,6 +195,41 @@ impl Triangle {
         }
         Ok((redeemed, issued, before))
     }
+}
+
+/// What a cohort will redeem at each age to come, by chain ladder.
+pub(super) fn chain_ladder_to_come(
+    factors: &[Option<Decimal>],
+    row: &Experience,
+) -> Result<Option<Vec<Decimal>>, OutOfRange> {
+    let Some(later) = known(factors.get(row.age()..)) else { return Ok(None) };
+    let mut redeemed = decimal(row.latest());
+    let mut to_come = Vec::with_capacity(later.len());
+    for factor in later {
+        let next = redeemed.times(factor)?;
+        to_come.push(next.minus(redeemed)?);
+        redeemed = next;
+    }
+    Ok(Some(to_come))
+}
+
+/// What a cohort will redeem at each age to come, by survival.
+pub(super) fn survival_to_come(
+    hazards: &[Option<Decimal>],
+    row: &Experience,
+) -> Result<Option<Vec<Decimal>>, OutOfRange> {
+    let mut outstanding = decimal(row.issued).minus(decimal(row.latest()))?;
+    if outstanding.is_zero() {
+        return Ok(Some(Vec::new()));
+    }
+    let Some(later) = known(hazards.get(row.age() + 1..)) else { return Ok(None) };
+    let mut to_come = Vec::with_capacity(later.len());
+    for part in later {
+        let next = outstanding.times(part)?;
+        to_come.push(next);
+        outstanding = outstanding.minus(next)?;
+    }
+    Ok(Some(to_come))
 }
 
 /// What a cohort will redeem at each age to come, by the additive method.

@@ -1,11 +1,11 @@
 //! Which method a close uses, and what it answers per cohort.
 
 use super::exact::{Checked, decimal, ratio, sum, whole_points};
-use super::methods::{additive_to_come, bornhuetter_ferguson_to_come};
+use super::methods::{additive_to_come, bornhuetter_ferguson_to_come, chain_ladder_to_come, survival_to_come};
 use super::{Experience, Triangle, UrrError};
 use crate::claims::lot::Cohort;
 use crate::units::allocate::divide_half_up;
-use crate::units::id::LineId;
+use crate::units::id::SchemeId;
 use crate::units::money::{OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,39 @@ use std::collections::BTreeMap;
 /// Ages within which redemptions count as current: months of a year.
 const CURRENT_AGES: usize = 12;
 
-/// The default: the additive method per funder, and Bornhuetter-Ferguson with
-/// the fully expired cohorts as prior for cohorts that are still young. Until
-/// expired cohorts with enough points exist, every point is expected to be
-/// redeemed. Cohorts that live equally long are judged together, others apart.
+/// By which method a close estimates. Until expired cohorts with enough points exist,
+/// every point is expected to be redeemed, whatever the method: no early redemption tells
+/// how a cohort ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UrrMethod {
+    /// The additive method, and Bornhuetter-Ferguson with the fully expired cohorts as
+    /// prior for cohorts that are still young.
+    Credibility,
+    ChainLadder,
+    CapeCod,
+    Additive,
+    Survival,
+}
+
+impl UrrMethod {
+    /// The word in rulebooks.
+    pub const fn word(self) -> &'static str {
+        match self {
+            UrrMethod::Credibility => "credibility",
+            UrrMethod::ChainLadder => "chain-ladder",
+            UrrMethod::CapeCod => "cape-cod",
+            UrrMethod::Additive => "additive",
+            UrrMethod::Survival => "survival",
+        }
+    }
+}
+
+/// How a close estimates the redemption rates of a scheme. Cohorts that live equally long
+/// are judged together, others apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
+    pub method: UrrMethod,
     /// A cohort of a smaller age (in months since its issue) is young.
     pub young_below_age: usize,
     /// A cohort with fewer points issued is thin: it becomes experience only
@@ -29,14 +56,14 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { young_below_age: 12, thin_below: Points::new(10_000) }
+        Self { method: UrrMethod::Credibility, young_below_age: 12, thin_below: Points::new(10_000) }
     }
 }
 
-/// The cohorts of one funder that live equally long, and what they show.
+/// The cohorts of one scheme that live equally long, and what they show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estimate {
-    pub funder: LineId,
+    pub scheme: SchemeId,
     pub expiry_age: Option<usize>,
     /// Redeemed over issued of the expired cohorts; `None` while there are none.
     pub prior: Option<Decimal>,
@@ -57,6 +84,9 @@ pub enum Basis {
     Expired,
     Additive,
     BornhuetterFerguson,
+    ChainLadder,
+    CapeCod,
+    Survival,
     /// The remote method: all points until redemption is remote, then none.
     Remote,
     Manual {
@@ -72,6 +102,9 @@ impl Basis {
             Basis::Expired => "expired",
             Basis::Additive => "additive",
             Basis::BornhuetterFerguson => "bornhuetter-ferguson",
+            Basis::ChainLadder => "chain-ladder",
+            Basis::CapeCod => "cape-cod",
+            Basis::Survival => "survival",
             Basis::Remote => "remote",
             Basis::Manual { .. } => "manual",
         }
@@ -81,7 +114,14 @@ impl Basis {
     pub fn reason(&self) -> &str {
         match self {
             Basis::Manual { reason } => reason,
-            Basis::NoExperience | Basis::Expired | Basis::Additive | Basis::BornhuetterFerguson | Basis::Remote => "",
+            Basis::NoExperience
+            | Basis::Expired
+            | Basis::Additive
+            | Basis::BornhuetterFerguson
+            | Basis::ChainLadder
+            | Basis::CapeCod
+            | Basis::Survival
+            | Basis::Remote => "",
         }
     }
 }
@@ -135,41 +175,46 @@ impl ManualRate {
     }
 }
 
-impl Policy {
-    /// The rates of all cohorts, one estimate per funder and term. Ages are
-    /// months. The order of the cohorts does not matter.
-    pub fn estimate(&self, cohorts: &[Experience]) -> Result<Vec<Estimate>, UrrError> {
-        let mut terms: BTreeMap<(LineId, Option<usize>), Vec<Experience>> = BTreeMap::new();
-        for row in cohorts {
-            terms.entry((row.cohort.funder.clone(), row.expiry_age())).or_default().push(row.clone());
-        }
-        terms
-            .into_iter()
-            .map(|((funder, expiry_age), rows)| self.estimate_term(funder, &Triangle::new(rows, expiry_age)?))
-            .collect()
+/// The rates of all cohorts, one estimate per scheme and term, each by the scheme's
+/// policy. Ages are months. The order of the cohorts does not matter.
+pub fn estimate(cohorts: &[Experience], policy: impl Fn(&SchemeId) -> Policy) -> Result<Vec<Estimate>, UrrError> {
+    let mut terms: BTreeMap<(SchemeId, Option<usize>), Vec<Experience>> = BTreeMap::new();
+    for row in cohorts {
+        terms.entry((row.cohort.scheme.clone(), row.expiry_age())).or_default().push(row.clone());
     }
+    let of = |((scheme, expiry_age), rows): ((SchemeId, Option<usize>), Vec<Experience>)| {
+        let policy = policy(&scheme);
+        policy.estimate_term(scheme, &Triangle::new(rows, expiry_age)?)
+    };
+    terms.into_iter().map(of).collect()
+}
 
-    fn estimate_term(&self, funder: LineId, triangle: &Triangle) -> Result<Estimate, UrrError> {
+impl Policy {
+    fn estimate_term(&self, scheme: SchemeId, triangle: &Triangle) -> Result<Estimate, UrrError> {
         let factors = triangle.factors()?;
         let increments = triangle.increments()?;
-        let developed = triangle.developed()?;
         let prior = self.prior(triangle)?;
+        let method = Learned {
+            policy: self,
+            factors: &factors,
+            increments: &increments,
+            developed: triangle.developed()?,
+            hazards: triangle.hazards()?,
+            own_prior: triangle.own_prior()?,
+        };
         let mut cohorts = Vec::with_capacity(triangle.rows().len());
         for row in triangle.rows() {
             let (basis, to_come) = match prior {
                 _ if triangle.is_expired(row) => (Basis::Expired, Some(Vec::new())),
                 None => (Basis::NoExperience, None),
-                Some(prior) if row.age() < self.young_below_age => {
-                    (Basis::BornhuetterFerguson, bornhuetter_ferguson_to_come(&developed, prior, row)?)
-                }
-                Some(_) => (Basis::Additive, additive_to_come(&increments, row)?),
+                Some(prior) => method.to_come(prior, row)?,
             };
             cohorts.push(match to_come {
                 Some(to_come) => CohortRate::projected(row, basis, &to_come)?,
                 None => CohortRate::of(row, Basis::NoExperience, row.issued)?,
             });
         }
-        Ok(Estimate { funder, expiry_age: triangle.expiry_age, prior, factors, increments, cohorts })
+        Ok(Estimate { scheme, expiry_age: triangle.expiry_age, prior, factors, increments, cohorts })
     }
 
     /// What the expired cohorts redeemed of their issue.
@@ -183,6 +228,36 @@ impl Policy {
             }
         }
         Ok(ratio(decimal(redeemed), decimal(issued))?)
+    }
+}
+
+/// What a triangle tells each method.
+struct Learned<'a> {
+    policy: &'a Policy,
+    factors: &'a [Option<Decimal>],
+    increments: &'a [Option<Decimal>],
+    developed: Vec<Option<Decimal>>,
+    hazards: Vec<Option<Decimal>>,
+    own_prior: Option<Decimal>,
+}
+
+impl Learned<'_> {
+    /// Points that a cohort will redeem at each age to come; `None` where the method
+    /// cannot tell.
+    fn to_come(&self, prior: Decimal, row: &Experience) -> Result<(Basis, Option<Vec<Decimal>>), UrrError> {
+        let developed = &self.developed;
+        Ok(match self.policy.method {
+            UrrMethod::Credibility if row.age() < self.policy.young_below_age => {
+                (Basis::BornhuetterFerguson, bornhuetter_ferguson_to_come(developed, prior, row)?)
+            }
+            UrrMethod::Credibility | UrrMethod::Additive => (Basis::Additive, additive_to_come(self.increments, row)?),
+            UrrMethod::ChainLadder => (Basis::ChainLadder, chain_ladder_to_come(self.factors, row)?),
+            UrrMethod::CapeCod => match self.own_prior {
+                Some(prior) => (Basis::CapeCod, bornhuetter_ferguson_to_come(developed, prior, row)?),
+                None => (Basis::NoExperience, None),
+            },
+            UrrMethod::Survival => (Basis::Survival, survival_to_come(&self.hazards, row)?),
+        })
     }
 }
 

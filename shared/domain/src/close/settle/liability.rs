@@ -6,7 +6,7 @@ use crate::actuarial::liability::{
     stand_alone_value,
 };
 use crate::actuarial::urr::{
-    ActualToExpected, Basis, CohortRate, Estimate, Experience, ManualRate, Policy, Triangle, actual_to_expected,
+    ActualToExpected, Basis, CohortRate, Estimate, Experience, ManualRate, Triangle, actual_to_expected, estimate,
 };
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::settlement::{
@@ -19,13 +19,10 @@ use crate::terms::vat::{Amount, contained};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Months of the expiry forecast.
-const FORECAST_MONTHS: u32 = 12;
 
 /// One cohort's close, with what the vouchers need of it.
 pub(super) struct Closed {
@@ -59,14 +56,15 @@ pub(super) fn liability(
         previous.into_iter().flat_map(|state| &state.liability).map(|state| (&state.cohort, state)).collect();
     let moved = movements(inputs, points, owed)?;
     let mut cohorts: Vec<&Cohort> = before.keys().copied().chain(moved.keys()).collect();
-    cohorts.sort_by(|one, other| one.by_funder().cmp(&other.by_funder()));
+    cohorts.sort_by(|one, other| one.by_scheme().cmp(&other.by_scheme()));
     cohorts.dedup();
 
     let mut experience = Vec::with_capacity(cohorts.len());
     for cohort in &cohorts {
         experience.push(observed(inputs.period, cohort, before.get(cohort).copied(), moved.get(cohort))?);
     }
-    let estimates = Policy::default().estimate(&experience)?;
+    let estimates = estimate(&experience, |scheme| inputs.rulebook.urr(scheme, inputs.period))?;
+    let horizon = inputs.period.plus_months(inputs.rulebook.forecast_months(inputs.period));
     let standard_errors = standard_errors(&experience);
     let last: Vec<CohortRate> = before.values().map(|state| state.rate.clone()).collect();
     let compared = actual_to_expected(&last, &experience)?;
@@ -74,7 +72,7 @@ pub(super) fn liability(
     let currency = inputs.rulebook.currency;
     let nothing = Moved::default();
     let mut answer = Liability::default();
-    let mut forecast: BTreeMap<(LineId, Period), ExpiryForecast> = BTreeMap::new();
+    let mut forecast: BTreeMap<(SchemeId, Period), ExpiryForecast> = BTreeMap::new();
     for row in experience {
         let cohort = row.cohort.clone();
         let terms = terms(inputs.rulebook, &cohort)?;
@@ -88,7 +86,7 @@ pub(super) fn liability(
         let closing = state.close(&movement, used.rate, used.current_share).map_err(failed)?;
         let outstanding = closing.state.outstanding()?;
         let value = stand_alone_value(currency, outstanding, terms.face_value, Rate::ONE).map_err(failed)?;
-        expiring(&mut forecast, inputs.period, &cohort, outstanding, value, closing.row.closing)?;
+        expiring(&mut forecast, horizon, &cohort, outstanding, value, closing.row.closing)?;
         if closing.row != RollForward::default() || !outstanding.is_zero() || !moved.is_empty() {
             answer.rows.push(LiabilityRow {
                 cohort: cohort.clone(),
@@ -179,10 +177,10 @@ fn movements(inputs: &Inputs<'_>, points: &[PointsRow], owed: &[Owed]) -> Result
         let cost = pair.amount.minus(vat.deductible(pair.amount)?)?;
         let mut parts: Vec<(&Cohort, &mut OtherLine)> = moved
             .iter_mut()
-            .filter(|(cohort, _)| cohort.funder == pair.payer)
+            .filter(|(cohort, _)| cohort.scheme == pair.payer)
             .filter_map(|(cohort, moved)| Some((cohort, moved.redeemed_other.get_mut(&pair.payee)?)))
             .collect();
-        parts.sort_by(|(one, _), (other, _)| one.by_funder().cmp(&other.by_funder()));
+        parts.sort_by(|(one, _), (other, _)| one.by_scheme().cmp(&other.by_scheme()));
         let before = Money::sum(parts.iter().map(|(_, line)| line.amount))?;
         let weights: Vec<i128> = parts.iter().map(|(_, line)| i128::from(line.amount.abs().minor())).collect();
         // The difference is shared out, not the cost: where redemptions and
@@ -199,7 +197,7 @@ fn flows(tally: &Tally) -> Result<BTreeMap<Cohort, Moved>, OutOfRange> {
     let mut cohorts: BTreeMap<Cohort, Moved> = BTreeMap::new();
     for (key, flow) in &tally.flows {
         let moved = cohorts.entry(key.cohort.clone()).or_default();
-        let own = key.counterparty == key.cohort.funder;
+        let own = key.cohort.scheme == key.counterparty;
         match key.kind {
             FlowKind::Issued if own => {
                 moved.sold.add(flow.points)?;
@@ -276,8 +274,8 @@ impl LiabilityTerms {
 }
 
 fn terms<'r>(rulebook: &'r Rulebook, cohort: &Cohort) -> Result<&'r LiabilityTerms, SettleError> {
-    let missing = || SettleError::NoTerms { funder: cohort.funder.clone(), month: cohort.issued };
-    rulebook.liability(&cohort.funder, cohort.issued).ok_or_else(missing)
+    let missing = || SettleError::NoTerms { scheme: cohort.scheme.clone(), month: cohort.issued };
+    rulebook.liability(&cohort.scheme, cohort.issued).ok_or_else(missing)
 }
 
 /// The cohort's row of the triangle, with this period's age at its end. Ages in
@@ -326,14 +324,19 @@ fn estimated<'e>(
 /// A person's rate goes before the estimate; without experience the rulebook's
 /// initial rate holds.
 fn effective(rulebook: &Rulebook, terms: &LiabilityTerms, estimate: &CohortRate) -> Result<CohortRate, SettleError> {
-    if let Some(manual) = rulebook.urr_override(&estimate.cohort.funder, estimate.cohort.issued) {
+    if let Some(manual) = rulebook.urr_override(&estimate.cohort.scheme, estimate.cohort.issued) {
         return Ok(estimate.overridden(manual)?);
     }
     match estimate.basis {
         Basis::NoExperience => Ok(estimate.at(terms.initial_urr)?),
-        Basis::Expired | Basis::Additive | Basis::BornhuetterFerguson | Basis::Remote | Basis::Manual { .. } => {
-            Ok(estimate.clone())
-        }
+        Basis::Expired
+        | Basis::Additive
+        | Basis::BornhuetterFerguson
+        | Basis::ChainLadder
+        | Basis::CapeCod
+        | Basis::Survival
+        | Basis::Remote
+        | Basis::Manual { .. } => Ok(estimate.clone()),
     }
 }
 
@@ -356,7 +359,7 @@ fn used(rulebook: &Rulebook, terms: &LiabilityTerms, rate: &CohortRate) -> Resul
     Ok(match (&rate.basis, terms.method) {
         (Basis::Expired, _) => estimated(estimate),
         (Basis::Manual { .. }, _) => {
-            let manual = rulebook.urr_override(&rate.cohort.funder, rate.cohort.issued);
+            let manual = rulebook.urr_override(&rate.cohort.scheme, rate.cohort.issued);
             estimated(manual.map_or(estimate, ManualRate::rate))
         }
         (_, Method::Remote { after_months }) => {
@@ -370,18 +373,26 @@ fn used(rulebook: &Rulebook, terms: &LiabilityTerms, rate: &CohortRate) -> Resul
             }
         }
         (Basis::NoExperience, Method::CatchUp) => estimated(terms.initial_urr),
-        (Basis::Additive | Basis::BornhuetterFerguson | Basis::Remote, Method::CatchUp) => estimated(estimate),
+        (
+            Basis::Additive
+            | Basis::BornhuetterFerguson
+            | Basis::ChainLadder
+            | Basis::CapeCod
+            | Basis::Survival
+            | Basis::Remote,
+            Method::CatchUp,
+        ) => estimated(estimate),
     })
 }
 
 /// Mack's standard errors by cohort. Information beside the rate, so a triangle
 /// too young for it is no reason to stop a close.
 fn standard_errors(experience: &[Experience]) -> BTreeMap<Cohort, Decimal> {
-    let terms: BTreeSet<(&LineId, Option<usize>)> =
-        experience.iter().map(|row| (&row.cohort.funder, row.expiry_age())).collect();
+    let terms: BTreeSet<(&SchemeId, Option<usize>)> =
+        experience.iter().map(|row| (&row.cohort.scheme, row.expiry_age())).collect();
     let mut errors = BTreeMap::new();
-    for (funder, expiry_age) in terms {
-        let rows = experience.iter().filter(|row| row.cohort.funder == *funder && row.expiry_age() == expiry_age);
+    for (scheme, expiry_age) in terms {
+        let rows = experience.iter().filter(|row| row.cohort.scheme == *scheme && row.expiry_age() == expiry_age);
         let Ok(triangle) = Triangle::new(rows.cloned().collect(), expiry_age) else { continue };
         let Ok(mack) = triangle.mack() else { continue };
         let cohorts = triangle.rows().iter().map(|row| row.cohort.clone());
@@ -391,8 +402,8 @@ fn standard_errors(experience: &[Experience]) -> BTreeMap<Cohort, Decimal> {
 }
 
 fn expiring(
-    forecast: &mut BTreeMap<(LineId, Period), ExpiryForecast>,
-    period: Period,
+    forecast: &mut BTreeMap<(SchemeId, Period), ExpiryForecast>,
+    horizon: Period,
     cohort: &Cohort,
     outstanding: Points,
     value: Money,
@@ -402,12 +413,12 @@ fn expiring(
         Expiry::On(day) => Period::of_day(day),
         Expiry::Never => return Ok(()),
     };
-    if outstanding.is_zero() || month > period.plus_months(FORECAST_MONTHS) {
+    if outstanding.is_zero() || month > horizon {
         return Ok(());
     }
-    let funder = cohort.funder.clone();
-    let row = forecast.entry((funder.clone(), month)).or_insert_with(|| ExpiryForecast {
-        funder,
+    let scheme = cohort.scheme.clone();
+    let row = forecast.entry((scheme.clone(), month)).or_insert_with(|| ExpiryForecast {
+        scheme,
         month,
         points: Points::ZERO,
         value: Money::ZERO,
@@ -426,14 +437,14 @@ mod tests {
     fn standard_errors_of_a_funder_and_a_term_are_what_they_are_without_the_others() {
         let steady = [vec![200, 300, 585, 600], vec![200, 300, 615], vec![200, 360], vec![200]];
         let falling = [vec![100, 110, 112, 113], vec![90, 120, 121], vec![95, 99], vec![100]];
-        let rows = |funder: &str, months: u32, redeemed: &[Vec<i64>; 4]| -> Vec<Experience> {
-            let funder = LineId::parse(funder).unwrap();
+        let rows = |scheme: &str, months: u32, redeemed: &[Vec<i64>; 4]| -> Vec<Experience> {
+            let scheme = SchemeId::parse(scheme).unwrap();
             let issued = (0..).map(|month| Period::parse("2025-01").unwrap().plus_months(month));
             let row = |(issued, redeemed): (Period, &Vec<i64>)| Experience {
                 cohort: Cohort {
                     expires: Expiry::On(issued.plus_months(months).last_day()),
                     issued,
-                    funder: funder.clone(),
+                    scheme: scheme.clone(),
                 },
                 issued: Points::new(1_000),
                 redeemed: redeemed.iter().copied().map(Points::new).collect(),

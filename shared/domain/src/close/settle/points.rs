@@ -5,19 +5,19 @@ use crate::close::settlement::{CohortBalance, Debt, Inputs, Issuance, RollForwar
 use crate::close::tally::{Tally, count};
 use crate::legs::FlowKind;
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points};
 use std::collections::BTreeMap;
 
 pub(super) fn issuance(tally: &Tally) -> Result<Vec<Issuance>, OutOfRange> {
-    let mut rows: BTreeMap<(LineId, Period, LineId, FlowKind), Issuance> = BTreeMap::new();
+    let mut rows: BTreeMap<(SchemeId, Period, LineId, FlowKind), Issuance> = BTreeMap::new();
     for (key, flow) in &tally.flows {
         if !matches!(key.kind, FlowKind::Issued | FlowKind::Granted) {
             continue;
         }
-        let group = (key.cohort.funder.clone(), key.cohort.issued, key.counterparty.clone(), key.kind);
+        let group = (key.cohort.scheme.clone(), key.cohort.issued, key.counterparty.clone(), key.kind);
         let row = rows.entry(group).or_insert_with(|| Issuance {
-            funder: key.cohort.funder.clone(),
+            scheme: key.cohort.scheme.clone(),
             issue_month: key.cohort.issued,
             line: key.counterparty.clone(),
             kind: key.kind,
@@ -55,7 +55,7 @@ pub(super) fn roll_forward(
         match key.kind {
             FlowKind::Issued | FlowKind::Granted => row.issued.add(flow.points)?,
             FlowKind::Redeemed | FlowKind::Returned | FlowKind::Repaid => {
-                if key.counterparty == key.cohort.funder {
+                if key.cohort.scheme == key.counterparty {
                     row.redeemed_own.add(flow.points)?;
                 } else {
                     row.redeemed_other.add(flow.points)?;
@@ -80,7 +80,7 @@ pub(super) fn roll_forward(
         }
     }
     let mut rows: Vec<RollForward> = rows.into_values().collect();
-    rows.sort_by(|one, other| one.cohort.by_funder().cmp(&other.cohort.by_funder()));
+    rows.sort_by(|one, other| one.cohort.by_scheme().cmp(&other.cohort.by_scheme()));
     Ok((rows, balances))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn debts(tally: &Tally, previous: Option<&State>) -> Result<Vec<Debt>
     }
     for (key, flow) in &tally.flows {
         match key.kind {
-            FlowKind::Owed => debts.entry(key.cohort.funder.clone()).or_default().add(flow.points)?,
+            FlowKind::Owed => debts.entry(key.cohort.scheme.line()).or_default().add(flow.points)?,
             FlowKind::Repaid => debts.entry(key.counterparty.clone()).or_default().add(flow.points.negated()?)?,
             FlowKind::Issued
             | FlowKind::Granted

@@ -2,12 +2,13 @@
 
 use crate::close::netting::Nets;
 use crate::close::settlement::{Bilateral, Position, SplitBase, SplitRow, State};
-use crate::close::tally::{Obligation, ObligationKey};
+use crate::close::tally::{ObligationKey, Sum, Sums};
 use crate::legs::Reason;
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook};
-use crate::terms::split::{SplitTerms, WHOLE, parts};
+use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
+use crate::units::allocate::largest_remainder;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
@@ -25,7 +26,8 @@ pub(super) struct Share {
 /// that is not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Base {
-    payer: LineId,
+    scheme: SchemeId,
+    funding: FundingTerms,
     redeemer: LineId,
     /// As reports call it; they are in this order.
     rule: String,
@@ -34,14 +36,23 @@ struct Base {
 }
 
 impl Base {
-    fn of(payer: &LineId, redeemer: &LineId, reason: Reason, terms: Option<&SplitTerms>) -> Self {
-        Self {
-            payer: payer.clone(),
-            redeemer: redeemer.clone(),
-            rule: reason.rule_word(terms).to_owned(),
-            unsplit: (!reason.row().is_split).then_some(reason),
-            terms: terms.cloned(),
-        }
+    fn of(key: &ObligationKey) -> Self {
+        let ObligationKey { scheme, funding, redeemer, reason, terms } = key.clone();
+        let unsplit = (!reason.row().is_split).then_some(reason);
+        let rule = reason.rule_word(terms.as_ref()).to_owned();
+        Self { scheme, funding, redeemer, rule, unsplit, terms }
+    }
+
+    fn carried(base: &SplitBase) -> Self {
+        let SplitBase { scheme, funding, redeemer, unsplit, terms, .. } = base.clone();
+        // By any of the reasons that are split.
+        let rule = unsplit.unwrap_or(Reason::Redemption).rule_word(terms.as_ref()).to_owned();
+        Self { scheme, funding, redeemer, rule, unsplit, terms }
+    }
+
+    /// What the redeeming line's own share pays for: the same for all reasons that are split.
+    fn supply(&self) -> Product {
+        self.unsplit.unwrap_or(Reason::Redemption).row().supply
     }
 
     fn shares(&self) -> &[(Beneficiary, Rate)] {
@@ -49,90 +60,116 @@ impl Base {
     }
 }
 
+/// A sum before the period, without what came late in it, and after it. What came late comes
+/// last, so that its part can be told apart.
+#[derive(Clone, Copy)]
+struct Grown {
+    before: Money,
+    in_time: Money,
+    after: Money,
+}
+
+impl Grown {
+    /// Each party's part of it.
+    fn shared<P>(self, shares: &[(P, Rate)]) -> Result<Vec<Grown>, OutOfRange> {
+        let [before, in_time, after] = [self.before, self.in_time, self.after].map(|base| parts(shares, base));
+        let each = before?.into_iter().zip(in_time?).zip(after?);
+        Ok(each.map(|((before, in_time), after)| Grown { before, in_time, after }).collect())
+    }
+
+    fn of_period(self) -> Result<Money, OutOfRange> {
+        self.after.minus(self.before)
+    }
+}
+
+/// What is owed is shared twice, each time by the largest remainders of cumulative sums: first
+/// among those who bear the cost of the claims, then among those who are paid. So nobody's part
+/// is ever a minor unit from its exact share, on either side.
 pub(super) fn shares(
     currency: Currency,
-    obligations: &BTreeMap<ObligationKey, Obligation>,
+    obligations: &Sums<ObligationKey>,
     previous: Option<&State>,
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
-    let mut bases: BTreeMap<Base, (Money, Obligation)> = BTreeMap::new();
-    for SplitBase { payer, redeemer, unsplit, terms, base } in previous.into_iter().flat_map(|state| &state.splits) {
-        let (payer, redeemer, terms) = (payer.clone(), redeemer.clone(), terms.clone());
-        // By any of the reasons that are split.
-        let rule = unsplit.unwrap_or(Reason::Redemption).rule_word(terms.as_ref()).to_owned();
-        bases.entry(Base { payer, redeemer, rule, unsplit: *unsplit, terms }).or_default().0 = *base;
+    let mut bases: BTreeMap<Base, (Money, Sum)> = BTreeMap::new();
+    for carried in previous.into_iter().flat_map(|state| &state.splits) {
+        bases.entry(Base::carried(carried)).or_default().0 = carried.base;
     }
-    for (ObligationKey { payer, redeemer, reason, terms }, obligation) in obligations {
-        let of = Base::of(payer, redeemer, *reason, terms.as_ref());
-        bases.entry(of).or_default().1.merge(obligation)?;
+    for (key, obligation) in obligations {
+        bases.entry(Base::of(key)).or_default().1.merge(obligation)?;
     }
     let mut shares = Vec::new();
     let mut carried = Vec::new();
     for (of, (before, obligation)) in bases {
         let after = before.plus(obligation.amount)?;
-        if obligation.slices > 0 {
-            shared_out(&of, currency, before, &obligation, &mut shares)?;
+        if obligation.events > 0 {
+            let grown = Grown { before, in_time: after.minus(obligation.prior_period)?, after };
+            let weights: Vec<i128> = of.funding.shares.iter().map(|(_, share)| share.scaled()).collect();
+            let points = largest_remainder(obligation.points.get(), &weights)?;
+            for (((payer, _), part), points) in
+                of.funding.shares.iter().zip(grown.shared(&of.funding.shares)?).zip(points)
+            {
+                // A funder that redeems owes itself nothing.
+                if *payer != of.redeemer {
+                    shared_out(&of, currency, payer, part, Points::new(points), &mut shares)?;
+                }
+            }
         }
-        let Base { payer, redeemer, unsplit, terms, .. } = of;
-        carried.push(SplitBase { payer, redeemer, unsplit, terms, base: after });
+        let Base { scheme, funding, redeemer, unsplit, terms, .. } = of;
+        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, base: after });
     }
+    let order = |share: &Share| {
+        let SplitRow { payer, redeemer, rule, .. } = &share.row;
+        (payer.clone(), redeemer.clone(), rule.clone())
+    };
+    shares.sort_by_cached_key(order);
     Ok((shares, carried))
 }
 
-/// Shares out what a base has grown by. What came late comes last, so that its part can
-/// be told apart.
+/// Shares out what a payer's part has grown by.
 fn shared_out(
     of: &Base,
     currency: Currency,
-    before: Money,
-    obligation: &Obligation,
+    payer: &LineId,
+    part: Grown,
+    mut points: Points,
     shares: &mut Vec<Share>,
 ) -> Result<(), OutOfRange> {
-    let after = before.plus(obligation.amount)?;
-    let in_time = after.minus(obligation.prior_period)?;
-    let mut points = obligation.points;
-    let [paid, in_time, cumulative] = [before, in_time, after].map(|base| parts(of.shares(), base));
-    for (((paid, in_time), cumulative), (to, share)) in
-        paid?.into_iter().zip(in_time?).zip(cumulative?).zip(of.shares())
-    {
-        let beneficiary = match to {
-            Beneficiary::Redeemer => of.redeemer.clone(),
-            Beneficiary::Line(line) => line.clone(),
+    for (grown, (to, share)) in part.shared(of.shares())?.into_iter().zip(of.shares()) {
+        let (beneficiary, product) = match to {
+            Beneficiary::Line(line) if *line != of.redeemer => (line.clone(), Product::PlatformFee),
+            Beneficiary::Line(_) | Beneficiary::Redeemer => (of.redeemer.clone(), of.supply()),
         };
-        let product = if beneficiary == of.redeemer { Product::Redemption } else { Product::PlatformFee };
-        let exact = i128::from(after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
-        let above = i128::from(cumulative.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
+        let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
+        let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
         let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(currency.decimals()));
         shares.push(Share {
             row: SplitRow {
-                payer: of.payer.clone(),
+                payer: payer.clone(),
                 redeemer: of.redeemer.clone(),
                 product,
                 beneficiary,
                 rule: of.rule.clone(),
                 share: *share,
-                base: obligation.amount,
-                amount: cumulative.minus(paid)?,
-                cumulative_base: after,
-                cumulative_amount: cumulative,
+                base: part.of_period()?,
+                amount: grown.of_period()?,
+                cumulative_base: part.after,
+                cumulative_amount: grown.after,
                 rounding: rounding.map_err(|_| OutOfRange)?.normalize(),
             },
-            prior_period: cumulative.minus(in_time)?,
-            points: if product == Product::Redemption { std::mem::take(&mut points) } else { Points::ZERO },
+            prior_period: grown.after.minus(grown.in_time)?,
+            points: if product == of.supply() { std::mem::take(&mut points) } else { Points::ZERO },
         });
     }
     Ok(())
 }
 
-pub(super) fn bilateral(
-    shares: &[Share],
-    entries: &BTreeMap<(LineId, LineId), u64>,
-) -> Result<Vec<Bilateral>, OutOfRange> {
+pub(super) fn bilateral(shares: &[Share], entries: &Sums<(LineId, LineId)>) -> Result<Vec<Bilateral>, OutOfRange> {
     let mut pairs: BTreeMap<(LineId, LineId), Bilateral> = BTreeMap::new();
     // A line that has a share of what it pays itself owes itself nothing.
     for share in shares.iter().filter(|share| share.row.payer != share.row.beneficiary) {
         let pair = (share.row.payer.clone(), share.row.beneficiary.clone());
         let row = pairs.entry(pair.clone()).or_insert_with(|| Bilateral {
-            events: entries.get(&pair).copied().unwrap_or_default(),
+            events: entries.get(&pair).map_or(0, |sum| sum.events),
             payer: pair.0,
             payee: pair.1,
             points: Points::ZERO,
@@ -207,4 +244,108 @@ pub(super) fn owed(shares: &[Share]) -> Result<Vec<Owed>, OutOfRange> {
         amount,
     });
     Ok(owed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::calendar::Period;
+    use proptest::prelude::*;
+
+    fn line(id: &str) -> LineId {
+        LineId::parse(id).unwrap()
+    }
+
+    fn key(funding: &str, redeemer: &str, split: Option<&str>) -> ObligationKey {
+        ObligationKey {
+            scheme: SchemeId::parse("c-618").unwrap(),
+            funding: FundingTerms::parse(funding).unwrap(),
+            redeemer: line(redeemer),
+            reason: Reason::Redemption,
+            terms: split.map(|split| SplitTerms::parse(split).unwrap()),
+        }
+    }
+
+    fn state(splits: Vec<SplitBase>) -> State {
+        let period = Period::parse("2025-06").unwrap();
+        State { period, cohorts: Vec::new(), splits, debts: Vec::new(), liability: Vec::new() }
+    }
+
+    /// `payer>beneficiary amount` of each month, whatever the months bring.
+    fn months(key: &ObligationKey, amounts: &[i64]) -> Vec<Vec<String>> {
+        let mut previous = state(Vec::new());
+        let month = |amount: &i64| {
+            let sum =
+                Sum { events: 1, points: Points::new(*amount), amount: Money::from_minor(*amount), ..Sum::default() };
+            let (rows, bases) = shares(&Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+            previous = state(bases);
+            let row = |share: Share| {
+                let SplitRow { payer, beneficiary, amount, .. } = share.row;
+                format!("{payer}>{beneficiary} {}", amount.minor())
+            };
+            rows.into_iter().map(row).collect()
+        };
+        amounts.iter().map(month).collect()
+    }
+
+    const SPONSORS: &str = "c-618 ml=0.5 ht=0.3 hq=0.2";
+
+    #[test]
+    fn what_several_funders_owe_is_shared_among_them_and_then_among_those_who_are_paid() {
+        let key = key(SPONSORS, "ht", Some("standard redeemer=0.97 hq=0.03"));
+        let found = months(&key, &[20_000]);
+        // The redeeming line bears 6,000 itself, and headquarters owes itself its 3 %.
+        assert_eq!(found, [["hq>ht 3880", "hq>hq 120", "ml>ht 9700", "ml>hq 300"]]);
+    }
+
+    #[test]
+    fn funders_bear_their_shares_of_all_months_together() {
+        let thirds = key("thirds a=0.33333333 b=0.33333333 c=0.33333334", "dn", None);
+        let found: Vec<String> = months(&thirds, &[10, 10, 10, 10]).iter().map(|month| month.join(", ")).collect();
+        assert_eq!(
+            found,
+            ["a>dn 3, b>dn 3, c>dn 4", "a>dn 4, b>dn 3, c>dn 3", "a>dn 3, b>dn 4, c>dn 3", "a>dn 3, b>dn 3, c>dn 4"]
+        );
+        let found = months(&key(SPONSORS, "dn", None), &[7_493, -2_250]);
+        assert_eq!(found[0], ["hq>dn 1499", "ht>dn 2248", "ml>dn 3746"]);
+        // 2,621, 1,573 and 1,049 of 5,243 are left.
+        assert_eq!(found[1], ["hq>dn -450", "ht>dn -675", "ml>dn -1125"]);
+    }
+
+    proptest! {
+        #[test]
+        fn neither_a_funder_nor_a_beneficiary_is_ever_a_minor_unit_from_its_exact_share(
+            amounts in prop::collection::vec(-5_000_i64..20_000, 1..24),
+            weights in (1_i64..99, 1_i64..99),
+        ) {
+            let (a, b) = weights;
+            let (first, second) = (a * 1_000_000, (100 - a) * 1_000_000);
+            let share = |scaled: i64| Rate::parse(&Decimal::new(scaled, 8).to_string()).unwrap();
+            let mut key = key("x ml=1", "dn", Some("s redeemer=1"));
+            key.funding.shares = vec![(line("ml"), share(first)), (line("hq"), share(second))];
+            let fee = share(b * 1_000_000);
+            let kept = share((100 - b) * 1_000_000);
+            key.terms.as_mut().unwrap().shares = vec![(Beneficiary::Redeemer, kept), (Beneficiary::Line(line("hq")), fee)];
+            let mut previous = state(Vec::new());
+            let (mut base, mut paid) = (0_i128, BTreeMap::<(LineId, LineId), i128>::new());
+            for amount in amounts {
+                let sum = Sum { events: 1, amount: Money::from_minor(amount), ..Sum::default() };
+                let (rows, bases) = shares(&Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+                previous = state(bases);
+                base += i128::from(amount);
+                for Share { row, .. } in rows {
+                    *paid.entry((row.payer, row.beneficiary)).or_default() += i128::from(row.amount.minor());
+                }
+                for (payer, weight) in &key.funding.shares {
+                    let of = paid.iter().filter(|((of, _), _)| of == payer);
+                    let bears: i128 = of.map(|(_, amount)| *amount).sum();
+                    prop_assert!((bears * Rate::SCALE - base * weight.scaled()).abs() < Rate::SCALE);
+                    let exact = bears * fee.scaled();
+                    let got = paid[&(payer.clone(), line("hq"))];
+                    prop_assert!((got * Rate::SCALE - exact).abs() < Rate::SCALE);
+                }
+                prop_assert_eq!(paid.values().sum::<i128>(), base);
+            }
+        }
+    }
 }

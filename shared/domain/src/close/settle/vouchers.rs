@@ -8,7 +8,7 @@ use crate::close::settlement::{Inputs, SettleError};
 use crate::legs::ControlKind;
 use crate::terms::rulebook::{Account, Product};
 use crate::terms::vat::Amount;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::SUMMARY_MAX;
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
@@ -105,8 +105,9 @@ impl Books<'_> {
         if control.amount.is_zero() {
             return Ok(Amount { gross: Money::ZERO, net: Money::ZERO, tax: Money::ZERO });
         }
-        let terms = self.inputs.rulebook.liability(line, self.inputs.period);
-        let missing = || SettleError::NoTerms { funder: line.clone(), month: self.inputs.period };
+        let scheme = SchemeId::of(line);
+        let terms = self.inputs.rulebook.liability(&scheme, self.inputs.period);
+        let missing = || SettleError::NoTerms { scheme: scheme.clone(), month: self.inputs.period };
         Ok(terms.ok_or_else(missing)?.sales(control.amount)?)
     }
 
@@ -115,7 +116,7 @@ impl Books<'_> {
     fn sales(&mut self, closed: &[Closed]) -> Result<(), SettleError> {
         for line in &self.inputs.rulebook.lines {
             let line = &line.id;
-            let own = || closed.iter().filter(|closed| closed.cohort.funder == *line);
+            let own = || closed.iter().filter(|closed| closed.cohort.scheme == *line);
             let sale = self.control(line, ControlKind::Accrual)?;
             let allocated = Money::sum(own().map(|closed| closed.allocated))?;
             let at = Place::new(line, BooksEvent::Issue);
@@ -138,15 +139,16 @@ impl Books<'_> {
     }
 
     fn liability(&mut self, closed: &[Closed]) -> Result<(), OutOfRange> {
-        let mut funders: BTreeMap<&LineId, [Money; 4]> = BTreeMap::new();
+        let mut funders: BTreeMap<LineId, [Money; 4]> = BTreeMap::new();
         for Closed { cohort, closing, .. } in closed {
             let row = &closing.row;
             let amounts = [row.granted, row.own_line_revenue, row.expired, row.re_estimate];
-            for (sum, amount) in funders.entry(&cohort.funder).or_default().iter_mut().zip(amounts) {
+            for (sum, amount) in funders.entry(cohort.scheme.line()).or_default().iter_mut().zip(amounts) {
                 sum.add(amount)?;
             }
         }
         for (funder, [granted, own, expired, re_estimate]) in funders {
+            let funder = &funder;
             let at = Place::new(funder, BooksEvent::Grant);
             self.debit(at, Account::MarketingExpense, None, granted)?;
             self.credit(at, Account::ContractLiability, None, granted)?;
@@ -163,10 +165,10 @@ impl Books<'_> {
 
     fn other_lines(&mut self, closed: &[Closed], owed: &[Owed]) -> Result<(), OutOfRange> {
         // Released and kept, by funder and redeeming line.
-        let mut released: BTreeMap<(&LineId, &LineId), (Money, Money)> = BTreeMap::new();
+        let mut released: BTreeMap<(LineId, &LineId), (Money, Money)> = BTreeMap::new();
         for Closed { cohort, closing, .. } in closed {
             for (line, release) in &closing.other_lines {
-                let sum = released.entry((&cohort.funder, line)).or_default();
+                let sum = released.entry((cohort.scheme.line(), line)).or_default();
                 sum.0.add(release.released)?;
                 sum.1.add(release.agent_revenue)?;
             }
@@ -177,6 +179,7 @@ impl Books<'_> {
             .map(|owed| ((&owed.payer, &owed.payee), owed.amount))
             .collect();
         for ((funder, line), (released, kept)) in released {
+            let funder = &funder;
             let gross = amounts.get(&(funder, line)).copied().unwrap_or_default();
             let vat = self.inputs.rulebook.vat(funder, line, Product::Redemption, self.inputs.period);
             let at = Place::new(funder, BooksEvent::OtherRedemption);

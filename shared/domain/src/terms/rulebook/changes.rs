@@ -1,16 +1,14 @@
 //! What a rulebook answers otherwise than the one before it, found by look-up and
 //! not by text: on every day on which either book begins or ends a rule.
 
-use super::{
-    BurnRule, Dated, EarnRule, LiabilityTerms, Method, Product, ReferenceScope, Rulebook, RulebookError,
-    RulebookErrors, SplitRule, VatRule,
-};
-use crate::terms::split::SplitTerms;
+use super::keys::{Everywhere, OfLine, OfScheme};
+use super::table::{Key, Table};
+use super::{Account, Disclosure, Netting, ReferenceScope, Rulebook, RulebookError, RulebookErrors};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::Rate;
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -98,13 +96,23 @@ impl Differences {
 /// A time in which an answer is another: first day, last day, was, becomes.
 type Stretch = (NaiveDate, Option<NaiveDate>, String, String);
 
-type Lines<'a> = BTreeSet<&'a LineId>;
+pub type Lines<'a> = BTreeSet<&'a LineId>;
 
-struct Comparison<'a> {
+/// A line that pays another for its own points.
+#[derive(Clone, Copy)]
+pub struct Pair<'a> {
+    pub payer: &'a LineId,
+    pub scheme: &'a SchemeId,
+    pub payee: &'a LineId,
+}
+
+/// Two rulebooks, and what was found to differ.
+pub struct Comparison<'a> {
     before: &'a Rulebook,
     after: &'a Rulebook,
-    /// Those of both books.
-    lines: Lines<'a>,
+    /// Those of both books, with their own schemes.
+    lines: BTreeMap<&'a LineId, &'a SchemeId>,
+    undated: Vec<Undated>,
     changes: Vec<Change>,
 }
 
@@ -115,17 +123,16 @@ impl Rulebook {
         let old = before.line_ids();
         let joining = self.lines.iter().filter(|line| !old.contains(&line.id));
         let joining = joining.map(|line| (line.id.clone(), line.first_day.max(self.first_period.first_day())));
-        let lines = self.line_ids().intersection(&old).copied().collect();
-        let mut comparison = Comparison { before, after: self, lines, changes: Vec::new() };
+        let schemes: Vec<SchemeId> = self.lines.iter().map(|line| SchemeId::of(&line.id)).collect();
+        let lines =
+            self.lines.iter().map(|line| &line.id).zip(&schemes).filter(|(line, _)| old.contains(line)).collect();
+        let mut comparison = Comparison { before, after: self, lines, undated: Vec::new(), changes: Vec::new() };
         comparison.reference_scopes();
         let identity = std::mem::take(&mut comparison.changes);
-        comparison.lines();
-        comparison.earn_and_burn();
-        comparison.issue();
-        comparison.prices();
-        comparison.splits();
-        comparison.vat();
-        Differences { undated: undated(before, self), dated: comparison.changes, identity, joining: joining.collect() }
+        comparison.programme();
+        Rulebook::compare(&mut comparison);
+        let Comparison { undated, changes: dated, .. } = comparison;
+        Differences { undated, dated, identity, joining: joining.collect() }
     }
 
     /// From this day on something may be looked up of all these lines.
@@ -138,22 +145,140 @@ impl Rulebook {
 }
 
 impl<'a> Comparison<'a> {
-    fn start(&self) -> NaiveDate {
-        self.after.first_period.first_day()
+    pub fn books(&self) -> [&'a Rulebook; 2] {
+        [self.before, self.after]
     }
 
-    /// Where the answers of both books differ, on the days on which both have one to
-    /// give. `None` is an answer, too: there is no rule.
-    fn stretches<T: PartialEq>(
+    /// The lines of both books.
+    pub fn lines(&self) -> Lines<'a> {
+        self.lines.keys().copied().collect()
+    }
+
+    /// Notes a term that counts for all that is still to come, if it is another.
+    pub fn undated(&mut self, term: String, was: String, becomes: String) {
+        if was != becomes {
+            self.undated.push(Undated { term, was, becomes });
+        }
+    }
+
+    /// Of both books, as it stays for the programme's life.
+    pub fn currency(&self) -> Currency {
+        self.after.currency
+    }
+
+    /// What is answered for a line while it takes part, by rules that are for one line each.
+    pub fn by_line<T: PartialEq + 'a, A: PartialEq>(
+        &mut self,
+        section: &str,
+        table: impl Fn(&'a Rulebook) -> &'a Table<LineId, T>,
+        answer: impl Fn(&'a Rulebook, &LineId, NaiveDate) -> Option<A>,
+        words: impl Fn(&A) -> String,
+    ) {
+        let books = self.books();
+        for id in self.lines() {
+            let active = |day| books.iter().all(|book| book.line(id).is_some_and(|line| line.takes_part(day)));
+            let Some(mut days) = self.edges(&table, &OfLine(id)) else { continue };
+            days.extend(self.first_days(&[id]));
+            days.extend(books.iter().filter_map(|book| book.line(id)?.last_day?.succ_opt()));
+            let found = self.stretches(days, |book, day| active(day).then(|| answer(book, id, day))?, &words);
+            self.add(&format!("{section}: {id}"), found);
+        }
+    }
+
+    /// What is answered for a line's own points. The same change of several lines is one.
+    pub fn by_scheme<T: PartialEq + 'a, A: PartialEq>(
+        &mut self,
+        section: &str,
+        table: impl Fn(&'a Rulebook) -> &'a Table<Option<SchemeId>, T>,
+        answer: impl Fn(&'a Rulebook, &SchemeId, NaiveDate) -> Option<A>,
+        words: impl Fn(&A) -> String,
+    ) {
+        let mut funders: BTreeMap<Stretch, Lines<'a>> = BTreeMap::new();
+        for (id, scheme) in &self.lines {
+            let Some(mut days) = self.edges(&table, &OfScheme(scheme)) else { continue };
+            days.extend(self.first_days(&[id]));
+            let known = self.known(&[id]);
+            for stretch in self.stretches(days, |book, day| known(day).then(|| answer(book, scheme, day))?, &words) {
+                funders.entry(stretch).or_default().insert(id);
+            }
+        }
+        for (stretch, funders) in funders {
+            let rule = format!("{section}: points of {}", self.names(&funders));
+            self.add(&rule, vec![stretch]);
+        }
+    }
+
+    /// What is answered for one line that pays another. The same change of several pairs is one.
+    pub fn by_pair<K: Key, T: PartialEq + 'a, A: PartialEq>(
+        &mut self,
+        rule: impl Fn(&str, &str) -> String,
+        table: impl Fn(&'a Rulebook) -> &'a Table<K::Pattern, T>,
+        key: impl Fn(Pair<'a>) -> K,
+        answer: impl Fn(&'a Rulebook, Pair<'a>, NaiveDate) -> Option<A>,
+        words: impl Fn(&A) -> String,
+    ) where
+        K::Pattern: 'a,
+    {
+        let mut payers: BTreeMap<(Stretch, &LineId), Lines<'a>> = BTreeMap::new();
+        for payee in self.lines() {
+            for (payer, scheme) in &self.lines {
+                let pair = Pair { payer, scheme, payee };
+                let Some(mut days) = self.edges(&table, &key(pair)) else { continue };
+                days.extend(self.first_days(&[payer, payee]));
+                let known = self.known(&[payer, payee]);
+                let found = self.stretches(days, |book, day| known(day).then(|| answer(book, pair, day))?, &words);
+                for stretch in found {
+                    payers.entry((stretch, payee)).or_default().insert(payer);
+                }
+            }
+        }
+        let mut payees: BTreeMap<(Stretch, Lines<'a>), Lines<'a>> = BTreeMap::new();
+        for ((stretch, payee), payers) in payers {
+            payees.entry((stretch, payers)).or_default().insert(payee);
+        }
+        for ((stretch, payers), payees) in payees {
+            let rule = rule(&self.names(&payers), &self.names(&payees));
+            self.add(&rule, vec![stretch]);
+        }
+    }
+
+    /// What is answered for the programme as a whole.
+    pub fn of_programme<T: PartialEq + 'a, A: PartialEq>(
+        &mut self,
+        section: &str,
+        table: impl Fn(&'a Rulebook) -> &'a Table<(), T>,
+        answer: impl Fn(&'a Rulebook, NaiveDate) -> A,
+        words: impl Fn(&A) -> String,
+    ) {
+        if let Some(days) = self.edges(&table, &Everywhere) {
+            let found = self.stretches(days, |book, day| Some(answer(book, day)), words);
+            self.add(section, found);
+        }
+    }
+
+    /// Where the answers of both books differ from one of these days on. `None` is an answer,
+    /// too: there is no rule.
+    pub fn of_days<A: PartialEq>(
+        &mut self,
+        rule: &str,
+        days: BTreeSet<NaiveDate>,
+        answer: impl Fn(&'a Rulebook, NaiveDate) -> Option<A>,
+        words: impl Fn(&A) -> String,
+    ) {
+        let found = self.stretches(days, answer, words);
+        self.add(rule, found);
+    }
+
+    fn stretches<A: PartialEq>(
         &self,
         mut days: BTreeSet<NaiveDate>,
-        answer: impl Fn(&'a Rulebook, NaiveDate) -> Option<T>,
-        words: impl Fn(&T) -> String,
+        answer: impl Fn(&'a Rulebook, NaiveDate) -> Option<A>,
+        words: impl Fn(&A) -> String,
     ) -> Vec<Stretch> {
-        let start = self.start();
+        let start = self.after.first_period.first_day();
         days.insert(start);
         let days: Vec<NaiveDate> = days.into_iter().filter(|day| *day >= start).collect();
-        let text = |answer: Option<T>| answer.map_or_else(|| "none".to_owned(), |answer| words(&answer));
+        let text = |answer: Option<A>| answer.map_or_else(|| "none".to_owned(), |answer| words(&answer));
         let mut stretches: Vec<Stretch> = Vec::new();
         for (at, day) in days.iter().enumerate() {
             let (was, becomes) = (answer(self.before, *day), answer(self.after, *day));
@@ -184,25 +309,12 @@ impl<'a> Comparison<'a> {
         }));
     }
 
-    fn lines(&mut self) {
-        for id in self.lines.clone() {
-            let of = |book: &'a Rulebook| book.line(id);
-            let days = [of(self.before), of(self.after)].into_iter().flatten();
-            let days = days.flat_map(|line| [Some(line.first_day), line.last_day.and_then(|last| last.succ_opt())]);
-            let stretches = self.stretches(
-                days.flatten().collect(),
-                |book, day| of(book).map(|line| line.takes_part(day)),
-                |takes_part| if *takes_part { "takes part" } else { "does not take part" }.to_owned(),
-            );
-            self.add(&format!("lines: {id}"), stretches);
-        }
-    }
-
     fn reference_scopes(&mut self) {
-        for id in self.lines.clone() {
+        for id in self.lines() {
             let of = |book: &'a Rulebook| book.line(id).into_iter().flat_map(|line| &line.reference_scopes);
             let days = of(self.before).chain(of(self.after)).map(|(day, _)| *day).collect();
-            let stretches = self.stretches(
+            self.of_days(
+                &format!("reference_scope: {id}"),
                 days,
                 |book, day| Some(book.reference_scope(id, day)),
                 |scope| match scope {
@@ -211,145 +323,50 @@ impl<'a> Comparison<'a> {
                     ReferenceScope::Day => "day".to_owned(),
                 },
             );
-            self.add(&format!("reference_scope: {id}"), stretches);
         }
     }
 
-    fn earn_and_burn(&mut self) {
-        for id in self.lines.clone() {
-            let books = [self.before, self.after];
-            let active = |day| books.iter().all(|book| book.line(id).is_some_and(|line| line.takes_part(day)));
-            let mut days = self.first_days(&[id]);
-            let ends = books.iter().filter_map(|book| book.line(id)?.last_day?.succ_opt());
-            days.extend(ends);
-            let with = |edges: BTreeSet<NaiveDate>| edges.into_iter().chain(days.iter().copied()).collect();
-            let earn = self.stretches(
-                with(edges(books.iter().filter_map(|book| book.earn.get(id)))),
-                |book, day| active(day).then(|| book.earn(id, day))?,
-                |rule| earn_words(self.after.currency, rule),
-            );
-            let burn = self.stretches(
-                with(edges(books.iter().filter_map(|book| book.burn.get(id)))),
-                |book, day| active(day).then(|| book.burn(id, day))?,
-                |rule| burn_words(rule),
-            );
-            self.add(&format!("earn: {id}"), earn);
-            self.add(&format!("burn: {id}"), burn);
+    /// What bears no dates.
+    fn programme(&mut self) {
+        let Self { before, after, .. } = *self;
+        let netting = |book: &Rulebook| match book.netting {
+            Netting::Hub => "hub".to_owned(),
+            Netting::Direct => "direct".to_owned(),
+        };
+        let disclose = |book: &Rulebook| match book.disclose {
+            Disclosure::Totals => "totals".to_owned(),
+            Disclosure::Pairs => "pairs".to_owned(),
+        };
+        let hours = |book: &Rulebook| book.seal_after.num_hours().to_string();
+        let phones = |book: &Rulebook| book.allow_phone_members.to_string();
+        for (term, was, becomes) in [
+            ("name", before.name.clone(), after.name.clone()),
+            ("netting", netting(before), netting(after)),
+            ("disclose", disclose(before), disclose(after)),
+            ("seal_after_hours", hours(before), hours(after)),
+            ("refund_months", before.refund_months.to_string(), after.refund_months.to_string()),
+            ("allow_phone_members", phones(before), phones(after)),
+        ] {
+            self.undated(term.to_owned(), was, becomes);
         }
-    }
-
-    /// What counts for points by who issues them and when.
-    fn issue(&mut self) {
-        let mut expiry: BTreeMap<Stretch, Lines<'a>> = BTreeMap::new();
-        let mut liability: BTreeMap<Stretch, Lines<'a>> = BTreeMap::new();
-        for id in self.lines.clone() {
-            let keys = [Some(id.clone()), None];
-            let known = self.known(&[id]);
-            let found = self.stretches(
-                self.days(&[id], &keys, |book| &book.expiry),
-                |book, day| known(day).then(|| book.expiry_months(id, day)),
-                |months| months.map_or_else(|| "never".to_owned(), |months| format!("{months} months")),
-            );
-            for stretch in found {
-                expiry.entry(stretch).or_default().insert(id);
-            }
-            let found = self.stretches(
-                self.days(&[id], &keys, |book| &book.liability),
-                |book, day| known(day).then(|| book.liability(id, Period::of_day(day)))?,
-                |terms| liability_words(terms),
-            );
-            for stretch in found {
-                liability.entry(stretch).or_default().insert(id);
+        for line in &after.lines {
+            let Some(old) = before.line(&line.id) else { continue };
+            for (field, was, becomes) in [
+                ("name", &old.name, &line.name),
+                ("name_zh", &old.name_zh, &line.name_zh),
+                ("entity", &old.entity, &line.entity),
+                ("bank_account", &old.bank_account, &line.bank_account),
+            ] {
+                self.undated(format!("lines: {field} of {}", line.id), was.clone(), becomes.clone());
             }
         }
-        for (table, found) in [("expiry", expiry), ("liability", liability)] {
-            for (stretch, funders) in found {
-                let rule = format!("{table}: points of {}", self.names(&funders));
-                self.add(&rule, vec![stretch]);
-            }
+        for account in Account::ALL {
+            let name = |book: &Rulebook| {
+                let (code, name) = book.accounts.of(account);
+                format!("{code} {name}")
+            };
+            self.undated(format!("accounts: {}", account.word()), name(before), name(after));
         }
-    }
-
-    fn prices(&mut self) {
-        let found = self.pairs(|this, funder, redeemer| {
-            let books = [this.before, this.after];
-            let keys = [Some(funder.clone()), None];
-            let table = |book: &'a Rulebook, key| book.prices.get(redeemer).and_then(|rules| rules.get(key));
-            let changed = keys.iter().any(|key| table(this.before, key) != table(this.after, key));
-            if !changed {
-                return Vec::new();
-            }
-            let tables = books.iter().flat_map(|book| keys.iter().filter_map(|key| table(book, key)));
-            let mut days = edges(tables);
-            days.extend(this.first_days(&[funder, redeemer]));
-            let known = this.known(&[funder, redeemer]);
-            this.stretches(days, |book, day| known(day).then(|| book.price(funder, redeemer, day))?, Rate::to_string)
-        });
-        for (funders, redeemers, stretch) in found {
-            let rule = format!("prices: points of {} redeemed at {}", self.names(&funders), self.names(&redeemers));
-            self.add(&rule, vec![stretch]);
-        }
-    }
-
-    fn splits(&mut self) {
-        let found = self.pairs(|this, payer, redeemer| {
-            let (one, other) = (Some(payer.clone()), Some(redeemer.clone()));
-            let keys = [(one.clone(), other.clone()), (one, None), (None, other), (None, None)];
-            if !this.changed(&keys, |book| &book.splits) {
-                return Vec::new();
-            }
-            let known = this.known(&[payer, redeemer]);
-            this.stretches(
-                this.days(&[payer, redeemer], &keys, |book| &book.splits),
-                |book, day| known(day).then(|| book.split(payer, redeemer, day))?,
-                |rule: &&SplitRule| SplitTerms::from(*rule).to_string(),
-            )
-        });
-        for (payers, redeemers, stretch) in found {
-            let rule = format!("splits: what {} owes at {}", self.names(&payers), self.names(&redeemers));
-            self.add(&rule, vec![stretch]);
-        }
-    }
-
-    fn vat(&mut self) {
-        for product in Product::ALL {
-            let found = self.pairs(|this, funder, redeemer| {
-                let keys = Rulebook::vat_keys(funder, redeemer, product);
-                if !this.changed(&keys, |book| &book.vat) {
-                    return Vec::new();
-                }
-                let known = this.known(&[funder, redeemer]);
-                this.stretches(
-                    this.days(&[funder, redeemer], &keys, |book| &book.vat),
-                    |book, day| known(day).then(|| book.vat(funder, redeemer, product, Period::of_day(day))),
-                    vat_words,
-                )
-            });
-            for (funders, redeemers, stretch) in found {
-                let (funders, redeemers) = (self.names(&funders), self.names(&redeemers));
-                self.add(&format!("vat: {} from {funders} to {redeemers}", product.word()), vec![stretch]);
-            }
-        }
-    }
-
-    /// The same change of many pairs is one.
-    fn pairs(
-        &self,
-        compare: impl Fn(&Self, &'a LineId, &'a LineId) -> Vec<Stretch>,
-    ) -> Vec<(Lines<'a>, Lines<'a>, Stretch)> {
-        let mut funders: BTreeMap<(Stretch, &LineId), Lines<'a>> = BTreeMap::new();
-        for redeemer in &self.lines {
-            for funder in &self.lines {
-                for stretch in compare(self, funder, redeemer) {
-                    funders.entry((stretch, redeemer)).or_default().insert(funder);
-                }
-            }
-        }
-        let mut redeemers: BTreeMap<(Stretch, Lines<'a>), Lines<'a>> = BTreeMap::new();
-        for ((stretch, redeemer), funders) in funders {
-            redeemers.entry((stretch, funders)).or_default().insert(redeemer);
-        }
-        redeemers.into_iter().map(|((stretch, funders), redeemers)| (funders, redeemers, stretch)).collect()
     }
 
     fn names(&self, lines: &Lines<'_>) -> String {
@@ -367,133 +384,29 @@ impl<'a> Comparison<'a> {
     }
 
     fn first_days(&self, lines: &[&LineId]) -> BTreeSet<NaiveDate> {
-        [self.before, self.after].into_iter().filter_map(|book| book.together(lines)).collect()
+        self.books().into_iter().filter_map(|book| book.together(lines)).collect()
     }
 
-    fn changed<K: Ord + 'a, T: PartialEq + 'a>(
+    /// The days on which the answer for a key may become another in either book; none if both
+    /// have the same rules for it.
+    fn edges<K: Key, T: PartialEq + 'a>(
         &self,
-        keys: &[K],
-        of: impl Fn(&'a Rulebook) -> &'a BTreeMap<K, Dated<T>>,
-    ) -> bool {
-        keys.iter().any(|key| of(self.before).get(key) != of(self.after).get(key))
-    }
-
-    fn days<K: Ord + 'a, T: 'a>(
-        &self,
-        lines: &[&LineId],
-        keys: &[K],
-        of: impl Fn(&'a Rulebook) -> &'a BTreeMap<K, Dated<T>>,
-    ) -> BTreeSet<NaiveDate> {
-        let books = [of(self.before), of(self.after)];
-        let mut days = edges(books.iter().flat_map(|book| keys.iter().filter_map(|key| book.get(key))));
-        days.extend(self.first_days(lines));
-        days
+        table: &impl Fn(&'a Rulebook) -> &'a Table<K::Pattern, T>,
+        key: &K,
+    ) -> Option<BTreeSet<NaiveDate>>
+    where
+        K::Pattern: 'a,
+    {
+        let [before, after] = self.books().map(table);
+        key.patterns().any(|pattern| before.of(&pattern) != after.of(&pattern)).then(|| {
+            let mut days = before.edges(key);
+            days.extend(after.edges(key));
+            days
+        })
     }
 }
 
-/// The days on which an answer may become another.
-fn edges<'a, T: 'a>(tables: impl Iterator<Item = &'a Dated<T>>) -> BTreeSet<NaiveDate> {
-    let spans = tables.flat_map(|table| table.spans());
-    let days = spans.flat_map(|span| [Some(span.from), span.to.and_then(|to| to.checked_add_days(Days::new(1)))]);
-    days.flatten().collect()
-}
-
-fn undated(before: &Rulebook, after: &Rulebook) -> Vec<Undated> {
-    let mut found = Vec::new();
-    let mut compare = |term: String, was: String, becomes: String| {
-        if was != becomes {
-            found.push(Undated { term, was, becomes });
-        }
-    };
-    compare("name".to_owned(), before.name.clone(), after.name.clone());
-    compare(
-        "netting".to_owned(),
-        format!("{:?}", before.netting).to_lowercase(),
-        format!("{:?}", after.netting).to_lowercase(),
-    );
-    compare(
-        "disclose".to_owned(),
-        format!("{:?}", before.disclose).to_lowercase(),
-        format!("{:?}", after.disclose).to_lowercase(),
-    );
-    let hours = |book: &Rulebook| book.seal_after.num_hours().to_string();
-    compare("seal_after_hours".to_owned(), hours(before), hours(after));
-    compare("refund_months".to_owned(), before.refund_months.to_string(), after.refund_months.to_string());
-    let phones = |book: &Rulebook| book.allow_phone_members.to_string();
-    compare("allow_phone_members".to_owned(), phones(before), phones(after));
-    for line in &after.lines {
-        let Some(old) = before.line(&line.id) else { continue };
-        for (field, was, becomes) in [
-            ("name", &old.name, &line.name),
-            ("name_zh", &old.name_zh, &line.name_zh),
-            ("entity", &old.entity, &line.entity),
-            ("bank_account", &old.bank_account, &line.bank_account),
-        ] {
-            compare(format!("lines: {field} of {}", line.id), was.clone(), becomes.clone());
-        }
-    }
-    for account in super::Account::ALL {
-        let name = |book: &Rulebook| {
-            let (code, name) = book.accounts.of(account);
-            format!("{code} {name}")
-        };
-        compare(format!("accounts: {}", account.word()), name(before), name(after));
-    }
-    let cohorts: BTreeSet<_> = before.overrides.keys().chain(after.overrides.keys()).collect();
-    for (funder, issued) in cohorts {
-        let rate = |book: &Rulebook| {
-            let rate = book.urr_override(funder, *issued);
-            rate.map_or_else(|| "none".to_owned(), |rate| format!("{} ({})", rate.rate(), rate.reason()))
-        };
-        compare(format!("urr_override: {funder} {issued}"), rate(before), rate(after));
-    }
-    found
-}
-
-fn shares<'a>(parts: impl Iterator<Item = (&'a LineId, &'a Rate)>) -> String {
-    parts.map(|(line, share)| format!(" {line}={share}")).collect()
-}
-
-fn earn_words(currency: Currency, rule: &EarnRule) -> String {
-    let mut words = format!("{} points per unit", rule.points_per_unit);
-    if !rule.minimum_amount.is_zero() {
-        words += &format!(", from {}", currency.show(rule.minimum_amount));
-    }
-    if rule.multiplier != Rate::ONE {
-        words += &format!(", times {}", rule.multiplier);
-    }
-    if !rule.sponsors.is_empty() {
-        words += &format!(", sponsored by{}", shares(rule.sponsors.iter().map(|(line, share)| (line, share))));
-    }
-    words
-}
-
-fn burn_words(rule: &BurnRule) -> String {
-    let mut words = format!("{} a point, minimum {}, step {}", rule.value, rule.minimum, rule.step);
-    let caps = [("an order", rule.max_per_order), ("a day", rule.max_per_day), ("a month", rule.max_per_month)];
-    for (of, cap) in caps {
-        words += &cap.map_or_else(String::new, |cap| format!(", at most {cap} {of}"));
-    }
-    words + &rule.max_bill_share.map_or_else(String::new, |share| format!(", at most {share} of the bill"))
-}
-
-fn liability_words(terms: &LiabilityTerms) -> String {
-    let method = match terms.method {
-        Method::CatchUp | Method::Remote { after_months: None } => terms.method.word().to_owned(),
-        Method::Remote { after_months: Some(months) } => format!("{} after {months} months", terms.method.word()),
-    };
-    let inclusive = if terms.tax_inclusive { "included" } else { "on top" };
-    format!(
-        "face value {}, initial rate {}, {method}, VAT {} {inclusive}",
-        terms.face_value, terms.initial_urr, terms.vat_rate
-    )
-}
-
-fn vat_words(rule: &VatRule) -> String {
-    let treatment = match rule.treatment {
-        super::VatTreatment::None => return "none".to_owned(),
-        super::VatTreatment::ThirdPartyConsideration => "third-party-consideration",
-        super::VatTreatment::MarketingService => "marketing-service",
-    };
-    format!("{treatment} {}", rule.rate)
+/// Such as ` shop=0.5 inn=0.5`.
+pub fn shares_words(shares: &[(LineId, Rate)]) -> String {
+    shares.iter().map(|(line, share)| format!(" {line}={share}")).collect()
 }

@@ -7,7 +7,7 @@ use crate::close::digest::ShardDigest;
 use crate::close::netting::nets;
 use crate::close::settle::settle;
 use crate::close::settlement::{LiabilityRow, Previous, State};
-use crate::close::tally::{Fold, Tally};
+use crate::close::tally::{Fold, Tally, TallyError};
 use crate::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
     plan,
@@ -70,7 +70,7 @@ fn months() -> Months {
     let tally = |month: Period| {
         let mut fold = Fold::new(&rulebook, month, shard(&entries[0].head.member));
         let booked = entries.iter().filter(|entry| entry.booked == month);
-        booked.for_each(|entry| fold.add(entry, &mut Vec::new()).unwrap());
+        booked.for_each(|entry| fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap());
         fold.finish()
     };
     let (january, february) = (tally(january), tally(february));

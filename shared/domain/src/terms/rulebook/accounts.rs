@@ -1,101 +1,11 @@
-//! What the books need to know: liability, VAT and accounts.
+//! The chart of accounts.
 
-use crate::actuarial::urr::ManualRate;
-use crate::units::calendar::Period;
-use crate::units::id::LineId;
-use crate::units::money::Rate;
+use super::check::{Check, unprintable};
+use super::read::{self, tables};
+use crate::units::limits::{ACCOUNT_CODE_MAX, ACCOUNT_NAME_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How a funder values its points. Amounts are net of VAT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiabilityTerms {
-    /// The stand-alone selling price of a point that will be redeemed, in
-    /// currency units net of VAT.
-    pub face_value: Rate,
-    /// The part of the points expected to be redeemed while no cohort has fully
-    /// expired.
-    pub initial_urr: Rate,
-    pub method: Method,
-    /// VAT on the line's sales.
-    pub vat_rate: Rate,
-    /// Whether the reported sales contain the VAT.
-    pub tax_inclusive: bool,
-}
-
-/// How breakage becomes revenue (IFRS 15 B46).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// In proportion to the redemptions, by the estimated rate.
-    CatchUp,
-    /// Only once redemption is remote or the points have expired.
-    Remote {
-        /// From this age of a cohort on, in months, redemption is remote;
-        /// `None`: only expiry ends it.
-        after_months: Option<u32>,
-    },
-}
-
-impl Method {
-    pub const fn word(self) -> &'static str {
-        match self {
-            Method::CatchUp => "catch-up",
-            Method::Remote { .. } => "remote",
-        }
-    }
-}
-
-/// A rate that a person sets for the cohorts of a funder and issue month.
-pub type Overrides = BTreeMap<(LineId, Period), ManualRate>;
-
-/// What one line supplies to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Product {
-    /// Goods or services that the funder's points paid for.
-    Redemption,
-    /// The platform's, or another line's, share of it.
-    PlatformFee,
-}
-
-impl Product {
-    pub const ALL: [Product; 2] = [Product::Redemption, Product::PlatformFee];
-
-    pub const fn word(self) -> &'static str {
-        match self {
-            Product::Redemption => "redemption",
-            Product::PlatformFee => "platform-fee",
-        }
-    }
-}
-
-/// Funder, redeeming line and product; `None` for every other.
-pub(super) type VatKey = (Option<LineId>, Option<LineId>, Option<Product>);
-
-/// How what the funder pays is taxed. Settlement amounts contain the VAT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VatTreatment {
-    /// Outside VAT.
-    None,
-    /// A third party's payment for the member's purchase: the payee owes output
-    /// VAT, the member has the invoice and the funder deducts nothing.
-    ThirdPartyConsideration,
-    /// A discount on the member's invoice, and a marketing service to the
-    /// funder: the payee owes output VAT, and the funder deducts it.
-    MarketingService,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VatRule {
-    pub treatment: VatTreatment,
-    pub rate: Rate,
-}
-
-impl VatRule {
-    pub const NONE: Self = Self { treatment: VatTreatment::None, rate: Rate::ZERO };
-}
+use toml::Spanned;
 
 /// What an account is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -197,7 +107,7 @@ impl Default for Accounts {
 }
 
 impl Accounts {
-    pub(super) fn set(&mut self, account: Account, name: AccountName) {
+    fn set(&mut self, account: Account, name: AccountName) {
         self.0.insert(account, name);
     }
 
@@ -205,4 +115,43 @@ impl Accounts {
     pub fn of(&self, account: Account) -> (&str, &str) {
         self.0.get(&account).map_or_else(|| account.default_name(), |name| (&name.code, &name.name))
     }
+}
+
+tables! {
+    AccountFile {
+        /// The account's code in the chart.
+        code: String = required(String::new()),
+        /// Its name.
+        name: String = required(String::new()),
+    }
+}
+
+/// By what each account is for.
+pub type AccountsFile = BTreeMap<Account, Spanned<AccountFile>>;
+
+/// Reads a table with one table for each account that has another name than usual.
+pub fn read(fields: &mut read::Fields<'_>, name: &'static str, notes: &mut read::Notes) -> AccountsFile {
+    let words = Account::ALL.map(Account::word);
+    let tables = fields.named_tables(name, &words, notes);
+    Account::ALL.into_iter().zip(tables).filter_map(|(account, table)| Some((account, table?))).collect()
+}
+
+pub fn check(accounts: AccountsFile, check: &mut Check) -> Accounts {
+    let mut chart = Accounts::default();
+    for (account, spanned) in accounts {
+        let place = check.place_of(format!("accounts.{}", account.word()), &spanned);
+        let AccountFile { code, name } = spanned.into_inner();
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        if code.is_empty() || code.len() > ACCOUNT_CODE_MAX || !code.bytes().all(allowed) {
+            check.refuse(&place, "code", format!("must be 1 to {ACCOUNT_CODE_MAX} letters, digits, dots or hyphens"));
+        } else if code.starts_with('-') {
+            check.refuse(&place, "code", "must not begin with a hyphen: a spreadsheet would take it for a formula");
+        }
+        let printable = name.trim() == name && !name.chars().any(unprintable);
+        if name.is_empty() || name.chars().count() > ACCOUNT_NAME_MAX || !printable {
+            check.refuse(&place, "name", format!("must be 1 to {ACCOUNT_NAME_MAX} characters"));
+        }
+        chart.set(account, AccountName { code, name });
+    }
+    chart
 }

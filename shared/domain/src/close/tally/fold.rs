@@ -1,0 +1,330 @@
+//! Entries folded into sums: names are compared where they lie, and nothing is copied or
+//! looked up in the rulebook twice but for what an entry says first.
+
+use super::sums::{FlowKey, ObligationKey, Sum, Tally, count};
+use crate::claims::account::shard as shard_of;
+use crate::claims::lot::Cohort;
+use crate::events::Entry;
+use crate::legs::{ClaimsLeg, ControlKind, FlowKind, Leg, OwedLeg, RatingError, Reason};
+use crate::terms::rulebook::Rulebook;
+use crate::terms::split::SplitTerms;
+use crate::units::calendar::Period;
+use crate::units::id::{LineId, MemberId, SchemeId};
+use crate::units::money::{Money, OutOfRange, Points};
+use chrono::NaiveDate;
+use foldhash::fast::FixedState;
+use hashbrown::{Equivalent, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::hash::Hash;
+
+/// One row of the detail part.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail<'a> {
+    pub entry: &'a Entry,
+    pub slice: OwedLeg<'a>,
+    /// What reports call the rule that it is split by.
+    pub rule: &'a str,
+    /// Whether another line than the redeeming one owes for it.
+    pub crosses_lines: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TallyError {
+    #[error("entry {entry}: {source}")]
+    Rating { entry: String, source: RatingError },
+    #[error("entry {entry} of {period} stands in shard {shard} of {found}")]
+    Misplaced { entry: String, period: Period, shard: u8, found: String },
+}
+
+/// Values by key, one after another in the order in which they were first met.
+struct Slots<K, V> {
+    places: HashMap<K, usize, FixedState>,
+    slots: Vec<(K, V)>,
+    last: usize,
+}
+
+impl<K, V> Default for Slots<K, V> {
+    fn default() -> Self {
+        Self { places: HashMap::default(), slots: Vec::new(), last: 0 }
+    }
+}
+
+impl<K: Hash + Eq + Clone, V> Slots<K, V> {
+    /// The value of a key, which is made only where it is new. Entries come in the order of
+    /// line and kind, so mostly it is the one before.
+    fn of(&mut self, parts: &(impl Hash + Equivalent<K>), new: impl FnOnce() -> (K, V)) -> &mut V {
+        if !self.slots.get(self.last).is_some_and(|(key, _)| parts.equivalent(key)) {
+            self.last = match self.places.get(parts) {
+                Some(at) => *at,
+                None => {
+                    let (key, value) = new();
+                    self.places.insert(key.clone(), self.slots.len());
+                    self.slots.push((key, value));
+                    self.slots.len() - 1
+                }
+            };
+        }
+        &mut self.slots[self.last].1
+    }
+}
+
+/// A key by parts that lie elsewhere; they hash as those of the key do.
+#[derive(Hash)]
+struct Parts<A, B, C, D>(A, B, C, D);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct TermsKey {
+    scheme: SchemeId,
+    redeemer: LineId,
+    reason: Reason,
+    day: NaiveDate,
+}
+
+impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, NaiveDate> {
+    fn equivalent(&self, key: &TermsKey) -> bool {
+        let Self(scheme, redeemer, reason, day) = self;
+        **scheme == key.scheme && **redeemer == key.redeemer && *reason == key.reason && *day == key.day
+    }
+}
+
+impl Equivalent<FlowKey> for Parts<&Cohort, &LineId, FlowKind, ()> {
+    fn equivalent(&self, key: &FlowKey) -> bool {
+        let Self(cohort, counterparty, kind, ()) = self;
+        *kind == key.kind && **counterparty == key.counterparty && **cohort == key.cohort
+    }
+}
+
+impl Equivalent<(LineId, ControlKind)> for Parts<&LineId, ControlKind, (), ()> {
+    fn equivalent(&self, (line, kind): &(LineId, ControlKind)) -> bool {
+        self.1 == *kind && *self.0 == *line
+    }
+}
+
+/// What is owed under the same terms.
+struct Owed {
+    key: ObligationKey,
+    rule: String,
+    crosses_lines: bool,
+    sum: Sum,
+    /// The places of those who pay.
+    pairs: Vec<usize>,
+}
+
+struct Pair {
+    payer: LineId,
+    redeemer: LineId,
+    entries: u64,
+    /// The last entry that was counted, so that none is twice.
+    last: u64,
+}
+
+/// Folds the entries of one shard. The same for a trial and a final run.
+pub struct Fold<'r> {
+    rulebook: &'r Rulebook,
+    period: Period,
+    shard: u8,
+    entries: u64,
+    /// Those whose shard it is known to be.
+    members: HashSet<MemberId, FixedState>,
+    controls: Slots<(LineId, ControlKind), Sum>,
+    unearned: BTreeMap<LineId, Sum>,
+    flows: Slots<FlowKey, Sum>,
+    /// The place in `owed` of what was looked up once.
+    terms: Slots<TermsKey, usize>,
+    owed: Vec<Owed>,
+    pairs: Vec<Pair>,
+    details: Sum,
+}
+
+impl<'r> Fold<'r> {
+    pub fn new(rulebook: &'r Rulebook, period: Period, shard: u8) -> Self {
+        Self {
+            rulebook,
+            period,
+            shard,
+            entries: 0,
+            members: HashSet::default(),
+            controls: Slots::default(),
+            unearned: BTreeMap::new(),
+            flows: Slots::default(),
+            terms: Slots::default(),
+            owed: Vec::new(),
+            pairs: Vec::new(),
+            details: Sum::default(),
+        }
+    }
+
+    /// Takes an entry in; `detail` gets each of its rows.
+    ///
+    /// # Errors
+    ///
+    /// What `detail` answers, an entry of another period or shard, or one that the rulebook
+    /// has no price for.
+    pub fn add<E: From<TallyError>>(
+        &mut self,
+        entry: &Entry,
+        mut detail: impl FnMut(Detail<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.placed(entry)?;
+        let mut refused = None;
+        let rated = self.rated(entry, &mut |row| match detail(row) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                refused = Some(error);
+                Err(OutOfRange)
+            }
+        });
+        match (refused, rated) {
+            (Some(error), _) => Err(error),
+            (None, Err(source)) => Err(TallyError::Rating { entry: entry.name(), source }.into()),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    fn placed(&mut self, entry: &Entry) -> Result<(), TallyError> {
+        let member = &entry.head.member;
+        if entry.booked == self.period && self.members.contains(member) {
+            return Ok(());
+        }
+        let shard = shard_of(member);
+        if entry.booked != self.period || shard != self.shard {
+            let found = format!("{}#{}", self.period, self.shard);
+            return Err(TallyError::Misplaced { entry: entry.name(), period: entry.booked, shard, found });
+        }
+        self.members.insert(member.clone());
+        Ok(())
+    }
+
+    fn rated(
+        &mut self,
+        entry: &Entry,
+        detail: &mut dyn FnMut(Detail<'_>) -> Result<(), OutOfRange>,
+    ) -> Result<(), RatingError> {
+        count(&mut self.entries, 1)?;
+        let (rulebook, late) = (self.rulebook, entry.is_late());
+        let mut settled = Money::ZERO;
+        entry.event.legs(&entry.head, rulebook, &mut |leg| match leg {
+            Leg::Claims(ClaimsLeg { cohort, with, flow, points, amount }) => {
+                self.flow(cohort, with, flow, points, amount, late)
+            }
+            Leg::Owed(slice) => {
+                match slice.reason {
+                    Reason::Redemption | Reason::Return => settled.add(slice.amount)?,
+                    Reason::Repayment => {}
+                }
+                self.owed(entry, slice, late, detail)
+            }
+        })?;
+        self.control(entry, settled, late)?;
+        Ok(())
+    }
+
+    /// Counted from what the entry says of itself, so that they check what its legs say;
+    /// only what is owed for claims, which the entry does not know, is the legs'.
+    fn control(&mut self, entry: &Entry, settled: Money, late: bool) -> Result<(), OutOfRange> {
+        let (line, kind) = (&entry.head.line, entry.event.control());
+        let points = entry.event.points()?;
+        let (points, amount) = match kind {
+            ControlKind::Accrual | ControlKind::Withdrawal => (points, entry.event.consideration()),
+            ControlKind::Adjustment => (points, Money::ZERO),
+            ControlKind::Redemption => (points, settled),
+            ControlKind::Return => (points.negated()?, settled),
+        };
+        if kind == ControlKind::Accrual && points.is_zero() {
+            self.unearned.entry(line.clone()).or_default().add(points, amount, late)?;
+        }
+        let sum = self.controls.of(&Parts(line, kind, (), ()), || ((line.clone(), kind), Sum::default()));
+        sum.add(points, amount, late)
+    }
+
+    fn flow(
+        &mut self,
+        cohort: &Cohort,
+        counterparty: &LineId,
+        kind: FlowKind,
+        points: Points,
+        amount: Money,
+        late: bool,
+    ) -> Result<(), OutOfRange> {
+        let key = || FlowKey { cohort: cohort.clone(), counterparty: counterparty.clone(), kind };
+        let sum = self.flows.of(&Parts(cohort, counterparty, kind, ()), || (key(), Sum::default()));
+        sum.add(points, amount, late)
+    }
+
+    fn owed(
+        &mut self,
+        entry: &Entry,
+        slice: OwedLeg<'_>,
+        late: bool,
+        detail: &mut dyn FnMut(Detail<'_>) -> Result<(), OutOfRange>,
+    ) -> Result<(), OutOfRange> {
+        let OwedLeg { cohort, redeemer, reason, day, points, amount, .. } = slice;
+        self.flow(cohort, redeemer, reason.row().flow, points, amount, late)?;
+        let (rulebook, owed, pairs) = (self.rulebook, &mut self.owed, &mut self.pairs);
+        let at = *self.terms.of(&Parts(&cohort.scheme, redeemer, reason, day), || {
+            let (scheme, redeemer) = (cohort.scheme.clone(), redeemer.clone());
+            let at = terms(rulebook, &scheme, &redeemer, reason, day, owed, pairs);
+            (TermsKey { scheme, redeemer, reason, day }, at)
+        });
+        let owed = &mut self.owed[at];
+        self.details.add(points, if owed.crosses_lines { amount } else { Money::ZERO }, late)?;
+        if owed.crosses_lines {
+            owed.sum.add(points, amount, late)?;
+            for pair in &owed.pairs {
+                let pair = &mut self.pairs[*pair];
+                if std::mem::replace(&mut pair.last, self.entries) != self.entries {
+                    count(&mut pair.entries, 1)?;
+                }
+            }
+        }
+        detail(Detail { entry, slice, rule: &owed.rule, crosses_lines: owed.crosses_lines })
+    }
+
+    pub fn finish(self) -> Tally {
+        let pairs = self.pairs.into_iter().filter(|pair| pair.entries > 0);
+        let pairs = pairs.map(|pair| {
+            let Pair { payer, redeemer, entries: events, .. } = pair;
+            ((payer, redeemer), Sum { events, ..Sum::default() })
+        });
+        let owed = self.owed.into_iter().filter(|owed| owed.sum.events > 0);
+        Tally {
+            entries: self.entries,
+            controls: self.controls.slots.into_iter().collect(),
+            unearned: self.unearned,
+            flows: self.flows.slots.into_iter().collect(),
+            obligations: owed.map(|owed| (owed.key, owed.sum)).collect(),
+            pairs: pairs.collect(),
+            details: self.details,
+        }
+    }
+}
+
+/// The place of what is owed under the terms of a day, and of those who pay.
+fn terms(
+    rulebook: &Rulebook,
+    scheme: &SchemeId,
+    redeemer: &LineId,
+    reason: Reason,
+    day: NaiveDate,
+    owed: &mut Vec<Owed>,
+    pairs: &mut Vec<Pair>,
+) -> usize {
+    let split = || rulebook.split(scheme, redeemer, day);
+    let terms = reason.row().is_split.then(split).flatten().map(SplitTerms::from);
+    let (scheme, redeemer) = (scheme.clone(), redeemer.clone());
+    let key = ObligationKey { funding: rulebook.funding(&scheme), scheme, redeemer, reason, terms };
+    if let Some(at) = owed.iter().position(|owed| owed.key == key) {
+        return at;
+    }
+    let payers = key.funding.payers(&key.redeemer).map(|payer| {
+        let of = |pair: &Pair| pair.payer == *payer && pair.redeemer == key.redeemer;
+        pairs.iter().position(of).unwrap_or_else(|| {
+            pairs.push(Pair { payer: payer.clone(), redeemer: key.redeemer.clone(), entries: 0, last: 0 });
+            pairs.len() - 1
+        })
+    });
+    let payers: Vec<usize> = payers.collect();
+    let rule = key.reason.rule_word(key.terms.as_ref()).to_owned();
+    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), pairs: payers, key });
+    owed.len() - 1
+}

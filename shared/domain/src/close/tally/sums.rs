@@ -1,0 +1,183 @@
+//! What is added up of a month, and how it is stored.
+
+use crate::claims::lot::Cohort;
+use crate::legs::{ControlKind, FlowKind, Reason};
+use crate::terms::split::{FundingTerms, SplitTerms};
+use crate::units::id::{LineId, SchemeId};
+use crate::units::money::{Money, OutOfRange, Points};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is added up for a key: of entries, or of slices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sum {
+    pub events: u64,
+    /// Those booked later than their home period.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: u64,
+    pub points: Points,
+    pub amount: Money,
+    /// The amount of those that are late.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub prior_period: Money,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_nothing(amount: &Money) -> bool {
+    amount.is_zero()
+}
+
+pub(crate) fn count(sum: &mut u64, more: u64) -> Result<(), OutOfRange> {
+    *sum = sum.checked_add(more).ok_or(OutOfRange)?;
+    Ok(())
+}
+
+impl Sum {
+    /// Adds one more.
+    pub(crate) fn add(&mut self, points: Points, amount: Money, late: bool) -> Result<(), OutOfRange> {
+        count(&mut self.events, 1)?;
+        self.points.add(points)?;
+        self.amount.add(amount)?;
+        if late {
+            count(&mut self.late, 1)?;
+            self.prior_period.add(amount)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), OutOfRange> {
+        count(&mut self.events, other.events)?;
+        count(&mut self.late, other.late)?;
+        self.points.add(other.points)?;
+        self.amount.add(other.amount)?;
+        self.prior_period.add(other.prior_period)
+    }
+}
+
+pub type Sums<K> = BTreeMap<K, Sum>;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowKey {
+    pub cohort: Cohort,
+    pub counterparty: LineId,
+    pub kind: FlowKind,
+}
+
+/// What is owed to `redeemer` for claims of a scheme, for one reason under one split rule,
+/// before it is shared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObligationKey {
+    pub scheme: SchemeId,
+    /// Who bears the cost.
+    pub funding: FundingTerms,
+    pub redeemer: LineId,
+    pub reason: Reason,
+    /// None: the redeemer takes all.
+    pub terms: Option<SplitTerms>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub entries: u64,
+    /// Entries, by their line and what they say of themselves.
+    pub controls: Sums<(LineId, ControlKind)>,
+    /// Sales too small to earn, by line; they are in the controls, too.
+    pub unearned: Sums<LineId>,
+    /// Slices.
+    pub flows: Sums<FlowKey>,
+    /// Slices.
+    pub obligations: Sums<ObligationKey>,
+    /// Entries that made a payer owe a redeemer, whatever for; nothing but their number.
+    pub pairs: Sums<(LineId, LineId)>,
+    /// Rows of the detail part, and the amounts of those that cross lines.
+    pub details: Sum,
+}
+
+impl Tally {
+    pub fn merge(&mut self, other: &Tally) -> Result<(), OutOfRange> {
+        count(&mut self.entries, other.entries)?;
+        merge(&mut self.controls, &other.controls)?;
+        merge(&mut self.unearned, &other.unearned)?;
+        merge(&mut self.flows, &other.flows)?;
+        merge(&mut self.obligations, &other.obligations)?;
+        merge(&mut self.pairs, &other.pairs)?;
+        self.details.merge(&other.details)
+    }
+}
+
+fn merge<K: Ord + Clone>(sums: &mut Sums<K>, others: &Sums<K>) -> Result<(), OutOfRange> {
+    others.iter().try_for_each(|(key, sum)| sums.entry(key.clone()).or_default().merge(sum))
+}
+
+/// A sum as it is stored: rows instead of maps, in the maps' order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row<K> {
+    key: K,
+    sum: Sum,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    entries: u64,
+    controls: Vec<Row<(LineId, ControlKind)>>,
+    unearned: Vec<Row<LineId>>,
+    flows: Vec<Row<FlowKey>>,
+    obligations: Vec<Row<ObligationKey>>,
+    pairs: Vec<Row<(LineId, LineId)>>,
+    details: Sum,
+}
+
+fn rows<K: Clone>(sums: &Sums<K>) -> Vec<Row<K>> {
+    sums.iter().map(|(key, sum)| Row { key: key.clone(), sum: *sum }).collect()
+}
+
+/// A map has no place for a second row of one key, which would be lost.
+fn each_once<K: Ord, E: serde::de::Error>(rows: Vec<Row<K>>) -> Result<Sums<K>, E> {
+    let mut sums = Sums::new();
+    for Row { key, sum } in rows {
+        if sums.insert(key, sum).is_some() {
+            return Err(E::custom("a row stands in the tally twice"));
+        }
+    }
+    Ok(sums)
+}
+
+impl Serialize for Tally {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored {
+            entries: self.entries,
+            controls: rows(&self.controls),
+            unearned: rows(&self.unearned),
+            flows: rows(&self.flows),
+            obligations: rows(&self.obligations),
+            pairs: rows(&self.pairs),
+            details: self.details,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tally {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        Ok(Tally {
+            entries: stored.entries,
+            controls: each_once(stored.controls)?,
+            unearned: each_once(stored.unearned)?,
+            flows: each_once(stored.flows)?,
+            obligations: each_once(stored.obligations)?,
+            pairs: each_once(stored.pairs)?,
+            details: stored.details,
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! The lines that take part.
+
+use super::changes::Comparison;
+use super::check::{Check, Place};
+use super::read::tables;
+use super::{Line, ReferenceScope, Rulebook};
+use crate::units::calendar::Period;
+use crate::units::id::LineId;
+use crate::units::limits::{BANK_ACCOUNT_MAX, LINES_MAX, NAME_MAX};
+use crate::units::scope::Scope;
+use chrono::NaiveDate;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use toml::Spanned;
+
+tables! {
+    LineFile {
+        /// The line's code in every file and path: at most 16 of A-Z a-z 0-9 . _ -. It never changes.
+        id: String = required(String::new()),
+        /// Its name.
+        name: String = required(String::new()),
+        /// Its Chinese name; without it the name.
+        name_zh: String = optional(String::new()),
+        /// The legal entity that keeps the books; without it the Chinese name.
+        entity: String = optional(String::new()),
+        /// The bank account that payments are made from and to.
+        bank_account: String = optional(String::new()),
+        /// It takes part from this day on; without it from the programme's first.
+        from: Option<String> = optional(None),
+        /// It records nothing but reversals after this day.
+        to: Option<String> = optional(None),
+        /// Within what a reference names one event: `line`, for ever, or `month` or `day` where tills number anew; or
+        /// a list of `{ from, scope }`.
+        reference_scope: ReferenceScopes = optional(ReferenceScopes::Always(ReferenceScope::Line)),
+    }
+}
+
+/// One for the whole programme, or one from each day on.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be \"line\", \"month\" or \"day\", or a list of { from, scope }")]
+pub enum ReferenceScopes {
+    Always(ReferenceScope),
+    Dated(Vec<DatedScope>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatedScope {
+    pub from: String,
+    pub scope: ReferenceScope,
+}
+
+pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
+    let mut checked = Vec::new();
+    for (index, spanned) in lines.iter().enumerate() {
+        let place = check.place_of(format!("lines[{index}]"), spanned);
+        let line = spanned.get_ref();
+        if index == LINES_MAX {
+            check.refuse(&place, "", format!("a programme has at most {LINES_MAX} lines"));
+            break;
+        }
+        for (field, text) in [("name", &line.name), ("name_zh", &line.name_zh), ("entity", &line.entity)] {
+            check.printable(&place, field, text, NAME_MAX);
+        }
+        check.printable(&place, "bank_account", &line.bank_account, BANK_ACCOUNT_MAX);
+        let Some(id) = check.parsed(&place, "id", LineId::parse(&line.id)) else { continue };
+        if id.as_str() == "redeemer" {
+            check.refuse(&place, "id", "`redeemer` stands for the redeeming line of a split");
+        }
+        if !id.as_str().starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            // It names folders of reports, where `..` is another.
+            check.refuse(&place, "id", "must begin with a letter or a digit");
+        }
+        if !check.add_line(id.clone()) {
+            check.refuse(&place, "id", format!("line {id} stands twice"));
+            continue;
+        }
+        let name_zh = if line.name_zh.is_empty() { line.name.clone() } else { line.name_zh.clone() };
+        let entity = if line.entity.is_empty() { name_zh.clone() } else { line.entity.clone() };
+        let bank_account = line.bank_account.clone();
+        let reference_scopes = reference_scopes(&place, &line.reference_scope, check);
+        let (first_day, last_day) = days_of_line(&place, line, check);
+        checked.push(Line {
+            id,
+            name: line.name.clone(),
+            name_zh,
+            entity,
+            bank_account,
+            first_day,
+            last_day,
+            reference_scopes,
+        });
+    }
+    checked.sort_by(|one, other| one.id.cmp(&other.id));
+    checked
+}
+
+fn days_of_line(place: &Place, line: &LineFile, check: &mut Check) -> (NaiveDate, Option<NaiveDate>) {
+    let from = line.from.as_deref().and_then(|text| check.date(place, "from", text)).unwrap_or(NaiveDate::MIN);
+    let to = line.to.as_deref().and_then(|text| check.date(place, "to", text));
+    if to.is_some_and(|to| to < from) {
+        check.refuse(place, "to", "is before `from`");
+    }
+    (from, to)
+}
+
+fn reference_scopes(place: &Place, scopes: &ReferenceScopes, check: &mut Check) -> Vec<(NaiveDate, ReferenceScope)> {
+    let dated = match scopes {
+        ReferenceScopes::Always(scope) => return vec![(NaiveDate::MIN, *scope)],
+        ReferenceScopes::Dated(dated) => dated,
+    };
+    let mut scopes: Vec<(NaiveDate, ReferenceScope)> = Vec::new();
+    for dated in dated {
+        let Some(from) = check.date(place, "reference_scope", &dated.from) else { continue };
+        if scopes.last().is_some_and(|(before, _)| *before >= from) {
+            check.refuse(place, "reference_scope", format!("{from} is not after the day before it"));
+        }
+        scopes.push((from, dated.scope));
+    }
+    scopes
+}
+
+impl Rulebook {
+    pub fn line(&self, id: &LineId) -> Option<&Line> {
+        self.lines.iter().find(|line| line.id == *id)
+    }
+
+    /// The lines that take part on some day of a period.
+    pub fn lines_of(&self, period: Period) -> impl Iterator<Item = &Line> {
+        let begins = move |line: &&Line| line.first_day <= period.last_day();
+        let goes_on = move |line: &&Line| line.last_day.is_none_or(|day| day >= period.first_day());
+        self.lines.iter().filter(begins).filter(goes_on)
+    }
+
+    pub fn line_ids(&self) -> BTreeSet<&LineId> {
+        self.lines.iter().map(|line| &line.id).collect()
+    }
+
+    /// Within what the references of a line's events of a day name one event.
+    pub fn reference_scope(&self, line: &LineId, day: NaiveDate) -> ReferenceScope {
+        let scopes = self.line(line).map_or(&[][..], |line| &line.reference_scopes);
+        scopes.iter().rev().find(|(from, _)| *from <= day).map_or(ReferenceScope::Line, |(_, scope)| *scope)
+    }
+
+    /// What tells an event of a day from those of its line with the same reference.
+    pub fn scope(&self, line: &LineId, day: NaiveDate) -> Scope {
+        match self.reference_scope(line, day) {
+            ReferenceScope::Line => Scope::Line,
+            ReferenceScope::Month => Scope::Month(Period::of_day(day)),
+            ReferenceScope::Day => Scope::Day(day),
+        }
+    }
+
+    /// The day from which on all these lines take part.
+    pub(super) fn first_day_of(&self, lines: &[&LineId]) -> NaiveDate {
+        let first_days = lines.iter().filter_map(|id| self.line(id)).map(|line| line.first_day);
+        first_days.fold(self.first_period.first_day(), NaiveDate::max)
+    }
+
+    /// A line that only redeems is owed nothing new after its last day.
+    pub(super) fn last_day_as_payee(&self, payee: &LineId, funders: &BTreeSet<LineId>) -> Option<NaiveDate> {
+        if funders.contains(payee) { None } else { self.line(payee)?.last_day }
+    }
+}
+
+/// The platform takes part as long as the programme does.
+pub fn audit(rulebook: &Rulebook, check: &mut Check) {
+    if let Some(line) = rulebook.line(&rulebook.platform)
+        && (line.first_day > rulebook.first_period.first_day() || line.last_day.is_some())
+    {
+        let text = format!("{}, the platform, takes part the whole programme long", line.id);
+        check.refuse(&Place::whole("lines"), "", text);
+    }
+}
+
+/// When each line takes part.
+pub fn compare(comparison: &mut Comparison<'_>) {
+    for id in comparison.lines() {
+        let lines = comparison.books().into_iter().filter_map(|book| book.line(id));
+        let days = lines.flat_map(|line| [Some(line.first_day), line.last_day.and_then(|last| last.succ_opt())]);
+        comparison.of_days(
+            &format!("lines: {id}"),
+            days.flatten().collect(),
+            |book, day| book.line(id).map(|line| line.takes_part(day)),
+            |takes_part| if *takes_part { "takes part" } else { "does not take part" }.to_owned(),
+        );
+    }
+}
