@@ -54,8 +54,8 @@ def read(path):
 
 
 def number(text):
-    """Rounded as the cell shows it, for a sum of binary fractions is not exact."""
-    return Decimal(text).quantize(Decimal("0.01"))
+    """Rounded to the finest minor unit of a currency, for a sum of binary fractions is not exact."""
+    return Decimal(text).quantize(Decimal("0.001"))
 
 
 def settlement(pack, work):

@@ -318,6 +318,13 @@ pub async fn bucket(bucket: &Bucket, run: &str) {
     ));
     assert_eq!(bucket.get_version(&free, None, 9).await.unwrap(), b"22");
     assert!(!bucket.put_new(&free, b"3".to_vec()).await.unwrap());
+    for (range, bytes) in [(0..5, "first"), (0..1, "f"), (1..4, "irs"), (4..5, "t"), (3..3, ""), (9..9, "")] {
+        assert_eq!(bucket.get_range(&once, range).await.unwrap(), bytes.as_bytes());
+    }
+    for range in [4..6, 5..6, 0..u64::MAX] {
+        assert!(matches!(bucket.get_range(&once, range).await, Err(StoreError::Refused { .. })));
+    }
+    assert!(matches!(bucket.get_range(&none, 0..1).await, Err(StoreError::Missing(key)) if key == none));
     bucket.put(&free, Vec::new()).await.unwrap();
     assert_eq!(bucket.get(&free).await.unwrap(), b"");
 

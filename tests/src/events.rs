@@ -4,9 +4,10 @@ use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use interline_domain::events::{Accrual, Action, Command, EntryKind, Grant, Head, Redemption};
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::parse_day;
-use interline_domain::units::money::{Money, Points};
+use interline_domain::units::money::Points;
 use interline_domain::units::shard::{Shard, Shards};
 use reverse::reverse;
 use std::io::{Read, Write};
@@ -15,6 +16,11 @@ use std::io::{Read, Write};
 mod reverse;
 
 pub const HEADER: &str = "event,line,reference,occurred_at,member,amount,points,reverses";
+
+/// The currency of the tests' programmes, unless they say another.
+pub fn cny() -> Currency {
+    Currency::parse("CNY").unwrap()
+}
 
 fn command(line: &str, reference: &str, at: &str, member: &str, action: Action) -> Command {
     let head = Head {
@@ -27,7 +33,7 @@ fn command(line: &str, reference: &str, at: &str, member: &str, action: Action) 
 }
 
 pub fn sale(line: &str, reference: &str, at: &str, member: &str, amount: &str) -> Command {
-    command(line, reference, at, member, Action::Accrual(Accrual { amount: Money::parse(amount).unwrap() }))
+    command(line, reference, at, member, Action::Accrual(Accrual { amount: cny().parse_money(amount).unwrap() }))
 }
 
 pub fn redemption(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {
@@ -45,7 +51,7 @@ pub fn reversal(line: &str, reference: &str, at: &str, member: &str, of: &str, p
     let kind = EntryKind::from_word(kind).unwrap();
     let (amount, points) = match part {
         "" => (None, None),
-        part if kind == EntryKind::Accrual => (Some(Money::parse(part).unwrap()), None),
+        part if kind == EntryKind::Accrual => (Some(cny().parse_money(part).unwrap()), None),
         part => (None, Some(Points::parse(part).unwrap())),
     };
     let (original, on) = original.split_once('@').map_or((original, None), |(original, day)| (original, Some(day)));

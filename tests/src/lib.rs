@@ -18,6 +18,6 @@ pub mod readers;
 pub mod requests;
 pub mod sim;
 
-pub use events::{SHARDS, csv, grant, member_of_shard, redemption, reversal, sale, shard, the_shard};
+pub use events::{SHARDS, cny, csv, grant, member_of_shard, redemption, reversal, sale, shard, the_shard};
 pub use pack::{Pack, Sheet};
 pub use programme::{Programme, RULEBOOK, edited};

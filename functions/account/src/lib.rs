@@ -5,7 +5,7 @@ use interline_domain::claims::lot::Expiry;
 use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{EntryKind, Refusal};
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::money::{Money, Points};
+use interline_domain::units::money::Points;
 use interline_lambda::http::{Call, Reply, cursor, not_served, respond};
 use interline_lambda::problem::{FORBIDDEN, Problem};
 use interline_lambda::routes::{AccountRoute, Function, Route};
@@ -146,8 +146,11 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
     {
         return Err(Problem::field(FORBIDDEN, "line", format!("line {own} may ask for its own quotes only")));
     }
+    let published = app.rulebook().await?;
+    let rulebook = &published.rulebook;
     let amount = |field: &'static str, text: Option<String>| {
-        text.map(|text| Money::parse(&text).map_err(|error| Problem::invalid(field, error))).transpose()
+        let read = |text: String| rulebook.currency.parse_money(&text);
+        text.map(|text| read(text).map_err(|error| Problem::invalid(field, error))).transpose()
     };
     let bill = amount("bill", body.bill)?;
     let wish = match (body.points, amount("value", body.value)?) {
@@ -158,8 +161,6 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
         (None, Some(value)) => Wish::Value(value),
         (None, None) => Wish::Most,
     };
-    let published = app.rulebook().await?;
-    let rulebook = &published.rulebook;
     let day = rulebook.day(app.now());
     let account = app.ledger.account(&member).await?;
     let quote = quote(rulebook, &account, &line, bill, wish, day).map_err(|refusal| refused(&refusal))?;
@@ -176,7 +177,7 @@ async fn quoted(app: &App, call: &Call) -> Result<Reply, Problem> {
     Ok(Reply::ok(json!({
         "member": member, "line": line, "as_of": day, "currency": rulebook.currency,
         "balance": shows_balance.then_some(quote.balance),
-        "points": quote.points, "value": money(quote.value), "most": quote.most, "minimum": quote.minimum,
+        "points": quote.points, "value": money(rulebook.currency, quote.value), "most": quote.most, "minimum": quote.minimum,
         "step": quote.step, "cap": quote.cap, "value_per_point": quote.rate, "reason": reason,
     })))
 }

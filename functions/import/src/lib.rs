@@ -187,7 +187,7 @@ pub async fn import(
     let digest = sha256(bytes);
     let mut result = Imported { file: name.to_owned(), digest: digest.clone(), ..Imported::default() };
     let published = app.rulebook().await?;
-    let events = match read(bytes, has_ending(name, ".gz")) {
+    let events = match read(bytes, has_ending(name, ".gz"), published.rulebook.currency) {
         Ok(events) => events,
         Err(error) => return result.refused(&error.to_string()),
     };

@@ -144,7 +144,7 @@ mod tests {
 
     fn order(text: &str) -> Vec<Vec<u64>> {
         let file = format!("event,line,reference,occurred_at,member,amount,points,reverses\n{text}");
-        let events = read(file.as_bytes(), false).unwrap();
+        let events = read(file.as_bytes(), false, programme().currency).unwrap();
         let walk = Walk::of(&programme(), &events.rows, None);
         assert!(walk.rejected.is_empty(), "{:?}", walk.rejected);
         let lanes = walk.lanes.into_iter().flatten();
@@ -204,7 +204,7 @@ mod tests {
             let file = "event,line,reference,occurred_at,member,amount,points\n\
                         accrual,shop,A1,2025-01-05T10:00:00+08:00,m1,1.00,\n\
                         accrual,shop,A1,2025-01-06T10:00:00+08:00,m2,1.00,\n";
-            let events = read(file.as_bytes(), false).unwrap();
+            let events = read(file.as_bytes(), false, programme().currency).unwrap();
             Walk::of(&rulebook, &events.rows, None).rejected.into_values().map(|reason| reason.code).collect::<Vec<_>>()
         };
         assert_eq!(
@@ -222,7 +222,7 @@ mod tests {
         let members_of = |text: &str| {
             let file =
                 format!("event,line,reference,occurred_at,member,amount,points\n{}", text.replace(",,\n", ",\n"));
-            let events = read(file.as_bytes(), false).unwrap();
+            let events = read(file.as_bytes(), false, programme().currency).unwrap();
             let walk = Walk::of(&programme(), &events.rows, None);
             let of_lane =
                 |lane: &Vec<OfMember<'_>>| lane.iter().map(|rows| rows[0].1.head.member.clone()).collect::<Vec<_>>();

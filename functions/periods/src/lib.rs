@@ -193,6 +193,8 @@ async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Proble
     let settlement = finished.settlement().await?;
     let missing = || Problem::not_found(format!("line {line} has no position in {period}"));
     let own = settlement.positions.iter().find(|position| position.line == *line).ok_or_else(missing)?;
+    let currency = finished.manifest.currency;
+    let money = |amount| money(currency, amount);
     let pair = |row: &Bilateral, counterparty: &LineId| {
         json!({
             "counterparty": counterparty, "events": row.events, "points": row.points,
@@ -206,7 +208,7 @@ async fn position(app: &App, call: &Call, line: &LineId) -> Result<Reply, Proble
     };
     Ok(Reply::ok(json!({
         "line": line, "period": period, "run": { "kind": kind, "id": finished.run.id },
-        "currency": finished.manifest.currency,
+        "currency": currency,
         "gross_payable": money(own.gross_payable), "gross_receivable": money(own.gross_receivable),
         "platform_fee": money(own.platform_fee), "prior_period": money(own.prior_period), "net": money(own.net),
         "owes": pairs(|row| [&row.payer, &row.payee]), "is_owed": pairs(|row| [&row.payee, &row.payer]),

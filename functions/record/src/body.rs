@@ -1,6 +1,7 @@
 //! The body of an event: the fields that its kind has, whichever they are.
 
 use interline_domain::events::{Action, Command, EntryKind, Field, Fields, Form, Head, Origin, Refusal, fields_of};
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, MemberId, Reference};
 use interline_domain::units::moment::parse_occurred_at;
 use interline_domain::units::money::{Money, Points};
@@ -139,18 +140,26 @@ impl Body {
     }
 }
 
-impl Fields for Body {
+/// A body whose amounts are in a currency.
+struct InCurrency<'a> {
+    body: &'a Body,
+    currency: Currency,
+}
+
+impl Fields for InCurrency<'_> {
     type Error = Problem;
 
     fn amount(&self, field: &Field) -> Result<Option<Money>, Problem> {
-        match self.sent(field) {
-            Some(Sent::Text(text)) => Money::parse(text).map(Some).map_err(|error| Problem::invalid(field.json, error)),
+        match self.body.sent(field) {
+            Some(Sent::Text(text)) => {
+                self.currency.parse_money(text).map(Some).map_err(|error| Problem::invalid(field.json, error))
+            }
             Some(Sent::Number(_) | Sent::Origin(_)) | None => Ok(None),
         }
     }
 
     fn points(&self, field: &Field) -> Result<Option<Points>, Problem> {
-        match self.sent(field) {
+        match self.body.sent(field) {
             Some(Sent::Number(points)) => {
                 Points::parse(&points.to_string()).map(Some).map_err(|error| Problem::invalid(field.json, error))
             }
@@ -159,7 +168,7 @@ impl Fields for Body {
     }
 
     fn origin(&self, field: &Field) -> Result<Option<Origin>, Problem> {
-        let Some(Sent::Origin(Reverses { kind, reference, on })) = self.sent(field) else { return Ok(None) };
+        let Some(Sent::Origin(Reverses { kind, reference, on })) = self.body.sent(field) else { return Ok(None) };
         let name = |part: &str| format!("{}.{part}", field.json);
         let kind = kind.as_ref().ok_or_else(|| Problem::missing(&name("kind")))?;
         let reference = reference.as_ref().ok_or_else(|| Problem::missing(&name("reference")))?;
@@ -181,14 +190,21 @@ impl Fields for Body {
 }
 
 /// An event as it stands in a body.
-pub fn command(body: &[u8], line: &LineId, kind: EntryKind, reference: &Reference) -> Result<Command, Problem> {
+pub fn command(
+    body: &[u8],
+    currency: Currency,
+    line: &LineId,
+    kind: EntryKind,
+    reference: &Reference,
+) -> Result<Command, Problem> {
     if kind == EntryKind::Adjustment {
         return Err(Problem::invalid("kind", "adjustments come in files only"));
     }
     let body = json_with(Shape(fields_of(kind)), body)?;
     let member = body.member.as_ref().ok_or_else(|| Problem::missing(MEMBER))?;
     let occurred_at = body.occurred_at.as_ref().ok_or_else(|| Problem::missing(OCCURRED_AT))?;
-    let action = match Action::read(kind, &body) {
+    let of_kind = InCurrency { body: &body, currency };
+    let action = match Action::read(kind, &of_kind) {
         Err(problem) if problem.kind.status == 400 => return Err(problem),
         // What cannot be is told after what is wrongly written.
         action => action,

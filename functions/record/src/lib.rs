@@ -10,6 +10,7 @@ mod body;
 
 use body::command;
 use interline_domain::events::{Command, EntryKind, Refusal};
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, Reference};
 use interline_lambda::http::{Call, Reply, not_served, respond};
 use interline_lambda::problem::{INVALID_JSON, Problem};
@@ -51,7 +52,8 @@ async fn record(app: &App, call: &Call) -> Result<Reply, Problem> {
         RecordRoute::Events { line } => return several(app, call, line).await,
         RecordRoute::Entry { line, kind, reference } => (line, kind, reference),
     };
-    let command = command(call.body()?, line, *kind, reference)?;
+    let currency = app.rulebook().await?.rulebook.currency;
+    let command = command(call.body()?, currency, line, *kind, reference)?;
     let answer = post(app, call, &[(*kind, command)]).await?.pop();
     let Answered { status, entry } = answer.unwrap_or_else(|| Err(Problem::from(&Refusal::OutOfRange)))?;
     let reply = Reply::status(status, entry);
@@ -66,10 +68,12 @@ async fn several(app: &App, call: &Call, line: &LineId) -> Result<Reply, Problem
     if !(1..=EVENTS_MAX).contains(&events.len()) {
         return Err(Problem::invalid("events", format!("must be 1 to {EVENTS_MAX} events")));
     }
-    if app.rulebook().await?.rulebook.line(line).is_none() {
+    let published = app.rulebook().await?;
+    let rulebook = &published.rulebook;
+    if rulebook.line(line).is_none() {
         return Err(Problem::from(&Refusal::UnknownLine(line.clone())));
     }
-    let events: Vec<_> = events.iter().map(|event| one_of_several(line, event)).collect();
+    let events: Vec<_> = events.iter().map(|event| one_of_several(rulebook.currency, line, event)).collect();
     let mut answers: Vec<Result<Answered, Problem>> = Vec::with_capacity(events.len());
     for neighbours in events.chunk_by(are_of_one_member) {
         let commands: Result<Vec<_>, Problem> = neighbours.iter().cloned().collect();
@@ -116,7 +120,7 @@ fn shown(answer: Result<Answered, Problem>) -> Value {
 }
 
 /// An event with its kind and its reference beside the fields that it has alone.
-fn one_of_several(line: &LineId, Seen { value: event, twice }: &Seen) -> Read {
+fn one_of_several(currency: Currency, line: &LineId, Seen { value: event, twice }: &Seen) -> Read {
     if let Some(path) = twice {
         return Err(Problem::twice(path));
     }
@@ -134,7 +138,7 @@ fn one_of_several(line: &LineId, Seen { value: event, twice }: &Seen) -> Read {
     let kind = EntryKind::from_word(&kind).filter(|kind| *kind != EntryKind::Adjustment).ok_or_else(unknown)?;
     let reference = Reference::parse(&reference).map_err(|error| Problem::invalid("reference", error))?;
     let body = Value::Object(fields).to_string();
-    Ok((kind, command(body.as_bytes(), line, kind, &reference)?))
+    Ok((kind, command(body.as_bytes(), currency, line, kind, &reference)?))
 }
 
 /// Records events of one member.

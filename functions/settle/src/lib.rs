@@ -13,6 +13,7 @@ use interline_domain::close::settlement::{Inputs, Position, Previous, Reread, Se
 use interline_domain::close::tally::Tally;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::Money;
 use interline_domain::units::shard::{Shard, Shards};
@@ -45,6 +46,7 @@ pub struct Done {
     pub manifest: String,
     pub entries: u64,
     pub checks_passed: bool,
+    pub currency: Currency,
     pub gross: Money,
     pub settled: Money,
     pub positions: Vec<Position>,
@@ -192,6 +194,7 @@ async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
         manifest,
         entries: pack.manifest.entries,
         checks_passed: pack.manifest.checks_passed,
+        currency: pack.manifest.currency,
         gross: pack.settlement.gross,
         settled: pack.settlement.settled,
         positions: pack.settlement.positions,
@@ -225,6 +228,7 @@ async fn recorded(app: &App, period: Period, run: &Run) -> Result<Done, Failure>
         manifest: run.manifest.clone(),
         entries: manifest.entries,
         checks_passed: manifest.checks_passed,
+        currency: manifest.currency,
         gross,
         settled,
         positions,
@@ -285,13 +289,13 @@ pub async fn settle_pack(
     let run = RunName { kind: task.kind, id: task.run.clone() };
     let beside = previous.as_ref().map(|previous| previous.comparison.clone());
     let mut files = rendered(app, &published, &run, &settlement, beside).await?;
-    files.extend(account_differences(&differing));
+    files.extend(account_differences(rulebook.currency, &differing));
     entries.extend(files.iter().map(|file| file.entry.clone()));
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     let manifest = Manifest {
         schema: SCHEMA.to_owned(),
         programme: rulebook.name.clone(),
-        currency: rulebook.currency.clone(),
+        currency: rulebook.currency,
         period: task.period,
         run,
         engine: app.engine().to_owned(),
@@ -305,8 +309,8 @@ pub async fn settle_pack(
         entries: tally.entries,
         shards,
         accounts,
-        gross: settlement.gross.to_string(),
-        settled: settlement.settled.to_string(),
+        gross: rulebook.currency.show(settlement.gross).to_string(),
+        settled: rulebook.currency.show(settlement.settled).to_string(),
         netting_efficiency_percent: settlement.netting_efficiency().to_string(),
         checks_passed: settlement.passes(),
         files: entries,

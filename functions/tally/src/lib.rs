@@ -11,7 +11,9 @@ use interline_domain::units::shard::Shard;
 use interline_lambda::{App, Failure, ShardTask};
 use interline_ledger::Ledger;
 use interline_reports::details::DetailPart;
-use interline_reports::pack::{PackFile, TallyFile, details_path, digests_path, is_trial, key, tally_path};
+use interline_reports::pack::{
+    PackFile, TallyFile, details_index_path, details_path, digests_path, is_trial, key, tally_path,
+};
 use interline_reports::sheet::Totals;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,7 +100,7 @@ async fn folded(
     let mut entries = ledger.shard_entries(period, shard);
     let mut fold = Fold::new(rulebook, period, shard);
     let mut digests = EntryDigests::default();
-    let mut part = DetailPart::new(pseudonyms.clone());
+    let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));
     while let Some(page) = entries.next_page().await {
         for entry in page? {
@@ -109,12 +111,14 @@ async fn folded(
     let tally = fold.finish();
     let sums = BTreeMap::from([
         ("points".to_owned(), tally.details.points.to_string()),
-        ("obligation_amount".to_owned(), tally.details.amount.to_string()),
+        ("obligation_amount".to_owned(), rulebook.currency.show(tally.details.amount).to_string()),
     ]);
     let totals = Totals { rows: tally.details.events, sums };
-    let details = PackFile::new(details_path(shard), part.finish().map_err(unwritten)?, Some(totals));
+    let (part, index) = part.finish().map_err(unwritten)?;
+    let details = PackFile::new(details_path(shard), part, Some(totals));
+    let index = PackFile::new(details_index_path(shard), index.json()?, None);
     let (digest, kept) = digests.finish(shard.number());
-    Ok((tally, digest, vec![details, PackFile::new(digests_path(shard), kept, None)]))
+    Ok((tally, digest, vec![details, index, PackFile::new(digests_path(shard), kept, None)]))
 }
 
 /// Count and digest of the same shard of a closed month, as it is now; where that month

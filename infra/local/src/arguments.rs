@@ -2,7 +2,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::MemberId;
+use interline_domain::units::id::{LineId, MemberId};
 use interline_domain::units::moment::parse_occurred_at;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -83,6 +83,20 @@ pub enum Command {
         /// Open the statement in a browser
         #[arg(long)]
         open: bool,
+    },
+    /// Print the slices for which one line owes another, of a month's newest run, as CSV
+    Details {
+        #[arg(value_parser = period)]
+        period: Period,
+        /// Whose points they are
+        #[arg(long, value_name = "LINE", value_parser = line)]
+        funder: LineId,
+        /// Which line honoured them
+        #[arg(long, value_name = "LINE", value_parser = line)]
+        redeemer: LineId,
+        /// Into this file; without it, on standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Show the contract liability of a month's newest run
     Liability {
@@ -190,6 +204,7 @@ impl Arguments {
             Command::Demo | Command::Import { .. } | Command::Serve { .. } => None,
             Command::Close { .. }
             | Command::Reports { .. }
+            | Command::Details { .. }
             | Command::Liability { .. }
             | Command::Verify { .. }
             | Command::Accounts { .. }
@@ -216,6 +231,7 @@ impl Command {
             | Command::Rulebook { command: RulebookCommand::Publish { .. } } => true,
             Command::Close { .. }
             | Command::Reports { .. }
+            | Command::Details { .. }
             | Command::Liability { .. }
             | Command::Verify { .. }
             | Command::Accounts { .. }
@@ -232,6 +248,10 @@ impl Command {
 
 fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).map_err(|error| error.to_string())
+}
+
+fn line(text: &str) -> Result<LineId, String> {
+    LineId::parse(text).map_err(|error| error.to_string())
 }
 
 fn member(text: &str) -> Result<MemberId, String> {

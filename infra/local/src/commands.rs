@@ -3,6 +3,7 @@
 pub mod accounts;
 mod close;
 mod demo;
+mod details;
 mod doctor;
 mod export;
 mod import;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use close::{How, close};
 pub use demo::demo;
+pub use details::details;
 pub use doctor::doctor;
 pub use export::export;
 pub use import::{import, is_standard_input};

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use clap::{Command, CommandFactory};
 
 /// A command, and what somebody may type after `cargo interline`.
-const EXAMPLES: [(&[&str], &[&str]); 19] = [
+const EXAMPLES: [(&[&str], &[&str]); 20] = [
     (&["demo"], &["demo", "demo --data-dir trial --rulebook my.toml"]),
     (&["status"], &["status", "status --json --aws"]),
     (&["doctor"], &["doctor", "doctor --data-dir trial"]),
@@ -17,6 +17,13 @@ const EXAMPLES: [(&[&str], &[&str]); 19] = [
     ),
     (&["close"], &["close 2017-01 --trial", "close 2017-01 --sign key.pem", "close 2017-02 --empty"]),
     (&["reports"], &["reports 2017-01", "reports 2017-01 --out reports", "reports 2017-01 --open"]),
+    (
+        &["details"],
+        &[
+            "details 2017-01 --funder grocery --redeemer dining",
+            "details 2017-01 --funder grocery --redeemer dining --out slices.csv",
+        ],
+    ),
     (&["liability"], &["liability 2017-01"]),
     (&["verify"], &["verify 2017-01", "verify 2017-01 --public-key key.pub.pem"]),
     (&["member"], &["member m1", "member m1 --on 2017-01-31"]),

@@ -105,6 +105,9 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Reports { period, out, open } => {
             commands::reports(&world, *period, out.as_deref(), *open, output).await
         }
+        Command::Details { period, funder, redeemer, out } => {
+            commands::details(&world, *period, (funder, redeemer), out.as_deref(), output).await
+        }
         Command::Liability { period } => commands::liability(&world, *period, output).await,
         Command::Verify { period, public_key } => {
             commands::verify(&world, *period, public_key.as_deref(), output).await

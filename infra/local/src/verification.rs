@@ -3,7 +3,6 @@
 
 use crate::changed_entries::changed_entries;
 use crate::signing::PublicKey;
-use flate2::read::GzDecoder;
 use interline_domain::CALCULATION_EDITION;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::period::Run;
@@ -12,17 +11,18 @@ use interline_domain::units::pseudonym::Pseudonyms;
 use interline_domain::units::shard::Shard;
 use interline_lambda::{App, Class, Failure};
 use interline_reports::bucket::StoreError;
-use interline_reports::details::with_members_of;
+use interline_reports::details::{unpacked, with_members_of};
 use interline_reports::figures;
 use interline_reports::manifest::{FileEntry, Manifest, RunKind, sha256};
-use interline_reports::pack::{MANIFEST, PackFile, SIGNATURE, TallyFile, details_path, digests_path, key, tally_path};
+use interline_reports::pack::{
+    MANIFEST, PackFile, SIGNATURE, TallyFile, details_index_path, details_path, digests_path, key, tally_path,
+};
 use interline_reports::rows::Rows;
 use interline_reports::sheet::Totals;
 use interline_settle::{Task, settle_pack};
 use interline_tally::Tallied;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 
 /// What was found of a final run.
 #[derive(Debug, Clone, Default)]
@@ -248,9 +248,12 @@ impl<'a> Stored<'a> {
         let Some(stored) = self.file(&path).await? else { return Ok(()) };
         let Some(at) = tallied.parts.iter().position(|part| part.entry.path == path) else { return Ok(()) };
         let part = &mut tallied.parts[at];
-        if let Some(bytes) = with_members_of(&stored, &part.bytes) {
+        if let Some((bytes, index)) = with_members_of(&stored, &part.bytes) {
             let FileEntry { path, rows, totals, .. } = part.entry.clone();
             *part = PackFile::new(path, bytes, rows.map(|rows| Totals { rows, sums: totals }));
+            let index = PackFile::new(details_index_path(shard), index.json()?, None);
+            let beside = tallied.parts.iter_mut().find(|part| part.entry.path == index.entry.path);
+            beside.into_iter().for_each(|part| part.clone_from(&index));
         }
         tallied.file.files = tallied.parts.iter().map(|part| part.entry.clone()).collect();
         Ok(())
@@ -378,8 +381,6 @@ async fn object(app: &App, key: &str) -> Result<Option<Vec<u8>>, Failure> {
 
 /// The names of the entries whose slices lie in a detail part.
 fn entries_in(details: &[u8]) -> BTreeSet<String> {
-    let mut text = Vec::new();
-    let read = GzDecoder::new(details).read_to_end(&mut text).ok();
-    let rows = read.and_then(|_| Rows::parse(&text).ok());
+    let rows = unpacked(details).ok().and_then(|text| Rows::parse(&text).ok());
     rows.map(|rows| (0..rows.len()).map(|row| rows.text(row, "entry").to_owned()).collect()).unwrap_or_default()
 }

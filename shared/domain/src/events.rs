@@ -29,7 +29,7 @@ pub use give_back::{GiveBack, Returned};
 pub use grant::Grant;
 pub use issue::Issue;
 pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show, Target};
-pub use redemption::{Redemption, Spent, redemption_cap};
+pub use redemption::{Bill, Redemption, Spent, redemption_cap};
 pub use refund::{Refund, Refunded};
 pub use refusal::{RULES, Refusal, Row, Rule};
 pub use revocation::Revocation;

@@ -12,7 +12,8 @@ use crate::claims::account::Repayment;
 use crate::claims::lot::{Cohort, Slice};
 use crate::claims::slices::{parts_from_the_end, shared_out, values};
 use crate::terms::rulebook::Rulebook;
-use crate::units::allocate::{exact_value, round_value};
+use crate::units::allocate::exact_value;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -98,7 +99,7 @@ pub(crate) fn repaid<'a>(
             points: *points,
             value: Money::ZERO,
             price,
-            amount: round_value(exact_value(*points, price)?)?,
+            amount: rulebook.currency.round_value(exact_value(*points, price)?)?,
         }))?;
     }
     Ok(())
@@ -119,7 +120,7 @@ pub(crate) fn redemption<'a>(
 ) -> Result<Vec<OwedLeg<'a>>, RatingError> {
     let prices = slices.iter().map(|slice| price(rulebook, &slice.cohort.scheme, redeemer, day));
     let prices = prices.collect::<Result<Vec<Rate>, _>>()?;
-    let amounts = settlement_amounts(slices, &prices)?;
+    let amounts = settlement_amounts(rulebook.currency, slices, &prices)?;
     let values = values(value, slices)?;
     let owed = slices.iter().zip(prices).zip(amounts).zip(values).map(|(((slice, price), amount), value)| OwedLeg {
         reason: Reason::Redemption,
@@ -137,7 +138,7 @@ pub(crate) fn redemption<'a>(
 /// The settlement amounts of one redemption: the exact sum of points x price is
 /// rounded half up once, then shared out by largest remainder in proportion to
 /// points x price; ties go by scheme, issue period and expiry.
-pub fn settlement_amounts(slices: &[Slice], prices: &[Rate]) -> Result<Vec<Money>, OutOfRange> {
+pub fn settlement_amounts(currency: Currency, slices: &[Slice], prices: &[Rate]) -> Result<Vec<Money>, OutOfRange> {
     let mut weights = Vec::with_capacity(slices.len());
     let mut total = 0_i128;
     for (slice, price) in slices.iter().zip(prices) {
@@ -145,7 +146,7 @@ pub fn settlement_amounts(slices: &[Slice], prices: &[Rate]) -> Result<Vec<Money
         total = total.checked_add(exact).ok_or(OutOfRange)?;
         weights.push(exact);
     }
-    shared_out(round_value(total)?, slices, &weights)
+    shared_out(currency.round_value(total)?, slices, &weights)
 }
 
 /// The part of a redemption that a return takes back, last slice first.

@@ -3,6 +3,7 @@
 pub mod allocate;
 pub mod calendar;
 pub mod causes;
+pub mod currency;
 pub mod id;
 pub mod limits;
 pub mod moment;

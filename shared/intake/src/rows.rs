@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use interline_domain::events::{
     Action, Command, EntryKind, Field, Fields as EventFields, Head, Origin, Refusal, fields_of,
 };
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{IdError, LineId, MemberId, Reference};
 use interline_domain::units::limits::LINES_MAX;
 use interline_domain::units::moment::{parse_day, parse_occurred_at};
@@ -136,10 +137,10 @@ pub enum FileError {
     Io(io::Error),
 }
 
-/// Reads a whole file. An error means that nothing of it may be used: a gzip
+/// Reads a whole file whose amounts are in a currency. An error means that nothing of it may be used: a gzip
 /// file proves itself with the checksum that stands at its very end.
-pub fn read(reader: impl Read, gzip: bool) -> Result<Events, FileError> {
-    read_within(Limits { rows: ROWS_MAX, bytes: BYTES_MAX }, reader, gzip)
+pub fn read(reader: impl Read, gzip: bool, currency: Currency) -> Result<Events, FileError> {
+    read_within(Limits { rows: ROWS_MAX, bytes: BYTES_MAX }, reader, gzip, currency)
 }
 
 #[derive(Clone, Copy)]
@@ -148,18 +149,21 @@ struct Limits {
     bytes: u64,
 }
 
-fn read_within(limits: Limits, reader: impl Read, gzip: bool) -> Result<Events, FileError> {
+fn read_within(limits: Limits, reader: impl Read, gzip: bool, currency: Currency) -> Result<Events, FileError> {
     let mut source = Source(reader);
-    if gzip { events(limits, &mut MultiGzDecoder::new(source)) } else { events(limits, &mut source) }
+    match gzip {
+        true => events(limits, &mut MultiGzDecoder::new(source), currency),
+        false => events(limits, &mut source, currency),
+    }
 }
 
-fn events(limits: Limits, reader: &mut dyn Read) -> Result<Events, FileError> {
+fn events(limits: Limits, reader: &mut dyn Read, currency: Currency) -> Result<Events, FileError> {
     let mut lines = Lines::new(reader, limits.bytes);
     let header = loop {
         match lines.next_line()? {
             None => return Err(FileError::EmptyFile),
             Some(line) if line.is_blank() => {}
-            Some(line) => break Header::parse(&line)?,
+            Some(line) => break Header::parse(&line, currency)?,
         }
     };
     let mut known = KnownLines::default();
@@ -278,12 +282,15 @@ impl Heading {
     }
 }
 
-/// The columns in the order of the file.
+/// The columns in the order of the file, and what its amounts are in.
 #[derive(Debug)]
-struct Header(Vec<Heading>);
+struct Header {
+    headings: Vec<Heading>,
+    currency: Currency,
+}
 
 impl Header {
-    fn parse(line: &Line<'_>) -> Result<Self, FileError> {
+    fn parse(line: &Line<'_>, currency: Currency) -> Result<Self, FileError> {
         if let Some(error) = not_csv(line.bytes) {
             return Err(error);
         }
@@ -301,12 +308,12 @@ impl Header {
         let is_missing = |column: &Column| column.is_required() && !headings.contains(&Heading::Own(*column));
         match Column::ALL.into_iter().find(is_missing) {
             Some(missing) => Err(FileError::MissingColumn(missing.name())),
-            None => Ok(Self(headings)),
+            None => Ok(Self { headings, currency }),
         }
     }
 
     fn own(&self) -> impl Iterator<Item = Column> {
-        self.0.iter().filter_map(|heading| match heading {
+        self.headings.iter().filter_map(|heading| match heading {
             Heading::Own(column) => Some(*column),
             Heading::Rejected(_) => None,
         })
@@ -314,7 +321,7 @@ impl Header {
 
     /// Whether it is a file of rejected rows that came back.
     fn is_of_rejects(&self) -> bool {
-        self.0.iter().any(|heading| matches!(heading, Heading::Rejected(_)))
+        self.headings.iter().any(|heading| matches!(heading, Heading::Rejected(_)))
     }
 
     fn command(&self, line: &Line<'_>, known: &mut KnownLines) -> Result<Command, RowError> {
@@ -323,7 +330,7 @@ impl Header {
             let rule = "has nothing but the reason why it was rejected: write it into its own columns, or delete it";
             return Err(row_error(NOT_CORRECTED, rule));
         }
-        values.command(known).map_err(|error| values.with_hint(error))
+        values.command(self.currency, known).map_err(|error| values.with_hint(error))
     }
 
     fn values<'a>(&self, text: &'a str) -> Result<Values<'a>, RowError> {
@@ -332,7 +339,7 @@ impl Header {
         let (mut found, mut surplus_is_empty) = (0, true);
         for value in Fields::of(text) {
             let value = value?;
-            match self.0.get(found) {
+            match self.headings.get(found) {
                 Some(Heading::Own(column)) if is_of_rejects => values.own[*column as usize] = restored(value),
                 Some(Heading::Own(column)) => values.own[*column as usize] = value,
                 Some(Heading::Rejected(place)) => {
@@ -345,13 +352,13 @@ impl Header {
             }
             found += 1;
         }
-        let Self(headings) = self;
+        let Self { headings, currency } = self;
         if found == headings.len() {
             return Ok(values);
         }
         let mut rule = format!("has {found} columns where the header has {}", headings.len());
         // A comma within a number moves what follows it, and may leave an empty value at the end, too.
-        let is_whole = |values: &Values<'_>| values.command(&mut KnownLines::default()).is_ok();
+        let is_whole = |values: &Values<'_>| values.command(*currency, &mut KnownLines::default()).is_ok();
         if found > headings.len() && surplus_is_empty && is_whole(&values) {
             rule += ": a comma too many at the end of the line";
         }
@@ -426,7 +433,7 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    fn command(&self, known: &mut KnownLines) -> Result<Command, RowError> {
+    fn command(&self, currency: Currency, known: &mut KnownLines) -> Result<Command, RowError> {
         let kind = EntryKind::from_word(self.required(Column::Event)?).ok_or_else(|| {
             Column::Event.error("unknown-event", "must be accrual, redemption, reversal or adjustment")
         })?;
@@ -437,7 +444,7 @@ impl Values<'_> {
             member: MemberId::parse(self.required(Column::Member)?)
                 .map_err(|error| id_error(Column::Member, &error))?,
         };
-        Ok(Command { head, action: self.action(kind)? })
+        Ok(Command { head, action: self.action(kind, currency)? })
     }
 
     /// Adds what a spreadsheet or a keyboard has probably done to a value.
@@ -463,8 +470,8 @@ impl Values<'_> {
         self.get(column)?.ok_or_else(|| column.error("missing-field", "is required"))
     }
 
-    fn action(&self, kind: EntryKind) -> Result<Action, RowError> {
-        let action = Action::read(kind, &OfKind { values: self, kind });
+    fn action(&self, kind: EntryKind, currency: Currency) -> Result<Action, RowError> {
+        let action = Action::read(kind, &OfKind { values: self, kind, currency });
         let has = |column: Column| fields_of(kind).iter().any(|field| field.name == column.name());
         let is_superfluous = |column: &Column| !has(*column) && !self.own[*column as usize].is_empty();
         let Some(column) = Column::OF_KINDS.into_iter().find(is_superfluous) else { return action };
@@ -483,6 +490,7 @@ impl Values<'_> {
 struct OfKind<'v> {
     values: &'v Values<'v>,
     kind: EntryKind,
+    currency: Currency,
 }
 
 impl OfKind<'_> {
@@ -495,7 +503,7 @@ impl EventFields for OfKind<'_> {
     type Error = RowError;
 
     fn amount(&self, field: &Field) -> Result<Option<Money>, RowError> {
-        self.get(field)?.map(|text| numbers::amount(self.kind, text)).transpose()
+        self.get(field)?.map(|text| numbers::amount(self.kind, self.currency, text)).transpose()
     }
 
     fn points(&self, field: &Field) -> Result<Option<Points>, RowError> {

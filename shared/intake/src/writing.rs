@@ -1,17 +1,22 @@
 use crate::rows::usual_columns;
 use interline_domain::events::Command;
+use interline_domain::units::currency::Currency;
 
 /// A file of events in the columns that an import reads.
 #[derive(Debug)]
-pub struct FileOfEvents(csv::Writer<Vec<u8>>);
+pub struct FileOfEvents {
+    rows: csv::Writer<Vec<u8>>,
+    currency: Currency,
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("the events could not be written as CSV: {0}")]
 pub struct RowNotWritten(String);
 
 impl FileOfEvents {
-    pub fn new() -> Result<Self, RowNotWritten> {
-        let mut file = Self(csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()));
+    pub fn new(currency: Currency) -> Result<Self, RowNotWritten> {
+        let rows = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        let mut file = Self { rows, currency };
         file.row(&usual_columns())?;
         Ok(file)
     }
@@ -24,17 +29,17 @@ impl FileOfEvents {
             head.reference.as_str(),
             &head.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, false),
             head.member.as_str(),
-            &fields.amount.map(|amount| amount.to_string()).unwrap_or_default(),
+            &fields.amount.map(|amount| self.currency.show(amount).to_string()).unwrap_or_default(),
             &fields.points.map(|points| points.to_string()).unwrap_or_default(),
             &fields.reverses.map(|origin| origin.to_string()).unwrap_or_default(),
         ])
     }
 
     pub fn finish(self) -> Result<Vec<u8>, RowNotWritten> {
-        self.0.into_inner().map_err(|error| RowNotWritten(error.to_string()))
+        self.rows.into_inner().map_err(|error| RowNotWritten(error.to_string()))
     }
 
     fn row(&mut self, values: &[&str]) -> Result<(), RowNotWritten> {
-        self.0.write_record(values).map_err(|error| RowNotWritten(error.to_string()))
+        self.rows.write_record(values).map_err(|error| RowNotWritten(error.to_string()))
     }
 }

@@ -3,16 +3,22 @@
 
 use crate::app::App;
 use crate::failure::Failure;
+use futures::{StreamExt, TryStreamExt, stream};
 use interline_domain::close::period::Run;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::close::snapshot::Snapshot;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::shard::{Shard, Shards};
 use interline_reports::accounts::{SnapshotFile, snapshot_key};
+use interline_reports::details::{DetailIndex, unpacked};
 use interline_reports::document::{COMPARISON, COMPARISON_SCHEMA, Comparison, Document, SETTLEMENT, SETTLEMENT_SCHEMA};
 use interline_reports::manifest::{Manifest, sha256};
-use interline_reports::pack::{MANIFEST, key};
+use interline_reports::pack::{MANIFEST, details_of_index, key};
 use serde::de::DeserializeOwned;
+
+/// Detail parts read at once.
+const PARTS_AT_ONCE: usize = 16;
 
 pub struct FinishedRun<'a> {
     app: &'a App,
@@ -73,6 +79,28 @@ impl<'a> FinishedRun<'a> {
             claims.take_over(self.claims_of(other).await?, shard);
         }
         Ok(claims)
+    }
+
+    /// The detail rows of a pair of lines as CSV without a header: of each part only the
+    /// range where they lie is read.
+    pub async fn details_of(&self, funder: &SchemeId, redeemer: &LineId) -> Result<Vec<u8>, Failure> {
+        let indexes = self.manifest.files.iter().map(|file| file.path.as_str());
+        let indexes = indexes.filter_map(|path| Some((path, details_of_index(path)?)));
+        let parts = stream::iter(indexes).map(|(index, part)| self.part_of(index, part, funder, redeemer));
+        parts.buffered(PARTS_AT_ONCE).try_concat().await
+    }
+
+    async fn part_of(
+        &self,
+        index: &str,
+        part: String,
+        funder: &SchemeId,
+        redeemer: &LineId,
+    ) -> Result<Vec<u8>, Failure> {
+        let index: DetailIndex = self.json(index).await?;
+        let Some(pair) = index.of(funder, redeemer) else { return Ok(Vec::new()) };
+        let packed = self.app.reports.get_range(&self.key(&part), pair.range()).await?;
+        unpacked(&packed).map_err(|error| self.broken(&part, &error))
     }
 
     async fn claims_of(&self, shard: Shard) -> Result<Snapshot, Failure> {

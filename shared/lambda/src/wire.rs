@@ -8,6 +8,7 @@ use interline_domain::claims::lot::Slice;
 use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show};
 use interline_domain::legs::{OwedLeg, RatingError};
 use interline_domain::terms::rulebook::{Disclosure, Rulebook};
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange, Points};
 use interline_ledger::Recorded;
@@ -62,7 +63,7 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded, view: View<'_>) -> Result
     if entry.is_late() {
         json["origin_period"] = json!(entry.home);
     }
-    let mut shown = Shown { json: &mut json, view };
+    let mut shown = Shown { json: &mut json, currency: rulebook.currency, view };
     entry.event.say(&mut shown);
     entry.event.show(&mut shown)?;
     json["indicative_settlement"] = settlement(rulebook, entry, view).unwrap_or_else(|error| {
@@ -75,13 +76,14 @@ pub fn entry(rulebook: &Rulebook, recorded: &Recorded, view: View<'_>) -> Result
 
 struct Shown<'a> {
     json: &'a mut Value,
+    currency: Currency,
     view: View<'a>,
 }
 
 /// Under the names by which they were sent.
 impl Said for Shown<'_> {
     fn amount(&mut self, field: &'static Field, amount: Money) {
-        self.json[field.json] = money(amount);
+        self.json[field.json] = money(self.currency, amount);
     }
 
     /// The entry's own number is shown already.
@@ -97,7 +99,7 @@ impl Said for Shown<'_> {
 
 impl Show for Shown<'_> {
     fn money(&mut self, name: &'static str, amount: Money) {
-        self.json[name] = money(amount);
+        self.json[name] = money(self.currency, amount);
     }
 
     fn slices(&mut self, name: &'static str, slices: &[Slice]) {
@@ -123,8 +125,8 @@ pub fn entry_with_rest(
     let mut now = json!({ "points": reversed.points });
     let mut left = json!({ "points": event.points()?.minus(reversed.points)? });
     if let Some(amount) = amount {
-        now["amount"] = money(reversed.amount);
-        left["amount"] = money(amount.minus(reversed.amount)?);
+        now["amount"] = money(rulebook.currency, reversed.amount);
+        left["amount"] = money(rulebook.currency, amount.minus(reversed.amount)?);
     }
     if let Some(slices) = slices {
         now["by_funder"] = by_funder(slices, view, |at, _| Ok(reversed.of_slice(at)))?;
@@ -152,15 +154,16 @@ fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Valu
         let funding = rulebook.funding(&cohort.scheme);
         for (payer, amount) in funding.shared(*amount)?.into_iter().filter(|(payer, _)| payer != redeemer) {
             obligations.push(json!({
-                "payer": payer, "payee": redeemer, "points": points, "price": price, "amount": money(amount),
+                "payer": payer, "payee": redeemer, "points": points, "price": price,
+                "amount": money(rulebook.currency, amount),
             }));
         }
     }
-    Ok(json!({ "currency": rulebook.currency, "amount": money(total), "obligations": obligations }))
+    Ok(json!({ "currency": rulebook.currency, "amount": money(rulebook.currency, total), "obligations": obligations }))
 }
 
-pub fn money(amount: Money) -> Value {
-    Value::String(amount.to_string())
+pub fn money(currency: Currency, amount: Money) -> Value {
+    Value::String(currency.show(amount).to_string())
 }
 
 fn slice(Slice { cohort, points }: &Slice) -> Value {

@@ -8,6 +8,7 @@ use flate2::{Compression, GzBuilder};
 use interline_domain::close::settlement::{CohortBalance, Debt};
 use interline_domain::close::snapshot::{Difference, Snapshot};
 use interline_domain::units::calendar::Period;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::MemberId;
 use interline_domain::units::shard::Shard;
 use serde::{Deserialize, Serialize};
@@ -97,7 +98,7 @@ fn number(text: &str) -> Cell {
 }
 
 /// The file of a pack that names them, by pseudonym; none if there is nobody to name.
-pub fn account_differences(differing: &[Differing]) -> Option<PackFile> {
+pub fn account_differences(currency: Currency, differing: &[Differing]) -> Option<PackFile> {
     let rows: Vec<Vec<Cell>> = differing
         .iter()
         .flat_map(|Differing { pseudonym, differences, .. }| {
@@ -106,6 +107,7 @@ pub fn account_differences(differing: &[Differing]) -> Option<PackFile> {
             })
         })
         .collect();
-    let sheet = Sheet { name: "account-differences", columns: columns(["member", "what", "account", "entries"]), rows };
+    let columns = columns(["member", "what", "account", "entries"]);
+    let sheet = Sheet { name: "account-differences", currency, columns, rows };
     (!sheet.rows.is_empty()).then(|| PackFile::new(format!("{}.csv", sheet.name), sheet.csv(), Some(sheet.totals())))
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
@@ -10,6 +11,7 @@ use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use chrono::{DateTime, Utc};
 use interline_domain::units::causes::{causes, of_service};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +37,11 @@ pub enum StoreError {
 impl StoreError {
     pub fn is_retryable(&self) -> bool {
         matches!(self, StoreError::Unavailable { .. })
+    }
+
+    /// Of a range that an object does not have.
+    pub fn ends_before(key: &str) -> Self {
+        StoreError::Refused { key: key.to_owned(), reason: "it ends before the range that was asked for".to_owned() }
     }
 
     fn new<E, R>(key: &str, error: SdkError<E, R>) -> Self
@@ -77,6 +84,9 @@ pub trait Objects: fmt::Debug + Send + Sync + 'static {
     /// An object's bytes, unless there are more than `limit`: as it is now, or a
     /// version of it, in a bucket that keeps versions.
     async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// A range of an object's bytes; refused where the object ends before.
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError>;
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError>;
 
@@ -135,6 +145,19 @@ impl Bucket {
         self.objects.get(key, version, limit).await
     }
 
+    /// A range of an object's bytes, all of it.
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let length = range.end - range.start;
+        let bytes = self.objects.get_range(key, range).await?;
+        match bytes.len() as u64 == length {
+            true => Ok(bytes),
+            false => Err(StoreError::ends_before(key)),
+        }
+    }
+
     pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.objects.put(key, bytes).await
     }
@@ -190,20 +213,8 @@ impl S3Bucket {
         let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type(key));
         put.body(ByteStream::from(bytes))
     }
-}
 
-#[async_trait]
-impl Objects for S3Bucket {
-    async fn create_if_missing(&self) -> Result<(), StoreError> {
-        match self.client.create_bucket().bucket(&self.name).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
-            Err(error) => Err(StoreError::new(&self.name, error)),
-        }
-    }
-
-    async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let get = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
+    async fn read(&self, key: &str, get: GetObjectFluentBuilder, limit: u64) -> Result<Vec<u8>, StoreError> {
         let answer = match get.send().await {
             Ok(answer) => answer,
             Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchVersion" | "NotFound")) => {
@@ -212,6 +223,7 @@ impl Objects for S3Bucket {
             Err(error) if matches!(error.code(), Some("AccessDenied" | "Forbidden")) => {
                 return Err(StoreError::MissingOrDenied(key.to_owned()));
             }
+            Err(error) if error.code() == Some("InvalidRange") => return Err(StoreError::ends_before(key)),
             Err(error) => return Err(StoreError::new(key, error)),
         };
         let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
@@ -231,11 +243,32 @@ impl Objects for S3Bucket {
             }
         }
     }
+}
+
+#[async_trait]
+impl Objects for S3Bucket {
+    async fn create_if_missing(&self) -> Result<(), StoreError> {
+        match self.client.create_bucket().bucket(&self.name).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
+            Err(error) => Err(StoreError::new(&self.name, error)),
+        }
+    }
+
+    async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let get = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
+        self.read(key, get, limit).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let (first, last) = (range.start, range.end.saturating_sub(1));
+        let get = self.client.get_object().bucket(&self.name).key(key).range(format!("bytes={first}-{last}"));
+        self.read(key, get, u64::MAX).await
+    }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.put_object(key, bytes).send().await.map(|_| ()).map_err(|error| StoreError::new(key, error))
     }
-
     async fn put_new(&self, key: &str, bytes: Vec<u8>) -> Result<bool, StoreError> {
         match self.put_object(key, bytes).if_none_match("*").send().await {
             Ok(_) => Ok(true),

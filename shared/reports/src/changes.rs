@@ -3,6 +3,7 @@
 use crate::pack::PackFile;
 use crate::sheet::{Cell, Sheet, columns};
 use interline_domain::terms::rulebook::Change;
+use interline_domain::units::currency::Currency;
 use serde::{Deserialize, Serialize};
 
 /// One publication, by the hashes of the rulebook that it replaced and its own.
@@ -29,7 +30,7 @@ pub fn record_key(digest: &str) -> String {
 }
 
 /// The file of a pack; none where nothing was changed.
-pub(crate) fn file(publications: &[Publication]) -> Option<PackFile> {
+pub(crate) fn file(currency: Currency, publications: &[Publication]) -> Option<PackFile> {
     let rows = publications.iter().flat_map(|publication| {
         publication.changes.iter().map(|change| {
             vec![
@@ -45,7 +46,7 @@ pub(crate) fn file(publications: &[Publication]) -> Option<PackFile> {
         })
     });
     let names = ["rule", "from", "to", "was", "becomes", "reason", "rulebook_before", "rulebook_after"];
-    let sheet = Sheet { name: "rulebook-changes", columns: columns(names), rows: rows.collect() };
+    let sheet = Sheet { name: "rulebook-changes", currency, columns: columns(names), rows: rows.collect() };
     let path = format!("{}.csv", sheet.name);
     (!sheet.rows.is_empty()).then(|| PackFile::new(path, sheet.csv(), Some(sheet.totals())))
 }

@@ -10,6 +10,7 @@ use interline_domain::CALCULATION_EDITION;
 use interline_domain::close::settlement::{Position, Settlement};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange, Points};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub const COMPARISON_SCHEMA: &str = "interline.comparison.v1";
 pub struct Document<S> {
     pub schema: String,
     pub programme: String,
-    pub currency: String,
+    pub currency: Currency,
     pub period: Period,
     pub run: RunName,
     /// Of the calculation.
@@ -39,7 +40,7 @@ impl<'a> Document<&'a Settlement> {
         Self {
             schema: SETTLEMENT_SCHEMA.to_owned(),
             programme: rulebook.name.clone(),
-            currency: rulebook.currency.clone(),
+            currency: rulebook.currency,
             period: settlement.state.period,
             run: run.clone(),
             edition: CALCULATION_EDITION,
@@ -54,7 +55,7 @@ impl<'a> Document<&'a Settlement> {
 pub struct Comparison {
     pub schema: String,
     pub programme: String,
-    pub currency: String,
+    pub currency: Currency,
     pub run: RunName,
     pub this: Figures,
     /// The month before; none in the programme's first.
@@ -174,7 +175,7 @@ impl Comparison {
         Ok(Self {
             schema: COMPARISON_SCHEMA.to_owned(),
             programme: rulebook.name.clone(),
-            currency: rulebook.currency.clone(),
+            currency: rulebook.currency,
             run: run.clone(),
             this,
             month_before,

@@ -2,11 +2,10 @@
 //! computed by another version of the program. Only what was recorded counts: a
 //! version may add columns, fields and checks.
 
+use crate::details::unpacked;
 use crate::rows::Rows;
-use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Read;
 
 /// Differences that are told of one file.
 const TOLD_AT_MOST: usize = 20;
@@ -20,7 +19,7 @@ pub fn differences(path: &str, recorded: &[u8], computed: &[u8]) -> Option<Vec<S
     match path.rsplit('.').next() {
         Some("csv") => found.rows(path, recorded, computed),
         Some("gz") => match (unpacked(recorded), unpacked(computed)) {
-            (Some(recorded), Some(computed)) => found.rows(path, &recorded, &computed),
+            (Ok(recorded), Ok(computed)) => found.rows(path, &recorded, &computed),
             _ => found.unreadable(path),
         },
         Some("json") => match (serde_json::from_slice(recorded), serde_json::from_slice(computed)) {
@@ -39,12 +38,6 @@ pub fn values(path: &str, recorded: &Value, computed: &Value) -> Vec<String> {
     let mut found = Differences::default();
     found.values(path, recorded, computed);
     found.told()
-}
-
-fn unpacked(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut unpacked = Vec::new();
-    GzDecoder::new(bytes).read_to_end(&mut unpacked).ok()?;
-    Some(unpacked)
 }
 
 #[derive(Default)]
@@ -120,9 +113,17 @@ impl Differences {
             (Value::Object(recorded), Value::Object(computed)) => {
                 // How a file is packed is no figure; what is in it is compared by itself.
                 let is_file = recorded.contains_key("path") && recorded.contains_key("sha256");
+                let is_range = recorded.contains_key("offset") && recorded.contains_key("bytes");
                 for (name, recorded) in recorded {
-                    // Nor is which version of the program wrote it.
-                    if is_file && matches!(name.as_str(), "bytes" | "sha256") || name == "engine" {
+                    let is_packing = match name.as_str() {
+                        "bytes" => is_file || is_range,
+                        "sha256" => is_file,
+                        "offset" => is_range,
+                        // Nor is which version of the program wrote it.
+                        "engine" => true,
+                        _ => false,
+                    };
+                    if is_packing {
                         continue;
                     }
                     self.values(&format!("{place}: {name}"), recorded, computed.get(name).unwrap_or(&Value::Null));

@@ -3,6 +3,7 @@
 use interline_domain::close::digest::ShardDigest;
 pub use interline_domain::close::period::RunKind;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::shard::Shards;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +17,7 @@ pub const PROVENANCE_SCHEMA: &str = "interline.provenance.v1";
 pub struct Manifest {
     pub schema: String,
     pub programme: String,
-    pub currency: String,
+    pub currency: Currency,
     pub period: Period,
     pub run: RunName,
     /// Version of the program that computed it.

@@ -33,6 +33,8 @@ pub const WORKBOOK: &str = "settlement.xlsx";
 pub const STATEMENT: &str = "statement.html";
 pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
 
+const DETAILS_INDEX: &str = ".index.json";
+
 /// What the names of trial runs begin with.
 pub const TRIAL: &str = "trial-";
 
@@ -63,6 +65,17 @@ pub fn tally_path(shard: Shard) -> String {
 
 pub fn details_path(shard: Shard) -> String {
     format!("details/part-{shard}.csv.gz")
+}
+
+/// Where the rows of each pair lie in a shard's details.
+pub fn details_index_path(shard: Shard) -> String {
+    format!("details/part-{shard}{DETAILS_INDEX}")
+}
+
+/// The part that an index is of; none where the path is no index's.
+pub fn details_of_index(path: &str) -> Option<String> {
+    let part = path.strip_suffix(DETAILS_INDEX).filter(|part| part.starts_with("details/part-"))?;
+    Some(format!("{part}.csv.gz"))
 }
 
 pub fn digests_path(shard: Shard) -> String {
@@ -141,7 +154,7 @@ pub fn render(
     files.push(json(SETTLEMENT, &Document::of(rulebook, run, settlement))?);
     files.push(json(COMPARISON, comparison)?);
     files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
-    files.extend(changes::file(changes));
+    files.extend(changes::file(rulebook.currency, changes));
     let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
     paths.push(MANIFEST.to_owned());
     paths.sort();
@@ -155,9 +168,9 @@ fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<Pac
     for line in &about.rulebook.lines {
         let own = OwnPart::of(&line.id, settlement);
         let folder = format!("lines/{}/", line.id);
-        let more = [payments(about, own.payments.iter().copied()), liability(own.liability.iter().copied())];
+        let more = [payments(about, own.payments.iter().copied()), liability(about, own.liability.iter().copied())];
         let sheets: Vec<Sheet> =
-            iter::once(own.sheet()?).chain(more.into_iter().filter(|sheet| !sheet.rows.is_empty())).collect();
+            iter::once(own.sheet(about)?).chain(more.into_iter().filter(|sheet| !sheet.rows.is_empty())).collect();
         let names: Vec<String> = sheets.iter().map(|sheet| format!("{}.csv", sheet.name)).collect();
         files.extend(sheets.iter().map(|sheet| csv(&folder, sheet)));
         files.push(PackFile::new(format!("{folder}{STATEMENT}"), own.statement(about, &names)?, None));
@@ -177,7 +190,7 @@ fn exports(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, 
     }
     for (entity, vouchers) in by_entity {
         files.push(PackFile::new(kingdee_path(entity), kingdee::workbook(about, &vouchers)?, None));
-        files.push(PackFile::new(yonyou_path(entity), yonyou::text(&vouchers), None));
+        files.push(PackFile::new(yonyou_path(entity), yonyou::text(about.rulebook.currency, &vouchers), None));
     }
     if let Some(message) = pain::message(about, &settlement.payments)? {
         files.push(PackFile::new(PAYMENT_ORDERS, message, None));

@@ -13,21 +13,21 @@ use std::iter;
 
 pub fn sheets(about: &About<'_>, settlement: &Settlement) -> Vec<Sheet> {
     vec![
-        positions(settlement),
-        bilateral(settlement),
+        positions(about, settlement),
+        bilateral(about, settlement),
         payments(about, settlement.payments.iter().enumerate()),
-        splits(settlement),
-        issuance(settlement),
-        roll_forward(settlement),
-        liability(&settlement.liability),
-        redemption_rates(settlement),
-        vouchers(settlement),
-        expiry_forecast(settlement),
-        checklist(settlement),
+        splits(about, settlement),
+        issuance(about, settlement),
+        roll_forward(about, settlement),
+        liability(about, &settlement.liability),
+        redemption_rates(about, settlement),
+        vouchers(about, settlement),
+        expiry_forecast(about, settlement),
+        checklist(about, settlement),
     ]
 }
 
-fn positions(settlement: &Settlement) -> Sheet {
+fn positions(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.positions.iter().map(|row| {
         let direction = match row.net.minor() {
             0 => "none",
@@ -46,6 +46,7 @@ fn positions(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "positions",
+        currency: about.rulebook.currency,
         columns: columns([
             "line",
             "gross_payable",
@@ -59,7 +60,7 @@ fn positions(settlement: &Settlement) -> Sheet {
     }
 }
 
-fn bilateral(settlement: &Settlement) -> Sheet {
+fn bilateral(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.bilateral.iter().map(|row| {
         vec![
             Cell::text(&row.payer),
@@ -73,6 +74,7 @@ fn bilateral(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "bilateral",
+        currency: about.rulebook.currency,
         columns: columns(["payer", "payee", "events", "points", "amount", "prior_period", "net"]),
         rows: rows.collect(),
     }
@@ -88,17 +90,18 @@ pub fn payments<'a>(about: &About<'_>, payments: impl Iterator<Item = (usize, &'
             Cell::text(about.bank_account(&payment.payer)),
             Cell::text(about.bank_account(&payment.payee)),
             Cell::Money(payment.amount),
-            Cell::text(&about.rulebook.currency),
+            Cell::text(about.rulebook.currency),
         ]
     });
     Sheet {
         name: "payments",
+        currency: about.rulebook.currency,
         columns: columns(["end_to_end_id", "payer", "payee", "payer_account", "payee_account", "amount", "currency"]),
         rows: rows.collect(),
     }
 }
 
-fn splits(settlement: &Settlement) -> Sheet {
+fn splits(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.splits.iter().map(|row| {
         vec![
             Cell::text(&row.redeemer),
@@ -115,6 +118,7 @@ fn splits(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "splits",
+        currency: about.rulebook.currency,
         columns: columns([
             "redeemer",
             "payer",
@@ -131,7 +135,7 @@ fn splits(settlement: &Settlement) -> Sheet {
     }
 }
 
-fn issuance(settlement: &Settlement) -> Sheet {
+fn issuance(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.issuance.iter().map(|row| {
         let kind = match row.kind {
             FlowKind::Granted => "grant",
@@ -150,12 +154,13 @@ fn issuance(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "issuance",
+        currency: about.rulebook.currency,
         columns: columns(["funder", "issue_month", "line", "kind", "events", "sales", "points"]),
         rows: rows.collect(),
     }
 }
 
-fn roll_forward(settlement: &Settlement) -> Sheet {
+fn roll_forward(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.roll_forward.iter().map(|row| {
         vec![
             Cell::text(&row.cohort.scheme),
@@ -174,6 +179,7 @@ fn roll_forward(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "points-roll-forward",
+        currency: about.rulebook.currency,
         columns: columns([
             "funder",
             "issue_month",
@@ -191,7 +197,7 @@ fn roll_forward(settlement: &Settlement) -> Sheet {
     }
 }
 
-pub fn liability<'a>(rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Sheet {
+pub fn liability<'a>(about: &About<'_>, rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Sheet {
     let rows = rows.into_iter().map(|LiabilityRow { cohort, row, rate, previous_rate, basis, method, outstanding }| {
         // Both are parts of the closing amount, so the difference is in range.
         let non_current = row.closing.minus(row.current).unwrap_or_default();
@@ -221,6 +227,7 @@ pub fn liability<'a>(rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Sheet 
     });
     Sheet {
         name: "liability-roll-forward",
+        currency: about.rulebook.currency,
         columns: columns([
             "funder",
             "issue_month",
@@ -252,7 +259,7 @@ pub fn liability<'a>(rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Sheet 
 const FACTOR_SCALE: u32 = 6;
 
 /// The triangle: as many columns as the oldest cohort has ages.
-fn redemption_rates(settlement: &Settlement) -> Sheet {
+fn redemption_rates(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let cohorts = &settlement.redemption_rates;
     let ages = cohorts.iter().map(|row| row.redeemed_by_age.len()).max().unwrap_or_default();
     let known = |row: &RedemptionRateRow| row.factors.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
@@ -291,7 +298,7 @@ fn redemption_rates(settlement: &Settlement) -> Sheet {
         ["basis", "reason", "ultimate", "urr", "standard_error", "actual", "expected", "actual_to_expected"]
             .map(Cow::Borrowed),
     );
-    Sheet { name: "redemption-rates", columns, rows }
+    Sheet { name: "redemption-rates", currency: about.rulebook.currency, columns, rows }
 }
 
 /// `None` when the previous close expected nothing definite, or nothing at all.
@@ -304,7 +311,7 @@ fn round(number: Decimal, scale: u32) -> Decimal {
     number.round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero).normalize()
 }
 
-fn vouchers(settlement: &Settlement) -> Sheet {
+fn vouchers(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let lines = settlement.vouchers.iter().flat_map(|voucher| {
         let numbered = voucher.lines.iter().zip(1_u64..);
         numbered.map(move |(line, number)| {
@@ -326,6 +333,7 @@ fn vouchers(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "vouchers",
+        currency: about.rulebook.currency,
         columns: columns([
             "entity",
             "date",
@@ -344,7 +352,7 @@ fn vouchers(settlement: &Settlement) -> Sheet {
     }
 }
 
-fn expiry_forecast(settlement: &Settlement) -> Sheet {
+fn expiry_forecast(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.expiry_forecast.iter().map(|row| {
         vec![
             Cell::text(&row.scheme),
@@ -356,12 +364,13 @@ fn expiry_forecast(settlement: &Settlement) -> Sheet {
     });
     Sheet {
         name: "expiry-forecast",
+        currency: about.rulebook.currency,
         columns: columns(["funder", "month", "points", "value", "liability"]),
         rows: rows.collect(),
     }
 }
 
-fn checklist(settlement: &Settlement) -> Sheet {
+fn checklist(about: &About<'_>, settlement: &Settlement) -> Sheet {
     let rows = settlement.checklist.iter().map(|row| {
         vec![
             Cell::text(&row.check),
@@ -370,5 +379,10 @@ fn checklist(settlement: &Settlement) -> Sheet {
             Cell::text(if row.pass { "yes" } else { "no" }),
         ]
     });
-    Sheet { name: "close-checklist", columns: columns(["check", "expected", "actual", "pass"]), rows: rows.collect() }
+    Sheet {
+        name: "close-checklist",
+        currency: about.rulebook.currency,
+        columns: columns(["check", "expected", "actual", "pass"]),
+        rows: rows.collect(),
+    }
 }

@@ -1,5 +1,6 @@
 //! A report as a table, before it becomes a file.
 
+use interline_domain::units::currency::Currency;
 use interline_domain::units::money::{Money, Points};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
@@ -30,6 +31,8 @@ impl Cell {
 pub struct Sheet {
     /// The file's name without its ending.
     pub name: &'static str,
+    /// Of its amounts.
+    pub currency: Currency,
     pub columns: Vec<Cow<'static, str>>,
     pub rows: Vec<Vec<Cell>>,
 }
@@ -60,39 +63,36 @@ impl Sheet {
                 }
             }
         }
-        let decimal = |minor: i128| {
-            let sign = if minor < 0 { "-" } else { "" };
-            format!("{sign}{}.{:02}", minor.unsigned_abs() / 100, minor.unsigned_abs() % 100)
-        };
-        let money = money.into_iter().map(|(column, sum)| (column.to_owned(), decimal(sum)));
+        let money =
+            money.into_iter().map(|(column, sum)| (column.to_owned(), self.currency.show_minor(sum).to_string()));
         let whole = whole.into_iter().map(|(column, sum)| (column.to_owned(), sum.to_string()));
         Totals { rows: self.rows.len() as u64, sums: money.chain(whole).collect() }
     }
 
-    /// RFC 4180 with CRLF and a byte order mark; two decimals, no separators, no
-    /// trailer.
+    /// RFC 4180 with CRLF and a byte order mark; all decimals of the currency, no separators,
+    /// no trailer.
     pub fn csv(&self) -> Vec<u8> {
         let mut bytes = BOM.to_vec();
         let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut bytes);
         // Writing to memory cannot fail.
         let _ = writer.write_record(self.columns.iter().map(AsRef::as_ref));
         for row in &self.rows {
-            let _ = writer.write_record(row.iter().map(cell_text));
+            let _ = writer.write_record(row.iter().map(|cell| self.cell_text(cell)));
         }
         let _ = writer.flush();
         drop(writer);
         bytes
     }
-}
 
-fn cell_text(cell: &Cell) -> String {
-    match cell {
-        Cell::Text(text) => neutral(text).into_owned(),
-        Cell::Money(amount) => amount.to_string(),
-        Cell::Points(points) => points.to_string(),
-        Cell::Count(count) => count.to_string(),
-        Cell::Rate(rate) => rate.to_string(),
-        Cell::Empty => String::new(),
+    fn cell_text(&self, cell: &Cell) -> String {
+        match cell {
+            Cell::Text(text) => neutral(text).into_owned(),
+            Cell::Money(amount) => self.currency.show(*amount).to_string(),
+            Cell::Points(points) => points.to_string(),
+            Cell::Count(count) => count.to_string(),
+            Cell::Rate(rate) => rate.to_string(),
+            Cell::Empty => String::new(),
+        }
     }
 }
 
@@ -115,6 +115,7 @@ mod tests {
     fn formulas_in_text_are_neutralised_and_negative_amounts_stay_numbers() {
         let sheet = Sheet {
             name: "test",
+            currency: Currency::parse("CNY").unwrap(),
             columns: columns(["text", "amount"]),
             rows: ["=1+1", "+1", "-1", "@x", "\tx", "＝1", "中文", "a,\"b\""]
                 .iter()

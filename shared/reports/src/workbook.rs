@@ -9,6 +9,7 @@ use crate::manifest::RunKind;
 use crate::sheet::{Cell, Sheet};
 use crate::words::{Words, heading, sheet_title, words};
 use chrono::{Datelike, NaiveDate, Timelike};
+use interline_domain::units::currency::Currency;
 use interline_domain::units::money::Money;
 use rust_decimal::prelude::ToPrimitive;
 use rust_xlsxwriter::utility::column_number_to_name;
@@ -19,6 +20,7 @@ use rust_xlsxwriter::{
 
 pub const A4: u8 = 9;
 const ACCENT: Color = Color::RGB(0x0B_4F_6C);
+const WHOLE: &str = "#,##0";
 const WIDTH_MIN: usize = 9;
 const WIDTH_MAX: usize = 46;
 
@@ -27,7 +29,7 @@ const WIDTH_MAX: usize = 46;
 pub fn workbook(about: &About<'_>, sheets: &[Sheet]) -> Result<Vec<u8>, RenderError> {
     let mut book = Workbook::new();
     book.set_properties(&properties(about, "结算报表 Settlement")?);
-    let formats = Formats::new();
+    let formats = Formats::new(about.rulebook.currency);
     let contents: Vec<(String, &Sheet)> = sheets.iter().map(|sheet| (tab_name(sheet.name), sheet)).collect();
     cover(book.add_worksheet(), about, &contents)?;
     for (name, sheet) in &contents {
@@ -59,8 +61,16 @@ pub fn date(day: NaiveDate) -> Result<ExcelDateTime, XlsxError> {
 }
 
 /// An amount in currency units, as a workbook keeps it.
-pub fn major(amount: Money) -> f64 {
-    amount.minor() as f64 / 100.0
+pub fn major(currency: Currency, amount: Money) -> f64 {
+    amount.minor() as f64 / currency.minor_per_unit() as f64
+}
+
+/// How a workbook shows an amount: `#,##0.00`
+pub fn number_format(currency: Currency) -> String {
+    match usize::from(currency.decimals()) {
+        0 => WHOLE.to_owned(),
+        decimals => format!("{WHOLE}.{:0decimals$}", 0),
+    }
 }
 
 struct Formats {
@@ -75,10 +85,10 @@ struct Formats {
 }
 
 impl Formats {
-    fn new() -> Self {
+    fn new(currency: Currency) -> Self {
         let total =
             || Format::new().set_bold().set_border_top(FormatBorder::Thin).set_align(FormatAlign::VerticalCenter);
-        let (money, whole) = ("#,##0.00", "#,##0");
+        let (money, whole) = (number_format(currency), WHOLE);
         Self {
             heading: Format::new()
                 .set_bold()
@@ -88,11 +98,11 @@ impl Formats {
                 .set_align(FormatAlign::VerticalCenter)
                 .set_text_wrap(),
             text: Format::new().set_num_format("@").set_indent(1),
-            money: Format::new().set_num_format(money),
+            money: Format::new().set_num_format(&money),
             whole: Format::new().set_num_format(whole),
             rate: Format::new().set_align(FormatAlign::Right),
             total_text: total(),
-            total_money: total().set_num_format(money),
+            total_money: total().set_num_format(&money),
             total_whole: total().set_num_format(whole),
         }
     }
@@ -125,7 +135,7 @@ fn cover(sheet: &mut Worksheet, about: &About<'_>, contents: &[(String, &Sheet)]
         ("期间 Period", &about.period.to_string()),
         ("批次 Run", &about.run.id),
         ("状态 Status", kind),
-        ("币别 Currency", &about.rulebook.currency),
+        ("币别 Currency", about.rulebook.currency.code()),
         ("规则书 Rulebook", &about.rulebook.hash),
     ];
     let mut row = 2;
@@ -156,7 +166,7 @@ fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) 
         sheet.write_with_format(0, number, both(&words, "\n"), &formats.heading)?;
         let cells = || report.rows.iter().filter_map(|row| row.get(usize::from(number)));
         let total = totals.sums.get(column.as_ref()).map(String::as_str);
-        sheet.set_column_width(number, width(&words, cells(), total) as f64)?;
+        sheet.set_column_width(number, width(report.currency, &words, cells(), total) as f64)?;
         if let (Some(total), true) = (total, rows > 0) {
             let letter = column_number_to_name(number);
             let sum = Formula::new(format!("=SUM({letter}2:{letter}{})", rows + 1)).set_result(total);
@@ -169,7 +179,7 @@ fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) 
     }
     for (row, cells) in (1..).zip(&report.rows) {
         for (column, value) in (0..).zip(cells) {
-            cell(sheet, row, column, value, formats)?;
+            cell(sheet, (row, column), report.currency, value, formats)?;
         }
     }
     sheet.set_row_height(rows + 1, 20)?;
@@ -181,10 +191,16 @@ fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) 
     Ok(())
 }
 
-fn cell(sheet: &mut Worksheet, row: u32, column: u16, value: &Cell, formats: &Formats) -> Result<(), XlsxError> {
+fn cell(
+    sheet: &mut Worksheet,
+    (row, column): (u32, u16),
+    currency: Currency,
+    value: &Cell,
+    formats: &Formats,
+) -> Result<(), XlsxError> {
     match value {
         Cell::Text(text) => sheet.write_string_with_format(row, column, text, &formats.text)?,
-        Cell::Money(amount) => sheet.write_number_with_format(row, column, major(*amount), &formats.money)?,
+        Cell::Money(amount) => sheet.write_number_with_format(row, column, major(currency, *amount), &formats.money)?,
         Cell::Points(points) => sheet.write_number_with_format(row, column, points.get() as f64, &formats.whole)?,
         Cell::Count(count) => sheet.write_number_with_format(row, column, *count as f64, &formats.whole)?,
         Cell::Rate(rate) => match rate.to_f64() {
@@ -197,11 +213,11 @@ fn cell(sheet: &mut Worksheet, row: u32, column: u16, value: &Cell, formats: &Fo
 }
 
 /// What the widest cell needs, the heading's two lines and its filter button included.
-fn width<'a>(heading: &Words, cells: impl Iterator<Item = &'a Cell>, total: Option<&str>) -> usize {
+fn width<'a>(currency: Currency, heading: &Words, cells: impl Iterator<Item = &'a Cell>, total: Option<&str>) -> usize {
     let grouped = |digits: usize| digits + digits / 3;
     let needed = cells.map(|cell| match cell {
         Cell::Text(text) => columns_of(text),
-        Cell::Money(amount) => grouped(amount.to_string().len()),
+        Cell::Money(amount) => grouped(currency.show(*amount).to_string().len()),
         Cell::Points(points) => grouped(points.to_string().len()),
         Cell::Count(count) => grouped(count.to_string().len()),
         Cell::Rate(rate) => rate.to_string().len(),

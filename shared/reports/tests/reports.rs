@@ -3,6 +3,8 @@
 
 #[path = "reports/comparisons.rs"]
 mod comparisons;
+#[path = "reports/currencies.rs"]
+mod currencies;
 #[path = "reports/erp.rs"]
 mod erp;
 #[path = "reports/fixture.rs"]

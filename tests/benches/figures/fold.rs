@@ -125,7 +125,7 @@ fn folded(rulebook: &Rulebook, period: Period, shard: u16, entries: &[Entry]) ->
 fn rows(rulebook: &Rulebook, pseudonyms: &Pseudonyms, period: Period, shard: u16, entries: &[Entry]) -> Vec<u8> {
     let mut fold = Fold::new(rulebook, period, the_shard(shard));
     let mut digests = EntryDigests::default();
-    let mut part = DetailPart::new(pseudonyms.clone());
+    let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
     for entry in entries {
         let row = |row: Detail<'_>| {
             part.add(&row).unwrap();
@@ -135,7 +135,7 @@ fn rows(rulebook: &Rulebook, pseudonyms: &Pseudonyms, period: Period, shard: u16
         digests.add(entry);
     }
     black_box((fold.finish(), digests.finish(shard)));
-    part.finish().unwrap()
+    part.finish().unwrap().0
 }
 
 /// Processor time of this thread over all shards, in nanoseconds; `entries` has

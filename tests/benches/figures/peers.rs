@@ -13,6 +13,7 @@ use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
+use interline_tests::cny;
 use interline_tests::measure::Report;
 use interline_tests::month::Month;
 use interline_tests::programme::RULEBOOK;
@@ -90,13 +91,17 @@ fn write_files(folder: &Path, month: &Month<'_>, rulebook: &Rulebook) {
     }
 }
 
+fn shown(amount: Money) -> String {
+    cny().show(amount).to_string()
+}
+
 fn write_slices(file: &mut impl Write, entry: &Entry) {
     let Head { line, reference, member, occurred_at } = &entry.head;
-    let amount = entry.fields().amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let amount = entry.fields().amount.map(shown).unwrap_or_default();
     let points = entry.fields().points.map(|points| points.to_string()).unwrap_or_default();
     let (value, slices) = match &entry.event {
         Event::Accrual(did) => (String::new(), &did.fact.slices),
-        Event::Redemption(did) => (did.fact.value.to_string(), &did.fact.slices),
+        Event::Redemption(did) => (shown(did.fact.value), &did.fact.slices),
         other => panic!("the month has no {other:?}"),
     };
     let event =
@@ -132,8 +137,8 @@ fn write_transaction(file: &mut impl Write, rulebook: &Rulebook, entry: &Entry) 
                 ];
                 if slice.cohort.scheme != *slice.redeemer && !slice.amount.is_zero() {
                     let funder = &slice.cohort.scheme;
-                    postings.push(format!("owed:{funder}:{line}  {} CNY", slice.amount));
-                    postings.push(format!("due:{line}:{funder}  -{} CNY", slice.amount));
+                    postings.push(format!("owed:{funder}:{line}  {} CNY", shown(slice.amount)));
+                    postings.push(format!("due:{line}:{funder}  -{} CNY", shown(slice.amount)));
                 }
                 postings
             })
@@ -187,13 +192,13 @@ fn print(tally: &Tally, settlement: &Settlement) {
         owed.entry((&key.scheme, &key.redeemer)).or_insert(Money::ZERO).add(obligation.amount).unwrap();
     }
     for ((payer, redeemer), amount) in owed {
-        text += &format!("owed,{payer},{redeemer},{amount}\n");
+        text += &format!("owed,{payer},{redeemer},{}\n", shown(amount));
     }
     for row in &settlement.bilateral {
-        text += &format!("bilateral,{},{},{}\n", row.payer, row.payee, row.amount);
+        text += &format!("bilateral,{},{},{}\n", row.payer, row.payee, shown(row.amount));
     }
     for position in settlement.positions.iter().filter(|position| !position.net.is_zero()) {
-        text += &format!("net,{},{}\n", position.line, position.net);
+        text += &format!("net,{},{}\n", position.line, shown(position.net));
     }
     for row in &settlement.roll_forward {
         let Cohort { expires, issued, scheme: funder } = &row.cohort;
@@ -286,12 +291,12 @@ impl Names {
         let slices = if row[9].is_empty() { Vec::new() } else { vec![self.slice(row)] };
         let event = match EntryKind::from_word(&row[1]).unwrap() {
             EntryKind::Accrual => Event::Accrual(Did {
-                asked: Accrual { amount: Money::parse(&row[5]).unwrap() },
+                asked: Accrual { amount: cny().parse_money(&row[5]).unwrap() },
                 fact: Issue { slices, repaid: Vec::new() },
             }),
             EntryKind::Redemption => Event::Redemption(Did {
                 asked: Redemption { points: Points::parse(&row[6]).unwrap(), bill: None },
-                fact: Spent { value: Money::parse(&row[7]).unwrap(), slices },
+                fact: Spent { value: cny().parse_money(&row[7]).unwrap(), slices },
             }),
             other => panic!("the month has no {other}"),
         };

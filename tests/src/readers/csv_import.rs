@@ -2,6 +2,7 @@
 
 use super::memory::{TERMS, programme, wait};
 use super::{cells, is_formula};
+use crate::events::cny;
 use interline_domain::events::{Command, Head};
 use interline_domain::units::id::LineId;
 use interline_import::{Imported, finish, import};
@@ -20,7 +21,7 @@ const REJECTED: [&str; 5] = ["rejected_line", "rejected_field", "rejected_code",
 
 pub fn check(bytes: &[u8]) {
     let gzip = bytes.starts_with(&[0x1F, 0x8B]);
-    let rows = read(bytes, gzip).map(|events| events.rows);
+    let rows = read(bytes, gzip, cny()).map(|events| events.rows);
     if let Ok(rows) = &rows {
         if !gzip {
             every_line_is_accounted_for(bytes, rows);
@@ -170,7 +171,7 @@ fn a_row_is_an_event_or_says_why_not(row: &Row) {
 
 fn written(command: &Command) -> String {
     let fields = command.fields();
-    let amount = fields.amount.map(|amount| amount.to_string()).unwrap_or_default();
+    let amount = fields.amount.map(|amount| cny().show(amount).to_string()).unwrap_or_default();
     let points = fields.points.map(|points| points.to_string()).unwrap_or_default();
     let target = fields.reverses.map(|origin| origin.to_string()).unwrap_or_default();
     let Head { line, reference, occurred_at, member } = &command.head;
@@ -180,7 +181,7 @@ fn written(command: &Command) -> String {
 
 fn read_one(row: &str) -> Result<Command, interline_intake::RowError> {
     let file = format!("{}\n{row}\n", COLUMNS.join(","));
-    read(file.as_bytes(), false).expect("a file").rows.remove(0).parsed
+    read(file.as_bytes(), false, cny()).expect("a file").rows.remove(0).parsed
 }
 
 /// Rows that come back under the same headings meet the same rules.
@@ -195,7 +196,7 @@ fn what_was_rejected_is_rejected_again(bytes: &[u8], gzip: bool, rows: &[Row]) {
     let rows: Vec<&Row> = rows.iter().filter(whole).collect();
     let lines: Vec<&str> = rows.iter().map(|row| row.raw.as_str()).collect();
     let file = format!("{header}\n{}\r\n", lines.join("\r\n"));
-    let again = read(file.as_bytes(), false).expect("the same header").rows;
+    let again = read(file.as_bytes(), false, cny()).expect("the same header").rows;
     assert_eq!(again.len(), rows.len());
     for (row, again) in rows.iter().zip(&again) {
         match &row.parsed {

@@ -10,6 +10,7 @@ use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, Tr
 use interline_reports::bucket::{Objects, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -318,6 +319,16 @@ impl Bytes {
         }
     }
 
+    /// As much of a range as there is, as S3 does.
+    pub fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.get(key, None, u64::MAX)?;
+        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(bytes.len());
+        match range.start < bytes.len() as u64 {
+            true => Ok(bytes[at(range.start)..at(range.end)].to_vec()),
+            false => Err(StoreError::ends_before(key)),
+        }
+    }
+
     pub fn put(&mut self, key: &str, bytes: Vec<u8>) {
         let changed = self.objects.get(key).is_some_and(|before| *before != bytes);
         let before = self.objects.insert(key.to_owned(), bytes);
@@ -362,6 +373,10 @@ impl Objects for MemoryBucket {
 
     async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
         self.0.lock().unwrap().get(key, version, limit)
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        self.0.lock().unwrap().get_range(key, range)
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {

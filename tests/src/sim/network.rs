@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use interline_ledger::LedgerError;
 use interline_ledger::store::{Condition, Consumed, Item, Key, Outcome, Store, TransactError, Write};
 use interline_reports::bucket::{Objects, StoreError};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -274,6 +275,11 @@ impl Objects for BucketWire {
     async fn get(&self, key: &str, version: Option<&str>, limit: u64) -> Result<Vec<u8>, StoreError> {
         let (asked, version) = (key.to_owned(), version.map(str::to_owned));
         self.request("get", key, move |bytes| bytes.get(&asked, version.as_deref(), limit)).await?
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let asked = key.to_owned();
+        self.request("get a range of", key, move |bytes| bytes.get_range(&asked, range)).await?
     }
 
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), StoreError> {

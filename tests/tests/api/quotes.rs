@@ -1,7 +1,7 @@
 //! Quotes: points to value and back, and why nothing can be redeemed.
 
 use crate::served::{Served, redemption, reversal, sale, with_pairs};
-use interline_domain::units::money::Money;
+use interline_tests::cny;
 use interline_tests::programme::{RULEBOOK, edited};
 use serde_json::{Value, json};
 
@@ -166,7 +166,7 @@ async fn what_was_quoted_is_accepted_and_what_was_not_is_refused_for_the_same_re
                     Err(_) => quote["points"].as_i64().unwrap(),
                 };
                 if wish.contains('.') {
-                    let minor = |value: &str| Money::parse(value).unwrap().minor();
+                    let minor = |value: &str| cny().parse_money(value).unwrap().minor();
                     assert!(minor(quote["value"].as_str().unwrap()) <= minor(wish), "{case}: {quote}");
                 }
                 number += 1;

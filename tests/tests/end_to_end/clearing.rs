@@ -8,14 +8,17 @@ use interline_domain::close::settlement::Settlement;
 use interline_domain::close::tally::Tally;
 use interline_domain::legs::{ControlKind, FlowKind};
 use interline_domain::units::calendar::Period;
+use interline_domain::units::id::SchemeId;
 use interline_embedded::Storage;
+use interline_lambda::finished::FinishedRun;
 use interline_lambda::{Class, Failure};
+use interline_reports::details::under_header;
 use interline_reports::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key};
 use interline_tests::SHARDS;
-use interline_tests::events::{member_of_shard, redemption, sale};
-use interline_tests::pack::{Pack, minor_or_whole};
+use interline_tests::events::{cny, member_of_shard, redemption, sale};
+use interline_tests::pack::{Pack, Sheet, minor_or_whole};
 use interline_tests::programme::{Items, Programme, RULEBOOK, edited, moment};
 use interline_tests::programs::{answer, files, good_answer};
 use serde_json::{Value, json};
@@ -48,6 +51,7 @@ async fn the_sample_months_clear_as_computed_independently() {
         assert_eq!(found.as_object().unwrap().len(), expected.as_object().unwrap().len());
         totals_agree(&pack);
         the_document_agrees(&pack);
+        every_pair_has_its_rows_in_a_range(&programme, period, &pack).await;
         let comparison: Comparison = serde_json::from_slice(&pack.files[COMPARISON]).unwrap();
         assert_eq!(comparison.month_before, before.as_ref().map(|before| before.this.clone()));
         assert_eq!((comparison.year_before, comparison.this.to.to_string()), (None, period.to_owned()));
@@ -62,7 +66,7 @@ fn the_document_agrees(pack: &Pack) {
     let document: Document<Settlement> = serde_json::from_slice(&pack.files[SETTLEMENT]).unwrap();
     let Settlement { positions, bilateral, payments, checklist, roll_forward, vouchers, .. } = document.settlement;
     let rows = |name: &str| pack.sheet(name).rows;
-    let nets: Vec<String> = positions.iter().map(|row| row.net.to_string()).collect();
+    let nets: Vec<String> = positions.iter().map(|row| cny().show(row.net).to_string()).collect();
     assert_eq!(nets, rows("positions").iter().map(|row| row["net"].clone()).collect::<Vec<_>>());
     let pairs: Vec<String> =
         bilateral.iter().map(|row| format!("{}>{} {}", row.payer, row.payee, row.events)).collect();
@@ -135,6 +139,36 @@ fn clearing(pack: &Pack) -> Value {
         "bilateral_minor": sums(column("bilateral", "payer", "payee", "amount")),
         "points_flow": redeemed(false, false),
     })
+}
+
+/// What is read of a pair are its rows in every part, in order, and they add up to what it
+/// owes before the split; all pairs together are all rows.
+async fn every_pair_has_its_rows_in_a_range(programme: &Programme, period: &str, pack: &Pack) {
+    let state = programme.app().ledger.period(Period::parse(period).unwrap()).await.unwrap();
+    let run = FinishedRun::read(programme.app(), state.period, state.final_run().unwrap()).await.unwrap();
+    let lines = programme.rulebook().await.lines;
+    let (all, splits) = (pack.details().rows, pack.sheet("splits"));
+    let mut found = 0;
+    for funder in &lines {
+        for redeemer in &lines {
+            let text = under_header(&run.details_of(&SchemeId::of(&funder.id), &redeemer.id).await.unwrap()).unwrap();
+            let rows = Sheet::read(&text).rows;
+            let is_pair = |row: &&BTreeMap<String, String>| {
+                row["funder"] == funder.id.as_str() && row["redeemer"] == redeemer.id.as_str()
+            };
+            assert!(rows.iter().eq(all.iter().filter(is_pair)), "{} {}", funder.id, redeemer.id);
+            let base = splits
+                .rows
+                .iter()
+                .find(|row| row["payer"] == funder.id.as_str() && row["redeemer"] == redeemer.id.as_str());
+            if let Some(base) = base {
+                let owed: i64 = rows.iter().map(|row| minor_or_whole(&row["amount"])).sum();
+                assert_eq!(owed, minor_or_whole(&base["base"]), "{} {}", funder.id, redeemer.id);
+            }
+            found += rows.len();
+        }
+    }
+    assert_eq!(found, all.len());
 }
 
 /// The same figures must come out of every report that shows them.

@@ -325,7 +325,7 @@ fn a_key_is_in_no_file_of_the_reports() {
         let mut text = bytes.clone();
         if path.ends_with(".gz") {
             text.clear();
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut text).unwrap();
+            std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(bytes.as_slice()), &mut text).unwrap();
         }
         assert!(!text.windows(key.len()).any(|window| window == key), "{path}");
     }
@@ -370,7 +370,7 @@ fn without_the_key_everything_but_the_pseudonyms_is_verified() {
 
 fn change_a_row(part: &[u8]) -> Vec<u8> {
     let mut text = String::new();
-    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(part), &mut text).unwrap();
+    std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(part), &mut text).unwrap();
     assert!(text.contains("redemption"));
     let changed = text.replacen("redemption", "return", 1);
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -432,6 +432,39 @@ fn what_is_exported_is_imported_as_it_was_also_from_standard_input() {
     assert_eq!((&file["accepted"], &file["rejected"]), (&said["events"], &Value::from(0)), "{imported}");
     let again = interline(Path::new(&other), &["export", "2017-01"]).output().unwrap();
     assert_eq!(again.stdout, std::fs::read(&exported).unwrap());
+}
+
+#[test]
+fn the_rows_of_a_pair_are_printed_as_csv_written_and_told_as_json() {
+    let folder = Folder::new();
+    folder.good(&["import", &folder.file("events.csv")]);
+    folder.good(&["close", "2017-01"]);
+    let all = folder.file("reports");
+    folder.good(&["reports", "2017-01", "--out", &all]);
+    // Some pair of whose rows there are any.
+    let splits = String::from_utf8(std::fs::read(Path::new(&all).join("splits.csv")).unwrap()).unwrap();
+    let row: Vec<&str> = splits.lines().nth(1).unwrap().split(',').collect();
+    let (redeemer, payer, base) = (row[0], row[1], row[4]);
+    let pair = ["details", "2017-01", "--funder", payer, "--redeemer", redeemer];
+    let told = folder.good(&pair);
+    let rows = told["rows"].as_array().unwrap();
+    let minor = |text: &str| text.replace('.', "").parse::<i64>().unwrap();
+    assert_eq!(rows.iter().map(|row| minor(row["amount"].as_str().unwrap())).sum::<i64>(), minor(base));
+    assert!(rows.iter().all(|row| row["funder"] == payer && row["redeemer"] == redeemer));
+    let printed = interline(&folder.data(), &pair).output().unwrap();
+    let text = String::from_utf8(printed.stdout.clone()).unwrap();
+    assert!(text.starts_with("\u{feff}entry,reason,occurred_at,member,redeemer,funder,"), "{text}");
+    assert_eq!(text.lines().count(), rows.len() + 1);
+    let out = folder.file("slices.csv");
+    let written = folder.good(&[&pair[..], &["--out", &out]].concat());
+    assert_eq!((written["rows"].as_array().unwrap().len(), std::fs::read(&out).unwrap()), (rows.len(), printed.stdout));
+
+    let none = folder.good(&["details", "2017-01", "--funder", redeemer, "--redeemer", "group"]);
+    assert_eq!(none["rows"], Value::Array(Vec::new()));
+    let unknown = folder.refused(&["details", "2017-01", "--funder", "moon", "--redeemer", redeemer]);
+    assert_eq!(unknown, "the programme has no line moon");
+    let open = folder.refused(&["details", "2017-02", "--funder", payer, "--redeemer", redeemer]);
+    assert!(open.contains("has no run yet"), "{open}");
 }
 
 #[test]

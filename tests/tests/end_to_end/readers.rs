@@ -160,7 +160,7 @@ fn what_is_out_of_all_proportion_is_refused_in_few_words() {
         (&SALE.replace("S-1", &format!("\"{}\"", "\"\"".repeat(30_000))), "is longer than 64 characters"),
         (&SALE.replace("accrual", &"=".repeat(60_000)), "must be "),
         (&SALE.replace("100.00", &"9".repeat(60_000)), "is larger than the limit"),
-        (&SALE.replace("100.00", &format!("1.{}", "0".repeat(60_000))), "must not have more than 2 decimals"),
+        (&SALE.replace("100.00", &format!("1.{}", "0".repeat(60_000))), "must have at most 2 decimals"),
         (&SALE.replace("100.00", "1e400"), "must be a decimal number"),
         (&SALE.replace("100.00", "9999999999999999999999"), "is larger than the limit"),
         (&SALE.replace("2017-01-05T", &format!("2017-01-05{}", "T".repeat(60_000))), "must be a time"),

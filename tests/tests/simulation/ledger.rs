@@ -7,14 +7,14 @@ use interline_domain::events::{Command, EntryKind, Reversed};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference};
-use interline_domain::units::money::{Money, Points};
+use interline_domain::units::money::Points;
 use interline_domain::units::scope::Scope;
 use interline_domain::units::shard::Shards;
 use interline_ledger::{
     Answer, Between, Ledger, LedgerError, LineFilter, LinePosition, Recorded, Source, StatementFilter,
     StatementPosition,
 };
-use interline_tests::events::{member_of_shard, redemption, reversal, sale};
+use interline_tests::events::{cny, member_of_shard, redemption, reversal, sale};
 use interline_tests::programme::{RULEBOOK, accepted, moment};
 use interline_tests::sim::memory::Memory;
 use interline_tests::{SHARDS, the_shard};
@@ -90,7 +90,7 @@ async fn an_event_is_found_by_its_name_whoever_asks_and_tells_what_is_reversed_o
     let (found, reversed) = find(EntryKind::Accrual, &name).await.unwrap();
     // Three points a yuan.
     assert_eq!(found, sold);
-    assert_eq!((reversed.points, reversed.amount), (Points::new(12), Money::parse("4.00").unwrap()));
+    assert_eq!((reversed.points, reversed.amount), (Points::new(12), cny().parse_money("4.00").unwrap()));
     assert_eq!(reversed.by_slice, [Points::new(12)]);
     let reversal = find(EntryKind::Reversal, &Reference::parse("T-1").unwrap()).await;
     assert_eq!(reversal, Some((taken, Reversed::default())));

@@ -88,6 +88,7 @@ pub async fn run(world: &World, close: Close, output: &Output) -> Result<Done, F
 }
 
 pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
+    let shown = |amount: Money| done.currency.show(amount).to_string();
     let word = kind.word();
     output.line(format!("{} {word} run {}: {} entries cleared", done.period, done.run, done.entries));
     let rows: Vec<Vec<String>> = done
@@ -101,9 +102,9 @@ pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
             };
             vec![
                 row.line.to_string(),
-                row.gross_payable.to_string(),
-                row.gross_receivable.to_string(),
-                row.net.to_string(),
+                shown(row.gross_payable),
+                shown(row.gross_receivable),
+                shown(row.net),
                 direction.to_owned(),
             ]
         })
@@ -111,9 +112,9 @@ pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
     output.table(&["line", ">owes", ">is owed", ">net", ""], &rows);
     output.line(format!(
         "  {} owed between lines, settled by {} payments that move {} net",
-        done.gross,
+        shown(done.gross),
         done.payments.len(),
-        done.settled
+        shown(done.settled)
     ));
     if !done.checks_passed {
         output.line("  NOT ALL CHECKS PASSED: see close-checklist.csv");
@@ -146,7 +147,7 @@ fn place(world: &World, done: &Done) -> String {
 }
 
 pub fn document(world: &World, done: &Done, kind: RunKind) -> Value {
-    let amount = |money: Money| Value::String(money.to_string());
+    let amount = |money: Money| Value::String(done.currency.show(money).to_string());
     let positions: Vec<Value> = done
         .positions
         .iter()

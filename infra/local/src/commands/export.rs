@@ -27,7 +27,7 @@ pub async fn export(world: &World, period: Period, out: Option<&Path>, output: &
             .then(nth.cmp(nth_other))
     });
     let not_written = |error: RowNotWritten| CliError::Usage(error.to_string());
-    let mut file = FileOfEvents::new().map_err(not_written)?;
+    let mut file = FileOfEvents::new(world.app.rulebook().await?.rulebook.currency).map_err(not_written)?;
     for (command, _) in &commands {
         file.add(command).map_err(not_written)?;
     }

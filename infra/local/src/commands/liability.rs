@@ -46,8 +46,9 @@ pub async fn liability(world: &World, period: Period, output: &Output) -> Result
     let funders: BTreeMap<String, [Money; 9]> =
         funders.iter().map(|(funder, row)| (funder.to_string(), columns(row))).collect();
     let total = columns(&settlement.liability_total().map_err(Failure::from)?);
+    let shown = |amount: Money| manifest.currency.show(amount).to_string();
     let row = |name: &str, sums: &[Money; 9]| -> Vec<String> {
-        std::iter::once(name.to_owned()).chain(sums.iter().map(Money::to_string)).collect()
+        std::iter::once(name.to_owned()).chain(sums.iter().map(|sum| shown(*sum))).collect()
     };
     let mut rows: Vec<Vec<String>> = funders.iter().map(|(funder, sums)| row(funder, sums)).collect();
     rows.push(row("total", &total));
@@ -68,7 +69,7 @@ pub async fn liability(world: &World, period: Period, output: &Output) -> Result
         &rows,
     );
     let object = |sums: &[Money; 9]| -> Value {
-        COLUMNS.iter().zip(sums).map(|(column, sum)| ((*column).to_owned(), json!(sum.to_string()))).collect()
+        COLUMNS.iter().zip(sums).map(|(column, sum)| ((*column).to_owned(), json!(shown(*sum)))).collect()
     };
     let funders: Value = funders.iter().map(|(funder, sums)| (funder.clone(), object(sums))).collect();
     output.document(&json!({

@@ -29,9 +29,9 @@ pub enum LiabilityError {
     Overdrawn { issued: Points, redeemed: Points, expired: Points },
     #[error("{reversed} points are taken back of {issued}")]
     TakenBack { issued: Points, reversed: Points },
-    #[error("the state says that {found} is recognised, its formula {computed}")]
+    #[error("the state says that {} minor units are recognised, its formula {}", .found.minor(), .computed.minor())]
     State { found: Money, computed: Money },
-    #[error("the roll-forward closes at {found}, its movements at {computed}")]
+    #[error("the roll-forward closes at {} minor units, its movements at {}", .found.minor(), .computed.minor())]
     Untied { found: Money, computed: Money },
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),

@@ -24,7 +24,7 @@ use vouchers::vouchers;
 pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let tally = inputs.tally;
     let previous = inputs.previous.as_ref().map(|previous| previous.state);
-    let (shares, bases) = shares(&tally.obligations, previous)?;
+    let (shares, bases) = shares(inputs.rulebook.currency, &tally.obligations, previous)?;
     let bilateral = bilateral(&shares, &tally.pairs)?;
     let owed = owed(&shares)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;

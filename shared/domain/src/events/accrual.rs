@@ -13,6 +13,7 @@ use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::{EarnRule, Rulebook};
 use crate::units::allocate::largest_remainder;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 
@@ -39,7 +40,7 @@ impl Kind for Accrual {
 
     fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Issue, Option<Reversed>), Refusal> {
         let rule = at.rulebook.earn(&at.head.line, at.day).ok_or_else(|| at.no_earn_rule())?;
-        let issued = points_of_sale(rule, &at.head.line, self.amount)?;
+        let issued = points_of_sale(rule, &at.head.line, at.rulebook.currency, self.amount)?;
         Ok((Issue::of(at, account, issued)?, None))
     }
 
@@ -90,13 +91,19 @@ impl Kind for Accrual {
 /// Points of a sale by funder: the line's own first, then its sponsors'.
 /// Base and total are each rounded down; the difference is the sponsors', shared
 /// by largest remainder.
-pub fn points_of_sale(rule: &EarnRule, line: &LineId, amount: Money) -> Result<Vec<(LineId, Points)>, OutOfRange> {
+pub fn points_of_sale(
+    rule: &EarnRule,
+    line: &LineId,
+    currency: Currency,
+    amount: Money,
+) -> Result<Vec<(LineId, Points)>, OutOfRange> {
     if amount < rule.minimum_amount {
         return Ok(Vec::new());
     }
     let exact = i128::from(amount.minor()).checked_mul(rule.points_per_unit.scaled()).ok_or(OutOfRange)?;
-    let base = exact / (Rate::SCALE * 100);
-    let total = exact.checked_mul(rule.multiplier.scaled()).ok_or(OutOfRange)? / (Rate::SCALE * Rate::SCALE * 100);
+    let per_unit = Rate::SCALE * i128::from(currency.minor_per_unit());
+    let base = exact / per_unit;
+    let total = exact.checked_mul(rule.multiplier.scaled()).ok_or(OutOfRange)? / (Rate::SCALE * per_unit);
     let points = |points: i128| i64::try_from(points).map(Points::new).map_err(|_| OutOfRange);
     if rule.sponsors.is_empty() {
         let all = points(total)?;

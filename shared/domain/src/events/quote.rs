@@ -1,9 +1,9 @@
 //! What a member could redeem at a line: points to value and back.
 
 use crate::claims::account::Account;
-use crate::events::{Refusal, redemption_cap};
+use crate::events::{Bill, Refusal, redemption_cap};
 use crate::terms::rulebook::Rulebook;
-use crate::units::allocate::{exact_value, round_value};
+use crate::units::allocate::exact_value;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::NaiveDate;
@@ -54,6 +54,7 @@ pub fn quote(
     }
     let rule = rulebook.burn(line, day).ok_or_else(no_rule)?;
     let balance = account.balance(day)?;
+    let bill = bill.map(|amount| Bill { amount, currency: rulebook.currency });
     let cap = redemption_cap(rule, account, line, bill, day)?;
     let stepped = |points: Points| points.minus(Points::new(points.get() % rule.step.get()));
     // The fewest points that a redemption may have.
@@ -64,7 +65,7 @@ pub fn quote(
     let most = if most < least { Points::ZERO } else { most };
     let wished = match wish {
         Wish::Points(points) => points,
-        Wish::Value(value) => stepped(points_for(value, rule.value)?)?,
+        Wish::Value(value) => stepped(points_for(rulebook.currency.exact(value)?, rule.value)?)?,
         Wish::Most => most,
     };
     // In the order in which a redemption is checked.
@@ -84,7 +85,7 @@ pub fn quote(
     Ok(Quote {
         balance,
         points,
-        value: round_value(exact_value(points, rule.value)?)?,
+        value: rulebook.currency.round_value(exact_value(points, rule.value)?)?,
         most,
         minimum: rule.minimum,
         step: rule.step,
@@ -94,9 +95,8 @@ pub fn quote(
     })
 }
 
-/// The points whose value does not exceed an amount.
-fn points_for(value: Money, rate: Rate) -> Result<Points, OutOfRange> {
-    let exact = i128::from(value.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)?;
-    let points = exact / rate.scaled().checked_mul(100).filter(|rate| *rate > 0).ok_or(OutOfRange)?;
+/// The points whose value does not exceed an exact one.
+fn points_for(exact: i128, rate: Rate) -> Result<Points, OutOfRange> {
+    let points = exact.checked_div(rate.scaled()).ok_or(OutOfRange)?;
     i64::try_from(points).map(Points::new).map_err(|_| OutOfRange)
 }

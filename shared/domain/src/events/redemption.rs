@@ -12,10 +12,11 @@ use crate::claims::lot::Slice;
 use crate::legs::ControlKind;
 use crate::legs::{self, Leg, Legs, RatingError};
 use crate::terms::rulebook::{BurnRule, Rulebook};
-use crate::units::allocate::{exact_value, round_value};
+use crate::units::allocate::exact_value;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
-use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::NaiveDate;
 use std::fmt::Write;
 
@@ -56,7 +57,7 @@ impl Kind for Redemption {
         let (line, day) = (&at.head.line, at.day);
         let no_rule = || Refusal::NoBurnRule { line: line.clone(), day };
         let rule = at.rulebook.burn(line, day).ok_or_else(no_rule)?;
-        self.check(rule, account, line, day)?;
+        self.check(at, rule, account)?;
         let Some(slices) = account.lots_for(self.points, day)? else {
             return Err(Refusal::InsufficientPoints { available: account.balance(day)?, requested: self.points });
         };
@@ -66,7 +67,7 @@ impl Kind for Redemption {
         if rule.counts_days() {
             account.redeemed.entry((line.clone(), day)).or_default().add(self.points)?;
         }
-        let value = round_value(exact_value(self.points, rule.value)?)?;
+        let value = at.rulebook.currency.round_value(exact_value(self.points, rule.value)?)?;
         Ok((Spent { value, slices }, None))
     }
 
@@ -132,8 +133,9 @@ impl Kind for Redemption {
 
 impl Redemption {
     /// Caps, then step, then minimum; the balance is checked when lots are taken.
-    fn check(&self, rule: &BurnRule, account: &Account, line: &LineId, day: NaiveDate) -> Result<(), Refusal> {
-        if let Some((cap, refusal)) = redemption_cap(rule, account, line, self.bill, day)?
+    fn check(&self, at: &At<'_>, rule: &BurnRule, account: &Account) -> Result<(), Refusal> {
+        let bill = self.bill.map(|bill| Bill { amount: bill, currency: at.rulebook.currency });
+        if let Some((cap, refusal)) = redemption_cap(rule, account, &at.head.line, bill, at.day)?
             && self.points > cap
         {
             return Err(refusal);
@@ -148,13 +150,20 @@ impl Redemption {
     }
 }
 
+/// What a member buys with points and with money.
+#[derive(Debug, Clone, Copy)]
+pub struct Bill {
+    pub amount: Money,
+    pub currency: Currency,
+}
+
 /// The most that a rule lets a member redeem for a bill on a day, apart from the
 /// balance, with the refusal that names the narrowest cap.
 pub fn redemption_cap(
     rule: &BurnRule,
     account: &Account,
     line: &LineId,
-    bill: Option<Money>,
+    bill: Option<Bill>,
     day: NaiveDate,
 ) -> Result<Option<(Points, Refusal)>, Refusal> {
     let mut caps: Vec<(Points, Refusal)> = Vec::new();
@@ -162,12 +171,13 @@ pub fn redemption_cap(
         caps.push((cap, Refusal::AboveOrderCap(cap)));
     }
     if let Some(share) = rule.max_bill_share {
-        let bill = bill.ok_or_else(|| Refusal::BillMissing(line.clone()))?;
+        let Bill { amount, currency } = bill.ok_or_else(|| Refusal::BillMissing(line.clone()))?;
         // bill x share / value, all of it exact, rounded down.
-        let exact = i128::from(bill.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
-        let cap = i64::try_from(exact / (rule.value.scaled() * 100)).map_err(|_| OutOfRange)?;
+        let exact = currency.exact(amount)?.checked_mul(share.scaled()).ok_or(OutOfRange)?;
+        let cap = exact / rule.value.scaled() / Rate::SCALE;
+        let cap = i64::try_from(cap).map_err(|_| OutOfRange)?;
         let cap = Points::new(cap);
-        caps.push((cap, Refusal::AboveBillCap { cap, bill }));
+        caps.push((cap, Refusal::AboveBillCap { cap, bill: currency.show(amount) }));
     }
     if let Some(cap) = rule.max_per_day {
         let left = cap.minus(account.redeemed_on(line, day).min(cap))?;

@@ -18,6 +18,7 @@ use crate::claims::lot::Slice;
 use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
+use crate::units::currency::Currency;
 use crate::units::money::{Money, OutOfRange, Points};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Kind for Refund {
             return Err(Refusal::NotReversible(target.entry.kind()));
         };
         let (sale, before) = (asked.amount, target.reversed.amount);
-        let amount = part_of_amount(sale, before, self.amount)?;
+        let amount = part_of_amount(at.rulebook.currency, sale, before, self.amount)?;
         let after = before.plus(amount)?;
         let points = points_of_refund(at.rulebook, target, &fact.slices, sale.minus(after)?)?;
         let original = Original { at: target.entry.head.occurred(), slices: fact.slices.clone() };
@@ -138,11 +139,11 @@ impl Kind for Refund {
     }
 }
 
-fn part_of_amount(total: Money, before: Money, asked: Option<Money>) -> Result<Money, Refusal> {
+fn part_of_amount(currency: Currency, total: Money, before: Money, asked: Option<Money>) -> Result<Money, Refusal> {
     let left = total.minus(before)?;
     match asked {
         _ if !left.is_positive() => Err(Refusal::AlreadyReversed),
-        Some(amount) if amount > left => Err(Refusal::MoreAmountThanLeft(left)),
+        Some(amount) if amount > left => Err(Refusal::MoreAmountThanLeft(currency.show(left))),
         Some(amount) => Ok(amount),
         None => Ok(left),
     }
@@ -160,7 +161,7 @@ fn points_of_refund(
 ) -> Result<Vec<Points>, Refusal> {
     let head = &target.entry.head;
     let kept = match target.rulebook.earn(&head.line, rulebook.day(head.occurred())) {
-        Some(rule) => points_of_sale(rule, &head.line, remaining)?,
+        Some(rule) => points_of_sale(rule, &head.line, rulebook.currency, remaining)?,
         None => Vec::new(),
     };
     let mut points = Vec::with_capacity(slices.len());

@@ -2,9 +2,10 @@
 
 use super::word::EntryKind;
 use crate::units::calendar::Period;
+use crate::units::currency::Shown;
 use crate::units::id::{LineId, Reference};
 use crate::units::limits::FUTURE_TOLERANCE_MINUTES;
-use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::money::{OutOfRange, Points};
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// Why an event is refused. The text names the rule; [`Refusal::field`] the field.
@@ -33,7 +34,7 @@ pub enum Refusal {
     #[error("is above the limit of {0} points an order")]
     AboveOrderCap(Points),
     #[error("is above the {cap} points that may pay for a bill of {bill}")]
-    AboveBillCap { cap: Points, bill: Money },
+    AboveBillCap { cap: Points, bill: Shown },
     #[error("is required: line {0} limits points to a share of the bill")]
     BillMissing(LineId),
     #[error("is above the {left} points left of the member's limit for the day")]
@@ -51,7 +52,7 @@ pub enum Refusal {
     #[error("is more than the {0} points left to reverse")]
     MorePointsThanLeft(Points),
     #[error("is more than the {0} left to reverse")]
-    MoreAmountThanLeft(Money),
+    MoreAmountThanLeft(Shown),
     #[error("must be empty: {1}")]
     Superfluous(&'static str, &'static str),
     #[error("makes a number that is out of range")]

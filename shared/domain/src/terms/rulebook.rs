@@ -40,6 +40,7 @@ pub use reference::reference;
 pub use vat::{Product, VatRule, VatTreatment};
 
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::limits::{LINES_MAX, RULES_MAX};
 use crate::units::money::Rate;
@@ -199,7 +200,7 @@ impl fmt::Display for Beneficiary {
 pub struct Rulebook {
     pub hash: String,
     pub name: String,
-    pub currency: String,
+    pub currency: Currency,
     pub zone: Tz,
     pub first_period: Period,
     /// The line that runs the programme, takes its fee and is the clearing hub.

@@ -1,6 +1,6 @@
 //! The one place that rounds and the one place that allocates.
 
-use crate::units::money::{Money, OutOfRange, Points, Rate};
+use crate::units::money::{OutOfRange, Points, Rate};
 
 /// `numerator / denominator` to the nearest integer, halves away from zero
 /// (commercial rounding). The denominator must be positive.
@@ -15,14 +15,9 @@ pub fn divide_half_up(numerator: i128, denominator: i128) -> Result<i128, OutOfR
     Ok(if numerator < 0 { -magnitude } else { magnitude })
 }
 
-/// `points x rate` in minor units, before rounding, times [`Rate::SCALE`] / 100.
+/// `points x rate`, before rounding: in currency units, times [`Rate::SCALE`].
 pub fn exact_value(points: Points, rate: Rate) -> Result<i128, OutOfRange> {
     i128::from(points.get()).checked_mul(rate.scaled()).ok_or(OutOfRange)
-}
-
-/// A sum of [`exact_value`]s as money, rounded half up.
-pub fn round_value(exact: i128) -> Result<Money, OutOfRange> {
-    Money::from_minor_wide(divide_half_up(exact, Rate::SCALE / 100)?)
 }
 
 /// Shares `total` out in proportion to the weights by largest remainder

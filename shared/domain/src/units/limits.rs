@@ -8,7 +8,7 @@ pub const SCHEME_ID_MAX: usize = 33;
 pub const MEMBER_ID_MAX: usize = 64;
 pub const REFERENCE_MAX: usize = 64;
 
-/// Largest amount of one event, in minor units: ten billion currency units.
+/// Largest amount of one event, in minor units: ten billion yuan.
 pub const AMOUNT_MAX_MINOR: i64 = 1_000_000_000_000;
 /// Largest number of points of one event.
 pub const POINTS_MAX: i64 = 100_000_000_000;

@@ -2,7 +2,7 @@
 
 use crate::programme::{Programme, books, closing, digests, merged};
 use crate::reverse::reverse;
-use crate::{assert_printed, decimal, money};
+use crate::{assert_printed, decimal, money, shown};
 use interline_domain::actuarial::liability::LiabilityError;
 use interline_domain::actuarial::urr::{Basis, UrrError};
 use interline_domain::claims::lot::Cohort;
@@ -101,7 +101,7 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
     let issued = |of: &Settlement| -> Vec<String> {
         let row = |row: &interline_domain::close::settlement::Issuance| {
             let (funder, line, kind) = (&row.scheme, &row.line, row.kind);
-            format!("{funder} {line} {kind:?} {} {} {}", row.events, row.sales, row.points)
+            format!("{funder} {line} {kind:?} {} {} {}", row.events, shown(row.sales), row.points)
         };
         of.issuance.iter().map(row).collect()
     };
@@ -114,7 +114,14 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
         let rows = of.bilateral.iter();
         rows.map(|row| {
             let (payer, payee) = (&row.payer, &row.payee);
-            format!("{payer}>{payee} {} {} {} {} {}", row.events, row.points, row.amount, row.prior_period, row.net)
+            format!(
+                "{payer}>{payee} {} {} {} {} {}",
+                row.events,
+                row.points,
+                shown(row.amount),
+                shown(row.prior_period),
+                shown(row.net)
+            )
         })
         .collect()
     };
@@ -134,8 +141,8 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
     let positions = |of: &Settlement| -> Vec<String> {
         let rows = of.positions.iter();
         rows.map(|row| {
-            let (pays, receives, fee) = (row.gross_payable, row.gross_receivable, row.platform_fee);
-            format!("{} {pays} {receives} {fee} {} {}", row.line, row.prior_period, row.net)
+            let amounts = [row.gross_payable, row.gross_receivable, row.platform_fee, row.prior_period, row.net];
+            format!("{} {}", row.line, amounts.map(shown).join(" "))
         })
         .collect()
     };
@@ -153,8 +160,14 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
     let splits = |of: &Settlement| -> Vec<String> {
         let rows = of.splits.iter().filter(|row| row.payer.as_str() == "inn");
         rows.map(|row| {
-            let (to, total, of_it) = (&row.beneficiary, row.cumulative_base, row.cumulative_amount);
-            format!("{to} {} {} of {}, {of_it} of {total}, {}", row.share, row.amount, row.base, row.rounding)
+            let (to, total, of_it) = (&row.beneficiary, shown(row.cumulative_base), shown(row.cumulative_amount));
+            format!(
+                "{to} {} {} of {}, {of_it} of {total}, {}",
+                row.share,
+                shown(row.amount),
+                shown(row.base),
+                row.rounding
+            )
         })
         .collect()
     };

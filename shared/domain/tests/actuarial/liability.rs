@@ -1,4 +1,4 @@
-use crate::{assert_printed, decimal, golden, money};
+use crate::{assert_printed, cny, decimal, golden, money};
 use interline_domain::actuarial::liability::{
     CohortLiability, LiabilityError, Movement, OtherLine, RollForward, agent_revenue, allocate_price,
     expected_redemptions, recognised, remote_rate, stand_alone_value,
@@ -52,7 +52,7 @@ impl Case {
             (Some(sale), None) => {
                 let issued = Points::new(self.issued);
                 let parts =
-                    allocate_price(money(&sale.price), money(&sale.goods), issued, sale.face, sale.urr).unwrap();
+                    allocate_price(cny(), money(&sale.price), money(&sale.goods), issued, sale.face, sale.urr).unwrap();
                 parts.points
             }
             (None, Some(cl0)) => money(cl0),
@@ -118,7 +118,7 @@ fn a_sale_is_shared_between_goods_and_points_as_published() {
     for case in cases() {
         let Some(sale) = &case.sale else { continue };
         let (price, goods) = (money(&sale.price), money(&sale.goods));
-        let parts = allocate_price(price, goods, points(case.issued), sale.face, sale.urr).unwrap();
+        let parts = allocate_price(cny(), price, goods, points(case.issued), sale.face, sale.urr).unwrap();
         assert_printed(decimal(parts.goods), &sale.goods_revenue, &case.case);
         assert_printed(decimal(parts.points), &sale.cl0, &case.case);
         assert_printed(decimal(parts.points), &sale.cl0_to_the_cent, &case.case);
@@ -211,13 +211,14 @@ fn published_roll_forwards_tie() {
 
 #[test]
 fn points_without_any_stand_alone_price_leave_the_whole_price_to_the_goods() {
-    let nothing = allocate_price(money("10"), Money::ZERO, points(5), Rate::ZERO, Rate::ONE).unwrap();
+    let nothing = allocate_price(cny(), money("10"), Money::ZERO, points(5), Rate::ZERO, Rate::ONE).unwrap();
     assert_eq!((nothing.goods, nothing.points), (money("10"), Money::ZERO));
-    let unlikely = allocate_price(money("10"), money("10"), points(5), Rate::ONE, Rate::ZERO).unwrap();
+    let unlikely = allocate_price(cny(), money("10"), money("10"), points(5), Rate::ONE, Rate::ZERO).unwrap();
     assert_eq!(unlikely.points, Money::ZERO);
-    let refused = allocate_price(money("-1"), money("10"), points(5), Rate::ONE, Rate::ONE);
+    let refused = allocate_price(cny(), money("-1"), money("10"), points(5), Rate::ONE, Rate::ONE);
     assert_eq!(refused, Err(LiabilityError::Negative("the price")));
-    let too_many = allocate_price(Money::from_minor(i64::MAX), money("1"), points(i64::MAX), rate("10000"), Rate::ONE);
+    let too_many =
+        allocate_price(cny(), Money::from_minor(i64::MAX), money("1"), points(i64::MAX), rate("10000"), Rate::ONE);
     assert_eq!(too_many, Err(OutOfRange.into()));
 }
 
@@ -230,7 +231,11 @@ fn granted_points_are_worth_their_face_times_the_rate() {
         (0, "1", "1", "0.00"),
         (10, "1", "1.5", "10.00"),
     ] {
-        assert_eq!(stand_alone_value(points(granted), rate(face), rate(urr)), Ok(money(value)), "{granted} x {face}");
+        assert_eq!(
+            stand_alone_value(cny(), points(granted), rate(face), rate(urr)),
+            Ok(money(value)),
+            "{granted} x {face}"
+        );
     }
 }
 
@@ -589,11 +594,11 @@ proptest! {
     ) {
         let [face, urr] = [face, urr].map(|scaled| rate(&Decimal::new(scaled, 8).to_string()));
         let parts =
-            allocate_price(Money::from_minor(price), Money::from_minor(goods), points(issued), face, urr).unwrap();
+            allocate_price(cny(), Money::from_minor(price), Money::from_minor(goods), points(issued), face, urr).unwrap();
         prop_assert_eq!(parts.goods.plus(parts.points), Ok(Money::from_minor(price)));
         let alone = face.decimal() * urr.decimal() * Decimal::from(issued) * Decimal::ONE_HUNDRED;
         let exact = Decimal::from(price) * (alone / (alone + Decimal::from(goods)));
         let distance = (Decimal::from(parts.points.minor()) - exact).abs();
-        prop_assert!(distance < Decimal::ONE, "{} from {}", parts.points, exact);
+        prop_assert!(distance < Decimal::ONE, "{:?} from {}", parts.points, exact);
     }
 }

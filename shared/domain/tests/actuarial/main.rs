@@ -9,6 +9,7 @@ mod programme;
 mod reverse;
 mod urr;
 
+use interline_domain::units::currency::Currency;
 use interline_domain::units::money::Money;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::DeserializeOwned;
@@ -22,6 +23,15 @@ fn golden<T: DeserializeOwned>(name: &str) -> T {
 
 fn number(text: &str) -> Decimal {
     text.replace(',', "").parse().unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+/// The currency of the worked cases.
+fn cny() -> Currency {
+    Currency::parse("CNY").unwrap()
+}
+
+fn shown(amount: Money) -> String {
+    cny().show(amount).to_string()
 }
 
 fn decimal(amount: Money) -> Decimal {

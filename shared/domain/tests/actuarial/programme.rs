@@ -1,6 +1,7 @@
 //! A programme that is run month by month in memory: plan, fold, settle.
 
 use crate::reverse::reverse;
+use crate::shown;
 use interline_domain::claims::account::Account;
 use interline_domain::claims::lot::Cohort;
 use interline_domain::close::digest::EntryDigests;
@@ -180,7 +181,7 @@ pub fn books(settlement: &Settlement) -> Vec<String> {
             .iter()
             .map(|line| {
                 let with = line.counterparty.as_ref().map(|with| format!(" ({with})")).unwrap_or_default();
-                format!("{} {}{with}", line.role.word(), line.debit.minus(line.credit).unwrap())
+                format!("{} {}{with}", line.role.word(), shown(line.debit.minus(line.credit).unwrap()))
             })
             .collect();
         format!("{} {}: {}", voucher.entity, voucher.event.word(), lines.join(", "))

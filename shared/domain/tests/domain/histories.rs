@@ -16,7 +16,7 @@ use interline_domain::events::{
 use interline_domain::legs::FlowKind;
 use interline_domain::legs::{Leg, OwedLeg, Reason};
 use interline_domain::terms::rulebook::Rulebook;
-use interline_domain::units::allocate::{divide_half_up, round_value};
+use interline_domain::units::allocate::divide_half_up;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::money::{Money, OutOfRange, Points, Rate};
@@ -280,7 +280,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
             Event::Grant(Did { asked, .. }) => vec![(line.clone(), asked.points)],
             _ => {
                 let amount = entry.fields().amount.unwrap();
-                points_of_sale(rulebook.earn(line, day).unwrap(), line, amount).unwrap()
+                points_of_sale(rulebook.earn(line, day).unwrap(), line, rulebook.currency, amount).unwrap()
             }
         };
         let found: Vec<(LineId, Points)> = slices.iter().map(|s| (s.cohort.scheme.line(), s.points)).collect();
@@ -293,10 +293,10 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry) {
         assert_eq!((total(slices), points_of(&redeemed)), (asked, asked));
         let price = |slice: &Slice| rulebook.price(&slice.cohort.scheme, line, day).unwrap().scaled();
         let exact: i128 = slices.iter().map(|slice| i128::from(slice.points.get()) * price(slice)).sum();
-        assert_eq!(amount_of(&redeemed), round_value(exact).unwrap());
+        assert_eq!(amount_of(&redeemed), rulebook.currency.round_value(exact).unwrap());
         assert_eq!(value_of(&redeemed), *value);
         let burn = rulebook.burn(line, day).unwrap().value.scaled();
-        assert_eq!(*value, round_value(i128::from(asked.get()) * burn).unwrap());
+        assert_eq!(*value, rulebook.currency.round_value(i128::from(asked.get()) * burn).unwrap());
         for slice in &redeemed {
             // No slice is off its exact share by a fen or more.
             let share = i128::from(slice.points.get()) * slice.price.scaled();

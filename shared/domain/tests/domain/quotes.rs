@@ -136,7 +136,7 @@ fn a_quote_for_as_much_as_possible_names_the_limit_that_stands_in_the_way() {
     for (terms, account, reason) in [
         (least(1, 50, [0, 50, 0], 0), &spent, Refusal::AboveDayCap { left: points(49) }),
         (least(50, 1, [0, 0, 50], 0), &spent, Refusal::AboveMonthCap { left: points(49) }),
-        (least(51, 1, [0; 3], 50), &full, Refusal::AboveBillCap { cap: points(50), bill: paid }),
+        (least(51, 1, [0; 3], 50), &full, Refusal::AboveBillCap { cap: points(50), bill: cny().show(paid) }),
         (least(21, 1, [0; 3], 0), &poor, Refusal::InsufficientPoints { available: points(20), requested: points(21) }),
         (least(7, 30, [0; 3], 0), &poor, Refusal::InsufficientPoints { available: points(20), requested: points(30) }),
     ] {

@@ -146,7 +146,7 @@ fn refuses(says: &str, changes: &[(&str, &str)], expected: &[Expected]) {
 #[test]
 fn the_sample_rulebook_holds_the_terms_of_the_sample_programme() {
     let sample = rulebook(SAMPLE);
-    assert_eq!((sample.currency.as_str(), sample.platform.as_str()), ("CNY", "group"));
+    assert_eq!((sample.currency.code(), sample.platform.as_str()), ("CNY", "group"));
     assert_eq!(sample.zone, chrono_tz::Asia::Shanghai);
     assert_eq!(sample.first_period, period("2017-01"));
     assert_eq!(sample.netting, Netting::Hub);
@@ -450,8 +450,7 @@ fn nothing_is_asked_of_a_line_outside_its_days() {
 fn a_broken_programme_is_refused() {
     for (says, old, new, field, rule) in [
         ("a zone that is none", "Asia/Shanghai", "Asia/Peking", "programme.time_zone", "IANA time zone"),
-        ("no fen", "\"CNY\"", "\"JPY\"", "programme.currency", "two decimals"),
-        ("three decimals", "\"CNY\"", "\"KWD\"", "programme.currency", "two decimals"),
+        ("a unit of account", "\"CNY\"", "\"CLF\"", "programme.currency", "a currency that is paid with"),
         ("no code", "\"CNY\"", "\"yuan\"", "programme.currency", "ISO 4217"),
         ("lower case", "\"CNY\"", "\"cny\"", "programme.currency", "ISO 4217"),
         ("sealed at once", "seal_after_hours = 2", "seal_after_hours = 0", "programme.seal_after_hours", "at least 1"),
@@ -637,7 +636,7 @@ fn a_broken_rule_is_refused_with_its_line_and_field() {
             "a tenth of a fen",
             "\"1.00\"",
             "\"1.001\"",
-            &[(23, "earn[0].minimum_amount", "not have more than 2 decimals")],
+            &[(23, "earn[0].minimum_amount", "at most 2 decimals: amounts in CNY have 2")],
         ),
         (
             "a multiplier below one",
@@ -814,15 +813,39 @@ fn an_unknown_zone_hides_nothing_else_that_is_wrong() {
 }
 
 #[test]
-fn every_currency_without_two_decimals_is_refused() {
-    // ISO 4217: minor unit 0, then 3, then 4.
-    let others = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF \
-                  BHD IQD JOD KWD LYD OMR TND CLF UYW";
-    let accepted: Vec<&str> = others
-        .split_whitespace()
-        .filter(|code| Rulebook::parse(&mutated(&[("\"CNY\"", &format!("{code:?}"))])).is_ok())
-        .collect();
-    assert_eq!(accepted, Vec::<&str>::new());
+fn a_currency_has_none_two_or_three_decimals() {
+    for (codes, decimals) in [
+        ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF", Some(0)),
+        ("CNY USD EUR HKD SGD", Some(2)),
+        ("BHD IQD JOD KWD LYD OMR TND", Some(3)),
+        // Indexed units, which nobody pays with; two of them have four decimals.
+        ("CLF UYI UYW", None),
+    ] {
+        for code in codes.split_whitespace() {
+            let whole = [("\"CNY\"", &*format!("{code:?}")), ("\"1.00\"", "\"1\"")];
+            let rulebook = Rulebook::parse(&mutated(&whole)).ok();
+            assert_eq!(rulebook.map(|rulebook| rulebook.currency.decimals()), decimals, "{code}");
+        }
+    }
+}
+
+#[test]
+fn a_smallest_sale_has_the_decimals_of_the_currency() {
+    let with =
+        |code: &str, amount: &str| mutated(&[("\"CNY\"", &format!("{code:?}")), ("\"1.00\"", &format!("{amount:?}"))]);
+    for (code, amount) in [("JPY", "1000"), ("CNY", "10.50"), ("KWD", "10.505")] {
+        assert!(Rulebook::parse(&with(code, amount)).is_ok(), "{code} {amount}");
+    }
+    let found = errors(&with("JPY", "10.5"));
+    assert!(found.0.len() == 1 && found.0[0].field.ends_with(".minimum_amount"), "{found}");
+    assert_eq!(found.0[0].rule, "must have at most 0 decimals: amounts in JPY have none");
+    // A currency that is refused is all that is told.
+    assert_eq!(errors(&with("XYZ", "10.5")).0.len(), 1);
+    refuses(
+        "a currency and a loop",
+        &[("\"CNY\"", "\"XYZ\""), ("unit = \"2\"", "unit = \"100\"")],
+        &[(0, "earn", "creates money"), (1, "programme.currency", "ISO 4217")],
+    );
 }
 
 #[test]

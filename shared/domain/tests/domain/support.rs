@@ -10,6 +10,7 @@ use interline_domain::events::{
 };
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::shard::Shard;
@@ -35,8 +36,17 @@ pub fn points(points: i64) -> Points {
     Points::new(points)
 }
 
+/// The currency of the tests' programmes, unless they say another.
+pub fn cny() -> Currency {
+    Currency::parse("CNY").unwrap()
+}
+
 pub fn money(text: &str) -> Money {
-    Money::parse(text).unwrap()
+    cny().parse_money(text).unwrap()
+}
+
+pub fn shown(amount: Money) -> String {
+    cny().show(amount).to_string()
 }
 
 pub fn day(text: &str) -> NaiveDate {
@@ -134,7 +144,7 @@ pub fn obligations_of(tally: &Tally) -> BTreeMap<String, String> {
     for (key, obligation) in &tally.obligations {
         pairs.entry(format!("{}>{}", key.scheme, key.redeemer)).or_default().add(obligation.amount).unwrap();
     }
-    pairs.into_iter().filter(|(_, amount)| !amount.is_zero()).map(|(pair, amount)| (pair, amount.to_string())).collect()
+    pairs.into_iter().filter(|(_, amount)| !amount.is_zero()).map(|(pair, amount)| (pair, shown(amount))).collect()
 }
 
 /// What a sale or a gift issued.

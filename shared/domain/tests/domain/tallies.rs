@@ -328,7 +328,7 @@ fn control_totals_count_each_kind_by_line() {
         .controls
         .iter()
         .map(|((line, kind), control)| {
-            format!("{line} {kind:?} {} {} {}", control.events, control.points, control.amount)
+            format!("{line} {kind:?} {} {} {}", control.events, control.points, shown(control.amount))
         })
         .collect();
     // The refund of 75.50 keeps 24 points of 24.50: 76 are withdrawn.

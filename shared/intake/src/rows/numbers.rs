@@ -2,10 +2,11 @@
 
 use super::{Column, RowError};
 use interline_domain::events::EntryKind;
+use interline_domain::units::currency::{AmountError, Currency};
 use interline_domain::units::money::{Money, NumberError, Points};
 
-pub fn amount(kind: EntryKind, text: &str) -> Result<Money, RowError> {
-    if negative(text).is_some_and(|text| Money::parse(text).is_ok()) {
+pub fn amount(kind: EntryKind, currency: Currency, text: &str) -> Result<Money, RowError> {
+    if negative(text).is_some_and(|text| currency.parse_money(text).is_ok()) {
         let rule = match kind {
             EntryKind::Accrual => "must not be negative: a refund is an event of its own: reversal",
             EntryKind::Redemption => "must not be negative: what is given back is an event of its own: reversal",
@@ -13,11 +14,11 @@ pub fn amount(kind: EntryKind, text: &str) -> Result<Money, RowError> {
         };
         return Err(Column::Amount.error("negative-amount", rule));
     }
-    match Money::parse(negative(text).unwrap_or(text)) {
-        Err(NumberError::Zero) if kind == EntryKind::Accrual => {
+    match currency.parse_money(negative(text).unwrap_or(text)) {
+        Err(AmountError::Zero) if kind == EntryKind::Accrual => {
             Err(Column::Amount.error("zero-amount", "earns nothing: leave the row out"))
         }
-        _ => Money::parse(text).map_err(|error| number_error(Column::Amount, error)),
+        _ => currency.parse_money(text).map_err(amount_error),
     }
 }
 
@@ -30,7 +31,7 @@ pub fn points(kind: EntryKind, text: &str) -> Result<Points, RowError> {
         };
         return Err(Column::Points.error("negative-points", rule));
     }
-    Points::parse(text).map_err(|error| number_error(Column::Points, error))
+    Points::parse(text).map_err(points_error)
 }
 
 /// What follows a sign, also a typographer's, or stands in an accountant's brackets.
@@ -39,7 +40,17 @@ fn negative(text: &str) -> Option<&str> {
     text.strip_prefix(['-', '\u{2212}', '－']).or_else(bracketed)
 }
 
-fn number_error(column: Column, error: NumberError) -> RowError {
+fn amount_error(error: AmountError) -> RowError {
+    let code = match error {
+        AmountError::NotADecimal(_) => "not-a-decimal",
+        AmountError::TooManyDecimals(_) => "too-many-decimals",
+        AmountError::Zero => "zero",
+        AmountError::TooLarge(_) => "too-large",
+    };
+    Column::Amount.error(code, error.to_string())
+}
+
+fn points_error(error: NumberError) -> RowError {
     let code = match error {
         NumberError::NotADecimal => "not-a-decimal",
         NumberError::TooManyDecimals(_) => "too-many-decimals",
@@ -47,5 +58,5 @@ fn number_error(column: Column, error: NumberError) -> RowError {
         NumberError::Zero => "zero",
         NumberError::TooLarge(_) => "too-large",
     };
-    column.error(code, error.to_string())
+    Column::Points.error(code, error.to_string())
 }

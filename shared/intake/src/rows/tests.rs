@@ -13,6 +13,14 @@ fn file(rows: &[&str]) -> Vec<u8> {
     std::iter::once(&HEADER).chain(rows).flat_map(|row| [row.as_bytes(), b"\n"]).flatten().copied().collect()
 }
 
+fn cny() -> Currency {
+    Currency::parse("CNY").unwrap()
+}
+
+fn read(reader: impl Read, gzip: bool) -> Result<Events, FileError> {
+    super::read(reader, gzip, cny())
+}
+
 fn read_all(bytes: impl AsRef<[u8]>) -> Vec<Row> {
     read(bytes.as_ref(), false).unwrap().rows
 }
@@ -531,7 +539,7 @@ fn a_file_may_have_as_many_rows_and_bytes_as_its_limits() {
     let size = bytes.len() as u64;
     let within = |rows, bytes_max, gz| {
         let packed = if gz { gzip(&bytes) } else { bytes.clone() };
-        read_within(Limits { rows, bytes: bytes_max }, packed.as_slice(), gz).map(|events| events.rows.len())
+        read_within(Limits { rows, bytes: bytes_max }, packed.as_slice(), gz, cny()).map(|events| events.rows.len())
     };
     for gz in [false, true] {
         assert!(matches!(within(3, size, gz), Ok(3)));
@@ -551,7 +559,7 @@ fn a_gzip_bomb_stops_at_the_limit_of_bytes() {
         let members = member.repeat(10);
         let packed = [gzip(header.as_bytes()), members].concat();
         let limits = Limits { rows: ROWS_MAX, bytes: 5 << 20 };
-        assert!(matches!(read_within(limits, packed.as_slice(), true), Err(FileError::TooLarge(_))), "{byte}");
+        assert!(matches!(read_within(limits, packed.as_slice(), true, cny()), Err(FileError::TooLarge(_))), "{byte}");
     }
 }
 
@@ -701,7 +709,7 @@ fn value(command: &Command, column: Column) -> String {
         Column::Reference => command.head.reference.to_string(),
         Column::OccurredAt => command.head.occurred_at.to_rfc3339(),
         Column::Member => command.head.member.to_string(),
-        Column::Amount => command.fields().amount.map(|amount| amount.to_string()).unwrap_or_default(),
+        Column::Amount => command.fields().amount.map(|amount| cny().show(amount).to_string()).unwrap_or_default(),
         Column::Points => command.fields().points.map(|points| points.to_string()).unwrap_or_default(),
         Column::Reverses => command.fields().reverses.map(|origin| origin.to_string()).unwrap_or_default(),
     }
@@ -799,5 +807,27 @@ proptest! {
             prop_assert_eq!(time, expected);
             prop_assert_eq!(time.offset(), expected.offset());
         }
+    }
+}
+
+#[test]
+fn an_amount_is_read_in_the_currency_of_the_programme() {
+    let read_in = |code: &str, amount: &str| {
+        let file = format!("{HEADER}\naccrual,mall,A-1,2017-01-31T18:05:09+08:00,m1,{amount},,\n");
+        super::read(file.as_bytes(), false, Currency::parse(code).unwrap()).unwrap().rows.remove(0).parsed
+    };
+    for (code, amount, minor) in [("JPY", "1250", 1250), ("CNY", "12.5", 1250), ("KWD", "12.505", 12_505)] {
+        let read = read_in(code, amount).unwrap();
+        assert_eq!(read.fields().amount, Some(Money::from_minor(minor)), "{code} {amount}");
+    }
+    for (code, amount, error, rule) in [
+        ("JPY", "12.50", "too-many-decimals", "must have at most 0 decimals: amounts in JPY have none"),
+        ("CNY", "12.505", "too-many-decimals", "must have at most 2 decimals: amounts in CNY have 2"),
+        ("KWD", "12.5055", "too-many-decimals", "must have at most 3 decimals: amounts in KWD have 3"),
+        ("JPY", "-1250", "negative-amount", "must not be negative: a refund is an event of its own: reversal"),
+        ("JPY", "1000000000001", "too-large", "is larger than the limit of 1000000000000"),
+    ] {
+        let refused = read_in(code, amount).unwrap_err();
+        assert_eq!((refused.field, refused.code, &*refused.rule), ("amount", error, rule), "{code} {amount}");
     }
 }

@@ -3,8 +3,8 @@
 use super::*;
 use chrono::{DateTime, TimeDelta};
 use interline_domain::events::{Accrual, Action, Head, Origin, Redemption, Refund};
+use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, Reference};
-use interline_domain::units::money::Money;
 use interline_domain::units::scope::Scope;
 
 const RULEBOOK: &str = include_str!("../../../domain/tests/golden/small.toml");
@@ -38,7 +38,7 @@ fn command(reference: &str, action: Action) -> Command {
 
 /// Of 1,000.00, which earns 100 points.
 fn sale(amount: &str) -> Command {
-    command("S-1", Action::Accrual(Accrual { amount: Money::parse(amount).unwrap() }))
+    command("S-1", Action::Accrual(Accrual { amount: Currency::parse("CNY").unwrap().parse_money(amount).unwrap() }))
 }
 
 fn redemption(points: i64) -> Command {

@@ -4,8 +4,9 @@
 use super::{PREPARED_BY, VOUCHER_WORD};
 use crate::about::About;
 use crate::error::RenderError;
-use crate::workbook::{A4, date, major, properties};
+use crate::workbook::{A4, date, major, number_format, properties};
 use interline_domain::close::books::Voucher;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::money::Money;
 use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Workbook, Worksheet, XlsxError};
 
@@ -37,10 +38,11 @@ pub fn workbook(about: &About<'_>, vouchers: &[&Voucher]) -> Result<Vec<u8>, Ren
     let sheet = book.add_worksheet();
     sheet.set_name("凭证")?;
     header(sheet)?;
+    let currency = about.rulebook.currency;
     let day = Format::new().set_num_format("yyyy-mm-dd");
-    let amount = Format::new().set_num_format("#,##0.00");
+    let amount = Format::new().set_num_format(number_format(currency));
     let text = Format::new().set_num_format("@").set_indent(1);
-    let currency = if about.rulebook.currency == "CNY" { "RMB" } else { &about.rulebook.currency };
+    let currency_word = if currency.code() == "CNY" { "RMB" } else { currency.code() };
     let lines = vouchers.iter().flat_map(|voucher| voucher.lines.iter().map(move |line| (*voucher, line)));
     let mut row = 0;
     for (voucher, line) in lines {
@@ -52,9 +54,9 @@ pub fn workbook(about: &About<'_>, vouchers: &[&Voucher]) -> Result<Vec<u8>, Ren
         sheet.write_with_format(row, 4, &line.summary, &text)?;
         sheet.write_with_format(row, 5, &line.account, &text)?;
         sheet.write_with_format(row, 6, &line.account_name, &text)?;
-        one_side(sheet, row, 7, line.debit, &amount)?;
-        one_side(sheet, row, 8, line.credit, &amount)?;
-        sheet.write_with_format(row, 9, currency, &text)?;
+        one_side(sheet, (row, 7), currency, line.debit, &amount)?;
+        one_side(sheet, (row, 8), currency, line.credit, &amount)?;
+        sheet.write_with_format(row, 9, currency_word, &text)?;
         sheet.write(row, 10, 1)?;
         sheet.write_with_format(row, 13, PREPARED_BY, &text)?;
     }
@@ -76,9 +78,15 @@ fn header(sheet: &mut Worksheet) -> Result<(), XlsxError> {
 }
 
 /// The empty side of a voucher line stays an empty cell.
-fn one_side(sheet: &mut Worksheet, row: u32, column: u16, amount: Money, format: &Format) -> Result<(), XlsxError> {
+fn one_side(
+    sheet: &mut Worksheet,
+    (row, column): (u32, u16),
+    currency: Currency,
+    amount: Money,
+    format: &Format,
+) -> Result<(), XlsxError> {
     if !amount.is_zero() {
-        sheet.write_with_format(row, column, major(amount), format)?;
+        sheet.write_with_format(row, column, major(currency, amount), format)?;
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ fn header(xml: &mut Xml, about: &About<'_>, orders: usize, sum: Money) -> io::Re
         let created = about.created().with_timezone(&about.rulebook.zone);
         text(xml, "CreDtTm", &created.to_rfc3339())?;
         text(xml, "NbOfTxs", &orders.to_string())?;
-        text(xml, "CtrlSum", &sum.to_string())?;
+        text(xml, "CtrlSum", &about.rulebook.currency.show(sum).to_string())?;
         let platform = about.rulebook.platform.clone();
         party(xml, "InitgPty", about, &platform)
     })
@@ -94,7 +94,7 @@ fn batch(xml: &mut Xml, about: &About<'_>, at: usize, payer: &LineId, orders: &[
         text(xml, "PmtInfId", &format!("{id}{number}"))?;
         text(xml, "PmtMtd", "TRF")?;
         text(xml, "NbOfTxs", &orders.len().to_string())?;
-        text(xml, "CtrlSum", &sum.to_string())?;
+        text(xml, "CtrlSum", &about.rulebook.currency.show(sum).to_string())?;
         element(xml, "ReqdExctnDt", |xml| text(xml, "Dt", &about.payment_day().to_string()))?;
         party(xml, "Dbtr", about, payer)?;
         account(xml, "DbtrAcct", about, payer)?;
@@ -108,9 +108,9 @@ fn transfer(xml: &mut Xml, about: &About<'_>, order: &Order<'_>) -> io::Result<(
     element(xml, "CdtTrfTxInf", |xml| {
         element(xml, "PmtId", |xml| text(xml, "EndToEndId", &order.end_to_end_id))?;
         element(xml, "Amt", |xml| {
-            let amount = order.payment.amount.to_string();
-            let currency = about.rulebook.currency.as_str();
-            let element = xml.create_element("InstdAmt").with_attribute(("Ccy", currency));
+            let currency = about.rulebook.currency;
+            let amount = currency.show(order.payment.amount).to_string();
+            let element = xml.create_element("InstdAmt").with_attribute(("Ccy", currency.code()));
             element.write_text_content(BytesText::new(&amount)).map(drop)
         })?;
         party(xml, "Cdtr", about, &order.payment.payee)?;

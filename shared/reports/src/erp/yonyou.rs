@@ -5,6 +5,7 @@ use super::VOUCHER_WORD;
 use crate::sheet::neutral;
 use encoding_rs::GB18030;
 use interline_domain::close::books::Voucher;
+use interline_domain::units::currency::Currency;
 
 /// The row by which U8 knows what the file is.
 pub const FIRST_ROW: &str = "填制凭证,V800";
@@ -15,7 +16,7 @@ const ACCOUNT_MAX: usize = 15;
 
 /// Date, kind of voucher, number, attachments, summary, account, debit, credit.
 /// A voucher is one by its date, kind and number.
-pub fn text(vouchers: &[&Voucher]) -> Vec<u8> {
+pub fn text(currency: Currency, vouchers: &[&Voucher]) -> Vec<u8> {
     let mut text = format!("{FIRST_ROW}\r\n");
     for voucher in vouchers {
         let number = cut(&format!("{:04}", voucher.number), NUMBER_MAX);
@@ -27,8 +28,8 @@ pub fn text(vouchers: &[&Voucher]) -> Vec<u8> {
                 "0".to_owned(),
                 cut(&neutral(&line.summary), SUMMARY_MAX),
                 cut(&line.account, ACCOUNT_MAX),
-                line.debit.to_string(),
-                line.credit.to_string(),
+                currency.show(line.debit).to_string(),
+                currency.show(line.credit).to_string(),
             ];
             text.push_str(&row.join(","));
             text.push_str("\r\n");

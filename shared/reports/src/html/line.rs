@@ -78,7 +78,7 @@ impl<'a> OwnPart<'a> {
     }
 
     /// The pairs as a table; the net column sums to the line's net position.
-    pub fn sheet(&self) -> Result<Sheet, OutOfRange> {
+    pub fn sheet(&self, about: &About<'_>) -> Result<Sheet, OutOfRange> {
         let mut rows = Vec::new();
         for Pair { counterparty, payable, receivable } in &self.pairs {
             rows.push(vec![
@@ -104,7 +104,7 @@ impl<'a> OwnPart<'a> {
             "prior_period",
             "net",
         ]);
-        Ok(Sheet { name: "statement", columns, rows })
+        Ok(Sheet { name: "statement", currency: about.rulebook.currency, columns, rows })
     }
 
     /// `files`: the paths of the line's other files, relative to this one.
@@ -117,12 +117,12 @@ impl<'a> OwnPart<'a> {
                 h1 { (line_name(about, self.line)) " " (about.period) " " (mark(about)) }
                 (trial_notice(about))
                 (facts(about))
-                (self.figures()?)
+                (self.figures(about)?)
             }
             main {
                 (self.pairs_section(about)?)
                 (self.payments_section(about, files))
-                (self.liability_section(files)?)
+                (self.liability_section(about, files)?)
             }
             footer {
                 (say("仅列示本业务线自身的往来。", "Shows this line’s own pairs only."))
@@ -132,22 +132,22 @@ impl<'a> OwnPart<'a> {
         Ok(page(&title, &content))
     }
 
-    fn figures(&self) -> Result<Markup, OutOfRange> {
+    fn figures(&self, about: &About<'_>) -> Result<Markup, OutOfRange> {
         let (payable, receivable) = (self.payable()?, self.receivable()?);
         let net = receivable.minus(payable)?;
         let liability = total(self.liability.iter().copied())?;
         let file = "statement.csv";
         Ok(html! {
             dl.figures {
-                (figure(&words("应付总额", "Owes"), file, &amount(payable), &html! {}))
-                (figure(&words("应收总额", "Is owed"), file, &amount(receivable), &html! {}))
-                (figure(&words("净额", "Net"), file, &amount(net), &direction(net)))
+                (figure(&words("应付总额", "Owes"), file, &amount(about, payable), &html! {}))
+                (figure(&words("应收总额", "Is owed"), file, &amount(about, receivable), &html! {}))
+                (figure(&words("净额", "Net"), file, &amount(about, net), &direction(net)))
                 @if !self.liability.is_empty() {
                     (figure(
                         &words("期末合同负债", "Contract liability"),
                         "liability-roll-forward.csv",
-                        &amount(liability.closing),
-                        &html! { (say("其中流动 ", "of which current ")) (amount(liability.current)) },
+                        &amount(about, liability.closing),
+                        &html! { (say("其中流动 ", "of which current ")) (amount(about, liability.current)) },
                     ))
                 }
             }
@@ -156,7 +156,7 @@ impl<'a> OwnPart<'a> {
 
     fn pairs_section(&self, about: &About<'_>) -> Result<Markup, OutOfRange> {
         let side = |side: &Side| {
-            html! { td.n { (side.events) } td.n { (number(side.points)) } td.n { (amount(side.amount)) } }
+            html! { td.n { (side.events) } td.n { (number(side.points)) } td.n { (amount(about, side.amount)) } }
         };
         let mut rows = Vec::new();
         for pair in &self.pairs {
@@ -166,7 +166,7 @@ impl<'a> OwnPart<'a> {
                     th scope="row" { (line_name(about, pair.counterparty)) }
                     (side(&pair.payable))
                     (side(&pair.receivable))
-                    td.n { strong { (amount(net)) } }
+                    td.n { strong { (amount(about, net)) } }
                 }
             });
         }
@@ -202,7 +202,7 @@ impl<'a> OwnPart<'a> {
                         th scope="row" { (say("合计", "Total")) }
                         (side(&payable))
                         (side(&receivable))
-                        td.n { (amount(receivable.amount.minus(payable.amount)?)) }
+                        td.n { (amount(about, receivable.amount.minus(payable.amount)?)) }
                     }
                 }
             }
@@ -228,7 +228,7 @@ impl<'a> OwnPart<'a> {
         section("payments", &words("资金划拨", "Payments"), &present("payments.csv", files), &content)
     }
 
-    fn liability_section(&self, files: &[String]) -> Result<Markup, OutOfRange> {
+    fn liability_section(&self, about: &About<'_>, files: &[String]) -> Result<Markup, OutOfRange> {
         let lines: Vec<LiabilityLine> = self
             .liability
             .iter()
@@ -245,9 +245,9 @@ impl<'a> OwnPart<'a> {
                 p.note { (say("本业务线没有积分合同负债。", "This line has no contract liability for points.")) }
             } @else {
                 p.note { (say("不含增值税；减少负债的项目以负数列示。", "Net of VAT; what lowers the liability is negative.")) }
-                (waterfall(&sum, "liability")?)
+                (waterfall(about, &sum, "liability")?)
                 h3 #cohorts { (say("按批次（发行月 → 到期日）", "By cohort (issue month → expiry)")) }
-                (liability_table("cohorts", &words("批次", "Cohort"), &lines)?)
+                (liability_table(about, "cohorts", &words("批次", "Cohort"), &lines)?)
             }
         };
         let title = words("合同负债变动", "Contract liability roll-forward");

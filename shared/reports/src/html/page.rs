@@ -5,6 +5,7 @@
 //! tells it to assistive technology. What the page may load is nothing, and the
 //! style sheet and script are named by their hashes.
 
+use crate::about::About;
 use crate::words::{Words, words};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -101,9 +102,8 @@ pub fn scroll(label: &str, table: &Markup) -> Markup {
 }
 
 /// `1,234.50`, with a true minus sign and marked when negative.
-pub fn amount(amount: Money) -> Markup {
-    let minor = amount.minor().unsigned_abs();
-    signed(amount.is_negative(), &format!("{}.{:02}", grouped(minor / 100), minor % 100))
+pub fn amount(about: &About<'_>, amount: Money) -> Markup {
+    written(&about.rulebook.currency.show(amount).to_string())
 }
 
 pub fn number(points: Points) -> Markup {

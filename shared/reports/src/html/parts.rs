@@ -81,7 +81,7 @@ pub fn payments_table<'a>(about: &About<'_>, payments: impl Iterator<Item = (usi
                         td { (line_name(about, &payment.payee)) }
                         td.code.wide { (about.bank_account(&payment.payer)) }
                         td.code.wide { (about.bank_account(&payment.payee)) }
-                        td.n { (amount(payment.amount)) }
+                        td.n { (amount(about, payment.amount)) }
                     }
                 }
             }
@@ -107,7 +107,7 @@ fn changes(row: &RollForward) -> Result<[(Words, Money); 7], OutOfRange> {
 }
 
 /// The roll-forward from opening to closing, step by step.
-pub fn waterfall(row: &RollForward, label: &str) -> Result<Markup, OutOfRange> {
+pub fn waterfall(about: &About<'_>, row: &RollForward, label: &str) -> Result<Markup, OutOfRange> {
     let mut balance = row.opening;
     let mut steps = vec![(words("期初余额", "Opening"), row.opening, Step::Total(row.opening.minor()))];
     let mut edges = vec![row.opening.minor()];
@@ -133,7 +133,7 @@ pub fn waterfall(row: &RollForward, label: &str) -> Result<Markup, OutOfRange> {
                         td.bar { (scale.step(*step, at == 0, at == last)) }
                         td.n {
                             @if matches!(step, Step::Change { .. }) && value.is_positive() { "+" }
-                            (amount(*value))
+                            (amount(about, *value))
                         }
                     }
                 }
@@ -161,17 +161,22 @@ pub fn rate_of(row: &LiabilityRow) -> Markup {
 
 /// Roll-forwards side by side with their sum. What lowers the liability is
 /// negative here, so that each row adds up as it reads.
-pub fn liability_table(label: &str, of: &Words, lines: &[LiabilityLine]) -> Result<Markup, OutOfRange> {
+pub fn liability_table(
+    about: &About<'_>,
+    label: &str,
+    of: &Words,
+    lines: &[LiabilityLine],
+) -> Result<Markup, OutOfRange> {
     let sum = lines.iter().try_fold(RollForward::default(), |sum, line| sum.plus(&line.row))?;
     let outstanding = Points::sum(lines.iter().map(|line| line.outstanding))?;
     let rated = lines.iter().any(|line| line.rate.is_some());
     let names = changes(&sum)?;
     let cells = |row: &RollForward| -> Result<Markup, OutOfRange> {
         Ok(html! {
-            td.n { (amount(row.opening)) }
-            @for (_, change) in changes(row)? { td.n { (amount(change)) } }
-            td.n { strong { (amount(row.closing)) } }
-            td.n { (amount(row.current)) }
+            td.n { (amount(about, row.opening)) }
+            @for (_, change) in changes(row)? { td.n { (amount(about, change)) } }
+            td.n { strong { (amount(about, row.closing)) } }
+            td.n { (amount(about, row.current)) }
         })
     };
     let mut rows = Vec::new();

@@ -25,7 +25,7 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
             h1 { (about.period) " " (say("积分结算报表", "points settlement")) " " (mark(about)) }
             (trial_notice(about))
             (facts(about))
-            (figures(settlement)?)
+            (figures(about, settlement)?)
         }
         main {
             (positions(about, settlement))
@@ -33,7 +33,7 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
             (payments(about, settlement, files)?)
             (liability(about, settlement)?)
             (triangle(settlement)?)
-            (forecast(settlement)?)
+            (forecast(about, settlement)?)
             (books(about, settlement, files)?)
             (checklist(settlement))
             (all_files(files))
@@ -49,7 +49,7 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
     Ok(page(&title, &content))
 }
 
-fn figures(settlement: &Settlement) -> Result<Markup, OutOfRange> {
+fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
     let liability = total(&settlement.liability)?;
     let outstanding = Points::sum(settlement.roll_forward.iter().map(|row| row.closing))?;
     let passed = settlement.checklist.iter().filter(|check| check.pass).count();
@@ -61,11 +61,11 @@ fn figures(settlement: &Settlement) -> Result<Markup, OutOfRange> {
     };
     Ok(html! {
         dl.figures {
-            (figure(&words("业务线间应付总额", "Owed between lines"), "bilateral.csv", &amount(settlement.gross), &html! {}))
+            (figure(&words("业务线间应付总额", "Owed between lines"), "bilateral.csv", &amount(about, settlement.gross), &html! {}))
             (figure(
                 &words("轧差后结算额", "Settled net"),
                 "payments.csv",
-                &amount(settlement.settled),
+                &amount(about, settlement.settled),
                 &pair(
                     &format!("{payments} 笔付款，轧差率 {} %", settlement.netting_efficiency()),
                     &format!("{payments} payments, netting efficiency {} %", settlement.netting_efficiency()),
@@ -74,8 +74,8 @@ fn figures(settlement: &Settlement) -> Result<Markup, OutOfRange> {
             (figure(
                 &words("期末合同负债", "Contract liability"),
                 "liability-roll-forward.csv",
-                &amount(liability.closing),
-                &html! { (say("其中流动 ", "of which current ")) (amount(liability.current)) },
+                &amount(about, liability.closing),
+                &html! { (say("其中流动 ", "of which current ")) (amount(about, liability.current)) },
             ))
             (figure(&words("未兑积分", "Points outstanding"), "points-roll-forward.csv", &number(outstanding), &html! {}))
             (figure(
@@ -107,10 +107,10 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
                 @for row in rows {
                     tr {
                         th scope="row" { a href=(line_statement(&row.line)) { (line_name(about, &row.line)) } }
-                        td.n.wide { (amount(row.gross_payable)) }
-                        td.n.wide { (amount(row.gross_receivable)) }
+                        td.n.wide { (amount(about, row.gross_payable)) }
+                        td.n.wide { (amount(about, row.gross_receivable)) }
                         td.bar { (scale.bar(row.net.minor())) }
-                        td.n { strong { (amount(row.net)) } }
+                        td.n { strong { (amount(about, row.net)) } }
                         td.wide { (direction(row.net)) }
                     }
                 }
@@ -154,17 +154,17 @@ fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRang
                 th scope="row" { (line_name(about, payer)) }
                 @for payee in &payees {
                     @match cells.get(&(*payer, *payee)) {
-                        Some(row) => td class={ "n " (heat(row.amount.minor(), most)) } { (amount(row.amount)) },
+                        Some(row) => td class={ "n " (heat(row.amount.minor(), most)) } { (amount(about, row.amount)) },
                         None => td.n {},
                     }
                 }
-                td.n.sum { (amount(total)) }
+                td.n.sum { (amount(about, total)) }
             }
         });
     }
     let mut totals = Vec::new();
     for payee in &payees {
-        totals.push(amount(sum(&|row| row.payee == **payee)?));
+        totals.push(amount(about, sum(&|row| row.payee == **payee)?));
     }
     let table = html! {
         table.matrix.heat {
@@ -180,7 +180,7 @@ fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRang
                 tr {
                     th scope="row" { (say("合计", "Total")) }
                     @for total in &totals { td.n { (total) } }
-                    td.n { (amount(sum(&|_| true)?)) }
+                    td.n { (amount(about, sum(&|_| true)?)) }
                 }
             }
         }
@@ -206,7 +206,7 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
                     &format!("{} 笔，合计 ", settlement.payments.len()),
                     &format!("{} payments of ", settlement.payments.len()),
                 ))
-                (amount(total)) " " (about.rulebook.currency) (say("。", " in all."))
+                (amount(about, total)) " " (about.rulebook.currency) (say("。", " in all."))
                 @if about.rulebook.netting == Netting::Hub {
                     " "
                     (say("经清算中心收付：付入多少即付出多少。", "They go through the hub: what is paid in is paid out again."))
@@ -242,9 +242,9 @@ fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOf
             p.note { (say("没有合同负债。", "There is no contract liability.")) }
         } @else {
             p.note { (note) }
-            (waterfall(&sum, "liability")?)
+            (waterfall(about, &sum, "liability")?)
             h3 #liability-by-funder { (say("按承担方", "By funder")) }
-            (liability_table("liability-by-funder", &words("承担方", "Funder"), &lines)?)
+            (liability_table(about, "liability-by-funder", &words("承担方", "Funder"), &lines)?)
         }
     };
     let title = words("合同负债变动", "Contract liability roll-forward");
@@ -322,7 +322,7 @@ fn triangle(settlement: &Settlement) -> Result<Markup, OutOfRange> {
     Ok(section("redemption", &words("兑换三角", "Redemption triangle"), &["redemption-rates.csv"], &content))
 }
 
-fn forecast(settlement: &Settlement) -> Result<Markup, OutOfRange> {
+fn forecast(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
     let mut months: BTreeMap<Period, (Points, Money)> = BTreeMap::new();
     for row in &settlement.expiry_forecast {
         let (points, value) = months.entry(row.month).or_default();
@@ -355,7 +355,7 @@ fn forecast(settlement: &Settlement) -> Result<Markup, OutOfRange> {
                             th.keep-line scope="row" { (month) }
                             td.bar { (scale.bar(points.get())) }
                             td.n { (number(*points)) }
-                            td.n { (amount(*value)) }
+                            td.n { (amount(about, *value)) }
                         }
                     }
                 }
@@ -385,8 +385,8 @@ fn books(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result
             tr {
                 th scope="row" { (name) }
                 td.n { (grouped(vouchers.len() as u64)) }
-                td.n { (amount(debit)) }
-                td.n { (amount(credit)) }
+                td.n { (amount(about, debit)) }
+                td.n { (amount(about, credit)) }
                 td.wide {
                     @if let Some(file) = file("kingdee") { a href=(file) { (say("金蝶 KIS", "Kingdee KIS")) } }
                     @if let Some(file) = file("yonyou-u8") { " · " a href=(file) { (say("用友 U8", "Yonyou U8")) } }

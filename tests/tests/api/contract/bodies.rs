@@ -2,6 +2,8 @@
 
 use super::document::{Document, Operation, Part};
 use crate::served::{Answer, Served, redemption, sale};
+use interline_domain::units::currency::Currency;
+use interline_tests::cny;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +13,33 @@ struct Rule {
 }
 
 /// What a schema cannot say. Each must be met, or it is none.
-const RULES: [Rule; 1] = [Rule {
-    says: "a whole number is written without decimals: to a schema 7.0 is an integer",
-    applies: has_whole_float,
-}];
+const RULES: [Rule; 2] = [
+    Rule {
+        says: "a whole number is written without decimals: to a schema 7.0 is an integer",
+        applies: |body| has(body, &is_whole_float),
+    },
+    Rule {
+        says: "an amount is one of the programme's currency: a schema does not know which that is",
+        applies: |body| has(body, &is_of_another_currency),
+    },
+];
 
-fn has_whole_float(value: &Value) -> bool {
+fn has(value: &Value, what: &dyn Fn(&Value) -> bool) -> bool {
     match value {
-        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.fract() == 0.0),
-        Value::Array(items) => items.iter().any(has_whole_float),
-        Value::Object(fields) => fields.values().any(has_whole_float),
-        Value::Null | Value::Bool(_) | Value::String(_) => false,
+        Value::Array(items) => items.iter().any(|item| has(item, what)),
+        Value::Object(fields) => fields.values().any(|field| has(field, what)),
+        value => what(value),
     }
+}
+
+fn is_whole_float(value: &Value) -> bool {
+    value.as_number().is_some_and(|number| number.is_f64() && number.as_f64().is_some_and(|it| it.fract() == 0.0))
+}
+
+fn is_of_another_currency(value: &Value) -> bool {
+    let Some(text) = value.as_str() else { return false };
+    let others = ["JPY", "KWD"].map(|code| Currency::parse(code).unwrap());
+    cny().parse_money(text).is_err() && others.iter().any(|currency| currency.parse_money(text).is_ok())
 }
 
 /// Bodies that have every field between them.

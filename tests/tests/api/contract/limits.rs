@@ -2,10 +2,10 @@
 
 use super::document::{Document, Operation};
 use crate::served::Served;
+use interline_domain::units::currency::Currency;
 use interline_domain::units::limits::{
     AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX, SHARDS_MAX,
 };
-use interline_domain::units::money::Money;
 use interline_lambda::http::{BODY_MAX_BYTES, CURSOR_MAX, PAGE_DEFAULT, PAGE_MAX};
 use interline_periods::LINK_VALID;
 use serde_json::{Value, json};
@@ -74,20 +74,22 @@ fn the_pattern_of_an_amount_accepts_what_the_code_reads() {
     let document = Document::get();
     let amount = "/components/schemas/AmountIn";
     let mut wholes = vec![0, 1, 9, 10, 11, 99, 100, 999_999_999, 5_000_000_000, 9_999_999_999];
-    wholes.extend([
-        AMOUNT_MAX_MINOR / 100 - 1,
-        AMOUNT_MAX_MINOR / 100,
-        AMOUNT_MAX_MINOR / 100 + 1,
-        99_999_999_999,
-        i64::MAX,
-    ]);
+    wholes.extend([99_999_999_999, 999_999_999_999, i64::MAX]);
+    // A programme is in one of many currencies: without decimals, with two or with three.
+    let currencies = ["JPY", "CNY", "KWD"].map(|code| Currency::parse(code).unwrap());
+    for currency in currencies {
+        let most = AMOUNT_MAX_MINOR / currency.minor_per_unit();
+        wholes.extend([most - 1, most, most + 1]);
+    }
     let mut accepted = 0;
     for whole in wholes {
         for zeros in ["", "0", "000"] {
-            for fraction in ["", ".", ".0", ".00", ".000", ".01", ".1", ".10", ".99", ".5", ".001", ".0 ", ".٣", ".1e1"]
-            {
+            for fraction in [
+                "", ".", ".0", ".00", ".000", ".01", ".1", ".10", ".99", ".5", ".001", ".010", ".099", ".100", ".999",
+                ".0001", ".0 ", ".٣", ".1e1",
+            ] {
                 let text = format!("{zeros}{whole}{fraction}");
-                let read = Money::parse(&text).is_ok();
+                let read = currencies.iter().any(|currency| currency.parse_money(&text).is_ok());
                 assert_eq!(document.valid(amount, &json!(text)).is_ok(), read, "{text}");
                 accepted += usize::from(read);
             }

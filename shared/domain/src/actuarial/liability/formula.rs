@@ -1,7 +1,8 @@
 //! The formulas, one by one.
 
 use super::{LiabilityError, not_negative};
-use crate::units::allocate::{divide_half_up, exact_value, largest_remainder, round_value};
+use crate::units::allocate::{divide_half_up, exact_value, largest_remainder};
+use crate::units::currency::Currency;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 
 /// A sale's price in its two parts, which sum to it.
@@ -13,10 +14,10 @@ pub struct Allocation {
     pub points: Money,
 }
 
-/// The stand-alone selling price of points in 1/10^6 of a minor unit:
+/// The stand-alone selling price of points in currency units times [`Rate::SCALE`]:
 /// `points x face x URR`, rounded half up. So fine a unit leaves room in an
 /// i128 for its product with any price.
-fn stand_alone_micros(points: Points, face: Rate, urr: Rate) -> Result<i128, LiabilityError> {
+fn stand_alone_exact(points: Points, face: Rate, urr: Rate) -> Result<i128, LiabilityError> {
     not_negative(&[("points", points.get())])?;
     let exact = exact_value(points, face)?.checked_mul(urr.min(Rate::ONE).scaled()).ok_or(OutOfRange)?;
     Ok(divide_half_up(exact, Rate::SCALE)?)
@@ -28,8 +29,8 @@ fn stand_alone_micros(points: Points, face: Rate, urr: Rate) -> Result<i128, Lia
 ///
 /// Source: IFRS 15 B42, an option's stand-alone selling price takes into account
 /// how likely it is to be exercised; ASC 606-10-55-44; CAS 14 art. 35.
-pub fn stand_alone_value(points: Points, face: Rate, urr: Rate) -> Result<Money, LiabilityError> {
-    Ok(round_value(stand_alone_micros(points, face, urr)?)?)
+pub fn stand_alone_value(currency: Currency, points: Points, face: Rate, urr: Rate) -> Result<Money, LiabilityError> {
+    Ok(currency.round_value(stand_alone_exact(points, face, urr)?)?)
 }
 
 /// Shares a price between goods and points by their stand-alone selling prices:
@@ -41,6 +42,7 @@ pub fn stand_alone_value(points: Points, face: Rate, urr: Rate) -> Result<Money,
 /// ASC 606-10-55-42; CAS 14 art. 20 and 35. Done once, at the sale: later
 /// estimates change when CL0 is earned, not how much it is (paragraph 88).
 pub fn allocate_price(
+    currency: Currency,
     price: Money,
     goods: Money,
     points: Points,
@@ -48,7 +50,7 @@ pub fn allocate_price(
     urr: Rate,
 ) -> Result<Allocation, LiabilityError> {
     not_negative(&[("the price", price.minor()), ("the goods' price", goods.minor())])?;
-    let weights = [i128::from(goods.minor()) * (Rate::SCALE / 100), stand_alone_micros(points, face, urr)?];
+    let weights = [currency.exact(goods)?, stand_alone_exact(points, face, urr)?];
     let parts = largest_remainder(price.minor(), &weights)?;
     let points = Money::from_minor(parts.last().copied().unwrap_or_default());
     Ok(Allocation { goods: price.minus(points)?, points })

@@ -8,6 +8,7 @@ use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
 use crate::close::tally::Tally;
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Account;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Points};
 use rust_decimal::Decimal;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Result<Vec<Check>, OutOfRange> {
     let tally = inputs.tally;
+    let currency = inputs.rulebook.currency;
     let mut checks = Checks(Vec::new());
     let shards = usize::from(inputs.rulebook.shards(inputs.period).number());
     checks.equal("all shards are read", shards, inputs.shards.len());
@@ -35,30 +37,38 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
 
     let splits = || settlement.splits.iter();
     let between: Money = Money::sum(splits().filter(|row| row.payer != row.beneficiary).map(|row| row.amount))?;
-    checks.equal(
+    checks.amounts(
         "details = obligations before the split",
+        currency,
         tally.details.amount,
         Money::sum(tally.obligations.values().map(|obligation| obligation.amount))?,
     );
-    checks.equal(
+    checks.amounts(
         "splits = obligations before the split",
+        currency,
         tally.details.amount,
         Money::sum(splits().map(|row| row.amount))?,
     );
-    checks.equal(
+    checks.amounts(
         "bilateral = splits between lines",
+        currency,
         between,
         Money::sum(settlement.bilateral.iter().map(|row| row.amount))?,
     );
-    let off = splits().filter(|row| row.rounding.abs() >= Decimal::new(1, 2)).count();
+    let off = splits().filter(|row| row.rounding.abs() >= Decimal::new(1, u32::from(currency.decimals()))).count();
     checks.equal("shares a whole minor unit off", 0, off);
-    checks.equal("net positions sum to zero", Money::ZERO, Money::sum(settlement.positions.iter().map(|row| row.net))?);
+    checks.amounts(
+        "net positions sum to zero",
+        currency,
+        Money::ZERO,
+        Money::sum(settlement.positions.iter().map(|row| row.net))?,
+    );
     let open = residual(nets, &settlement.payments)?.values().filter(|net| !net.is_zero()).count();
     checks.equal("nets left after payment", 0, open);
 
     points(&mut checks, tally, settlement)?;
     liability(&mut checks, inputs, settlement)?;
-    books(&mut checks, settlement)?;
+    books(&mut checks, currency, settlement)?;
     Ok(checks.0)
 }
 
@@ -102,11 +112,12 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     let before: BTreeMap<&Cohort, &CohortState> = previous.map(|state| (&state.cohort, state)).collect();
     let after: BTreeMap<&Cohort, &CohortState> =
         settlement.state.liability.iter().map(|state| (&state.cohort, state)).collect();
+    let currency = inputs.rulebook.currency;
     let total = settlement.liability_total()?;
     let carried = before.values().map(|state| state.liability.liability());
     let carried = Money::sum(carried.collect::<Result<Vec<_>, _>>()?)?;
-    checks.equal("liability opening = closing of the previous close", carried, total.opening);
-    checks.equal("liability opening + movements = closing", total.computed()?, total.closing);
+    checks.amounts("liability opening = closing of the previous close", currency, carried, total.opening);
+    checks.amounts("liability opening + movements = closing", currency, total.computed()?, total.closing);
     let cl0 = |state: Option<&&CohortState>| state.map(|state| state.liability.cl0).unwrap_or_default();
     let (mut untied, mut outside, mut moved_cl0, mut left) = (0, 0, 0, 0);
     for row in &settlement.liability {
@@ -156,7 +167,7 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
 
 /// Vouchers balance, say what the other reports say, and leave nothing between
 /// the entities of the group.
-fn books(checks: &mut Checks, settlement: &Settlement) -> Result<(), OutOfRange> {
+fn books(checks: &mut Checks, currency: Currency, settlement: &Settlement) -> Result<(), OutOfRange> {
     let vouchers = &settlement.vouchers;
     let (mut unbalanced, mut crooked) = (0, 0);
     for voucher in vouchers {
@@ -172,8 +183,9 @@ fn books(checks: &mut Checks, settlement: &Settlement) -> Result<(), OutOfRange>
     let of = |role: Account, events: &[BooksEvent]| balances(vouchers, &[role], events);
     let total = settlement.liability_total()?;
     let released = Money::sum(of(Account::ContractLiability, &BooksEvent::ALL)?.into_values())?;
-    checks.equal(
+    checks.amounts(
         "contract liability of the vouchers = roll-forward",
+        currency,
         total.closing.minus(total.opening)?,
         released.negated()?,
     );
@@ -193,17 +205,31 @@ fn books(checks: &mut Checks, settlement: &Settlement) -> Result<(), OutOfRange>
     let receivables: BTreeMap<(LineId, LineId), Money> =
         receivables.into_iter().map(|((payee, payer), amount)| ((payer, payee), amount)).collect();
     let between = Money::sum(matrix.values().copied())?;
-    checks.equal("payables of the vouchers = bilateral matrix", between, Money::sum(payables.values().copied())?);
+    checks.amounts(
+        "payables of the vouchers = bilateral matrix",
+        currency,
+        between,
+        Money::sum(payables.values().copied())?,
+    );
     checks.equal("pairs whose payable is not the bilateral amount", 0, differing(&matrix, &payables));
     checks.equal("pairs whose receivable is not the bilateral amount", 0, differing(&matrix, &receivables));
 
-    // What consolidation eliminates: positions with each other, per step, and fees.
+    eliminations(checks, currency, vouchers, &redemptions)
+}
+
+/// What consolidation eliminates: positions with each other, per step, and fees.
+fn eliminations(
+    checks: &mut Checks,
+    currency: Currency,
+    vouchers: &[Voucher],
+    redemptions: &[BooksEvent],
+) -> Result<(), OutOfRange> {
     let positions = [Account::Receivable, Account::Payable, Account::Clearing];
     let fees = [Account::SellingExpense, Account::InputVat, Account::OtherRevenue, Account::OutputVat];
     let mut left = Money::ZERO;
     let mut pairs = 0;
     for (roles, events) in [
-        (&positions[..], &redemptions[..]),
+        (&positions[..], redemptions),
         (&positions, &[BooksEvent::Netting]),
         (&positions, &[BooksEvent::Payment]),
         (&fees, &[BooksEvent::PlatformFee]),
@@ -215,7 +241,7 @@ fn books(checks: &mut Checks, settlement: &Settlement) -> Result<(), OutOfRange>
         }
         pairs += unordered.values().filter(|amount| !amount.is_zero()).count();
     }
-    checks.equal("elimination between the group's entities sums to zero", Money::ZERO, left);
+    checks.amounts("elimination between the group's entities sums to zero", currency, Money::ZERO, left);
     checks.equal("pairs of entities that do not eliminate", 0, pairs);
     let open = balances(vouchers, &positions, &BooksEvent::ALL)?;
     checks.equal("positions between entities left after payment", 0, differing(&BTreeMap::new(), &open));
@@ -263,6 +289,10 @@ impl Checks {
             false => format!("{}, not {changed:?}", text(shards - changed.len())),
         };
         self.equal(check, text(shards), actual);
+    }
+
+    fn amounts(&mut self, check: &str, currency: Currency, expected: Money, actual: Money) {
+        self.equal(check, currency.show(expected), currency.show(actual));
     }
 
     pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {

@@ -18,6 +18,7 @@ use crate::terms::rulebook::{LiabilityTerms, Method, Product, Rulebook};
 use crate::terms::vat::{Amount, contained};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
@@ -68,6 +69,7 @@ pub(super) fn liability(
     let last: Vec<CohortRate> = before.values().map(|state| state.rate.clone()).collect();
     let compared = actual_to_expected(&last, &experience)?;
 
+    let currency = inputs.rulebook.currency;
     let nothing = Moved::default();
     let mut answer = Liability::default();
     let mut forecast: BTreeMap<(SchemeId, Period), ExpiryForecast> = BTreeMap::new();
@@ -79,11 +81,11 @@ pub(super) fn liability(
         let used = used(inputs.rulebook, terms, &rate)?;
         let moved = moved.get(&cohort).unwrap_or(&nothing);
         let failed = |source: LiabilityError| SettleError::Liability { cohort: cohort.clone(), source };
-        let movement = moved.valued(terms, used.at_issue).map_err(failed)?;
+        let movement = moved.valued(currency, terms, used.at_issue).map_err(failed)?;
         let state = before.get(&cohort).map_or_else(CohortLiability::default, |state| state.liability);
         let closing = state.close(&movement, used.rate, used.current_share).map_err(failed)?;
         let outstanding = closing.state.outstanding()?;
-        let value = stand_alone_value(outstanding, terms.face_value, Rate::ONE).map_err(failed)?;
+        let value = stand_alone_value(currency, outstanding, terms.face_value, Rate::ONE).map_err(failed)?;
         expiring(&mut forecast, horizon, &cohort, outstanding, value, closing.row.closing)?;
         if closing.row != RollForward::default() || !outstanding.is_zero() || !moved.is_empty() {
             answer.rows.push(LiabilityRow {
@@ -239,12 +241,12 @@ impl Moved {
     /// Values what came in: the month's sales of the cohort are allocated as one
     /// price (CAS 14 art. 35, IFRS 15 B40; paragraph 4 allows a portfolio), what
     /// was given at its fair value.
-    fn valued(&self, terms: &LiabilityTerms, rate: Rate) -> Result<Movement, LiabilityError> {
+    fn valued(&self, currency: Currency, terms: &LiabilityTerms, rate: Rate) -> Result<Movement, LiabilityError> {
         let sales = terms.sales(self.sales)?.net;
-        let allocated = allocate_price(sales, sales, self.sold, terms.face_value, rate)?.points;
+        let allocated = allocate_price(currency, sales, sales, self.sold, terms.face_value, rate)?.points;
         Ok(Movement {
             allocated,
-            granted: stand_alone_value(self.given, terms.face_value, rate)?,
+            granted: stand_alone_value(currency, self.given, terms.face_value, rate)?,
             issued: self.issued()?,
             redeemed_own: self.redeemed_own,
             redeemed_other: self.redeemed_other.clone(),

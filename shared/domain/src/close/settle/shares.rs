@@ -7,7 +7,9 @@ use crate::legs::Reason;
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook};
 use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
 use crate::units::allocate::largest_remainder;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
+use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -84,6 +86,7 @@ impl Grown {
 /// among those who bear the cost of the claims, then among those who are paid. So nobody's part
 /// is ever a minor unit from its exact share, on either side.
 pub(super) fn shares(
+    currency: Currency,
     obligations: &Sums<ObligationKey>,
     previous: Option<&State>,
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
@@ -107,7 +110,7 @@ pub(super) fn shares(
             {
                 // A funder that redeems owes itself nothing.
                 if *payer != of.redeemer {
-                    shared_out(&of, payer, part, Points::new(points), &mut shares)?;
+                    shared_out(&of, currency, payer, part, Points::new(points), &mut shares)?;
                 }
             }
         }
@@ -125,6 +128,7 @@ pub(super) fn shares(
 /// Shares out what a payer's part has grown by.
 fn shared_out(
     of: &Base,
+    currency: Currency,
     payer: &LineId,
     part: Grown,
     mut points: Points,
@@ -137,7 +141,7 @@ fn shared_out(
         };
         let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
         let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
-        let rounding = Decimal::try_from_i128_with_scale(above, crate::units::limits::RATE_SCALE + 2);
+        let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(currency.decimals()));
         shares.push(Share {
             row: SplitRow {
                 payer: payer.clone(),
@@ -273,7 +277,8 @@ mod tests {
         let month = |amount: &i64| {
             let sum =
                 Sum { events: 1, points: Points::new(*amount), amount: Money::from_minor(*amount), ..Sum::default() };
-            let (rows, bases) = shares(&Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+            let (rows, bases) =
+                shares(Currency::parse("CNY").unwrap(), &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
             previous = state(bases);
             let row = |share: Share| {
                 let SplitRow { payer, beneficiary, amount, .. } = share.row;
@@ -326,7 +331,7 @@ mod tests {
             let (mut base, mut paid) = (0_i128, BTreeMap::<(LineId, LineId), i128>::new());
             for amount in amounts {
                 let sum = Sum { events: 1, amount: Money::from_minor(amount), ..Sum::default() };
-                let (rows, bases) = shares(&Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+                let (rows, bases) = shares(Currency::parse("CNY").unwrap(), &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
                 previous = state(bases);
                 base += i128::from(amount);
                 for Share { row, .. } in rows {

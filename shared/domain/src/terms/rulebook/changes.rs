@@ -5,6 +5,7 @@ use super::keys::{Everywhere, OfLine, OfScheme};
 use super::table::{Key, Table};
 use super::{Account, Disclosure, Netting, ReferenceScope, Rulebook, RulebookError, RulebookErrors};
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::money::Rate;
 use chrono::NaiveDate;
@@ -174,6 +175,11 @@ impl<'a> Comparison<'a> {
         if was != becomes {
             self.undated.push(Undated { term, was, becomes });
         }
+    }
+
+    /// Of both books, as it stays for the programme's life.
+    pub fn currency(&self) -> Currency {
+        self.after.currency
     }
 
     /// What is answered for a line while it takes part, by rules that are for one line each.

@@ -6,9 +6,10 @@ use super::section::{Rules, Section};
 use super::table::{Span, Table};
 use super::{Rulebook, RulebookError, RulebookErrors};
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::SHARES_MAX;
-use crate::units::money::Rate;
+use crate::units::money::{Money, Rate};
 use chrono::NaiveDate;
 use std::collections::BTreeSet;
 use toml::Spanned;
@@ -17,6 +18,8 @@ use toml::Spanned;
 pub struct Check {
     lines: Lines,
     known: BTreeSet<LineId>,
+    /// Of the amounts, if it was accepted.
+    currency: Option<Currency>,
     errors: Vec<RulebookError>,
     warnings: Vec<RulebookError>,
     /// What has a placeholder, for which it is refused already.
@@ -45,7 +48,14 @@ impl Place {
 impl Check {
     pub fn new(text: &str, notes: Notes) -> Self {
         let Notes { errors, unread, .. } = notes;
-        Self { lines: Lines::of_text(text), known: BTreeSet::new(), errors, warnings: Vec::new(), unread }
+        Self {
+            lines: Lines::of_text(text),
+            known: BTreeSet::new(),
+            currency: None,
+            errors,
+            warnings: Vec::new(),
+            unread,
+        }
     }
 
     /// The rulebook with its warnings, unless anything was refused.
@@ -95,6 +105,18 @@ impl Check {
 
     pub fn parsed<T, E: ToString>(&mut self, place: &Place, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.refuse(place, field, error.to_string())).ok()
+    }
+
+    pub fn set_currency(&mut self, currency: Option<Currency>) {
+        self.currency = currency;
+    }
+
+    /// An amount; nothing is said of it where the currency itself was refused.
+    pub fn amount(&mut self, place: &Place, field: &str, text: &str) -> Option<Money> {
+        match self.currency {
+            Some(currency) => self.parsed(place, field, currency.parse_money(text)),
+            None => Some(Money::ZERO),
+        }
     }
 
     /// Text that every file can carry.

@@ -6,6 +6,7 @@ use super::check::{Check, Place};
 use super::read::{Share, tables};
 use super::section::Section;
 use super::table::Span;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, Rate};
 use chrono::NaiveDate;
@@ -59,7 +60,7 @@ impl Section for Earn {
         let points_per_unit = check.parsed(place, "points_per_unit", Rate::parse(&rule.points_per_unit));
         let minimum_amount = match &rule.minimum_amount {
             None => Some(Money::ZERO),
-            Some(text) => check.parsed(place, "minimum_amount", Money::parse(text)),
+            Some(text) => check.amount(place, "minimum_amount", text),
         };
         let multiplier = match &rule.multiplier {
             None => Some(Rate::ONE),
@@ -102,7 +103,8 @@ impl Section for Earn {
 
     fn compare(comparison: &mut Comparison<'_>) {
         let answer = |book: &Rulebook, line: &LineId, day| book.earn(line, day).cloned();
-        comparison.by_line(Earn::NAME, |book| &book.sections.earn, answer, words);
+        let currency = comparison.currency();
+        comparison.by_line(Earn::NAME, |book| &book.sections.earn, answer, |rule| words(currency, rule));
     }
 }
 
@@ -166,10 +168,10 @@ fn points_create_no_money(rulebook: &Rulebook, check: &mut Check) {
     }
 }
 
-fn words(rule: &EarnRule) -> String {
+fn words(currency: Currency, rule: &EarnRule) -> String {
     let mut words = format!("{} points per unit", rule.points_per_unit);
     if !rule.minimum_amount.is_zero() {
-        words += &format!(", from {}", rule.minimum_amount);
+        words += &format!(", from {}", currency.show(rule.minimum_amount));
     }
     if rule.multiplier != Rate::ONE {
         words += &format!(", times {}", rule.multiplier);

@@ -4,18 +4,18 @@ use super::check::{Check, Place};
 use super::read::tables;
 use super::{Disclosure, Netting};
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::limits::{NAME_MAX, REFUND_MONTHS_MAX, SEAL_AFTER_HOURS_MAX};
 use crate::units::pseudonym::{KEY_NAME_MAX, KeySource, SAMPLE_KEY_NAME};
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use iso_currency::Currency;
 
 tables! {
     ProgrammeFile {
         /// The programme's name.
         name: String = required(String::new()),
-        /// ISO 4217 code of the currency, such as `CNY`. It stays for the programme's life.
+        /// ISO 4217 code of the currency, such as `CNY`; it has at most three decimals. It stays for the programme's life.
         currency: String = required(String::new()),
         /// IANA name of the zone by whose clocks days and months end. It stays for the programme's life.
         time_zone: String = required(String::new()),
@@ -45,7 +45,7 @@ tables! {
 /// What the programme's table says, as far as it can be read.
 pub struct Programme {
     pub name: String,
-    pub currency: String,
+    pub currency: Currency,
     pub zone: Tz,
     pub first_period: Period,
     pub platform: LineId,
@@ -65,14 +65,15 @@ pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Pr
     );
     let first_period = check.parsed(place, "first_period", Period::parse(&file.first_period));
     let platform = check.known_line(place, "platform", &file.platform);
-    currency(place, &file.currency, check);
+    let currency = check.parsed(place, "currency", Currency::parse(&file.currency));
+    check.set_currency(currency);
     check.printable(place, "name", &file.name, NAME_MAX);
     hours_and_months(place, file.seal_after_hours, file.refund_months, check);
     let pseudonym_key = pseudonym_key(place, file.pseudonym_key, file.pseudonym_salt, check);
     Some(Programme {
         name: file.name,
-        currency: file.currency,
-        // Refused already when there is none; what follows needs no zone.
+        // Refused already when there is none; what follows needs neither.
+        currency: currency.unwrap_or(Currency::NONE),
         zone: zone.unwrap_or(Tz::UTC),
         first_period: first_period?,
         platform: platform?,
@@ -136,18 +137,4 @@ fn pseudonym_key(place: &Place, name: Option<String>, salt: Option<String>, chec
             None
         }
     }
-}
-
-/// A currency of ISO 4217 that people pay with, in hundredths.
-fn currency(place: &Place, code: &str, check: &mut Check) {
-    let rule = match Currency::from_code(code) {
-        Some(currency) if currency.is_special() || currency.is_fund() || currency.exponent().is_none() => {
-            "must be the code of a currency that is paid with, such as CNY"
-        }
-        Some(currency) if currency.exponent() != Some(2) => "must be a currency with two decimals",
-        Some(_) => return,
-        None if code == "RMB" => "must be an ISO 4217 code: that of the renminbi is CNY",
-        None => "must be an ISO 4217 code such as CNY",
-    };
-    check.refuse(place, "currency", rule);
 }
