@@ -785,6 +785,8 @@ def policies_are_the_contract(world):
 def problems_are_those_of_the_code(world):
     source = (ROOT / "shared/lambda/src/problem.rs").read_text(encoding="utf-8")
     code = dict(re.findall(r'\bkind\(\s*"([a-z-]+)",\s*(\d{3})', source))
+    source = (ROOT / "shared/domain/src/events/refusal.rs").read_text(encoding="utf-8")
+    code |= dict(re.findall(r'\brow\(\s*Rule::\w+,\s*\("([a-z-]+)",[^)]*\),\s*\((\d{3})', source))
     schema = world.contract["components"]["schemas"]["ProblemType"]
     listed_types = [urn.rpartition(":")[2] for urn in schema["enum"]]
     table = dict(re.findall(r"^\| ([a-z-]+) \| (\d{3}) \|", schema["description"], re.M))

@@ -855,7 +855,7 @@ impl Auditor {
         let mut carried: BTreeMap<Lot, i64> = BTreeMap::new();
         for row in state["cohorts"].as_array().into_iter().flatten() {
             let cohort = &row["cohort"];
-            let lot = (text(&cohort["expires"]), text(&cohort["issued"]), text(&cohort["funder"]));
+            let lot = (text(&cohort["expires"]), text(&cohort["issued"]), text(&cohort["scheme"]));
             if alive(&lot) {
                 carried.insert(lot, row["points"].as_i64().unwrap_or_default());
             }
