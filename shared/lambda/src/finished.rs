@@ -69,7 +69,13 @@ impl<'a> FinishedRun<'a> {
         parts.buffered(PARTS_AT_ONCE).try_concat().await
     }
 
-    async fn part_of(&self, index: &str, part: String, funder: &SchemeId, redeemer: &LineId) -> Result<Vec<u8>, Failure> {
+    async fn part_of(
+        &self,
+        index: &str,
+        part: String,
+        funder: &SchemeId,
+        redeemer: &LineId,
+    ) -> Result<Vec<u8>, Failure> {
         let index: DetailIndex = self.json(index).await?;
         let Some(pair) = index.of(funder, redeemer) else { return Ok(Vec::new()) };
         let packed = self.app.reports.get_range(&self.key(&part), pair.range()).await?;

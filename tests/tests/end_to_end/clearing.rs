@@ -145,7 +145,7 @@ fn clearing(pack: &Pack) -> Value {
 /// owes before the split; all pairs together are all rows.
 async fn every_pair_has_its_rows_in_a_range(programme: &Programme, period: &str, pack: &Pack) {
     let state = programme.app().ledger.period(Period::parse(period).unwrap()).await.unwrap();
-    let run = FinishedRun::read(programme.app(), state.period, &state.final_run.unwrap()).await.unwrap();
+    let run = FinishedRun::read(programme.app(), state.period, state.final_run().unwrap()).await.unwrap();
     let lines = programme.rulebook().await.lines;
     let (all, splits) = (pack.details().rows, pack.sheet("splits"));
     let mut found = 0;

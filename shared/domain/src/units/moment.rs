@@ -114,7 +114,7 @@ pub(crate) fn write_utc(text: &mut String, moment: DateTime<Utc>) {
         text.push_str(separator);
         write_two_digits(text, number);
     }
-    text.push_str("Z");
+    text.push('Z');
 }
 
 #[cfg(test)]

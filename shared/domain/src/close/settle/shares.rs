@@ -277,7 +277,8 @@ mod tests {
         let month = |amount: &i64| {
             let sum =
                 Sum { events: 1, points: Points::new(*amount), amount: Money::from_minor(*amount), ..Sum::default() };
-            let (rows, bases) = shares(&Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+            let (rows, bases) =
+                shares(Currency::parse("CNY").unwrap(), &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
             previous = state(bases);
             let row = |share: Share| {
                 let SplitRow { payer, beneficiary, amount, .. } = share.row;
@@ -330,7 +331,7 @@ mod tests {
             let (mut base, mut paid) = (0_i128, BTreeMap::<(LineId, LineId), i128>::new());
             for amount in amounts {
                 let sum = Sum { events: 1, amount: Money::from_minor(amount), ..Sum::default() };
-                let (rows, bases) = shares(&Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+                let (rows, bases) = shares(Currency::parse("CNY").unwrap(), &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
                 previous = state(bases);
                 base += i128::from(amount);
                 for Share { row, .. } in rows {

@@ -48,7 +48,14 @@ impl Place {
 impl Check {
     pub fn new(text: &str, notes: Notes) -> Self {
         let Notes { errors, unread, .. } = notes;
-        Self { lines: Lines::of_text(text), known: BTreeSet::new(), currency: None, errors, warnings: Vec::new(), unread }
+        Self {
+            lines: Lines::of_text(text),
+            known: BTreeSet::new(),
+            currency: None,
+            errors,
+            warnings: Vec::new(),
+            unread,
+        }
     }
 
     /// The rulebook with its warnings, unless anything was refused.
