@@ -68,9 +68,10 @@ def settlement(pack, work):
     for title, file in contents.items():
         shown, told = sheets[title], read(pack / file)
         headings, rows = told[0], told[1:]
-        if len(shown[0]) != len(headings) or (rows and len(shown) != len(rows) + 2):
+        # A row of totals where anything adds up.
+        if len(shown[0]) != len(headings) or len(shown) - len(rows) not in (1, 2):
             sys.exit(f"{title} has not the rows and columns of {file}")
-        if not rows:
+        if not rows or len(shown) == len(rows) + 1:
             continue
         for at, heading in enumerate(headings):
             total = shown[-1][at]

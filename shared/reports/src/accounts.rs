@@ -2,7 +2,8 @@
 
 use crate::manifest::{AccountsEntry, sha256};
 use crate::pack::{PackFile, is_trial};
-use crate::sheet::{Cell, Sheet, columns};
+use crate::report::{Column, column};
+use crate::sheet::{Cell, Sheet};
 use flate2::read::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use interline_domain::close::settlement::{CohortBalance, Debt};
@@ -92,7 +93,14 @@ pub struct Differing {
     pub differences: Vec<Difference>,
 }
 
-/// A number that is not summed: rows are of different things.
+/// Rows are of different things, so nothing adds up.
+const COLUMNS: [Column; 4] = [
+    column("member", "会员", "Member"),
+    column("what", "项目", "What"),
+    column("account", "账户", "Account"),
+    column("entries", "分录", "Entries"),
+];
+
 fn number(text: &str) -> Cell {
     text.parse().map_or_else(|_| Cell::text(text), Cell::Rate)
 }
@@ -107,7 +115,7 @@ pub fn account_differences(currency: Currency, differing: &[Differing]) -> Optio
             })
         })
         .collect();
-    let columns = columns(["member", "what", "account", "entries"]);
+    let columns = COLUMNS.iter().map(Column::heading).collect();
     let sheet = Sheet { name: "account-differences", currency, columns, rows };
     (!sheet.rows.is_empty()).then(|| PackFile::new(format!("{}.csv", sheet.name), sheet.csv(), Some(sheet.totals())))
 }

@@ -1,10 +1,22 @@
 //! What a rulebook changed for days that were past when it was published.
 
 use crate::pack::PackFile;
-use crate::sheet::{Cell, Sheet, columns};
+use crate::report::{Column, column};
+use crate::sheet::{Cell, Sheet};
 use interline_domain::terms::rulebook::Change;
 use interline_domain::units::currency::Currency;
 use serde::{Deserialize, Serialize};
+
+const COLUMNS: [Column; 8] = [
+    column("rule", "规则", "Rule"),
+    column("from", "起始日", "From"),
+    column("to", "截止日", "To"),
+    column("was", "原值", "Was"),
+    column("becomes", "新值", "Becomes"),
+    column("reason", "原因", "Reason"),
+    column("rulebook_before", "原规则书", "Rulebook before"),
+    column("rulebook_after", "新规则书", "Rulebook after"),
+];
 
 /// One publication, by the hashes of the rulebook that it replaced and its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +57,12 @@ pub(crate) fn file(currency: Currency, publications: &[Publication]) -> Option<P
             ]
         })
     });
-    let names = ["rule", "from", "to", "was", "becomes", "reason", "rulebook_before", "rulebook_after"];
-    let sheet = Sheet { name: "rulebook-changes", currency, columns: columns(names), rows: rows.collect() };
+    let sheet = Sheet {
+        name: "rulebook-changes",
+        currency,
+        columns: COLUMNS.iter().map(Column::heading).collect(),
+        rows: rows.collect(),
+    };
     let path = format!("{}.csv", sheet.name);
     (!sheet.rows.is_empty()).then(|| PackFile::new(path, sheet.csv(), Some(sheet.totals())))
 }

@@ -5,10 +5,11 @@ use crate::changes::{self, Publication};
 use crate::document::{COMPARISON, Comparison, Document, SETTLEMENT};
 use crate::erp::{kingdee, pain, yonyou};
 use crate::error::RenderError;
-use crate::html::line::OwnPart;
 use crate::html::statement::statement;
 use crate::manifest::{FileEntry, RunKind, RunName, sha256};
-use crate::settlement::{liability, payments, sheets};
+use crate::own_part::OwnPart;
+use crate::report::{Report, Scope, Source};
+use crate::reports::REPORTS;
 use crate::sheet::{Sheet, Totals};
 use crate::workbook::workbook;
 use interline_domain::close::books::Voucher;
@@ -19,10 +20,10 @@ use interline_domain::close::tally::Tally;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
+use interline_domain::units::money::OutOfRange;
 use interline_domain::units::shard::Shard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::iter;
 
 pub const MANIFEST: &str = "manifest.json";
 /// Beside the manifest, and not in it.
@@ -143,8 +144,11 @@ pub fn render(
     comparison: &Comparison,
 ) -> Result<Vec<PackFile>, RenderError> {
     let about = About { rulebook, period: settlement.state.period, run };
-    let sheets = sheets(&about, settlement);
-    let mut files: Vec<PackFile> = sheets.iter().map(|sheet| csv("", sheet)).collect();
+    let source = Source { about: &about, settlement, line: None };
+    let of_programme = REPORTS.iter().filter(|report| report.is_of_programme());
+    let sheets = of_programme.map(|report| Ok((*report, report.sheet(&source)?)));
+    let sheets = sheets.collect::<Result<Vec<(&Report, Sheet)>, OutOfRange>>()?;
+    let mut files: Vec<PackFile> = sheets.iter().map(|(_, sheet)| csv("", sheet)).collect();
     files.push(PackFile::new(WORKBOOK, workbook(&about, &sheets)?, None));
     match run.kind {
         RunKind::Final => files.extend(exports(&about, settlement)?),
@@ -166,11 +170,18 @@ pub fn render(
 fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
     let mut files = Vec::new();
     for line in &about.rulebook.lines {
-        let own = OwnPart::of(&line.id, settlement);
         let folder = format!("lines/{}/", line.id);
-        let more = [payments(about, own.payments.iter().copied()), liability(about, own.liability.iter().copied())];
-        let sheets: Vec<Sheet> =
-            iter::once(own.sheet(about)?).chain(more.into_iter().filter(|sheet| !sheet.rows.is_empty())).collect();
+        let source = Source { about, settlement, line: Some(&line.id) };
+        let mut sheets = Vec::new();
+        for report in REPORTS {
+            let is_there = |sheet: &Sheet| match report.scope {
+                Scope::Programme => false,
+                Scope::ProgrammeAndLines => !sheet.rows.is_empty(),
+                Scope::EachLine => true,
+            };
+            sheets.extend(Some(report.sheet(&source)?).filter(is_there));
+        }
+        let own = OwnPart::of(&line.id, settlement);
         let names: Vec<String> = sheets.iter().map(|sheet| format!("{}.csv", sheet.name)).collect();
         files.extend(sheets.iter().map(|sheet| csv(&folder, sheet)));
         files.push(PackFile::new(format!("{folder}{STATEMENT}"), own.statement(about, &names)?, None));

@@ -1,5 +1,6 @@
 //! A report as a table, before it becomes a file.
 
+use crate::words::Words;
 use interline_domain::units::currency::Currency;
 use interline_domain::units::money::{Money, Points};
 use rust_decimal::Decimal;
@@ -33,16 +34,19 @@ pub struct Sheet {
     pub name: &'static str,
     /// Of its amounts.
     pub currency: Currency,
-    pub columns: Vec<Cow<'static, str>>,
+    pub columns: Vec<Heading>,
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// Column names that are known when the program is written.
-pub fn columns<const N: usize>(names: [&'static str; N]) -> Vec<Cow<'static, str>> {
-    names.into_iter().map(Cow::Borrowed).collect()
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heading {
+    pub name: Cow<'static, str>,
+    pub words: Words,
+    /// Whether the sum of the column means something.
+    pub sum: bool,
 }
 
-/// What a file adds up to, for the manifest.
+/// What a file adds up to, for the manifest: of the columns whose sum means something.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
     pub rows: u64,
@@ -54,7 +58,8 @@ impl Sheet {
         let mut money: BTreeMap<&str, i128> = BTreeMap::new();
         let mut whole: BTreeMap<&str, i128> = BTreeMap::new();
         for row in &self.rows {
-            for (column, cell) in self.columns.iter().zip(row) {
+            for (column, cell) in self.columns.iter().zip(row).filter(|(column, _)| column.sum) {
+                let column = column.name.as_ref();
                 match cell {
                     Cell::Money(amount) => *money.entry(column).or_default() += i128::from(amount.minor()),
                     Cell::Points(points) => *whole.entry(column).or_default() += i128::from(points.get()),
@@ -75,7 +80,7 @@ impl Sheet {
         let mut bytes = BOM.to_vec();
         let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut bytes);
         // Writing to memory cannot fail.
-        let _ = writer.write_record(self.columns.iter().map(AsRef::as_ref));
+        let _ = writer.write_record(self.columns.iter().map(|column| column.name.as_ref()));
         for row in &self.rows {
             let _ = writer.write_record(row.iter().map(|cell| self.cell_text(cell)));
         }
@@ -110,13 +115,14 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Column, column, summed};
 
     #[test]
     fn formulas_in_text_are_neutralised_and_negative_amounts_stay_numbers() {
         let sheet = Sheet {
             name: "test",
             currency: Currency::parse("CNY").unwrap(),
-            columns: columns(["text", "amount"]),
+            columns: [column("text", "", ""), summed("amount", "", "")].iter().map(Column::heading).collect(),
             rows: ["=1+1", "+1", "-1", "@x", "\tx", "＝1", "中文", "a,\"b\""]
                 .iter()
                 .map(|text| vec![Cell::text(text), Cell::Money(Money::from_minor(-150))])

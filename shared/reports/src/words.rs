@@ -14,45 +14,6 @@ pub const fn words(zh: &'static str, en: &'static str) -> Words {
     Words { zh: Cow::Borrowed(zh), en: Cow::Borrowed(en) }
 }
 
-/// What a sheet is called; also the name of its tab, so no longer than 31
-/// characters with both.
-pub fn sheet_title(name: &'static str) -> Words {
-    match name {
-        "positions" => words("清算总表", "Positions"),
-        "bilateral" => words("双边清算矩阵", "Bilateral"),
-        "payments" => words("资金划拨单", "Payments"),
-        "splits" => words("分成表", "Splits"),
-        "issuance" => words("积分发行台账", "Issuance"),
-        "points-roll-forward" => words("积分变动表", "Points roll-forward"),
-        "liability-roll-forward" => words("合同负债变动表", "Liability roll-forward"),
-        "redemption-rates" => words("兑换率测算表", "Redemption rates"),
-        "vouchers" => words("会计凭证", "Vouchers"),
-        "expiry-forecast" => words("过期预告", "Expiry forecast"),
-        "close-checklist" => words("关账检查表", "Close checklist"),
-        "statement" => words("往来对账单", "Statement"),
-        other => words(other, other),
-    }
-}
-
-/// A column's heading: its name in words, and in Chinese.
-pub fn heading(column: &str) -> Words {
-    let zh = COLUMNS.iter().find(|(name, _)| *name == column).map(|(_, zh)| Cow::Borrowed(*zh));
-    let numbered = || {
-        let (name, age) = column.rsplit_once('_')?;
-        match name {
-            "redeemed_age" => Some(Cow::Owned(format!("第{age}月累计兑换"))),
-            "factor_age" => Some(Cow::Owned(format!("第{age}月进展因子"))),
-            _ => None,
-        }
-    };
-    let en = match column {
-        "urr" => "URR".to_owned(),
-        "previous_urr" => "Previous URR".to_owned(),
-        name => capitalised(&name.replace('_', " ")),
-    };
-    Words { zh: zh.or_else(numbered).unwrap_or_else(|| Cow::Owned(en.clone())), en: Cow::Owned(en) }
-}
-
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
@@ -79,89 +40,6 @@ pub fn basis_words(basis: &Basis) -> Words {
         Basis::Manual { .. } => words("人工设定", "manual"),
     }
 }
-
-const COLUMNS: [(&str, &str); 80] = [
-    ("account", "科目代码"),
-    ("account_name", "科目名称"),
-    ("actual", "实际"),
-    ("actual_to_expected", "实际/预期"),
-    ("added", "本期增加"),
-    ("age", "账龄(月)"),
-    ("agent_revenue", "代理收入"),
-    ("amount", "金额"),
-    ("base", "基数"),
-    ("basis", "测算依据"),
-    ("beneficiary", "受益方"),
-    ("check", "检查项"),
-    ("closing", "期末余额"),
-    ("counterparty", "往来业务线"),
-    ("credit", "贷方金额"),
-    ("cumulative_amount", "累计金额"),
-    ("cumulative_base", "累计基数"),
-    ("currency", "币别"),
-    ("current_part", "流动部分"),
-    ("date", "日期"),
-    ("debit", "借方金额"),
-    ("direction", "方向"),
-    ("end_to_end_id", "端到端编号"),
-    ("entity", "记账主体"),
-    ("event", "业务类型"),
-    ("events", "笔数"),
-    ("expected", "预期"),
-    ("expired", "过期"),
-    ("expires", "到期日"),
-    ("funder", "承担方"),
-    ("gross_payable", "应付总额"),
-    ("gross_receivable", "应收总额"),
-    ("issue_month", "发行月"),
-    ("issued", "发行"),
-    ("kind", "类型"),
-    ("liability", "合同负债"),
-    ("line", "业务线"),
-    ("line_number", "分录号"),
-    ("method", "确认方法"),
-    ("month", "月份"),
-    ("net", "净额"),
-    ("non_current_part", "非流动部分"),
-    ("of_which_granted", "其中:赠送"),
-    ("opening", "期初余额"),
-    ("outstanding_points", "未兑积分"),
-    ("own_line_revenue", "本线兑换收入"),
-    ("pass", "通过"),
-    ("payable_amount", "应付金额"),
-    ("payable_events", "应付笔数"),
-    ("payable_points", "应付积分"),
-    ("payee", "收款方"),
-    ("payee_account", "收款账号"),
-    ("payer", "付款方"),
-    ("payer_account", "付款账号"),
-    ("platform_fee", "平台服务费"),
-    ("points", "积分"),
-    ("previous_urr", "上期最终兑换率"),
-    ("prior_period", "其中:前期"),
-    ("re_estimate", "重估"),
-    ("reason", "原因"),
-    ("receivable_amount", "应收金额"),
-    ("receivable_events", "应收笔数"),
-    ("receivable_points", "应收积分"),
-    ("redeemed_other", "他线兑换"),
-    ("redeemed_own", "本线兑换"),
-    ("redeemer", "兑换方"),
-    ("reversed", "退货收回"),
-    ("role", "科目用途"),
-    ("rounding", "尾差"),
-    ("rule", "规则"),
-    ("sales", "销售额"),
-    ("share", "比例"),
-    ("standard_error", "标准误差"),
-    ("summary", "摘要"),
-    ("to_payable", "转应付"),
-    ("transferred", "转移"),
-    ("ultimate", "最终兑换"),
-    ("urr", "最终兑换率"),
-    ("value", "面值"),
-    ("voucher", "凭证号"),
-];
 
 const CHECKS: [(&str, &str); 34] = [
     ("all shards are read", "全部分片均已读取"),

@@ -6,8 +6,9 @@
 use crate::about::About;
 use crate::error::RenderError;
 use crate::manifest::RunKind;
+use crate::report::Report;
 use crate::sheet::{Cell, Sheet};
-use crate::words::{Words, heading, sheet_title, words};
+use crate::words::{Words, words};
 use chrono::{Datelike, NaiveDate, Timelike};
 use interline_domain::units::currency::Currency;
 use interline_domain::units::money::Money;
@@ -26,11 +27,11 @@ const WIDTH_MAX: usize = 46;
 
 /// The same settlement gives the same bytes: the time of creation is the end of
 /// the period.
-pub fn workbook(about: &About<'_>, sheets: &[Sheet]) -> Result<Vec<u8>, RenderError> {
+pub fn workbook(about: &About<'_>, sheets: &[(&Report, Sheet)]) -> Result<Vec<u8>, RenderError> {
     let mut book = Workbook::new();
     book.set_properties(&properties(about, "结算报表 Settlement")?);
     let formats = Formats::new(about.rulebook.currency);
-    let contents: Vec<(String, &Sheet)> = sheets.iter().map(|sheet| (tab_name(sheet.name), sheet)).collect();
+    let contents: Vec<(String, &Sheet)> = sheets.iter().map(|(report, sheet)| (tab_name(report), sheet)).collect();
     cover(book.add_worksheet(), about, &contents)?;
     for (name, sheet) in &contents {
         report(book.add_worksheet(), name, sheet, &formats)?;
@@ -112,8 +113,8 @@ fn both(words: &Words, between: &str) -> String {
     if words.zh == words.en { words.en.to_string() } else { format!("{}{between}{}", words.zh, words.en) }
 }
 
-fn tab_name(sheet: &'static str) -> String {
-    both(&sheet_title(sheet), " ")
+fn tab_name(report: &Report) -> String {
+    both(&report.title, " ")
 }
 
 fn cover(sheet: &mut Worksheet, about: &About<'_>, contents: &[(String, &Sheet)]) -> Result<(), XlsxError> {
@@ -161,18 +162,19 @@ fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) 
     sheet.set_row_height(0, 32)?;
     let totals = report.totals();
     let rows = u32::try_from(report.rows.len()).map_err(|_| XlsxError::RowColumnLimitError)?;
+    let adds_up = rows > 0 && report.columns.iter().any(|column| column.sum);
     for (number, column) in (0_u16..).zip(&report.columns) {
-        let words = heading(column);
-        sheet.write_with_format(0, number, both(&words, "\n"), &formats.heading)?;
+        sheet.write_with_format(0, number, both(&column.words, "\n"), &formats.heading)?;
         let cells = || report.rows.iter().filter_map(|row| row.get(usize::from(number)));
-        let total = totals.sums.get(column.as_ref()).map(String::as_str);
-        sheet.set_column_width(number, width(report.currency, &words, cells(), total) as f64)?;
-        if let (Some(total), true) = (total, rows > 0) {
+        let total = totals.sums.get(column.name.as_ref()).map(String::as_str);
+        sheet.set_column_width(number, width(report.currency, &column.words, cells(), total) as f64)?;
+        if let (Some(total), true) = (total, adds_up) {
             let letter = column_number_to_name(number);
             let sum = Formula::new(format!("=SUM({letter}2:{letter}{})", rows + 1)).set_result(total);
-            let format = if total.contains('.') { &formats.total_money } else { &formats.total_whole };
+            let is_money = cells().any(|cell| matches!(cell, Cell::Money(_)));
+            let format = if is_money { &formats.total_money } else { &formats.total_whole };
             sheet.write_formula_with_format(rows + 1, number, sum, format)?;
-        } else if rows > 0 {
+        } else if adds_up {
             let label = if number == 0 { "合计 Total" } else { "" };
             sheet.write_with_format(rows + 1, number, label, &formats.total_text)?;
         }
@@ -182,7 +184,9 @@ fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) 
             cell(sheet, (row, column), report.currency, value, formats)?;
         }
     }
-    sheet.set_row_height(rows + 1, 20)?;
+    if adds_up {
+        sheet.set_row_height(rows + 1, 20)?;
+    }
     let last = u16::try_from(report.columns.len().saturating_sub(1)).map_err(|_| XlsxError::RowColumnLimitError)?;
     if rows > 0 {
         sheet.autofilter(0, 0, rows, last)?;

@@ -8,105 +8,13 @@ use super::parts::{
 };
 use super::statement::direction;
 use crate::about::About;
-use crate::sheet::{Cell, Sheet, columns};
+use crate::own_part::{OwnPart, Pair, Side};
+use crate::reports::{liability_roll_forward, payments, statement};
 use crate::words::words;
-use interline_domain::close::netting::Payment;
-use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
-use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange, Points};
 use maud::{Markup, html};
-use std::collections::BTreeMap;
 
-/// What concerns one line, and nothing else of the settlement.
-pub struct OwnPart<'a> {
-    pub line: &'a LineId,
-    pub pairs: Vec<Pair<'a>>,
-    /// With their places in the period's list, which number them.
-    pub payments: Vec<(usize, &'a Payment)>,
-    pub liability: Vec<&'a LiabilityRow>,
-}
-
-/// A line and one counterparty.
-pub struct Pair<'a> {
-    pub counterparty: &'a LineId,
-    pub payable: Side,
-    pub receivable: Side,
-}
-
-/// Amounts are in minor units; negative where returns exceed redemptions.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Side {
-    pub events: u64,
-    pub points: Points,
-    pub amount: Money,
-    pub prior_period: Money,
-}
-
-impl Side {
-    fn of(row: &Bilateral) -> Self {
-        Self { events: row.events, points: row.points, amount: row.amount, prior_period: row.prior_period }
-    }
-}
-
-impl<'a> OwnPart<'a> {
-    pub fn of(line: &'a LineId, settlement: &'a Settlement) -> Self {
-        let mut pairs: BTreeMap<&LineId, (Side, Side)> = BTreeMap::new();
-        for row in &settlement.bilateral {
-            if row.payer == *line {
-                pairs.entry(&row.payee).or_default().0 = Side::of(row);
-            } else if row.payee == *line {
-                pairs.entry(&row.payer).or_default().1 = Side::of(row);
-            }
-        }
-        let pairs =
-            pairs.into_iter().map(|(counterparty, (payable, receivable))| Pair { counterparty, payable, receivable });
-        let payments = settlement.payments.iter().enumerate();
-        Self {
-            line,
-            pairs: pairs.collect(),
-            payments: payments.filter(|(_, payment)| payment.payer == *line || payment.payee == *line).collect(),
-            liability: settlement.liability.iter().filter(|row| row.cohort.scheme == *line).collect(),
-        }
-    }
-
-    fn payable(&self) -> Result<Money, OutOfRange> {
-        Money::sum(self.pairs.iter().map(|pair| pair.payable.amount))
-    }
-
-    fn receivable(&self) -> Result<Money, OutOfRange> {
-        Money::sum(self.pairs.iter().map(|pair| pair.receivable.amount))
-    }
-
-    /// The pairs as a table; the net column sums to the line's net position.
-    pub fn sheet(&self, about: &About<'_>) -> Result<Sheet, OutOfRange> {
-        let mut rows = Vec::new();
-        for Pair { counterparty, payable, receivable } in &self.pairs {
-            rows.push(vec![
-                Cell::text(counterparty),
-                Cell::Count(payable.events),
-                Cell::Points(payable.points),
-                Cell::Money(payable.amount),
-                Cell::Count(receivable.events),
-                Cell::Points(receivable.points),
-                Cell::Money(receivable.amount),
-                Cell::Money(receivable.prior_period.minus(payable.prior_period)?),
-                Cell::Money(receivable.amount.minus(payable.amount)?),
-            ]);
-        }
-        let columns = columns([
-            "counterparty",
-            "payable_events",
-            "payable_points",
-            "payable_amount",
-            "receivable_events",
-            "receivable_points",
-            "receivable_amount",
-            "prior_period",
-            "net",
-        ]);
-        Ok(Sheet { name: "statement", currency: about.rulebook.currency, columns, rows })
-    }
-
+impl OwnPart<'_> {
     /// `files`: the paths of the line's other files, relative to this one.
     pub fn statement(&self, about: &About<'_>, files: &[String]) -> Result<Vec<u8>, OutOfRange> {
         let (zh, en) = (about.name_zh(self.line), about.name_en(self.line));
@@ -136,7 +44,7 @@ impl<'a> OwnPart<'a> {
         let (payable, receivable) = (self.payable()?, self.receivable()?);
         let net = receivable.minus(payable)?;
         let liability = total(self.liability.iter().copied())?;
-        let file = "statement.csv";
+        let file = &statement::REPORT.file();
         Ok(html! {
             dl.figures {
                 (figure(&words("应付总额", "Owes"), file, &amount(about, payable), &html! {}))
@@ -145,7 +53,7 @@ impl<'a> OwnPart<'a> {
                 @if !self.liability.is_empty() {
                     (figure(
                         &words("期末合同负债", "Contract liability"),
-                        "liability-roll-forward.csv",
+                        &liability_roll_forward::REPORT.file(),
                         &amount(about, liability.closing),
                         &html! { (say("其中流动 ", "of which current ")) (amount(about, liability.current)) },
                     ))
@@ -155,8 +63,9 @@ impl<'a> OwnPart<'a> {
     }
 
     fn pairs_section(&self, about: &About<'_>) -> Result<Markup, OutOfRange> {
-        let side = |side: &Side| {
-            html! { td.n { (side.events) } td.n { (number(side.points)) } td.n { (amount(about, side.amount)) } }
+        // An entry may be of several counterparties, so only each one's are told.
+        let side = |events: Option<u64>, side: &Side| {
+            html! { td.n { @if let Some(events) = events { (events) } } td.n { (number(side.points)) } td.n { (amount(about, side.amount)) } }
         };
         let mut rows = Vec::new();
         for pair in &self.pairs {
@@ -164,8 +73,8 @@ impl<'a> OwnPart<'a> {
             rows.push(html! {
                 tr {
                     th scope="row" { (line_name(about, pair.counterparty)) }
-                    (side(&pair.payable))
-                    (side(&pair.receivable))
+                    (side(Some(pair.payable.events), &pair.payable))
+                    (side(Some(pair.receivable.events), &pair.receivable))
                     td.n { strong { (amount(about, net)) } }
                 }
             });
@@ -173,16 +82,15 @@ impl<'a> OwnPart<'a> {
         let sum = |of: &dyn Fn(&Pair<'_>) -> Side| -> Result<Side, OutOfRange> {
             let sides: Vec<Side> = self.pairs.iter().map(of).collect();
             Ok(Side {
-                events: sides.iter().map(|side| side.events).sum(),
                 points: Points::sum(sides.iter().map(|side| side.points))?,
                 amount: Money::sum(sides.iter().map(|side| side.amount))?,
-                prior_period: Money::ZERO,
+                ..Side::default()
             })
         };
         let (payable, receivable) = (sum(&|pair| pair.payable)?, sum(&|pair| pair.receivable)?);
         let heads = html! {
-            th.n scope="col" { (say("笔数", "Events")) }
-            th.n scope="col" { (say("积分", "Points")) }
+            th.n scope="col" { (say("分录笔数", "Entries")) }
+            th.n scope="col" { (say("分片积分", "Points of slices")) }
             th.n scope="col" { (say("金额", "Amount")) }
         };
         let table = html! {
@@ -200,8 +108,8 @@ impl<'a> OwnPart<'a> {
                 tfoot {
                     tr {
                         th scope="row" { (say("合计", "Total")) }
-                        (side(&payable))
-                        (side(&receivable))
+                        (side(None, &payable))
+                        (side(None, &receivable))
                         td.n { (amount(about, receivable.amount.minus(payable.amount)?)) }
                     }
                 }
@@ -214,7 +122,7 @@ impl<'a> OwnPart<'a> {
                 (scroll("pairs", &table))
             }
         };
-        Ok(section("pairs", &words("双边往来", "By counterparty"), &["statement.csv"], &content))
+        Ok(section("pairs", &words("双边往来", "By counterparty"), &[&statement::REPORT.file()], &content))
     }
 
     fn payments_section(&self, about: &About<'_>, files: &[String]) -> Markup {
@@ -225,7 +133,7 @@ impl<'a> OwnPart<'a> {
                 (payments_table(about, self.payments.iter().copied()))
             }
         };
-        section("payments", &words("资金划拨", "Payments"), &present("payments.csv", files), &content)
+        section("payments", &words("资金划拨", "Payments"), &present(&payments::REPORT.file(), files), &content)
     }
 
     fn liability_section(&self, about: &About<'_>, files: &[String]) -> Result<Markup, OutOfRange> {
@@ -251,7 +159,7 @@ impl<'a> OwnPart<'a> {
             }
         };
         let title = words("合同负债变动", "Contract liability roll-forward");
-        Ok(section("liability", &title, &present("liability-roll-forward.csv", files), &content))
+        Ok(section("liability", &title, &present(&liability_roll_forward::REPORT.file(), files), &content))
     }
 }
 

@@ -6,6 +6,7 @@ use super::parts::{
     LiabilityLine, facts, figure, liability_table, line_name, mark, payments_table, total, trial_notice, waterfall,
 };
 use crate::about::About;
+use crate::reports;
 use crate::words::{check_words, words};
 use interline_domain::close::books::Voucher;
 use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
@@ -61,10 +62,10 @@ fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRa
     };
     Ok(html! {
         dl.figures {
-            (figure(&words("业务线间应付总额", "Owed between lines"), "bilateral.csv", &amount(about, settlement.gross), &html! {}))
+            (figure(&words("业务线间应付总额", "Owed between lines"), &reports::bilateral::REPORT.file(), &amount(about, settlement.gross), &html! {}))
             (figure(
                 &words("轧差后结算额", "Settled net"),
-                "payments.csv",
+                &reports::payments::REPORT.file(),
                 &amount(about, settlement.settled),
                 &pair(
                     &format!("{payments} 笔付款，轧差率 {} %", settlement.netting_efficiency()),
@@ -73,14 +74,14 @@ fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRa
             ))
             (figure(
                 &words("期末合同负债", "Contract liability"),
-                "liability-roll-forward.csv",
+                &reports::liability_roll_forward::REPORT.file(),
                 &amount(about, liability.closing),
                 &html! { (say("其中流动 ", "of which current ")) (amount(about, liability.current)) },
             ))
-            (figure(&words("未兑积分", "Points outstanding"), "points-roll-forward.csv", &number(outstanding), &html! {}))
+            (figure(&words("未兑积分", "Points outstanding"), &reports::points_roll_forward::REPORT.file(), &number(outstanding), &html! {}))
             (figure(
                 &words("关账检查", "Close checks"),
-                "close-checklist.csv",
+                &reports::close_checklist::REPORT.file(),
                 &html! { (passed) " / " (all) },
                 &verdict,
             ))
@@ -121,7 +122,12 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
         "应收减应付；各业务线净额合计为零。点击业务线查看其对账单。",
         "Receivables less payables; the nets of all lines sum to zero. A line’s name leads to its own statement.",
     );
-    section("positions", &words("净头寸", "Net positions"), &["positions.csv"], &html! { p.note { (note) } (table) })
+    section(
+        "positions",
+        &words("净头寸", "Net positions"),
+        &[&reports::positions::REPORT.file()],
+        &html! { p.note { (note) } (table) },
+    )
 }
 
 fn line_statement(line: &LineId) -> String {
@@ -190,13 +196,14 @@ fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRang
         "The line of a row owes the line of a column. The darker, the larger the amount: each shade is twice the one before.",
     );
     let content = html! { p.note { (note) } (scroll("flows", &table)) };
-    Ok(section("flows", &words("往来矩阵", "Flows between lines"), &["bilateral.csv"], &content))
+    Ok(section("flows", &words("往来矩阵", "Flows between lines"), &[&reports::bilateral::REPORT.file()], &content))
 }
 
 fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Markup, OutOfRange> {
     let total = Money::sum(settlement.payments.iter().map(|payment| payment.amount))?;
     let orders = files.iter().find(|file| file.starts_with("erp/pain")).map(String::as_str);
-    let sources: Vec<&str> = ["payments.csv"].into_iter().chain(orders).collect();
+    let file = reports::payments::REPORT.file();
+    let sources: Vec<&str> = [&*file].into_iter().chain(orders).collect();
     let content = html! {
         @if settlement.payments.is_empty() {
             p.note { (say("本期无需付款。", "Nothing is to be paid.")) }
@@ -248,7 +255,7 @@ fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOf
         }
     };
     let title = words("合同负债变动", "Contract liability roll-forward");
-    Ok(section("liability", &title, &["liability-roll-forward.csv"], &content))
+    Ok(section("liability", &title, &[&reports::liability_roll_forward::REPORT.file()], &content))
 }
 
 /// The cohorts of one issue month, all funders together.
@@ -319,7 +326,12 @@ fn triangle(settlement: &Settlement) -> Result<Markup, OutOfRange> {
             (scroll("redemption", &table))
         }
     };
-    Ok(section("redemption", &words("兑换三角", "Redemption triangle"), &["redemption-rates.csv"], &content))
+    Ok(section(
+        "redemption",
+        &words("兑换三角", "Redemption triangle"),
+        &[&reports::redemption_rates::REPORT.file()],
+        &content,
+    ))
 }
 
 fn forecast(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
@@ -362,7 +374,7 @@ fn forecast(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfR
             }
         }
     };
-    Ok(section("expiry", &words("过期预告", "Expiry forecast"), &["expiry-forecast.csv"], &content))
+    Ok(section("expiry", &words("过期预告", "Expiry forecast"), &[&reports::expiry_forecast::REPORT.file()], &content))
 }
 
 /// Vouchers by legal entity, with the files for its accounting program.
@@ -412,7 +424,7 @@ fn books(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result
             }
         }
     };
-    Ok(section("books", &words("会计凭证", "Vouchers"), &["vouchers.csv"], &content))
+    Ok(section("books", &words("会计凭证", "Vouchers"), &[&reports::vouchers::REPORT.file()], &content))
 }
 
 fn checklist(settlement: &Settlement) -> Markup {
@@ -441,7 +453,7 @@ fn checklist(settlement: &Settlement) -> Markup {
             }
         }
     };
-    section("checks", &words("关账检查表", "Close checklist"), &["close-checklist.csv"], &table)
+    section("checks", &words("关账检查表", "Close checklist"), &[&reports::close_checklist::REPORT.file()], &table)
 }
 
 /// The lines' own files are reached through their statements.

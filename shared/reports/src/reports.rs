@@ -1,0 +1,32 @@
+//! The reports, one file each: name, words, columns and rows.
+
+pub mod bilateral;
+pub mod close_checklist;
+pub mod expiry_forecast;
+pub mod issuance;
+pub mod liability_roll_forward;
+pub mod payments;
+pub mod points_roll_forward;
+pub mod positions;
+pub mod redemption_rates;
+pub mod splits;
+pub mod statement;
+pub mod vouchers;
+
+use crate::report::Report;
+
+/// In the order of the workbook.
+pub const REPORTS: &[&Report] = &[
+    &positions::REPORT,
+    &bilateral::REPORT,
+    &payments::REPORT,
+    &splits::REPORT,
+    &issuance::REPORT,
+    &points_roll_forward::REPORT,
+    &liability_roll_forward::REPORT,
+    &redemption_rates::REPORT,
+    &vouchers::REPORT,
+    &expiry_forecast::REPORT,
+    &close_checklist::REPORT,
+    &statement::REPORT,
+];

@@ -1,0 +1,31 @@
+//! What must tie before a run is final, and whether it does.
+
+use crate::report::{Report, Scope, Source, column};
+use crate::sheet::Cell;
+use crate::words::words;
+use interline_domain::units::money::OutOfRange;
+
+pub const REPORT: Report = Report {
+    name: "close-checklist",
+    title: words("关账检查表", "Close checklist"),
+    scope: Scope::Programme,
+    columns: &[
+        column("check", "检查项", "Check"),
+        column("expected", "预期", "Expected"),
+        column("actual", "实际", "Actual"),
+        column("pass", "通过", "Pass"),
+    ],
+    rows,
+};
+
+fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
+    let rows = source.settlement.checklist.iter().map(|row| {
+        vec![
+            Cell::text(&row.check),
+            Cell::text(&row.expected),
+            Cell::text(&row.actual),
+            Cell::text(if row.pass { "yes" } else { "no" }),
+        ]
+    });
+    Ok(rows.collect())
+}
