@@ -81,7 +81,7 @@ macro_rules! sections {
             }
 
             fn check(self, check: &mut Check) -> Sections {
-                Sections { $($field: check.section::<$section>(self.$field),)* }
+                Sections { $($field: section::rules::<$section>(self.$field, check),)* }
             }
         }
 

@@ -2,7 +2,6 @@
 
 use super::keys::OfScheme;
 use super::read::{Lines, Notes, Share};
-use super::section::{Rules, Section};
 use super::table::{Span, Table};
 use super::{Rulebook, RulebookError, RulebookErrors};
 use crate::units::calendar::Period;
@@ -76,20 +75,6 @@ impl Check {
     /// Makes a line known to the rules; false if it is already.
     pub fn add_line(&mut self, line: LineId) -> bool {
         self.known.insert(line)
-    }
-
-    /// The rules of a section.
-    pub fn section<S: Section>(&mut self, rules: Vec<Spanned<S::File>>) -> Rules<S> {
-        let mut table = Table::default();
-        for (index, spanned) in rules.into_iter().enumerate() {
-            let place = self.place_of(format!("{}[{index}]", S::NAME), &spanned);
-            if let Some((pattern, span)) = S::check(spanned.into_inner(), &place, self)
-                && let Err((field, rule)) = table.insert(pattern, span, S::overlap)
-            {
-                self.refuse(&place, field, rule);
-            }
-        }
-        table
     }
 
     pub fn refuse(&mut self, place: &Place, field: &str, rule: impl ToString) {

@@ -5,6 +5,7 @@ use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read;
 use super::table::{Span, Table};
+use toml::Spanned;
 
 /// The rules of a section, by what they are for and when.
 pub type Rules<S> = Table<<S as Section>::Pattern, <S as Section>::Rule>;
@@ -35,4 +36,18 @@ pub trait Section {
 
     /// What two rulebooks answer differently.
     fn compare(comparison: &mut Comparison<'_>);
+}
+
+/// The rules of a section as they are written.
+pub fn rules<S: Section>(files: Vec<Spanned<S::File>>, check: &mut Check) -> Rules<S> {
+    let mut table = Table::default();
+    for (index, spanned) in files.into_iter().enumerate() {
+        let place = check.place_of(format!("{}[{index}]", S::NAME), &spanned);
+        if let Some((pattern, span)) = S::check(spanned.into_inner(), &place, check)
+            && let Err((field, rule)) = table.insert(pattern, span, S::overlap)
+        {
+            check.refuse(&place, field, rule);
+        }
+    }
+    table
 }
