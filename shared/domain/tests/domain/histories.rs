@@ -388,14 +388,14 @@ fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
             Leg::Owed(leg) => (leg.cohort, leg.reason.row().flow, leg.points, leg.redeemer),
         };
         match flow {
-            FlowKind::Issued | FlowKind::Granted => told.lot(&cohort, points).unwrap(),
+            FlowKind::Issued | FlowKind::Granted => told.lot(cohort, points).unwrap(),
             FlowKind::Redeemed | FlowKind::Returned | FlowKind::Taken | FlowKind::Revoked => {
-                told.lot(&cohort, points.negated().unwrap()).unwrap();
+                told.lot(cohort, points.negated().unwrap()).unwrap();
             }
             FlowKind::Owed => told.debt(&cohort.scheme.line(), points).unwrap(),
             FlowKind::Repaid => {
-                told.lot(&cohort, points.negated().unwrap()).unwrap();
-                told.debt(&with, points.negated().unwrap()).unwrap();
+                told.lot(cohort, points.negated().unwrap()).unwrap();
+                told.debt(with, points.negated().unwrap()).unwrap();
             }
         }
     }
