@@ -20,8 +20,8 @@ const EXAMPLES: [(&[&str], &[&str]); 20] = [
     (
         &["details"],
         &[
-            "details 2017-01 --funder grocery --redeemer dining",
-            "details 2017-01 --funder grocery --redeemer dining --out slices.csv",
+            "details 2017-01 --funder drugstore --redeemer grocery",
+            "details 2017-01 --funder drugstore --redeemer grocery --out slices.csv",
         ],
     ),
     (&["liability"], &["liability 2017-01"]),

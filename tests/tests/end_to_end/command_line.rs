@@ -437,7 +437,12 @@ fn what_is_exported_is_imported_as_it_was_also_from_standard_input() {
 #[test]
 fn the_rows_of_a_pair_are_printed_as_csv_written_and_told_as_json() {
     let folder = Folder::new();
-    folder.good(&["import", &folder.file("events.csv")]);
+    let events = csv([
+        "accrual,drugstore,S-1,2017-01-05T10:00:00+08:00,m1,500.00,,",
+        "redemption,grocery,R-1,2017-01-20T10:00:00+08:00,m1,88.00,200,",
+    ]);
+    let events = folder.write("pair.csv", &String::from_utf8(events).unwrap());
+    folder.good(&["import", &events]);
     folder.good(&["close", "2017-01"]);
     let all = folder.file("reports");
     folder.good(&["reports", "2017-01", "--out", &all]);

@@ -4,6 +4,7 @@ use crate::actuarial::liability::{CohortLiability, LiabilityError, RollForward a
 use crate::actuarial::urr::{Basis, CohortRate, UrrError};
 use crate::claims::lot::Cohort;
 use crate::close::books::Voucher;
+use crate::close::checks::CheckId;
 use crate::close::digest::ShardDigest;
 use crate::close::netting::Payment;
 use crate::close::tally::Tally;
@@ -275,7 +276,7 @@ pub struct RollForward {
 /// One line of the close checklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    pub check: String,
+    pub check: CheckId,
     pub expected: String,
     pub actual: String,
     pub pass: bool,

@@ -441,7 +441,7 @@ fn checklist(settlement: &Settlement) -> Markup {
             tbody {
                 @for check in &settlement.checklist {
                     tr {
-                        th scope="row" { (both(&check_words(&check.check))) }
+                        th scope="row" { (both(&check_words(check.check))) }
                         td.n.wide { (written(&check.expected)) }
                         td.n.wide { (written(&check.actual)) }
                         td {

@@ -21,7 +21,7 @@ pub const REPORT: Report = Report {
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let rows = source.settlement.checklist.iter().map(|row| {
         vec![
-            Cell::text(&row.check),
+            Cell::text(row.check),
             Cell::text(&row.expected),
             Cell::text(&row.actual),
             Cell::text(if row.pass { "yes" } else { "no" }),

@@ -6,6 +6,7 @@ use interline_domain::actuarial::liability::RollForward as LiabilityRoll;
 use interline_domain::actuarial::urr::Basis;
 use interline_domain::claims::lot::{Cohort, Expiry};
 use interline_domain::close::books::{BooksEvent, Voucher, VoucherLine};
+use interline_domain::close::checks::CheckId;
 use interline_domain::close::netting::Payment;
 use interline_domain::close::settlement::{
     Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RedemptionRateRow, RollForward, Settlement,
@@ -193,8 +194,8 @@ pub fn settlement() -> Settlement {
         ],
         vouchers: vouchers(),
         checklist: vec![
-            check("net positions sum to zero", "0.00", "0.00", true),
-            check("cohorts <below> zero", "0", "1", false),
+            check(CheckId::NetsSumToZero, "0.00", "0.00", true),
+            check(CheckId::CohortsBelowZero, "0", "<1>", false),
         ],
         state: State { period: period(), cohorts: vec![], splits: vec![], debts: vec![], liability: vec![] },
         gross: money(1_340_809),
@@ -206,8 +207,8 @@ pub fn settlement() -> Settlement {
     }
 }
 
-fn check(name: &str, expected: &str, actual: &str, pass: bool) -> Check {
-    Check { check: name.to_owned(), expected: expected.to_owned(), actual: actual.to_owned(), pass }
+fn check(check: CheckId, expected: &str, actual: &str, pass: bool) -> Check {
+    Check { check, expected: expected.to_owned(), actual: actual.to_owned(), pass }
 }
 
 /// Opening, added, own line, to payable, agent, expired, re-estimate, reversed.

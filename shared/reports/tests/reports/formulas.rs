@@ -61,7 +61,6 @@ fn planted_in(settlement: &mut Settlement, planted: &str) {
         row.rule = planted.to_owned();
     }
     for check in &mut settlement.checklist {
-        check.check = planted.to_owned();
         check.expected = planted.to_owned();
         check.actual = planted.to_owned();
     }

@@ -3,6 +3,7 @@
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::Cohort;
 use crate::close::books::{BooksEvent, Voucher, VoucherLine};
+use crate::close::checks::CheckId;
 use crate::close::netting::{Nets, residual};
 use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
 use crate::close::tally::Tally;
@@ -19,52 +20,46 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
     let currency = inputs.rulebook.currency;
     let mut checks = Checks(Vec::new());
     let shards = usize::from(inputs.rulebook.shards(inputs.period).number());
-    checks.equal("all shards are read", shards, inputs.shards.len());
+    checks.equal(CheckId::ShardsRead, shards, inputs.shards.len());
     if let Some(sealed) = inputs.sealed {
-        checks.equal("all shards are sealed", shards, sealed);
+        checks.equal(CheckId::ShardsSealed, shards, sealed);
     }
     if let Some(previous) = &inputs.previous {
-        checks.equal("the previous period is the one before", inputs.period.previous(), previous.state.period);
-        let names =
-            ["sealed shards of the previous period are unchanged", "sealed shards of an older period are unchanged"];
+        checks.equal(CheckId::PreviousPeriod, inputs.period.previous(), previous.state.period);
+        let names = [CheckId::PreviousShards, CheckId::OlderShards];
         for (name, reread) in names.into_iter().zip(previous.reread(inputs.period)) {
             checks.unchanged(name, &reread);
         }
     }
     let entries = tally.controls.values().try_fold(0_u64, |sum, control| sum.checked_add(control.events));
     let entries = entries.ok_or(OutOfRange)?;
-    checks.equal("every entry is in a control total", tally.entries, entries);
+    checks.equal(CheckId::EntriesInControls, tally.entries, entries);
 
     let splits = || settlement.splits.iter();
     let between: Money = Money::sum(splits().filter(|row| row.payer != row.beneficiary).map(|row| row.amount))?;
     checks.amounts(
-        "details = obligations before the split",
+        CheckId::DetailsOwed,
         currency,
         tally.details.amount,
         Money::sum(tally.obligations.values().map(|obligation| obligation.amount))?,
     );
+    checks.amounts(CheckId::SplitsOwed, currency, tally.details.amount, Money::sum(splits().map(|row| row.amount))?);
     checks.amounts(
-        "splits = obligations before the split",
-        currency,
-        tally.details.amount,
-        Money::sum(splits().map(|row| row.amount))?,
-    );
-    checks.amounts(
-        "bilateral = splits between lines",
+        CheckId::BilateralSplits,
         currency,
         between,
         Money::sum(settlement.bilateral.iter().map(|row| row.amount))?,
     );
     let off = splits().filter(|row| row.rounding.abs() >= Decimal::new(1, u32::from(currency.decimals()))).count();
-    checks.equal("shares a whole minor unit off", 0, off);
+    checks.equal(CheckId::SharesOff, 0, off);
     checks.amounts(
-        "net positions sum to zero",
+        CheckId::NetsSumToZero,
         currency,
         Money::ZERO,
         Money::sum(settlement.positions.iter().map(|row| row.net))?,
     );
     let open = residual(nets, &settlement.payments)?.values().filter(|net| !net.is_zero()).count();
-    checks.equal("nets left after payment", 0, open);
+    checks.equal(CheckId::NetsLeft, 0, open);
 
     points(&mut checks, tally, settlement)?;
     liability(&mut checks, inputs, settlement)?;
@@ -82,17 +77,13 @@ fn points(checks: &mut Checks, tally: &Tally, settlement: &Settlement) -> Result
     };
     let rows = || settlement.roll_forward.iter();
     let issued = control(ControlKind::Accrual)?.plus(control(ControlKind::Adjustment)?)?;
-    checks.equal("points issued = accruals and adjustments", issued, Points::sum(rows().map(|row| row.issued))?);
+    checks.equal(CheckId::PointsIssued, issued, Points::sum(rows().map(|row| row.issued))?);
     let redeemed = control(ControlKind::Redemption)?.plus(control(ControlKind::Return)?)?;
     let rolled =
         Points::sum(rows().map(|row| row.redeemed_own))?.plus(Points::sum(rows().map(|row| row.redeemed_other))?)?;
+    checks.equal(CheckId::PointsRedeemed, redeemed.plus(flow(&[FlowKind::Repaid])?)?, rolled);
     checks.equal(
-        "points redeemed = redemptions, returns and repaid debts",
-        redeemed.plus(flow(&[FlowKind::Repaid])?)?,
-        rolled,
-    );
-    checks.equal(
-        "points withdrawn = taken and owed",
+        CheckId::PointsWithdrawn,
         control(ControlKind::Withdrawal)?,
         flow(&[FlowKind::Taken, FlowKind::Revoked, FlowKind::Owed])?,
     );
@@ -100,8 +91,8 @@ fn points(checks: &mut Checks, tally: &Tally, settlement: &Settlement) -> Result
     let moved = issued.minus(rolled)?.minus(flow(&[FlowKind::Taken, FlowKind::Revoked])?)?;
     let expired = Points::sum(rows().map(|row| row.expired))?;
     let closing = Points::sum(rows().map(|row| row.closing))?;
-    checks.equal("points opening + movements = closing", opening.plus(moved)?.minus(expired)?, closing);
-    checks.equal("cohorts below zero", 0, rows().filter(|row| row.closing.is_negative()).count());
+    checks.equal(CheckId::PointsRolled, opening.plus(moved)?.minus(expired)?, closing);
+    checks.equal(CheckId::CohortsBelowZero, 0, rows().filter(|row| row.closing.is_negative()).count());
     Ok(())
 }
 
@@ -116,8 +107,8 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     let total = settlement.liability_total()?;
     let carried = before.values().map(|state| state.liability.liability());
     let carried = Money::sum(carried.collect::<Result<Vec<_>, _>>()?)?;
-    checks.amounts("liability opening = closing of the previous close", currency, carried, total.opening);
-    checks.amounts("liability opening + movements = closing", currency, total.computed()?, total.closing);
+    checks.amounts(CheckId::LiabilityCarried, currency, carried, total.opening);
+    checks.amounts(CheckId::LiabilityRolled, currency, total.computed()?, total.closing);
     let cl0 = |state: Option<&&CohortState>| state.map(|state| state.liability.cl0).unwrap_or_default();
     let (mut untied, mut outside, mut moved_cl0, mut left) = (0, 0, 0, 0);
     for row in &settlement.liability {
@@ -135,10 +126,10 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
         let moved = cl0(before.get(cohort)).plus(added)?.minus(reversed)?;
         moved_cl0 += usize::from(cl0(after.get(cohort)) != moved);
     }
-    checks.equal("cohorts whose liability does not tie", 0, untied);
-    checks.equal("cohorts with a liability below zero or above CL0 and additions", 0, outside);
-    checks.equal("cohorts whose CL0 changed otherwise than by additions and reversals", 0, moved_cl0);
-    checks.equal("cohorts without points but with a liability", 0, left);
+    checks.equal(CheckId::LiabilityUntied, 0, untied);
+    checks.equal(CheckId::LiabilityOutside, 0, outside);
+    checks.equal(CheckId::Cl0Moved, 0, moved_cl0);
+    checks.equal(CheckId::LiabilityLeft, 0, left);
 
     // The movements in points, rebuilt from what the liability carries.
     let mut apart = 0;
@@ -160,8 +151,8 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     let rows = || settlement.roll_forward.iter();
     let rolled =
         Points::sum(rows().map(|row| row.redeemed_own))?.plus(Points::sum(rows().map(|row| row.redeemed_other))?)?;
-    checks.equal("points redeemed of the liability = points roll-forward", rolled, redeemed);
-    checks.equal("cohorts whose liability moves other points than the points roll-forward", 0, apart);
+    checks.equal(CheckId::LiabilityPoints, rolled, redeemed);
+    checks.equal(CheckId::LiabilityApart, 0, apart);
     Ok(())
 }
 
@@ -177,18 +168,13 @@ fn books(checks: &mut Checks, currency: Currency, settlement: &Settlement) -> Re
             |line: &&VoucherLine| line.debit.is_positive() != line.credit.is_positive() && !either_negative(line);
         crooked += voucher.lines.iter().filter(|line| !one_side(line)).count();
     }
-    checks.equal("vouchers that do not balance", 0, unbalanced);
-    checks.equal("voucher lines without exactly one amount", 0, crooked);
+    checks.equal(CheckId::VouchersUnbalanced, 0, unbalanced);
+    checks.equal(CheckId::VoucherLines, 0, crooked);
 
     let of = |role: Account, events: &[BooksEvent]| balances(vouchers, &[role], events);
     let total = settlement.liability_total()?;
     let released = Money::sum(of(Account::ContractLiability, &BooksEvent::ALL)?.into_values())?;
-    checks.amounts(
-        "contract liability of the vouchers = roll-forward",
-        currency,
-        total.closing.minus(total.opening)?,
-        released.negated()?,
-    );
+    checks.amounts(CheckId::VouchersLiability, currency, total.closing.minus(total.opening)?, released.negated()?);
 
     let redemptions = [BooksEvent::OtherRedemption, BooksEvent::ReceivableFromFunder, BooksEvent::PlatformFee];
     let matrix: BTreeMap<(LineId, LineId), Money> = settlement
@@ -205,14 +191,9 @@ fn books(checks: &mut Checks, currency: Currency, settlement: &Settlement) -> Re
     let receivables: BTreeMap<(LineId, LineId), Money> =
         receivables.into_iter().map(|((payee, payer), amount)| ((payer, payee), amount)).collect();
     let between = Money::sum(matrix.values().copied())?;
-    checks.amounts(
-        "payables of the vouchers = bilateral matrix",
-        currency,
-        between,
-        Money::sum(payables.values().copied())?,
-    );
-    checks.equal("pairs whose payable is not the bilateral amount", 0, differing(&matrix, &payables));
-    checks.equal("pairs whose receivable is not the bilateral amount", 0, differing(&matrix, &receivables));
+    checks.amounts(CheckId::VouchersPayables, currency, between, Money::sum(payables.values().copied())?);
+    checks.equal(CheckId::PairsPayable, 0, differing(&matrix, &payables));
+    checks.equal(CheckId::PairsReceivable, 0, differing(&matrix, &receivables));
 
     eliminations(checks, currency, vouchers, &redemptions)
 }
@@ -241,10 +222,10 @@ fn eliminations(
         }
         pairs += unordered.values().filter(|amount| !amount.is_zero()).count();
     }
-    checks.amounts("elimination between the group's entities sums to zero", currency, Money::ZERO, left);
-    checks.equal("pairs of entities that do not eliminate", 0, pairs);
+    checks.amounts(CheckId::EliminationSum, currency, Money::ZERO, left);
+    checks.equal(CheckId::EliminationPairs, 0, pairs);
     let open = balances(vouchers, &positions, &BooksEvent::ALL)?;
-    checks.equal("positions between entities left after payment", 0, differing(&BTreeMap::new(), &open));
+    checks.equal(CheckId::PositionsLeft, 0, differing(&BTreeMap::new(), &open));
     Ok(())
 }
 
@@ -281,7 +262,7 @@ pub(super) struct Checks(pub(super) Vec<Check>);
 
 impl Checks {
     /// Names the month and, if it fails, the shards.
-    fn unchanged(&mut self, check: &str, reread: &Reread<'_>) {
+    fn unchanged(&mut self, check: CheckId, reread: &Reread<'_>) {
         let (shards, changed) = (reread.recorded.len().max(reread.found.len()), reread.changed());
         let text = |shards: usize| format!("{shards} of {}", reread.period);
         let actual = match changed.is_empty() {
@@ -291,18 +272,13 @@ impl Checks {
         self.equal(check, text(shards), actual);
     }
 
-    fn amounts(&mut self, check: &str, currency: Currency, expected: Money, actual: Money) {
+    fn amounts(&mut self, check: CheckId, currency: Currency, expected: Money, actual: Money) {
         self.equal(check, currency.show(expected), currency.show(actual));
     }
 
-    pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: &str, expected: T, actual: T) {
+    pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: CheckId, expected: T, actual: T) {
         let pass = expected == actual;
-        self.0.push(Check {
-            check: check.to_owned(),
-            expected: expected.to_string(),
-            actual: actual.to_string(),
-            pass,
-        });
+        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::checklist::Checks;
 use crate::claims::lot::{Cohort, Expiry};
+use crate::close::checks::CheckId;
 use crate::close::settlement::{CohortBalance, Debt, Settlement};
 use crate::units::id::LineId;
 use crate::units::money::{OutOfRange, Points};
@@ -49,10 +50,10 @@ impl Settlement {
     pub fn prove_claims(&mut self, claims: &MembersClaims, tallied: u64, is_final: bool) -> Result<(), OutOfRange> {
         let mut checks = Checks(std::mem::take(&mut self.checklist));
         if is_final || claims.as_tallied {
-            checks.equal("entries of members' claims = entries tallied", tallied, claims.entries);
+            checks.equal(CheckId::ClaimsEntries, tallied, claims.entries);
             self.compare_claims(&mut checks, claims)?;
         }
-        checks.equal("members whose account is not what their entries give", 0, claims.differing);
+        checks.equal(CheckId::AccountsDiffering, 0, claims.differing);
         self.checklist = checks.0;
         Ok(())
     }
@@ -68,13 +69,13 @@ impl Settlement {
         let closing: BTreeMap<&Cohort, Points> =
             self.state.cohorts.iter().map(|balance| (&balance.cohort, balance.points)).collect();
         let sum = |points: &BTreeMap<&Cohort, Points>| Points::sum(points.values().copied());
-        checks.equal("members' claims = cohorts' closing", sum(&closing)?, sum(&held)?);
-        checks.equal("cohorts whose closing is not their members' claims", 0, differing(&closing, &held));
+        checks.equal(CheckId::ClaimsCohorts, sum(&closing)?, sum(&held)?);
+        checks.equal(CheckId::ClaimsCohortsApart, 0, differing(&closing, &held));
         let owed: BTreeMap<&LineId, Points> =
             self.state.debts.iter().map(|debt| (&debt.creditor, debt.points)).collect();
         let of_members: BTreeMap<&LineId, Points> =
             claims.debts.iter().map(|(creditor, points)| (creditor, *points)).collect();
-        checks.equal("creditors who are not owed their members' debts", 0, differing(&owed, &of_members));
+        checks.equal(CheckId::ClaimsDebts, 0, differing(&owed, &of_members));
         Ok(())
     }
 }

@@ -113,7 +113,7 @@ fn nets_of(settlement: &Settlement) -> Nets {
 /// The checks that fail over changed inputs or a changed settlement.
 fn failed(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Vec<String> {
     let checks = checklist(inputs, settlement, nets).unwrap();
-    checks.into_iter().filter(|check| !check.pass).map(|check| check.check).collect()
+    checks.into_iter().filter(|check| !check.pass).map(|check| check.check.to_string()).collect()
 }
 
 /// Changes the settlement after the nets were computed.
@@ -181,7 +181,7 @@ fn an_older_month_that_changed_is_named_with_its_shards() {
     let failed: Vec<Check> =
         checklist(&inputs, &settlement, &nets).unwrap().into_iter().filter(|check| !check.pass).collect();
     let expected = Check {
-        check: "sealed shards of an older period are unchanged".to_owned(),
+        check: CheckId::OlderShards,
         expected: "64 of 2016-11".to_owned(),
         actual: "62 of 2016-11, not [7, 9]".to_owned(),
         pass: false,

@@ -1,0 +1,116 @@
+//! The checks of a close: what each is called. `settle/checklist.rs` and `settle/claims.rs` make them.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// A check's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckRow {
+    pub id: CheckId,
+    /// In files and at the API.
+    pub name: &'static str,
+    pub zh: &'static str,
+}
+
+macro_rules! checks {
+    ($($id:ident: $name:literal, $zh:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum CheckId {
+            $($id),*
+        }
+
+        /// In the order of the checklist.
+        pub const CHECKS: &[CheckRow] = &[$(CheckRow { id: CheckId::$id, name: $name, zh: $zh }),*];
+    };
+}
+
+checks! {
+    ShardsRead: "all shards are read", "全部分片均已读取";
+    ShardsSealed: "all shards are sealed", "全部分片均已封存";
+    PreviousPeriod: "the previous period is the one before", "上期为紧邻的前一期间";
+    PreviousShards: "sealed shards of the previous period are unchanged", "上期已封存分片未变动";
+    OlderShards: "sealed shards of an older period are unchanged", "更早一期已封存分片未变动";
+    EntriesInControls: "every entry is in a control total", "每笔分录均计入控制总数";
+    DetailsOwed: "details = obligations before the split", "明细 = 分成前债务";
+    SplitsOwed: "splits = obligations before the split", "分成 = 分成前债务";
+    BilateralSplits: "bilateral = splits between lines", "双边金额 = 业务线间分成";
+    SharesOff: "shares a whole minor unit off", "尾差达到一分的分成";
+    NetsSumToZero: "net positions sum to zero", "净头寸合计为零";
+    NetsLeft: "nets left after payment", "付款后未结净额";
+    PointsIssued: "points issued = accruals and adjustments", "发行积分 = 累积与调整";
+    PointsRedeemed: "points redeemed = redemptions, returns and repaid debts", "兑换积分 = 兑换、退回与偿还";
+    PointsWithdrawn: "points withdrawn = taken and owed", "收回积分 = 扣回与欠付";
+    PointsRolled: "points opening + movements = closing", "积分期初 + 变动 = 期末";
+    CohortsBelowZero: "cohorts below zero", "余额为负的批次";
+    LiabilityCarried: "liability opening = closing of the previous close", "合同负债期初 = 上期期末";
+    LiabilityRolled: "liability opening + movements = closing", "合同负债期初 + 变动 = 期末";
+    LiabilityUntied: "cohorts whose liability does not tie", "合同负债变动不平的批次";
+    LiabilityOutside: "cohorts with a liability below zero or above CL0 and additions", "合同负债低于零或超过初始分摊额的批次";
+    Cl0Moved: "cohorts whose CL0 changed otherwise than by additions and reversals", "初始分摊额异常变动的批次";
+    LiabilityLeft: "cohorts without points but with a liability", "无积分却有合同负债的批次";
+    LiabilityPoints: "points redeemed of the liability = points roll-forward", "合同负债的兑换积分 = 积分变动表";
+    LiabilityApart: "cohorts whose liability moves other points than the points roll-forward", "合同负债与积分变动不一致的批次";
+    VouchersUnbalanced: "vouchers that do not balance", "借贷不平的凭证";
+    VoucherLines: "voucher lines without exactly one amount", "借贷金额不唯一的分录";
+    VouchersLiability: "contract liability of the vouchers = roll-forward", "凭证合同负债 = 变动表";
+    VouchersPayables: "payables of the vouchers = bilateral matrix", "凭证应付 = 双边矩阵";
+    PairsPayable: "pairs whose payable is not the bilateral amount", "应付与双边金额不符的往来";
+    PairsReceivable: "pairs whose receivable is not the bilateral amount", "应收与双边金额不符的往来";
+    EliminationSum: "elimination between the group's entities sums to zero", "集团内部抵销合计为零";
+    EliminationPairs: "pairs of entities that do not eliminate", "未能抵销的主体往来";
+    PositionsLeft: "positions between entities left after payment", "付款后主体间未结余额";
+    ClaimsEntries: "entries of members' claims = entries tallied", "会员债权的分录 = 已统计分录";
+    ClaimsCohorts: "members' claims = cohorts' closing", "会员债权 = 批次期末余额";
+    ClaimsCohortsApart: "cohorts whose closing is not their members' claims", "期末余额与会员债权不符的批次";
+    ClaimsDebts: "creditors who are not owed their members' debts", "与会员欠付不符的债权方";
+    AccountsDiffering: "members whose account is not what their entries give", "账户与其分录不符的会员";
+}
+
+impl CheckId {
+    pub const fn row(self) -> &'static CheckRow {
+        &CHECKS[self as usize]
+    }
+
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+}
+
+impl fmt::Display for CheckId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl Serialize for CheckId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for CheckId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let row = CHECKS.iter().find(|row| row.name == name);
+        row.map(|row| row.id).ok_or_else(|| serde::de::Error::custom(format!("no check is called {name:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_check_is_found_by_its_own_name_and_has_words_in_both_languages() {
+        let names: BTreeSet<&str> = CHECKS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), CHECKS.len());
+        for row in CHECKS {
+            assert_eq!(*row.id.row(), *row);
+            let text = serde_json::to_string(&row.id).unwrap();
+            assert_eq!(serde_json::from_str::<CheckId>(&text).unwrap(), row.id);
+            assert!(row.name.is_ascii() && !row.zh.is_ascii(), "{row:?}");
+        }
+        assert!(serde_json::from_str::<CheckId>("\"no such check\"").is_err());
+    }
+}
