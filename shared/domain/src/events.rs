@@ -1,6 +1,7 @@
 //! What happens in the programme. Each kind of event is one file: what its caller
 //! says, what is decided, why it is refused, and what it means to everything behind
-//! the ledger. [`kinds`] is the only list of them.
+//! the ledger. At the end of this file are the only lists: of the words by which callers
+//! name what happened, and of the kinds behind them.
 
 mod accrual;
 mod canonical;
@@ -35,7 +36,6 @@ pub use refusal::{RULES, Refusal, Row, Rule};
 pub use revocation::Revocation;
 pub use stored::{Broken, Load, Store, by_slice};
 pub use withdrawal::{Original, Withdrawal};
-pub use word::EntryKind;
 
 use crate::claims::account::Account;
 use crate::legs::{ControlKind, Legs, RatingError};
@@ -233,6 +233,14 @@ macro_rules! kinds {
             fields
         }
     };
+}
+
+word::words! {
+    Accrual "accrual" "a",
+    Redemption "redemption" "r",
+    /// Of a sale, of points spent, or of points given: three kinds.
+    Reversal "reversal" "v",
+    Adjustment "adjustment" "j",
 }
 
 kinds!(Accrual, Redemption, Refund, GiveBack, Revocation, Grant);

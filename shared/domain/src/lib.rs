@@ -6,7 +6,7 @@
 //! settles them ([`close::settle::settle`]). From rulebook to settlement:
 //!
 //! ```
-//! use interline_domain::claims::account::{Account, shard};
+//! use interline_domain::claims::account::Account;
 //! use interline_domain::close::settle::settle;
 //! use interline_domain::close::settlement::Inputs;
 //! use interline_domain::close::tally::{Fold, TallyError};
@@ -38,14 +38,15 @@
 //! assert_eq!((owed[0].cohort.scheme.as_str(), owed[0].amount), ("shop", Money::from_minor(4_800)));
 //!
 //! // The month-end: entries are folded shard by shard, and the sums settled.
-//! let mut fold = Fold::new(&rulebook, january, shard(&stay.head.member));
+//! let mut fold = Fold::new(&rulebook, january, rulebook.shards(january).of(&stay.head.member));
 //! for entry in [&sold.entry, &spent.entry] {
 //!     fold.add(entry, |_row| Ok::<(), TallyError>(()))?;
 //! }
 //! let tally = fold.finish();
 //! let inputs = Inputs { rulebook: &rulebook, period: january, tally: &tally, shards: &[], sealed: None, previous: None };
 //! let settlement = settle(&inputs)?;
-//! let nets: Vec<String> = settlement.positions.iter().map(|row| format!("{} {}", row.line, row.net)).collect();
+//! let cny = rulebook.currency;
+//! let nets: Vec<String> = settlement.positions.iter().map(|row| format!("{} {}", row.line, cny.show(row.net))).collect();
 //! assert_eq!(nets, ["hq 1.44", "inn 46.56", "shop -48.00"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

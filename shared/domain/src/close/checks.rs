@@ -34,7 +34,7 @@ checks! {
     DetailsOwed: "details = obligations before the split", "明细 = 分成前债务";
     SplitsOwed: "splits = obligations before the split", "分成 = 分成前债务";
     BilateralSplits: "bilateral = splits between lines", "双边金额 = 业务线间分成";
-    SharesOff: "shares a whole minor unit off", "尾差达到一分的分成";
+    SharesOff: "shares a whole minor unit off", "尾差达到一个最小货币单位的分成";
     NetsSumToZero: "net positions sum to zero", "净头寸合计为零";
     NetsLeft: "nets left after payment", "付款后未结净额";
     PointsIssued: "points issued = accruals and adjustments", "发行积分 = 累积与调整";

@@ -1,5 +1,6 @@
 //! A sale that earns points.
 
+use super::EntryKind;
 use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Said};
@@ -7,7 +8,6 @@ use super::issue::Issue;
 use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
-use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};

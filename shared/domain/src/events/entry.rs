@@ -1,8 +1,8 @@
 //! Commands (what a line asks for) and entries (what the ledger holds for good).
 
+use super::EntryKind;
 use super::canonical::Canonical;
 use super::field::{Field, Origin, Said};
-use super::word::EntryKind;
 use super::{Action, Event};
 use crate::legs::{Leg, OwedLeg, RatingError};
 use crate::terms::rulebook::Rulebook;

@@ -1,8 +1,8 @@
 //! The fields of events: how JSON bodies, files' rows and stored items are read and
 //! written alike.
 
+use super::EntryKind;
 use super::refusal::Refusal;
-use super::word::EntryKind;
 use crate::units::id::Reference;
 use crate::units::money::{Money, Points};
 use chrono::NaiveDate;

@@ -1,5 +1,6 @@
 //! Points given back that were spent.
 
+use super::EntryKind;
 use super::Event;
 use super::canonical::Canonical;
 use super::entry::Head;
@@ -11,7 +12,6 @@ use super::stored::{
     BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE,
 };
 use super::withdrawal::{Original, part_of_points, read_by_points, say_by_points};
-use super::word::EntryKind;
 use crate::claims::account::{Account, Repayment};
 use crate::claims::slices::{from_the_end, value_returned};
 use crate::legs::ControlKind;

@@ -1,11 +1,11 @@
 //! What every kind of event says of itself.
 
+use super::EntryKind;
 use super::canonical::Canonical;
 use super::entry::{Entry, Head};
 use super::field::{Field, Fields, Origin, Said};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
-use super::word::EntryKind;
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;

@@ -1,12 +1,12 @@
 //! Points spent.
 
+use super::EntryKind;
 use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{BILL, Field, Fields, POINTS, Said};
 use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE};
-use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
 use crate::legs::ControlKind;

@@ -1,5 +1,6 @@
 //! A sale refunded: its points are taken back.
 
+use super::EntryKind;
 use super::Event;
 use super::accrual::points_of_sale;
 use super::canonical::Canonical;
@@ -12,7 +13,6 @@ use super::stored::{
     REPAID, SLICES, Store, TAKEN, WITHDRAWN,
 };
 use super::withdrawal::{Original, Withdrawal};
-use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
 use crate::legs::{self, Legs, RatingError};

@@ -1,6 +1,6 @@
 //! Why an event is refused.
 
-use super::word::EntryKind;
+use super::EntryKind;
 use crate::units::calendar::Period;
 use crate::units::currency::Shown;
 use crate::units::id::{LineId, Reference};

@@ -1,5 +1,6 @@
 //! Points given without a sale, taken back.
 
+use super::EntryKind;
 use super::Event;
 use super::canonical::Canonical;
 use super::entry::Head;
@@ -8,7 +9,6 @@ use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
 use super::withdrawal::{Original, Withdrawal, part_of_points, read_by_points, say_by_points};
-use super::word::EntryKind;
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
 use crate::legs::{self, Legs, RatingError};

@@ -1,12 +1,12 @@
 //! The words by which callers name what happened.
 
-use serde::{Deserialize, Serialize};
+use super::EntryKind;
 use std::fmt;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $word:ident $name:literal $code:literal,)*) => {
         /// The word by which callers name what happened. Several kinds may stand behind one.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "lowercase")]
         pub enum EntryKind {
             $($(#[$doc])* $word,)*
@@ -32,13 +32,7 @@ macro_rules! words {
     };
 }
 
-words! {
-    Accrual "accrual" "a",
-    Redemption "redemption" "r",
-    /// Of a sale, of points spent, or of points given: three kinds.
-    Reversal "reversal" "v",
-    Adjustment "adjustment" "j",
-}
+pub(super) use words;
 
 impl EntryKind {
     pub fn from_word(word: &str) -> Option<Self> {

@@ -121,7 +121,7 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
         (
             "[[vat]]",
             "[payments]\nday = 5\nholidays = [\"2026-02-02\"]\n[[vat]]",
-            "payments, from 2026-01-01 on: business day 10 -> business day 5, holidays 2026-02-02",
+            "payments, 2026-01-01 to 2026-01-31: 2026-02-13 -> 2026-02-09",
         ),
         (
             "[[vat]]",
@@ -141,6 +141,23 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
     let vat = changes(&[("treatment = \"none\"", "treatment = \"marketing-service\"\nrate = \"0.06\"")]);
     let expected = "from every line to every line, from 2026-01-01 on: none -> marketing-service 0.06";
     assert_eq!(vat, [format!("vat: redemption {expected}"), format!("vat: platform-fee {expected}")]);
+}
+
+#[test]
+fn a_holiday_concerns_the_months_whose_payment_it_moves_and_no_other() {
+    let with = |days: &str| edited(&[("[[vat]]", &format!("[payments]\nholidays = [{days}]\n[[vat]]"))]);
+    let before = with("\"2026-02-16\"");
+    let found =
+        |days: &str| -> Vec<String> { with(days).differences(&before).dated.iter().map(Change::to_string).collect() };
+    // After the tenth business day of its month it moves nothing.
+    assert_eq!(found("\"2026-02-16\", \"2026-03-30\""), Vec::<String>::new());
+    assert_eq!(
+        found("\"2026-02-16\", \"2026-04-06\""),
+        ["payments, 2026-03-01 to 2026-03-31: 2026-04-14 -> 2026-04-15"]
+    );
+    let other_day = edited(&[("[[vat]]", "[payments]\nday = 9\nholidays = [\"2026-02-16\"]\n[[vat]]")]);
+    let found: Vec<String> = other_day.differences(&before).dated.iter().map(Change::to_string).collect();
+    assert_eq!(found.last().unwrap(), "payments, from 2026-03-01 on: business day 10 -> business day 9");
 }
 
 #[test]

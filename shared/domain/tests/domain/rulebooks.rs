@@ -1019,6 +1019,10 @@ fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
         ("[[payments]]\nfrom = \"2026-02-02\"", (1, "payments[0].from", "must be the first day of a month")),
         ("[[payments]]\n[[payments]]\nfrom = \"2026-02-01\"", (2, "payments[1].from", "overlaps")),
         ("[payments]\ndate = 1", (2, "payments.date", "unknown field `date`")),
+        (
+            "[payments]\nworkdays = [\"2026-02-16\"]",
+            (1, "payments[0].workdays", "2026-02-16 is neither a Saturday nor a Sunday"),
+        ),
         ("[forecast]\nmonths = 0", (1, "forecast[0].months", "must be 1 to 120")),
         ("[[shards]]\nnumber = 0", (1, "shards[0].number", "must be 1 to 4096")),
         ("[shards]\nnumber = 4097", (1, "shards[0].number", "must be 1 to 4096")),

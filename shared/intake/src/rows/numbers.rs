@@ -1,16 +1,15 @@
 //! Amounts and points of a row, with a word for what tills send instead of a reversal.
 
 use super::{Column, RowError};
-use interline_domain::events::EntryKind;
+use interline_domain::events::{EntryKind, Form, fields_of};
 use interline_domain::units::currency::{AmountError, Currency};
 use interline_domain::units::money::{Money, NumberError, Points};
 
 pub fn amount(kind: EntryKind, currency: Currency, text: &str) -> Result<Money, RowError> {
     if negative(text).is_some_and(|text| currency.parse_money(text).is_ok()) {
-        let rule = match kind {
-            EntryKind::Accrual => "must not be negative: a refund is an event of its own: reversal",
-            EntryKind::Redemption => "must not be negative: what is given back is an event of its own: reversal",
-            EntryKind::Reversal | EntryKind::Adjustment => "must not be negative: it says how much is taken back",
+        let rule = match takes_back(kind) {
+            true => "must not be negative: it says how much is taken back",
+            false => "must not be negative: a refund is an event of its own: reversal",
         };
         return Err(Column::Amount.error("negative-amount", rule));
     }
@@ -24,14 +23,18 @@ pub fn amount(kind: EntryKind, currency: Currency, text: &str) -> Result<Money, 
 
 pub fn points(kind: EntryKind, text: &str) -> Result<Points, RowError> {
     if negative(text).is_some_and(|text| Points::parse(text).is_ok()) {
-        let rule = match kind {
-            EntryKind::Redemption => "must not be negative: points given back are an event of their own: reversal",
-            EntryKind::Adjustment => "must not be negative: points are taken back by an event of their own: reversal",
-            EntryKind::Reversal | EntryKind::Accrual => "must not be negative: it says how many points are taken back",
+        let rule = match takes_back(kind) {
+            true => "must not be negative: it says how many points are taken back",
+            false => "must not be negative: points are taken back by an event of their own: reversal",
         };
         return Err(Column::Points.error("negative-points", rule));
     }
     Points::parse(text).map_err(points_error)
+}
+
+/// Whether what the word says names an earlier event.
+fn takes_back(kind: EntryKind) -> bool {
+    fields_of(kind).iter().any(|field| field.form == Form::Origin)
 }
 
 /// What follows a sign, also a typographer's, or stands in an accountant's brackets.

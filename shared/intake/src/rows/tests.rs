@@ -454,7 +454,7 @@ fn what_a_spreadsheet_or_a_till_has_done_to_a_value_is_said() {
         assert!(error.rule.contains(words), "{amount}: {error}");
     }
     for (points, event, words) in [
-        ("-5", "redemption", "points given back are an event of their own: reversal"),
+        ("-5", "redemption", "points are taken back by an event of their own: reversal"),
         ("-5", "adjustment", "points are taken back by an event of their own: reversal"),
     ] {
         let error = one(&format!("{event},mall,A-1,2017-01-31T18:05:09Z,m1,,{points},")).unwrap_err();

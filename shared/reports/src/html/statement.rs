@@ -342,14 +342,15 @@ fn forecast(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfR
         value.add(row.value)?;
     }
     let scale = Scale::of(months.values().map(|(points, _)| points.get()));
+    let ahead = about.rulebook.forecast_months(about.period);
     let content = html! {
         @if months.is_empty() {
-            p.note { (say("未来十二个月内没有积分过期。", "No points expire within the next twelve months.")) }
+            p.note { (say(&format!("未来 {ahead} 个月内没有积分过期。"), &format!("No points expire within the next {ahead} months."))) }
         } @else {
             p.note {
                 (say(
-                    "如无进一步兑换，未来十二个月各月末过期的积分。",
-                    "Points that expire at each month’s end within twelve months if no more of them are redeemed.",
+                    &format!("如无进一步兑换，未来 {ahead} 个月各月末过期的积分。"),
+                    &format!("Points that expire at each month’s end within {ahead} months if no more of them are redeemed."),
                 ))
             }
             table.chart.keep {

@@ -2,7 +2,7 @@
 
 use super::keys::OfScheme;
 use super::read::{Lines, Notes, Share};
-use super::table::{Span, Table};
+use super::table::{PROGRAMME_BEGINS, Span, Table};
 use super::{Rulebook, RulebookError, RulebookErrors};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
@@ -176,8 +176,7 @@ impl Check {
     ) -> Option<Span<T>> {
         match from {
             Some(from) => self.months(place, from, to, value),
-            // Any first day of a month that nothing comes before.
-            None => self.months(place, "0001-01-01", to, value),
+            None => self.months(place, PROGRAMME_BEGINS, to, value),
         }
     }
 

@@ -18,7 +18,7 @@ tables! {
         from: Option<String> = optional(None),
         /// Last day, the last of a month; without it until further notice.
         to: Option<String> = optional(None),
-        /// For how many months `expiry-forecast.csv` says which points will expire.
+        /// For how many months, 1 to 120, `expiry-forecast.csv` says which points will expire.
         months: u32 = optional(MONTHS),
     }
 }

@@ -9,6 +9,7 @@ use super::section::Section;
 use super::table::Span;
 use crate::units::calendar::Period;
 use crate::units::limits::PAYMENT_DAY_MAX;
+use crate::units::moment::parse_day;
 use chrono::{Datelike, NaiveDate, Weekday};
 use std::collections::BTreeSet;
 
@@ -24,6 +25,10 @@ pub struct PaymentTerms {
 
 const DAY: u32 = 10;
 
+fn is_weekend(day: NaiveDate) -> bool {
+    matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
+}
+
 impl Default for PaymentTerms {
     fn default() -> Self {
         Self { day: DAY, holidays: BTreeSet::new(), workdays: BTreeSet::new() }
@@ -32,8 +37,7 @@ impl Default for PaymentTerms {
 
 impl PaymentTerms {
     pub fn is_business_day(&self, day: NaiveDate) -> bool {
-        let weekend = matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
-        self.workdays.contains(&day) || (!weekend && !self.holidays.contains(&day))
+        self.workdays.contains(&day) || (!is_weekend(day) && !self.holidays.contains(&day))
     }
 
     /// Counted from the first day of a month, the n-th business day is always there:
@@ -50,13 +54,21 @@ tables! {
         from: Option<String> = optional(None),
         /// Last day, the last of a month; without it until further notice.
         to: Option<String> = optional(None),
-        /// On which business day of the following month net positions are paid, 1 to 20.
+        /// On which business day net positions are paid, 1 to 20, counted from the first day of the following month; so
+        /// many holidays may lead into the month after.
         day: u32 = optional(DAY),
         /// Days on which banks are closed, besides Saturdays and Sundays.
         holidays: Vec<String> = optional(Vec::new()),
         /// Saturdays and Sundays on which banks are open.
         workdays: Vec<String> = optional(Vec::new()),
     }
+}
+
+/// What is compared of a month: the day itself, or by which rule it will be found.
+#[derive(PartialEq)]
+enum Paid {
+    On(NaiveDate),
+    By(u32),
 }
 
 pub struct Payments;
@@ -70,23 +82,44 @@ impl Section for Payments {
 
     fn check(rule: PaymentsFile, place: &Place, check: &mut Check) -> Option<((), Span<PaymentTerms>)> {
         if !(1..=PAYMENT_DAY_MAX).contains(&rule.day) {
-            check.refuse(place, "day", format!("must be 1 to {PAYMENT_DAY_MAX}, a business day of any month"));
+            check.refuse(place, "day", format!("must be 1 to {PAYMENT_DAY_MAX}"));
         }
         let holidays = days(place, "holidays", &rule.holidays, check);
         let workdays = days(place, "workdays", &rule.workdays, check);
         if let Some(day) = holidays.intersection(&workdays).next() {
             check.refuse(place, "workdays", format!("{day} is a holiday, too"));
         }
+        if let Some(day) = workdays.iter().find(|day| !is_weekend(**day)) {
+            check.refuse(place, "workdays", format!("{day} is neither a Saturday nor a Sunday"));
+        }
         let value = Some(PaymentTerms { day: rule.day, holidays, workdays });
         Some(((), check.months_of_programme(place, rule.from.as_deref(), rule.to.as_deref(), value)?))
     }
 
+    /// By the days of payment, month by month as far as either book names days, and then by
+    /// the rule: a holiday that is added concerns the months that it moves.
     fn compare(comparison: &mut Comparison<'_>) {
-        comparison.of_programme(
+        let books = comparison.books();
+        let spans = || books.iter().flat_map(|book| book.sections.payments.spans());
+        let named = spans().flat_map(|span| span.value.holidays.iter().chain(&span.value.workdays)).copied();
+        let Some(first) = books.iter().map(|book| book.first_period).min() else { return };
+        let last = named.map(Period::of_day).max().map_or(first, |last| last.max(first));
+        let months = std::iter::successors(Some(first), |month| Some(month.next())).take_while(|month| *month <= last);
+        let mut days: BTreeSet<NaiveDate> = months.map(Period::first_day).collect();
+        days.insert(last.next().first_day());
+        days.extend(spans().flat_map(|span| [Some(span.from), span.to.and_then(|to| to.succ_opt())]).flatten());
+        comparison.of_days(
             Payments::NAME,
-            |book| &book.sections.payments,
-            |book, day| book.payments(Period::of_day(day)),
-            words,
+            days,
+            |book, day| {
+                let month = Period::of_day(day);
+                let by_rule = month > last;
+                Some(if by_rule { Paid::By(book.payments(month).day) } else { Paid::On(book.payment_day(month)) })
+            },
+            |paid| match paid {
+                Paid::On(day) => day.to_string(),
+                Paid::By(day) => format!("business day {day}"),
+            },
         );
     }
 }
@@ -104,19 +137,14 @@ impl Rulebook {
 }
 
 fn days(place: &Place, field: &str, texts: &[String], check: &mut Check) -> BTreeSet<NaiveDate> {
-    texts.iter().filter_map(|text| check.date(place, field, text)).collect()
-}
-
-fn words(terms: &PaymentTerms) -> String {
-    let list = |days: &BTreeSet<NaiveDate>| days.iter().map(|day| format!(" {day}")).collect::<String>();
-    let mut words = format!("business day {}", terms.day);
-    if !terms.holidays.is_empty() {
-        words += &format!(", holidays{}", list(&terms.holidays));
-    }
-    if !terms.workdays.is_empty() {
-        words += &format!(", workdays{}", list(&terms.workdays));
-    }
-    words
+    let day = |text: &String| {
+        let day = parse_day(text);
+        if day.is_none() {
+            check.refuse(place, field, format!("{text:?} must be a date such as 2026-02-16"));
+        }
+        day
+    };
+    texts.iter().filter_map(day).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Rulebook;
 use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read;
-use super::table::{Span, Table};
+use super::table::{PROGRAMME_BEGINS, Span, Table};
 use toml::Spanned;
 
 /// The rules of a section, by what they are for and when.
@@ -28,7 +28,11 @@ pub trait Section {
     /// What is wrong with a rule that overlaps another of its pattern, and in which field.
     fn overlap(_: &Span<Self::Rule>, other: &Span<Self::Rule>) -> (&'static str, String) {
         let until = other.to.map_or("on".to_owned(), |to| format!("to {to}"));
-        ("from", format!("overlaps the rule in force from {} {until}", other.from))
+        let since = match other.from.to_string() {
+            first if first == PROGRAMME_BEGINS => "the programme's first day".to_owned(),
+            from => from,
+        };
+        ("from", format!("overlaps the rule in force from {since} {until}"))
     }
 
     /// What all rules of a rulebook together must be.

@@ -4,6 +4,9 @@
 use chrono::{Days, NaiveDate};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The first day of a rule that names none: nothing comes before it.
+pub const PROGRAMME_BEGINS: &str = "0001-01-01";
+
 /// Values in force between dates, both included; no two overlap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dated<T>(Vec<Span<T>>);
