@@ -343,16 +343,17 @@ fn forecast(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfR
     }
     let scale = Scale::of(months.values().map(|(points, _)| points.get()));
     let ahead = about.rulebook.forecast_months(about.period);
+    let nothing =
+        [format!("未来 {ahead} 个月内没有积分过期。"), format!("No points expire within the next {ahead} months.")];
+    let something = [
+        format!("如无进一步兑换，未来 {ahead} 个月各月末过期的积分。"),
+        format!("Points that expire at each month’s end within {ahead} months if no more of them are redeemed."),
+    ];
     let content = html! {
         @if months.is_empty() {
-            p.note { (say(&format!("未来 {ahead} 个月内没有积分过期。"), &format!("No points expire within the next {ahead} months."))) }
+            p.note { (pair(&nothing[0], &nothing[1])) }
         } @else {
-            p.note {
-                (say(
-                    &format!("如无进一步兑换，未来 {ahead} 个月各月末过期的积分。"),
-                    &format!("Points that expire at each month’s end within {ahead} months if no more of them are redeemed."),
-                ))
-            }
+            p.note { (pair(&something[0], &something[1])) }
             table.chart.keep {
                 thead {
                     tr {
