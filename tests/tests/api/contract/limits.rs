@@ -29,7 +29,7 @@ fn the_table_of_limits_says_the_constants_of_the_code() {
         ("body", format!("{} bytes", grouped(BODY_MAX_BYTES))),
         ("line", format!("1 to {LINE_ID_MAX} characters {names}")),
         ("member, reference", format!("1 to {REFERENCE_MAX} characters {names}")),
-        ("amount of an event", format!("0.01 to {amount}.{fen:02}")),
+        ("amount of an event", format!("one minor unit to 10^12 of them: 0.01 to {amount}.{fen:02} in CNY")),
         ("points of an event", format!("1 to {}", grouped(POINTS_MAX))),
         (
             "time of an event",
