@@ -58,7 +58,7 @@ use toml::Spanned;
 macro_rules! sections {
     ($($(#[doc = $doc:literal])* $field:ident: $section:ty = $how:ident;)*) => {
         /// The dated rules, by section.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, Default)]
         struct Sections {
             $($(#[doc = $doc])* $field: Rules<$section>,)*
         }
@@ -255,10 +255,10 @@ impl fmt::Display for RulebookError {
 impl Rulebook {
     /// Reads and checks a rulebook in TOML.
     pub fn parse(text: &str) -> Result<Self, RulebookErrors> {
-        let known: Vec<&str> = ["programme", "lines"].into_iter().chain(SectionFiles::NAMES.iter().copied()).collect();
-        let (file, notes) = read::parse(text, &[&known[..], &["accounts"]].concat(), File::read)?;
+        let known = [&["programme", "lines"], SectionFiles::NAMES, &["accounts"]].concat();
+        let (file, notes) = read::parse(text, &known, File::read)?;
         let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut check = Check::new(text, notes);
+        let mut check = Check::new(notes);
         let rulebook = file.check(hash, &mut check);
         check.finish(rulebook)
     }
@@ -338,25 +338,7 @@ impl File {
         let programme = programme::check(self.programme.into_inner(), &place, check);
         let sections = self.sections.check(check);
         let accounts = accounts::check(self.accounts, check);
-        let programme = programme?;
-        let rulebook = Rulebook {
-            hash,
-            name: programme.name,
-            currency: programme.currency,
-            zone: programme.zone,
-            first_period: programme.first_period,
-            platform: programme.platform,
-            netting: programme.netting,
-            disclose: programme.disclose,
-            seal_after: programme.seal_after,
-            refund_months: programme.refund_months,
-            pseudonym_key: programme.pseudonym_key,
-            allow_phone_members: programme.allow_phone_members,
-            lines,
-            accounts,
-            sections,
-            warnings: Vec::new(),
-        };
+        let rulebook = Rulebook { hash, lines, accounts, sections, ..programme? };
         rulebook.audit(check);
         Some(rulebook)
     }

@@ -45,16 +45,9 @@ impl Place {
 }
 
 impl Check {
-    pub fn new(text: &str, notes: Notes) -> Self {
-        let Notes { errors, unread, .. } = notes;
-        Self {
-            lines: Lines::of_text(text),
-            known: BTreeSet::new(),
-            currency: None,
-            errors,
-            warnings: Vec::new(),
-            unread,
-        }
+    pub fn new(notes: Notes) -> Self {
+        let Notes { lines, errors, unread } = notes;
+        Self { lines, known: BTreeSet::new(), currency: None, errors, warnings: Vec::new(), unread }
     }
 
     /// The rulebook with its warnings, unless anything was refused.

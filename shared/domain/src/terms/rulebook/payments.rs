@@ -36,7 +36,7 @@ impl Default for PaymentTerms {
 }
 
 impl PaymentTerms {
-    pub fn is_business_day(&self, day: NaiveDate) -> bool {
+    fn is_business_day(&self, day: NaiveDate) -> bool {
         self.workdays.contains(&day) || (!is_weekend(day) && !self.holidays.contains(&day))
     }
 
@@ -100,14 +100,15 @@ impl Section for Payments {
     /// the rule: a holiday that is added concerns the months that it moves.
     fn compare(comparison: &mut Comparison<'_>) {
         let books = comparison.books();
-        let spans = || books.iter().flat_map(|book| book.sections.payments.spans());
-        let named = spans().flat_map(|span| span.value.holidays.iter().chain(&span.value.workdays)).copied();
-        let Some(first) = books.iter().map(|book| book.first_period).min() else { return };
+        let spans = books.iter().flat_map(|book| book.sections.payments.spans());
+        let named = spans.flat_map(|span| span.value.holidays.iter().chain(&span.value.workdays)).copied();
+        // The same in both: it stays for the programme's life.
+        let first = books[0].first_period;
         let last = named.map(Period::of_day).max().map_or(first, |last| last.max(first));
         let months = std::iter::successors(Some(first), |month| Some(month.next())).take_while(|month| *month <= last);
         let mut days: BTreeSet<NaiveDate> = months.map(Period::first_day).collect();
         days.insert(last.next().first_day());
-        days.extend(spans().flat_map(|span| [Some(span.from), span.to.and_then(|to| to.succ_opt())]).flatten());
+        days.extend(books.iter().flat_map(|book| book.sections.payments.edges(&Everywhere)));
         comparison.of_days(
             Payments::NAME,
             days,

@@ -2,10 +2,9 @@
 
 use super::check::{Check, Place};
 use super::read::tables;
-use super::{Disclosure, Netting};
+use super::{Accounts, Disclosure, Netting, Rulebook, Sections};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
 use crate::units::limits::{NAME_MAX, REFUND_MONTHS_MAX, SEAL_AFTER_HOURS_MAX};
 use crate::units::pseudonym::{KEY_NAME_MAX, KeySource, SAMPLE_KEY_NAME};
 use chrono::TimeDelta;
@@ -42,22 +41,8 @@ tables! {
     }
 }
 
-/// What the programme's table says, as far as it can be read.
-pub struct Programme {
-    pub name: String,
-    pub currency: Currency,
-    pub zone: Tz,
-    pub first_period: Period,
-    pub platform: LineId,
-    pub netting: Netting,
-    pub disclose: Disclosure,
-    pub seal_after: TimeDelta,
-    pub refund_months: u32,
-    pub pseudonym_key: KeySource,
-    pub allow_phone_members: bool,
-}
-
-pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Programme> {
+/// The rulebook without its lines, accounts and rules, unless something is wrong with it.
+pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Rulebook> {
     let zone = check.parsed(
         place,
         "time_zone",
@@ -70,7 +55,8 @@ pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Pr
     check.printable(place, "name", &file.name, NAME_MAX);
     hours_and_months(place, file.seal_after_hours, file.refund_months, check);
     let pseudonym_key = pseudonym_key(place, file.pseudonym_key, file.pseudonym_salt, check);
-    Some(Programme {
+    Some(Rulebook {
+        hash: String::new(),
         name: file.name,
         // Refused already when there is none; what follows needs neither.
         currency: currency.unwrap_or(Currency::NONE),
@@ -83,6 +69,10 @@ pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Pr
         refund_months: file.refund_months,
         pseudonym_key: pseudonym_key?,
         allow_phone_members: file.allow_phone_members,
+        lines: Vec::new(),
+        accounts: Accounts::default(),
+        sections: Sections::default(),
+        warnings: Vec::new(),
     })
 }
 

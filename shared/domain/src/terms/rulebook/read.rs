@@ -77,7 +77,7 @@ tables! {
 
 /// What could not be read.
 pub struct Notes {
-    lines: Lines,
+    pub lines: Lines,
     pub errors: Vec<RulebookError>,
     /// Paths of the fields that have a placeholder, and of all that they lie in.
     pub unread: BTreeSet<String>,
