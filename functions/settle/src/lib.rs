@@ -81,8 +81,11 @@ pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
         let key = differences_key(task.period, &task.run);
         app.reports.put(&key, serde_json::to_vec_pretty(&pack.differing)?).await?;
     }
+    for check in pack.settlement.checklist.iter().filter(|check| check.warns()) {
+        tracing::warn!(period = %task.period, check = %check.check, expected = check.expected, found = check.actual);
+    }
     if task.kind == RunKind::Final && !pack.settlement.passes() {
-        let failed = pack.settlement.checklist.iter().filter(|check| !check.pass);
+        let failed = pack.settlement.checklist.iter().filter(|check| check.fails());
         let mut failed: Vec<String> = failed
             .map(|check| format!("{}: expected {}, found {}", check.check, check.expected, check.actual))
             .collect();

@@ -56,7 +56,7 @@ async fn a_close_is_started_followed_and_found_final() {
         assert_eq!((&checklist["run"], &checklist["kind"]), (&started.json()["run"], &json!(kind)));
         assert_eq!(checklist["passed"], true, "{checklist:#}");
         for check in checklist["checks"].as_array().unwrap() {
-            assert_like(check, &json!({ "check": "…", "expected": "…", "actual": "…", "pass": "…" }));
+            assert_like(check, &json!({ "check": "…", "expected": "…", "actual": "…", "pass": "…", "severity": "…" }));
         }
         let (status, sealed_at) = match kind {
             "trial" => ("open", Value::Null),

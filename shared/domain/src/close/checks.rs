@@ -3,6 +3,27 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
+/// What follows where a check does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The run is no final one.
+    #[default]
+    Failure,
+    /// Somebody should look; it stops nothing.
+    Warning,
+}
+
+impl Severity {
+    /// The word in files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Severity::Failure => "failure",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
 /// A check's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckRow {
@@ -10,17 +31,34 @@ pub struct CheckRow {
     /// In files and at the API.
     pub name: &'static str,
     pub zh: &'static str,
+    /// Unless the close says otherwise.
+    pub severity: Severity,
 }
 
+macro_rules! severity {
+    () => {
+        Severity::Failure
+    };
+    ($severity:ident) => {
+        Severity::$severity
+    };
+}
+
+/// A line is `Id: name, Chinese name;`, and `Id as Warning: ...` where it stops nothing.
 macro_rules! checks {
-    ($($id:ident: $name:literal, $zh:literal;)*) => {
+    ($($id:ident $(as $severity:ident)?: $name:literal, $zh:literal;)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum CheckId {
             $($id),*
         }
 
         /// In the order of the checklist.
-        pub const CHECKS: &[CheckRow] = &[$(CheckRow { id: CheckId::$id, name: $name, zh: $zh }),*];
+        pub const CHECKS: &[CheckRow] = &[$(CheckRow {
+            id: CheckId::$id,
+            name: $name,
+            zh: $zh,
+            severity: severity!($($severity)?),
+        }),*];
     };
 }
 

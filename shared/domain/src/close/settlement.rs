@@ -4,7 +4,7 @@ use crate::actuarial::liability::{CohortLiability, LiabilityError, RollForward a
 use crate::actuarial::urr::{Basis, CohortRate, UrrError};
 use crate::claims::lot::Cohort;
 use crate::close::books::Voucher;
-use crate::close::checks::CheckId;
+use crate::close::checks::{CheckId, Severity};
 use crate::close::digest::ShardDigest;
 use crate::close::netting::Payment;
 use crate::close::tally::Tally;
@@ -280,11 +280,25 @@ pub struct Check {
     pub expected: String,
     pub actual: String,
     pub pass: bool,
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+impl Check {
+    /// Whether a run with it can be no final one.
+    pub fn fails(&self) -> bool {
+        !self.pass && self.severity == Severity::Failure
+    }
+
+    pub fn warns(&self) -> bool {
+        !self.pass && self.severity == Severity::Warning
+    }
 }
 
 impl Settlement {
+    /// Whether no check fails; what is only warned of may be.
     pub fn passes(&self) -> bool {
-        self.checklist.iter().all(|check| check.pass)
+        !self.checklist.iter().any(Check::fails)
     }
 
     /// The roll-forward of every funder's contract liability.

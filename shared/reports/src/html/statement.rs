@@ -58,6 +58,7 @@ fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRa
     let payments = settlement.payments.len();
     let verdict = html! {
         @if passed == all { (say("✓ 全部通过", "✓ all passed")) }
+        @else if settlement.passes() { span.warn { (say("! 有提示项", "! with warnings")) } }
         @else { span.fail { (say("✗ 有未通过项", "✗ not all passed")) } }
     };
     Ok(html! {
@@ -448,6 +449,7 @@ fn checklist(settlement: &Settlement) -> Markup {
                         td.n.wide { (written(&check.actual)) }
                         td {
                             @if check.pass { span.pass { "✓ " (say("通过", "pass")) } }
+                            @else if check.warns() { span.warn { "! " (say("提示", "warning")) } }
                             @else { span.fail { "✗ " (say("未通过", "FAIL")) } }
                         }
                     }

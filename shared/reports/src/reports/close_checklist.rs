@@ -14,6 +14,7 @@ pub const REPORT: Report = Report {
         column("expected", "预期", "Expected"),
         column("actual", "实际", "Actual"),
         column("pass", "通过", "Pass"),
+        column("severity", "级别", "Severity"),
     ],
     rows,
 };
@@ -25,6 +26,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(&row.expected),
             Cell::text(&row.actual),
             Cell::text(if row.pass { "yes" } else { "no" }),
+            Cell::text(row.severity.word()),
         ]
     });
     Ok(rows.collect())

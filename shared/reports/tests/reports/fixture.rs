@@ -6,7 +6,7 @@ use interline_domain::actuarial::liability::RollForward as LiabilityRoll;
 use interline_domain::actuarial::urr::Basis;
 use interline_domain::claims::lot::{Cohort, Expiry};
 use interline_domain::close::books::{BooksEvent, Voucher, VoucherLine};
-use interline_domain::close::checks::CheckId;
+use interline_domain::close::checks::{CheckId, Severity};
 use interline_domain::close::netting::Payment;
 use interline_domain::close::settlement::{
     Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RedemptionRateRow, RollForward, Settlement,
@@ -196,6 +196,7 @@ pub fn settlement() -> Settlement {
         checklist: vec![
             check(CheckId::NetsSumToZero, "0.00", "0.00", true),
             check(CheckId::CohortsBelowZero, "0", "<1>", false),
+            Check { severity: Severity::Warning, ..check(CheckId::SharesOff, "0", "2", false) },
         ],
         state: State { period: period(), cohorts: vec![], splits: vec![], debts: vec![], liability: vec![] },
         gross: money(1_340_809),
@@ -208,7 +209,7 @@ pub fn settlement() -> Settlement {
 }
 
 fn check(check: CheckId, expected: &str, actual: &str, pass: bool) -> Check {
-    Check { check, expected: expected.to_owned(), actual: actual.to_owned(), pass }
+    Check { check, expected: expected.to_owned(), actual: actual.to_owned(), pass, severity: Severity::Failure }
 }
 
 /// Opening, added, own line, to payable, agent, expired, re-estimate, reversed.

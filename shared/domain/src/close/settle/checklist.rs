@@ -3,7 +3,7 @@
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::Cohort;
 use crate::close::books::{BooksEvent, Voucher, VoucherLine};
-use crate::close::checks::CheckId;
+use crate::close::checks::{CheckId, Severity};
 use crate::close::netting::{Nets, residual};
 use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
 use crate::close::tally::Tally;
@@ -277,8 +277,19 @@ impl Checks {
     }
 
     pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: CheckId, expected: T, actual: T) {
+        self.equal_or(check.row().severity, check, expected, actual);
+    }
+
+    /// As [`equal`](Self::equal), where it depends on the terms what follows.
+    pub(super) fn equal_or<T: PartialEq + ToString>(
+        &mut self,
+        severity: Severity,
+        check: CheckId,
+        expected: T,
+        actual: T,
+    ) {
         let pass = expected == actual;
-        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass });
+        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass, severity });
     }
 }
 
