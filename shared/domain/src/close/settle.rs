@@ -2,6 +2,7 @@
 //! previous final run to positions, payments, the roll-forwards of points and
 //! contract liability, and the vouchers.
 
+mod book_checks;
 mod checklist;
 mod claims;
 mod liability;
@@ -17,7 +18,7 @@ pub use claims::MembersClaims;
 use liability::liability;
 use points::{debts, issuance, roll_forward};
 use shares::{bilateral, owed, positions, shares};
-use vouchers::vouchers;
+use vouchers::{planned, vouchers};
 
 /// Settles a period: obligations and their split, netting, points, contract
 /// liability, vouchers, and the checks over all of it.
@@ -32,7 +33,8 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let payments = payments(&nets, inputs.rulebook.netting, &inputs.rulebook.platform)?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
     let liability = liability(inputs, previous, &roll_forward, &owed)?;
-    let vouchers = vouchers(inputs, &liability.closed, &owed, &payments)?;
+    let vouchers = vouchers(inputs, &liability.closed, &owed, &nets, &payments)?;
+    let cash_vouchers = planned(inputs, &vouchers, &payments)?;
     let debts = debts(tally, previous)?;
     let mut settlement = Settlement {
         gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
@@ -47,6 +49,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         redemption_rates: liability.rates,
         expiry_forecast: liability.forecast,
         vouchers,
+        cash_vouchers,
         checklist: Vec::new(),
         state: State { period: inputs.period, cohorts, splits: bases, debts, liability: liability.states },
     };

@@ -3,7 +3,7 @@
 use crate::actuarial::liability::{CohortLiability, LiabilityError, RollForward as LiabilityRollForward};
 use crate::actuarial::urr::{Basis, CohortRate, UrrError};
 use crate::claims::lot::Cohort;
-use crate::close::books::Voucher;
+use crate::close::books::{BooksError, Voucher};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::digest::ShardDigest;
 use crate::close::netting::Payment;
@@ -193,6 +193,9 @@ pub struct Settlement {
     pub expiry_forecast: Vec<ExpiryForecast>,
     /// By entity and number.
     pub vouchers: Vec<Voucher>,
+    /// Those of the payments, where the rulebook has them made at the close.
+    #[serde(default)]
+    pub cash_vouchers: Vec<Voucher>,
     pub checklist: Vec<Check>,
     pub state: State,
     /// The sum of all obligations between lines.
@@ -338,6 +341,8 @@ pub enum SettleError {
     NoRate { cohort: Cohort },
     #[error("cohort {cohort} is issued after {period}")]
     FromTheFuture { cohort: Cohort, period: Period },
+    #[error(transparent)]
+    Books(#[from] BooksError),
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
 }

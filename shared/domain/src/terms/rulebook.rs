@@ -8,6 +8,7 @@
 #![doc = include_str!("rulebook/REFERENCE.md")]
 
 mod accounts;
+mod books;
 mod burn;
 mod changes;
 mod check;
@@ -30,7 +31,8 @@ mod table;
 mod urr;
 mod vat;
 
-pub use accounts::{Account, AccountName, Accounts};
+pub use accounts::{Account, AccountName, Accounts, Dimension, Side};
+pub use books::{BooksTerms, Cash, InputVat, Sales};
 pub use burn::BurnRule;
 pub use changes::{Change, Differences, Undated};
 pub use earn::EarnRule;
@@ -51,6 +53,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use section::{Rules, Section};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
 
@@ -114,6 +117,7 @@ sections! {
     urr_override: overrides::Overrides = tables;
     vat: vat::Vat = tables;
     payments: payments::Payments = one_or_more;
+    books: books::BooksSection = one_or_more;
     forecast: forecast::Forecast = one_or_more;
     shards: shards::Shards = one_or_more;
 }
@@ -147,6 +151,9 @@ pub struct Line {
     pub entity: String,
     /// The bank account that payments are made from and to; may be empty.
     pub bank_account: String,
+    /// By what accounting programs know it: its codes as customer and supplier in the others' books,
+    /// as department and project in its own.
+    pub aux: BTreeMap<Dimension, String>,
     /// It takes part from this day on, the whole programme long if it says nothing else.
     pub first_day: NaiveDate,
     /// It records nothing after this day; what it funded lives on.
@@ -221,6 +228,8 @@ pub struct Rulebook {
     sections: Sections,
     /// What is accepted and should be otherwise in a new programme.
     pub warnings: Vec<RulebookError>,
+    /// What was accepted once and is not any more.
+    outdated: Vec<RulebookError>,
 }
 
 /// What is wrong with a rulebook, all of it at once.

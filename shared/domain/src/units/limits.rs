@@ -26,6 +26,13 @@ pub const RULES_MAX: usize = 4_096;
 pub const ACCOUNT_CODE_MAX: usize = 15;
 pub const ACCOUNT_NAME_MAX: usize = 60;
 pub const SUMMARY_MAX: usize = 60;
+/// Characters of a line's codes in accounting programs, of the word of their vouchers, and of who
+/// prepared them.
+pub const AUX_CODE_MAX: usize = 20;
+pub const VOUCHER_WORD_MAX: usize = 8;
+pub const PREPARED_BY_MAX: usize = 20;
+/// Vouchers of one entity and month are numbered from at most this number on.
+pub const FIRST_NUMBER_MAX: u32 = 1_000_000;
 /// Characters of the names of a programme, its lines and their entities: what a
 /// payment message takes.
 pub const NAME_MAX: usize = 140;

@@ -1,16 +1,14 @@
 //! The checks that a final run has to pass.
 
+use super::book_checks::books;
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::Cohort;
-use crate::close::books::{BooksEvent, Voucher, VoucherLine};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::netting::{Nets, residual};
 use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
 use crate::close::tally::Tally;
 use crate::legs::{ControlKind, FlowKind};
-use crate::terms::rulebook::Account;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Points};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +61,7 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
 
     points(&mut checks, tally, settlement)?;
     liability(&mut checks, inputs, settlement)?;
-    books(&mut checks, currency, settlement)?;
+    books(&mut checks, inputs, settlement, nets)?;
     Ok(checks.0)
 }
 
@@ -156,108 +154,6 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     Ok(())
 }
 
-/// Vouchers balance, say what the other reports say, and leave nothing between
-/// the entities of the group.
-fn books(checks: &mut Checks, currency: Currency, settlement: &Settlement) -> Result<(), OutOfRange> {
-    let vouchers = &settlement.vouchers;
-    let (mut unbalanced, mut crooked) = (0, 0);
-    for voucher in vouchers {
-        let debit = Money::sum(voucher.lines.iter().map(|line| line.debit))?;
-        unbalanced += usize::from(debit != Money::sum(voucher.lines.iter().map(|line| line.credit))?);
-        let one_side =
-            |line: &&VoucherLine| line.debit.is_positive() != line.credit.is_positive() && !either_negative(line);
-        crooked += voucher.lines.iter().filter(|line| !one_side(line)).count();
-    }
-    checks.equal(CheckId::VouchersUnbalanced, 0, unbalanced);
-    checks.equal(CheckId::VoucherLines, 0, crooked);
-
-    let of = |role: Account, events: &[BooksEvent]| balances(vouchers, &[role], events);
-    let total = settlement.liability_total()?;
-    let released = Money::sum(of(Account::ContractLiability, &BooksEvent::ALL)?.into_values())?;
-    checks.amounts(CheckId::VouchersLiability, currency, total.closing.minus(total.opening)?, released.negated()?);
-
-    let redemptions = [BooksEvent::OtherRedemption, BooksEvent::ReceivableFromFunder, BooksEvent::PlatformFee];
-    let matrix: BTreeMap<(LineId, LineId), Money> = settlement
-        .bilateral
-        .iter()
-        .filter(|row| !row.amount.is_zero())
-        .map(|row| ((row.payer.clone(), row.payee.clone()), row.amount))
-        .collect();
-    let mut payables = of(Account::Payable, &redemptions)?;
-    for amount in payables.values_mut() {
-        *amount = amount.negated()?;
-    }
-    let receivables = of(Account::Receivable, &redemptions)?;
-    let receivables: BTreeMap<(LineId, LineId), Money> =
-        receivables.into_iter().map(|((payee, payer), amount)| ((payer, payee), amount)).collect();
-    let between = Money::sum(matrix.values().copied())?;
-    checks.amounts(CheckId::VouchersPayables, currency, between, Money::sum(payables.values().copied())?);
-    checks.equal(CheckId::PairsPayable, 0, differing(&matrix, &payables));
-    checks.equal(CheckId::PairsReceivable, 0, differing(&matrix, &receivables));
-
-    eliminations(checks, currency, vouchers, &redemptions)
-}
-
-/// What consolidation eliminates: positions with each other, per step, and fees.
-fn eliminations(
-    checks: &mut Checks,
-    currency: Currency,
-    vouchers: &[Voucher],
-    redemptions: &[BooksEvent],
-) -> Result<(), OutOfRange> {
-    let positions = [Account::Receivable, Account::Payable, Account::Clearing];
-    let fees = [Account::SellingExpense, Account::InputVat, Account::OtherRevenue, Account::OutputVat];
-    let mut left = Money::ZERO;
-    let mut pairs = 0;
-    for (roles, events) in [
-        (&positions[..], redemptions),
-        (&positions, &[BooksEvent::Netting]),
-        (&positions, &[BooksEvent::Payment]),
-        (&fees, &[BooksEvent::PlatformFee]),
-    ] {
-        let mut unordered: BTreeMap<BTreeSet<LineId>, Money> = BTreeMap::new();
-        for ((entity, with), amount) in balances(vouchers, roles, events)? {
-            unordered.entry(BTreeSet::from([entity, with])).or_default().add(amount)?;
-            left.add(amount)?;
-        }
-        pairs += unordered.values().filter(|amount| !amount.is_zero()).count();
-    }
-    checks.amounts(CheckId::EliminationSum, currency, Money::ZERO, left);
-    checks.equal(CheckId::EliminationPairs, 0, pairs);
-    let open = balances(vouchers, &positions, &BooksEvent::ALL)?;
-    checks.equal(CheckId::PositionsLeft, 0, differing(&BTreeMap::new(), &open));
-    Ok(())
-}
-
-fn either_negative(line: &VoucherLine) -> bool {
-    line.debit.is_negative() || line.credit.is_negative()
-}
-
-/// Debits less credits by entity and counterparty; lines without a counterparty
-/// count with the entity itself.
-fn balances(
-    vouchers: &[Voucher],
-    roles: &[Account],
-    events: &[BooksEvent],
-) -> Result<BTreeMap<(LineId, LineId), Money>, OutOfRange> {
-    let mut balances: BTreeMap<(LineId, LineId), Money> = BTreeMap::new();
-    for voucher in vouchers.iter().filter(|voucher| events.contains(&voucher.event)) {
-        for line in voucher.lines.iter().filter(|line| roles.contains(&line.role)) {
-            let with = line.counterparty.as_ref().unwrap_or(&voucher.entity);
-            let balance = balances.entry((voucher.entity.clone(), with.clone())).or_default();
-            balance.add(line.debit.minus(line.credit)?)?;
-        }
-    }
-    Ok(balances)
-}
-
-/// How many keys have another amount in one map than in the other; none is zero.
-fn differing<K: Ord>(one: &BTreeMap<K, Money>, other: &BTreeMap<K, Money>) -> usize {
-    let keys: BTreeSet<&K> = one.keys().chain(other.keys()).collect();
-    let of = |map: &BTreeMap<K, Money>, key| map.get(key).copied().unwrap_or_default();
-    keys.into_iter().filter(|key| of(one, key) != of(other, key)).count()
-}
-
 pub(super) struct Checks(pub(super) Vec<Check>);
 
 impl Checks {
@@ -272,7 +168,7 @@ impl Checks {
         self.equal(check, text(shards), actual);
     }
 
-    fn amounts(&mut self, check: CheckId, currency: Currency, expected: Money, actual: Money) {
+    pub(super) fn amounts(&mut self, check: CheckId, currency: Currency, expected: Money, actual: Money) {
         self.equal(check, currency.show(expected), currency.show(actual));
     }
 

@@ -1,36 +1,22 @@
-//! The vouchers of a period, for every legal entity.
+//! The vouchers of a period, for every legal entity: which amounts are posted where.
 
 use super::liability::Closed;
 use super::shares::Owed;
-use crate::close::books::{BooksEvent, Voucher, VoucherLine};
-use crate::close::netting::Payment;
+use crate::close::books::{Books, BooksError, BooksEvent, Paid, Posting, Voucher, cash_vouchers};
+use crate::close::netting::{Nets, Payment, residual};
 use crate::close::settlement::{Inputs, SettleError};
 use crate::legs::ControlKind;
-use crate::terms::rulebook::{Account, Product};
+use crate::terms::rulebook::{Account, Cash, Netting, Product, Sales};
 use crate::terms::vat::Amount;
 use crate::units::id::{LineId, SchemeId};
-use crate::units::limits::SUMMARY_MAX;
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
 
-/// Records every event of the period once in the books of each party:
+/// Records every event of the period once in the books of each party. What stands where is the
+/// table of [`BooksEvent`].
 ///
-/// | event | debit | credit |
-/// |---|---|---|
-/// | sales with points | bank | revenue, contract liability, output VAT |
-/// | points given | marketing expense | contract liability |
-/// | redeemed at the own line, expiry, re-estimate | contract liability | revenue |
-/// | redeemed at another line | contract liability, input VAT | payable, agent revenue |
-/// | the same at the redeeming line | receivable | revenue, output VAT |
-/// | refunds; points given taken back | revenue, contract liability, output VAT | bank; marketing expense |
-/// | platform fee, payer | selling expense, input VAT | payable |
-/// | platform fee, payee | receivable | other revenue, output VAT |
-/// | netting | payables; clearing if net receivable | receivables; clearing if net payable |
-/// | payment, payer | clearing | bank |
-/// | payment, payee | bank | clearing |
-///
-/// Netting leaves each line one position on the clearing account for every
-/// payment it makes or receives: with the hub, or with the line it pays directly.
+/// Netting leaves each line one position, to be received or paid, with whom it clears: the hub, or
+/// the lines that it pays directly. Payments are no part of it.
 ///
 /// Source: CAS 14 (2017) articles 34, 35 and 39; IFRS 15 B36 and B39-B47. Two
 /// entities' lines with each other bear the other as counterparty, so that
@@ -39,220 +25,212 @@ pub(super) fn vouchers(
     inputs: &Inputs<'_>,
     closed: &[Closed],
     owed: &[Owed],
+    nets: &Nets,
     payments: &[Payment],
 ) -> Result<Vec<Voucher>, SettleError> {
-    let mut books = Books { inputs, vouchers: BTreeMap::new() };
-    books.sales(closed)?;
-    books.liability(closed)?;
-    books.other_lines(closed, owed)?;
-    books.fees(owed)?;
-    books.netting(owed, payments)?;
-    books.payments(payments)?;
+    let mut books = Books::new(inputs.rulebook, inputs.period);
+    if books.terms().sales == Sales::Full {
+        sales(&mut books, inputs)?;
+    }
+    deferral(&mut books, inputs, closed)?;
+    liability(&mut books, closed)?;
+    other_lines(&mut books, inputs, closed, owed)?;
+    fees(&mut books, inputs, owed)?;
+    netting(&mut books, inputs, owed, (nets, payments))?;
     Ok(books.numbered())
 }
 
-struct Books<'a> {
-    inputs: &'a Inputs<'a>,
-    /// By entity, event and, for payments, their number.
-    vouchers: BTreeMap<(LineId, BooksEvent, usize), Vec<VoucherLine>>,
-}
-
-/// The voucher that lines are posted to.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    entity: &'a LineId,
-    event: BooksEvent,
-    number: usize,
-}
-
-impl<'a> Place<'a> {
-    fn new(entity: &'a LineId, event: BooksEvent) -> Self {
-        Self { entity, event, number: 0 }
+/// Those of the payments, where they are made at the close.
+pub(super) fn planned(
+    inputs: &Inputs<'_>,
+    accruals: &[Voucher],
+    payments: &[Payment],
+) -> Result<Vec<Voucher>, BooksError> {
+    match inputs.rulebook.books(inputs.period).cash {
+        Cash::Confirmed => Ok(Vec::new()),
+        Cash::Planned => {
+            let day = inputs.rulebook.payment_day(inputs.period);
+            let paid: Vec<Paid<'_>> = payments.iter().map(|payment| Paid { payment, day }).collect();
+            cash_vouchers(inputs.rulebook, inputs.period, accruals, &paid)
+        }
     }
 }
 
-impl Books<'_> {
-    fn debit(&mut self, at: Place<'_>, role: Account, with: Option<&LineId>, amount: Money) -> Result<(), OutOfRange> {
-        if amount.is_zero() {
-            return Ok(());
-        }
-        let (account, account_name) = self.inputs.rulebook.accounts.of(role);
-        let (account, account_name) = (account.to_owned(), account_name.to_owned());
-        // What would be negative stands on the other side.
-        let (debit, credit) =
-            if amount.is_negative() { (Money::ZERO, amount.negated()?) } else { (amount, Money::ZERO) };
-        let summary = self.summary(at.event, with);
-        let line = VoucherLine { summary, role, account, account_name, debit, credit, counterparty: with.cloned() };
-        self.vouchers.entry((at.entity.clone(), at.event, at.number)).or_default().push(line);
-        Ok(())
+fn control(inputs: &Inputs<'_>, line: &LineId, kind: ControlKind) -> Result<Amount, SettleError> {
+    let control = inputs.tally.controls.get(&(line.clone(), kind)).copied().unwrap_or_default();
+    if control.amount.is_zero() {
+        return Ok(Amount { gross: Money::ZERO, net: Money::ZERO, tax: Money::ZERO });
     }
+    let scheme = SchemeId::of(line);
+    let terms = inputs.rulebook.liability(&scheme, inputs.period);
+    let missing = || SettleError::NoTerms { scheme: scheme.clone(), month: inputs.period };
+    Ok(terms.ok_or_else(missing)?.sales(control.amount)?)
+}
 
-    fn credit(&mut self, at: Place<'_>, role: Account, with: Option<&LineId>, amount: Money) -> Result<(), OutOfRange> {
-        self.debit(at, role, with, amount.negated()?)
+/// All sales and refunds that a line reported, whether they earned points or
+/// not, with the VAT of the period that books them.
+fn sales(books: &mut Books<'_>, inputs: &Inputs<'_>) -> Result<(), SettleError> {
+    for line in inputs.rulebook.lines.iter().map(|line| &line.id) {
+        let sold = control(inputs, line, ControlKind::Accrual)?;
+        let refunded = control(inputs, line, ControlKind::Withdrawal)?;
+        let (gross, net, tax) = (refunded.gross.negated()?, refunded.net.negated()?, refunded.tax.negated()?);
+        let back = Amount { gross, net, tax };
+        for (event, Amount { gross, net, tax }) in [(BooksEvent::Sale, sold), (BooksEvent::SaleRefund, back)] {
+            let lines = [
+                Posting::debit(Account::Bank, gross),
+                Posting::credit(Account::Revenue, net),
+                Posting::credit(Account::OutputVat, tax),
+            ];
+            books.post(line, event, &lines)?;
+        }
     }
+    Ok(())
+}
 
-    fn summary(&self, event: BooksEvent, with: Option<&LineId>) -> String {
-        let mut text = format!("{} {}", self.inputs.period, event.word_zh());
-        if let Some(line) = with.and_then(|line| self.inputs.rulebook.line(line)) {
-            text.push(' ');
-            text.push_str(&line.name_zh);
+/// What of the sales and refunds is for their points.
+fn deferral(books: &mut Books<'_>, inputs: &Inputs<'_>, closed: &[Closed]) -> Result<(), BooksError> {
+    for line in inputs.rulebook.lines.iter().map(|line| &line.id) {
+        let own = || closed.iter().filter(|closed| closed.cohort.scheme == *line);
+        let added = Money::sum(own().map(|closed| closed.allocated))?;
+        let reversed = Money::sum(own().map(|closed| closed.closing.row.reversed))?;
+        let grants = Money::sum(own().map(|closed| closed.reversed_grants))?;
+        let back = grants.minus(reversed)?;
+        for (event, amount) in [(BooksEvent::Deferral, added), (BooksEvent::DeferralBack, back)] {
+            let lines = [
+                Posting::credit(Account::Revenue, amount.negated()?),
+                Posting::credit(Account::ContractLiability, amount),
+            ];
+            books.post(line, event, &lines)?;
         }
-        text.chars().take(SUMMARY_MAX).collect()
+        granted(books, line, BooksEvent::GrantedBack, grants.negated()?)?;
     }
+    Ok(())
+}
 
-    fn control(&self, line: &LineId, kind: ControlKind) -> Result<Amount, SettleError> {
-        let control = self.inputs.tally.controls.get(&(line.clone(), kind)).copied().unwrap_or_default();
-        if control.amount.is_zero() {
-            return Ok(Amount { gross: Money::ZERO, net: Money::ZERO, tax: Money::ZERO });
+fn granted(books: &mut Books<'_>, funder: &LineId, event: BooksEvent, amount: Money) -> Result<(), BooksError> {
+    let lines =
+        [Posting::debit(Account::MarketingExpense, amount), Posting::credit(Account::ContractLiability, amount)];
+    books.post(funder, event, &lines)
+}
+
+fn liability(books: &mut Books<'_>, closed: &[Closed]) -> Result<(), BooksError> {
+    let mut funders: BTreeMap<LineId, [Money; 4]> = BTreeMap::new();
+    for Closed { cohort, closing, .. } in closed {
+        let row = &closing.row;
+        let amounts = [row.granted, row.own_line_revenue, row.expired, row.re_estimate];
+        for (sum, amount) in funders.entry(cohort.scheme.line()).or_default().iter_mut().zip(amounts) {
+            sum.add(amount)?;
         }
-        let scheme = SchemeId::of(line);
-        let terms = self.inputs.rulebook.liability(&scheme, self.inputs.period);
-        let missing = || SettleError::NoTerms { scheme: scheme.clone(), month: self.inputs.period };
-        Ok(terms.ok_or_else(missing)?.sales(control.amount)?)
     }
-
-    /// All sales and refunds that a line reported, whether they earned points or
-    /// not, with the VAT of the period that books them.
-    fn sales(&mut self, closed: &[Closed]) -> Result<(), SettleError> {
-        for line in &self.inputs.rulebook.lines {
-            let line = &line.id;
-            let own = || closed.iter().filter(|closed| closed.cohort.scheme == *line);
-            let sale = self.control(line, ControlKind::Accrual)?;
-            let allocated = Money::sum(own().map(|closed| closed.allocated))?;
-            let at = Place::new(line, BooksEvent::Issue);
-            self.debit(at, Account::Bank, None, sale.gross)?;
-            self.credit(at, Account::Revenue, None, sale.net.minus(allocated)?)?;
-            self.credit(at, Account::ContractLiability, None, allocated)?;
-            self.credit(at, Account::OutputVat, None, sale.tax)?;
-
-            let refund = self.control(line, ControlKind::Withdrawal)?;
-            let reversed = Money::sum(own().map(|closed| closed.closing.row.reversed))?;
-            let grants = Money::sum(own().map(|closed| closed.reversed_grants))?;
-            let at = Place::new(line, BooksEvent::Reversal);
-            self.debit(at, Account::Revenue, None, refund.net.minus(reversed.minus(grants)?)?)?;
-            self.debit(at, Account::ContractLiability, None, reversed)?;
-            self.debit(at, Account::OutputVat, None, refund.tax)?;
-            self.credit(at, Account::Bank, None, refund.gross)?;
-            self.credit(at, Account::MarketingExpense, None, grants)?;
+    for (funder, [given, own, expired, re_estimate]) in funders {
+        granted(books, &funder, BooksEvent::Granted, given)?;
+        for (event, role, amount) in [
+            (BooksEvent::OwnRedemption, Account::PointsRevenue, own),
+            (BooksEvent::Expiry, Account::BreakageRevenue, expired),
+            (BooksEvent::ReEstimate, Account::BreakageRevenue, re_estimate),
+        ] {
+            let lines = [Posting::debit(Account::ContractLiability, amount), Posting::credit(role, amount)];
+            books.post(&funder, event, &lines)?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn liability(&mut self, closed: &[Closed]) -> Result<(), OutOfRange> {
-        let mut funders: BTreeMap<LineId, [Money; 4]> = BTreeMap::new();
-        for Closed { cohort, closing, .. } in closed {
-            let row = &closing.row;
-            let amounts = [row.granted, row.own_line_revenue, row.expired, row.re_estimate];
-            for (sum, amount) in funders.entry(cohort.scheme.line()).or_default().iter_mut().zip(amounts) {
-                sum.add(amount)?;
-            }
+fn other_lines(books: &mut Books<'_>, inputs: &Inputs<'_>, closed: &[Closed], owed: &[Owed]) -> Result<(), BooksError> {
+    // Released and kept, by funder and redeeming line.
+    let mut released: BTreeMap<(LineId, &LineId), (Money, Money)> = BTreeMap::new();
+    for Closed { cohort, closing, .. } in closed {
+        for (line, release) in &closing.other_lines {
+            let sum = released.entry((cohort.scheme.line(), line)).or_default();
+            sum.0.add(release.released)?;
+            sum.1.add(release.agent_revenue)?;
         }
-        for (funder, [granted, own, expired, re_estimate]) in funders {
-            let funder = &funder;
-            let at = Place::new(funder, BooksEvent::Grant);
-            self.debit(at, Account::MarketingExpense, None, granted)?;
-            self.credit(at, Account::ContractLiability, None, granted)?;
-            for (event, amount) in
-                [(BooksEvent::OwnRedemption, own), (BooksEvent::Expiry, expired), (BooksEvent::ReEstimate, re_estimate)]
-            {
-                let at = Place::new(funder, event);
-                self.debit(at, Account::ContractLiability, None, amount)?;
-                self.credit(at, Account::Revenue, None, amount)?;
-            }
-        }
-        Ok(())
     }
-
-    fn other_lines(&mut self, closed: &[Closed], owed: &[Owed]) -> Result<(), OutOfRange> {
-        // Released and kept, by funder and redeeming line.
-        let mut released: BTreeMap<(LineId, &LineId), (Money, Money)> = BTreeMap::new();
-        for Closed { cohort, closing, .. } in closed {
-            for (line, release) in &closing.other_lines {
-                let sum = released.entry((cohort.scheme.line(), line)).or_default();
-                sum.0.add(release.released)?;
-                sum.1.add(release.agent_revenue)?;
-            }
-        }
-        let amounts: BTreeMap<(&LineId, &LineId), Money> = owed
-            .iter()
-            .filter(|owed| owed.product == Product::Redemption)
-            .map(|owed| ((&owed.payer, &owed.payee), owed.amount))
-            .collect();
-        for ((funder, line), (released, kept)) in released {
-            let funder = &funder;
-            let gross = amounts.get(&(funder, line)).copied().unwrap_or_default();
-            let vat = self.inputs.rulebook.vat(funder, line, Product::Redemption, self.inputs.period);
-            let at = Place::new(funder, BooksEvent::OtherRedemption);
-            self.debit(at, Account::ContractLiability, Some(line), released)?;
-            self.debit(at, Account::InputVat, Some(line), vat.deductible(gross)?)?;
-            self.credit(at, Account::Payable, Some(line), gross)?;
-            self.credit(at, Account::AgentRevenue, Some(line), kept)?;
-
-            let tax = vat.output(gross)?;
-            let at = Place::new(line, BooksEvent::ReceivableFromFunder);
-            self.debit(at, Account::Receivable, Some(funder), gross)?;
-            self.credit(at, Account::Revenue, Some(funder), gross.minus(tax)?)?;
-            self.credit(at, Account::OutputVat, Some(funder), tax)?;
-        }
-        Ok(())
+    let amounts: BTreeMap<(&LineId, &LineId), Money> = owed
+        .iter()
+        .filter(|owed| owed.product == Product::Redemption)
+        .map(|owed| ((&owed.payer, &owed.payee), owed.amount))
+        .collect();
+    for ((funder, line), (released, kept)) in released {
+        let gross = amounts.get(&(&funder, line)).copied().unwrap_or_default();
+        let vat = inputs.rulebook.vat(&funder, line, Product::Redemption, inputs.period);
+        let lines = [
+            Posting::debit(Account::ContractLiability, released),
+            Posting::debit(books.input_vat(), vat.deductible(gross)?),
+            Posting::credit(Account::Payable, gross),
+            Posting::credit(Account::AgentRevenue, kept),
+        ];
+        books.post(&funder, BooksEvent::OtherRedemption, &lines.map(|posting| posting.with(line)))?;
+        let tax = vat.output(gross)?;
+        let lines = [
+            Posting::debit(Account::Receivable, gross),
+            Posting::credit(Account::SettlementRevenue, gross.minus(tax)?),
+            Posting::credit(Account::OutputVat, tax),
+        ];
+        books.post(line, BooksEvent::Receivable, &lines.map(|posting| posting.with(&funder)))?;
     }
+    Ok(())
+}
 
-    fn fees(&mut self, owed: &[Owed]) -> Result<(), OutOfRange> {
-        for Owed { payer, payee, product, amount } in owed.iter().filter(|owed| owed.product == Product::PlatformFee) {
-            let vat = self.inputs.rulebook.vat(payer, payee, *product, self.inputs.period);
-            let deducted = vat.deductible(*amount)?;
-            let at = Place::new(payer, BooksEvent::PlatformFee);
-            self.debit(at, Account::SellingExpense, Some(payee), amount.minus(deducted)?)?;
-            self.debit(at, Account::InputVat, Some(payee), deducted)?;
-            self.credit(at, Account::Payable, Some(payee), *amount)?;
-
-            let tax = vat.output(*amount)?;
-            let at = Place::new(payee, BooksEvent::PlatformFee);
-            self.debit(at, Account::Receivable, Some(payer), *amount)?;
-            self.credit(at, Account::OtherRevenue, Some(payer), amount.minus(tax)?)?;
-            self.credit(at, Account::OutputVat, Some(payer), tax)?;
-        }
-        Ok(())
+fn fees(books: &mut Books<'_>, inputs: &Inputs<'_>, owed: &[Owed]) -> Result<(), BooksError> {
+    for Owed { payer, payee, product, amount } in owed.iter().filter(|owed| owed.product == Product::PlatformFee) {
+        let vat = inputs.rulebook.vat(payer, payee, *product, inputs.period);
+        let deducted = vat.deductible(*amount)?;
+        let lines = [
+            Posting::debit(Account::FeeExpense, amount.minus(deducted)?),
+            Posting::debit(books.input_vat(), deducted),
+            Posting::credit(Account::Payable, *amount),
+        ];
+        books.post(payer, BooksEvent::Fee, &lines.map(|posting| posting.with(payee)))?;
+        let tax = vat.output(*amount)?;
+        let lines = [
+            Posting::debit(Account::Receivable, *amount),
+            Posting::credit(Account::OtherRevenue, amount.minus(tax)?),
+            Posting::credit(Account::OutputVat, tax),
+        ];
+        books.post(payee, BooksEvent::Fee, &lines.map(|posting| posting.with(payer)))?;
     }
+    Ok(())
+}
 
-    fn netting(&mut self, owed: &[Owed], payments: &[Payment]) -> Result<(), OutOfRange> {
-        let mut pairs: BTreeMap<(&LineId, &LineId), Money> = BTreeMap::new();
-        for owed in owed {
-            pairs.entry((&owed.payer, &owed.payee)).or_default().add(owed.amount)?;
-        }
-        for ((payer, payee), amount) in &pairs {
-            self.debit(Place::new(payer, BooksEvent::Netting), Account::Payable, Some(payee), *amount)?;
-        }
-        for ((payer, payee), amount) in &pairs {
-            self.credit(Place::new(payee, BooksEvent::Netting), Account::Receivable, Some(payer), *amount)?;
-        }
-        for Payment { payer, payee, amount } in payments {
-            self.credit(Place::new(payer, BooksEvent::Netting), Account::Clearing, Some(payee), *amount)?;
-            self.debit(Place::new(payee, BooksEvent::Netting), Account::Clearing, Some(payer), *amount)?;
-        }
-        Ok(())
+fn netting(
+    books: &mut Books<'_>,
+    inputs: &Inputs<'_>,
+    owed: &[Owed],
+    (nets, payments): (&Nets, &[Payment]),
+) -> Result<(), BooksError> {
+    let mut pairs: BTreeMap<(&LineId, &LineId), Money> = BTreeMap::new();
+    for owed in owed {
+        pairs.entry((&owed.payer, &owed.payee)).or_default().add(owed.amount)?;
     }
+    let positions = positions(inputs, nets, payments)?;
+    let mut entities: BTreeMap<&LineId, Vec<Posting<'_>>> = BTreeMap::new();
+    for ((payer, payee), amount) in &pairs {
+        entities.entry(payer).or_default().push(Posting::debit(Account::Payable, *amount).with(payee));
+    }
+    for ((payer, payee), amount) in &pairs {
+        entities.entry(payee).or_default().push(Posting::credit(Account::Receivable, *amount).with(payer));
+    }
+    for Payment { payer, payee, amount } in &positions {
+        entities.entry(payer).or_default().push(Posting::credit(Account::ClearingPayable, *amount).with(payee));
+        entities.entry(payee).or_default().push(Posting::debit(Account::ClearingReceivable, *amount).with(payer));
+    }
+    entities.into_iter().try_for_each(|(entity, lines)| books.post(entity, BooksEvent::Netting, &lines))
+}
 
-    fn payments(&mut self, payments: &[Payment]) -> Result<(), OutOfRange> {
-        for (number, Payment { payer, payee, amount }) in payments.iter().enumerate() {
-            let at = Place { entity: payer, event: BooksEvent::Payment, number };
-            self.debit(at, Account::Clearing, Some(payee), *amount)?;
-            self.credit(at, Account::Bank, Some(payee), *amount)?;
-            let at = Place { entity: payee, ..at };
-            self.debit(at, Account::Bank, Some(payer), *amount)?;
-            self.credit(at, Account::Clearing, Some(payer), *amount)?;
-        }
-        Ok(())
+/// With whom each line clears its net: with the hub; or, where lines pay each other, as they pay,
+/// and what is not paid with the platform. A line's net is on one side, so a part may be negative.
+fn positions(inputs: &Inputs<'_>, nets: &Nets, payments: &[Payment]) -> Result<Vec<Payment>, OutOfRange> {
+    let platform = &inputs.rulebook.platform;
+    let mut positions = match inputs.rulebook.netting {
+        Netting::Hub => Vec::new(),
+        Netting::Direct => payments.to_vec(),
+    };
+    for (line, left) in residual(nets, &positions)?.iter().filter(|(line, _)| *line != platform) {
+        let is_due = nets.get(line).is_some_and(|net| net.is_positive());
+        let (payer, payee, amount) = if is_due { (platform, line, *left) } else { (line, platform, left.negated()?) };
+        positions.push(Payment { payer: payer.clone(), payee: payee.clone(), amount });
     }
-
-    fn numbered(self) -> Vec<Voucher> {
-        let date = self.inputs.period.last_day();
-        let mut numbers: BTreeMap<LineId, u32> = BTreeMap::new();
-        let numbered = self.vouchers.into_iter().map(|((entity, event, _), lines)| {
-            let number = numbers.entry(entity.clone()).or_default();
-            *number += 1;
-            Voucher { number: *number, entity, date, event, lines }
-        });
-        numbered.collect()
-    }
+    positions.retain(|position| !position.amount.is_zero());
+    Ok(positions)
 }

@@ -3,7 +3,7 @@
 
 use super::keys::{Everywhere, OfLine, OfScheme};
 use super::table::{Key, Table};
-use super::{Account, Disclosure, Netting, ReferenceScope, Rulebook, RulebookError, RulebookErrors};
+use super::{Account, Dimension, Disclosure, Line, Netting, ReferenceScope, Rulebook, RulebookError, RulebookErrors};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
@@ -388,11 +388,16 @@ impl<'a> Comparison<'a> {
             ] {
                 self.undated(format!("lines: {field} of {}", line.id), was.clone(), becomes.clone());
             }
+            for dimension in Dimension::ALL {
+                let code = |line: &Line| line.aux.get(&dimension).cloned().unwrap_or_default();
+                self.undated(format!("lines: {} code of {}", dimension.word(), line.id), code(old), code(line));
+            }
         }
         for account in Account::ALL {
             let name = |book: &Rulebook| {
-                let (code, name) = book.accounts.of(account);
-                format!("{code} {name}")
+                let of = book.accounts.of(*account);
+                let aux: String = of.aux.iter().map(|dimension| format!(", by {}", dimension.word())).collect();
+                format!("{} {}{aux}", of.code, of.full_name())
             };
             self.undated(format!("accounts: {}", account.word()), name(before), name(after));
         }

@@ -21,6 +21,7 @@ pub struct Check {
     currency: Option<Currency>,
     errors: Vec<RulebookError>,
     warnings: Vec<RulebookError>,
+    outdated: Vec<RulebookError>,
     /// What has a placeholder, for which it is refused already.
     unread: BTreeSet<String>,
 }
@@ -47,13 +48,23 @@ impl Place {
 impl Check {
     pub fn new(notes: Notes) -> Self {
         let Notes { lines, errors, unread } = notes;
-        Self { lines, known: BTreeSet::new(), currency: None, errors, warnings: Vec::new(), unread }
+        Self {
+            lines,
+            known: BTreeSet::new(),
+            currency: None,
+            errors,
+            warnings: Vec::new(),
+            outdated: Vec::new(),
+            unread,
+        }
     }
 
     /// The rulebook with its warnings, unless anything was refused.
     pub fn finish(mut self, rulebook: Option<Rulebook>) -> Result<Rulebook, RulebookErrors> {
         match rulebook {
-            Some(rulebook) if self.errors.is_empty() => Ok(Rulebook { warnings: self.warnings, ..rulebook }),
+            Some(rulebook) if self.errors.is_empty() => {
+                Ok(Rulebook { warnings: self.warnings, outdated: self.outdated, ..rulebook })
+            }
             _ => {
                 self.errors.sort_by_key(|error| error.line);
                 Err(RulebookErrors(self.errors))
@@ -79,6 +90,11 @@ impl Check {
 
     pub fn warn(&mut self, place: &Place, field: &str, rule: impl ToString) {
         self.warnings.push(place.finding(field, rule));
+    }
+
+    /// What was accepted once, so that what came into force is still read.
+    pub fn refuse_if_new(&mut self, place: &Place, field: &str, rule: impl ToString) {
+        self.outdated.push(place.finding(field, rule));
     }
 
     pub fn parsed<T, E: ToString>(&mut self, place: &Place, field: &str, result: Result<T, E>) -> Option<T> {

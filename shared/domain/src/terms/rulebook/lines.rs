@@ -3,14 +3,14 @@
 use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read::tables;
-use super::{Line, ReferenceScope, Rulebook};
+use super::{Dimension, Line, ReferenceScope, Rulebook};
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
-use crate::units::limits::{BANK_ACCOUNT_MAX, LINES_MAX, NAME_MAX};
+use crate::units::limits::{AUX_CODE_MAX, BANK_ACCOUNT_MAX, LINES_MAX, NAME_MAX};
 use crate::units::scope::Scope;
 use chrono::NaiveDate;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 tables! {
@@ -25,6 +25,9 @@ tables! {
         entity: String = optional(String::new()),
         /// The bank account that payments are made from and to.
         bank_account: String = optional(String::new()),
+        /// Its codes in accounting programs, `{ customer, supplier, department, project }`: as customer and supplier in
+        /// the other lines' books, as department and project in its own. Needed where an account's `aux` asks.
+        aux: BTreeMap<Dimension, String> = optional(BTreeMap::new()),
         /// It takes part from this day on; without it from the programme's first.
         from: Option<String> = optional(None),
         /// It records nothing but reversals after this day.
@@ -63,6 +66,7 @@ pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
             check.printable(&place, field, text, NAME_MAX);
         }
         check.printable(&place, "bank_account", &line.bank_account, BANK_ACCOUNT_MAX);
+        aux_codes(&place, &line.aux, check);
         let Some(id) = check.parsed(&place, "id", LineId::parse(&line.id)) else { continue };
         if id.as_str() == "redeemer" {
             check.refuse(&place, "id", "`redeemer` stands for the redeeming line of a split");
@@ -86,6 +90,7 @@ pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
             name_zh,
             entity,
             bank_account,
+            aux: line.aux.clone(),
             first_day,
             last_day,
             reference_scopes,
@@ -93,6 +98,18 @@ pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
     }
     checked.sort_by(|one, other| one.id.cmp(&other.id));
     checked
+}
+
+fn aux_codes(place: &Place, codes: &BTreeMap<Dimension, String>, check: &mut Check) {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    for (dimension, code) in codes {
+        let fits = (1..=AUX_CODE_MAX).contains(&code.len()) && code.bytes().all(allowed) && !code.starts_with('-');
+        if !fits {
+            let rule =
+                format!("{} must be 1 to {AUX_CODE_MAX} of A-Z a-z 0-9 . _ -, no hyphen first", dimension.word());
+            check.refuse(place, "aux", rule);
+        }
+    }
 }
 
 fn days_of_line(place: &Place, line: &LineFile, check: &mut Check) -> (NaiveDate, Option<NaiveDate>) {

@@ -73,6 +73,7 @@ pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Ru
         accounts: Accounts::default(),
         sections: Sections::default(),
         warnings: Vec::new(),
+        outdated: Vec::new(),
     })
 }
 

@@ -19,12 +19,24 @@ pub fn reference() -> String {
     for (name, about, fields) in SECTIONS {
         table(&format!("[[{name}]]"), about, fields);
     }
-    let words = accounts::Account::ALL.map(|account| format!("`{}`", account.word()));
-    let about = format!("Other codes and names in the chart of accounts, for each of {}.", words.join(", "));
-    table("[accounts.…]", &about, accounts::AccountFile::FIELDS);
+    table("[accounts.…]", &chart(), accounts::AccountFile::FIELDS);
     table("{ to, share }", "A part of a split or of sponsors.", Share::FIELDS);
     text.truncate(text.trim_end().len());
     text + "\n"
+}
+
+/// What the accounts are where a rulebook says nothing else.
+fn chart() -> String {
+    let mut text = "Other codes and names in the chart of accounts, by what an account is for. Without them:\n\n\
+                    | account | code | name |\n|---|---|---|\n"
+        .to_owned();
+    let chart = accounts::Accounts::default();
+    for role in accounts::Account::ALL {
+        let account = chart.of(*role);
+        let _ = writeln!(text, "| `{}` | {} | {} |", role.word(), account.code, account.full_name());
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 fn about_of(field: &Field) -> String {
@@ -37,7 +49,7 @@ fn left_out(field: &Field) -> String {
     let word = default.trim_start_matches("Always(").trim_end_matches(')');
     match field.how {
         "required" | "some_tables" => "must be given".to_owned(),
-        _ if matches!(word, "" | "None" | "\"\"" | "[]") => "none".to_owned(),
+        _ if matches!(word, "" | "None" | "\"\"" | "[]" | "{}") => "none".to_owned(),
         _ if word.starts_with(|first: char| first.is_ascii_uppercase()) => format!("`\"{}\"`", kebab(word)),
         _ => format!("`{word}`"),
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::claims::account::Account as Member;
+use crate::close::books::{BooksEvent, VoucherLine};
 use crate::close::digest::EntryDigests;
 use crate::close::digest::ShardDigest;
 use crate::close::netting::nets;
@@ -12,8 +13,10 @@ use crate::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
     plan,
 };
+use crate::terms::rulebook::Account;
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
+use crate::units::id::LineId;
 use crate::units::id::{MemberId, Reference};
 use crate::units::moment::parse_occurred_at;
 use crate::units::shard::Shards;
@@ -28,8 +31,20 @@ struct Months {
     shards: Vec<ShardDigest>,
 }
 
+const SMALL: &str = include_str!("../../../../tests/golden/small.toml");
+
 fn months() -> Months {
-    let rulebook = Rulebook::parse(include_str!("../../../../tests/golden/small.toml")).unwrap();
+    months_by(SMALL)
+}
+
+fn months_by(rulebook: &str) -> Months {
+    let (months, january) = months_and_january(rulebook);
+    assert!(january.passes(), "{:?}", january.checklist);
+    months
+}
+
+fn months_and_january(rulebook: &str) -> (Months, Settlement) {
+    let rulebook = Rulebook::parse(rulebook).unwrap();
     let reference = |text: &str| Reference::parse(text).unwrap();
     let spend = |points| Action::Redemption(Redemption { points: Points::new(points), bill: None });
     let origin = |kind| Origin { kind, reference: reference("taken-back"), on: None };
@@ -85,8 +100,7 @@ fn months() -> Months {
         previous: None,
     });
     let first = first.unwrap();
-    assert!(first.passes(), "{:?}", first.checklist);
-    Months { state: first.state, rulebook, january, february, shards }
+    (Months { state: first.state.clone(), rulebook, january, february, shards }, first)
 }
 
 impl Months {
@@ -118,7 +132,11 @@ fn failed(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Vec<Stri
 
 /// Changes the settlement after the nets were computed.
 fn after(change: impl FnOnce(&mut Settlement)) -> Vec<String> {
-    let months = months();
+    after_by(SMALL, change)
+}
+
+fn after_by(rulebook: &str, change: impl FnOnce(&mut Settlement)) -> Vec<String> {
+    let months = months_by(rulebook);
     let mut settlement = months.settlement();
     let nets = nets_of(&settlement);
     assert_eq!(failed(&months.inputs(), &settlement, &nets), [""; 0]);
@@ -306,11 +324,12 @@ fn a_liability_that_does_not_tie_is_noticed() {
         "cohorts without points but with a liability",
     );
     let vouchers = "contract liability of the vouchers = roll-forward";
-    assert_eq!(after(|all| open(all).row.opening.add(fen(1)).unwrap()), [opening, rolled, untied, vouchers]);
-    assert_eq!(after(|all| open(all).row.closing.add(fen(1)).unwrap()), [rolled, untied, vouchers]);
+    let entities = "entities whose contract liability is not the roll-forward";
+    assert_eq!(after(|all| open(all).row.opening.add(fen(1)).unwrap()), [opening, rolled, untied, vouchers, entities]);
+    assert_eq!(after(|all| open(all).row.closing.add(fen(1)).unwrap()), [rolled, untied, vouchers, entities]);
     assert_eq!(after(|all| open(all).row.re_estimate.add(fen(1)).unwrap()), [rolled, untied]);
     assert_eq!(after(|all| open(all).row.added.add(fen(1)).unwrap()), [rolled, untied, cl0]);
-    assert_eq!(after(|all| open(all).row.closing = fen(-1)), [rolled, untied, outside, vouchers]);
+    assert_eq!(after(|all| open(all).row.closing = fen(-1)), [rolled, untied, outside, vouchers, entities]);
     assert_eq!(
         after(|all| {
             let row = open(all);
@@ -319,7 +338,7 @@ fn a_liability_that_does_not_tie_is_noticed() {
             let most = state.liability.cl0.plus(reversed).unwrap();
             open(all).row.closing = most.plus(fen(1)).unwrap();
         }),
-        [rolled, untied, outside, vouchers]
+        [rolled, untied, outside, vouchers, entities]
     );
     assert_eq!(after(|all| all.state.liability[0].liability.cl0.add(fen(1)).unwrap()), [cl0]);
     assert_eq!(after(|all| open(all).outstanding = Points::ZERO), [left]);
@@ -333,65 +352,100 @@ fn vouchers_that_do_not_balance_or_say_something_else_are_noticed() {
         let mut lines = all.vouchers.iter_mut().filter(|voucher| voucher.event == event).flat_map(|v| &mut v.lines);
         lines.find(|line| line.role == role).unwrap()
     }
-    let expense = |all: &mut Settlement| line(all, BooksEvent::Grant, Account::MarketingExpense).clone();
+    let expense = |all: &mut Settlement| line(all, BooksEvent::Granted, Account::MarketingExpense).clone();
     assert!(expense(&mut months().settlement()).debit.is_positive());
     let change =
-        |change: fn(&mut VoucherLine)| after(|all| change(line(all, BooksEvent::Grant, Account::MarketingExpense)));
+        |change: fn(&mut VoucherLine)| after(|all| change(line(all, BooksEvent::Granted, Account::MarketingExpense)));
     assert_eq!(change(|line| line.debit.add(fen(1)).unwrap()), [unbalanced]);
     assert_eq!(
         change(|line| {
             line.debit.add(fen(1)).unwrap();
             line.credit = fen(1)
         }),
-        [crooked]
+        [crooked, "voucher lines on the wrong side"]
     );
     assert_eq!(
         change(|line| {
             line.credit = line.debit.negated().unwrap();
             line.debit = Money::ZERO
         }),
-        [crooked]
+        ["voucher lines on the wrong side"]
     );
-    assert_eq!(
-        change(|line| {
-            line.debit.add(fen(-1)).unwrap();
-            line.credit = fen(-1)
-        }),
-        [crooked]
-    );
-    assert_eq!(
-        after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Grant)),
-        ["contract liability of the vouchers = roll-forward"]
-    );
-    assert_eq!(
-        after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Payment)),
-        ["positions between entities left after payment"]
-    );
+    let liability = [
+        "contract liability of the vouchers = roll-forward",
+        "entities whose contract liability is not the roll-forward",
+    ];
+    assert_eq!(after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Granted)), liability);
     assert_eq!(
         after(|all| {
-            // The payee books what it receives from another line.
-            let of = |with: &str| Some(LineId::parse(with).unwrap());
-            let receivable = line(all, BooksEvent::ReceivableFromFunder, Account::Receivable);
-            assert_eq!(receivable.counterparty, of("shop"));
-            receivable.counterparty = of("hq");
+            // One funder's books have what is another's.
+            let mut of = all.vouchers.iter_mut().filter(|voucher| voucher.event == BooksEvent::Granted);
+            of.next().unwrap().entity = LineId::parse("inn").unwrap();
         }),
-        [
-            "pairs whose receivable is not the bilateral amount",
-            "pairs of entities that do not eliminate",
-            "positions between entities left after payment",
-        ]
+        liability[1..]
     );
+    let positions = "entities whose clearing is not the net unpaid";
     assert_eq!(
-        after(|all| {
-            let payable = line(all, BooksEvent::OtherRedemption, Account::Payable);
-            payable.counterparty = Some(LineId::parse("hq").unwrap());
-        }),
-        [
-            "pairs whose payable is not the bilateral amount",
-            "pairs of entities that do not eliminate",
-            "positions between entities left after payment",
-        ]
+        after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Netting)),
+        ["payables and receivables left after netting", positions]
     );
+    let of = |with: &str| Some(LineId::parse(with).unwrap());
+    let apart = [
+        "pairs of entities that do not eliminate",
+        "rows of the consolidation that do not sum to zero",
+        "payables and receivables left after netting",
+    ];
+    for (event, role, named) in [
+        // The payee books what it receives from another line.
+        (BooksEvent::Receivable, Account::Receivable, "pairs whose receivable is not the bilateral amount"),
+        (BooksEvent::OtherRedemption, Account::Payable, "pairs whose payable is not the bilateral amount"),
+    ] {
+        let found = after(|all| line(all, event, role).counterparty = of("hq"));
+        assert_eq!(found, [&[named][..], &apart].concat());
+    }
+}
+
+#[test]
+fn payments_that_are_planned_leave_nothing_and_are_missed() {
+    let planned = format!("{SMALL}books = {{ cash = \"planned\" }}\n");
+    let settlement = months_by(&planned).settlement();
+    assert_eq!(settlement.cash_vouchers.len(), 2 * settlement.payments.len());
+    assert!(months().settlement().cash_vouchers.is_empty());
+    let positions = "entities whose clearing is not the net unpaid";
+    let one_missing = after_by(&planned, |all| drop(all.cash_vouchers.pop()));
+    let apart = [
+        "elimination between the group's entities sums to zero",
+        "pairs of entities that do not eliminate",
+        "rows of the consolidation that do not sum to zero",
+        positions,
+    ];
+    assert_eq!(one_missing, apart);
+    assert_eq!(after_by(&planned, |all| all.cash_vouchers.clear()), [positions]);
+}
+
+#[test]
+fn a_code_that_an_account_asks_for_is_missed_by_line_and_account() {
+    let asks = r#"accounts = { payable = { code = "224101", name = "积分清算", aux = ["supplier"] } }"#;
+    let text = format!("{SMALL}{asks}\n");
+    let months = months_and_january(&text).0;
+    let missed: Vec<Check> = months.settlement().checklist.into_iter().filter(|check| !check.pass).collect();
+    let [Check { check: CheckId::VoucherAux, expected, actual, .. }] = &missed[..] else { panic!("{missed:?}") };
+    let lines = ["hq", "inn"].map(|line| format!("supplier of line {line} for payable 224101"));
+    assert_eq!((expected.as_str(), actual), ("none", &lines.join("; ")));
+
+    let coded = ["hq", "shop", "inn"].iter().fold(text, |text, line| {
+        let id = format!("id = \"{line}\",");
+        assert_eq!(text.matches(&id).count(), 1);
+        text.replace(&id, &format!("{id} aux = {{ supplier = \"G-{line}\", project = \"P\" }},"))
+    });
+    let settlement = months_by(&coded).settlement();
+    assert!(settlement.passes());
+    let lines = settlement.vouchers.iter().flat_map(|voucher| &voucher.lines);
+    for line in lines {
+        let code = line.aux.values().map(String::as_str).collect::<Vec<_>>();
+        let asked = line.counterparty.as_ref().filter(|_| line.role == Account::Payable).map(|of| format!("G-{of}"));
+        assert_eq!(code, asked.as_deref().into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]
