@@ -2,7 +2,7 @@
 
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::{EntryDigests, older_month};
-use interline_domain::close::tally::{Fold, Tally};
+use interline_domain::close::tally::{Fold, SaleRates, Tally};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::money::OutOfRange;
@@ -28,9 +28,11 @@ pub async fn handle(app: &App, task: ShardTask) -> Result<Done, Failure> {
     let published = app.rulebook_by_hash(&task.rulebook).await?;
     let pseudonyms = app.pseudonyms(&published.rulebook).await?;
     app.check_own(&task.run, &task.rulebook)?;
+    let rates = interline_lambda::finished::sale_rates(app, &published.rulebook, task.period).await?;
     let mut entries = 0_u64;
     for shard in task.shards(&published.rulebook)? {
-        let tallied = tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, task.period, shard).await?;
+        let tallied =
+            tally(&app.ledger, app.engine(), (&published.rulebook, &rates), &pseudonyms, task.period, shard).await?;
         entries = entries.checked_add(tallied.file.tally.entries).ok_or(OutOfRange)?;
         write(app, &task, shard, tallied).await?;
     }
@@ -64,11 +66,11 @@ pub struct Tallied {
     pub parts: Vec<PackFile>,
 }
 
-/// Computes what one shard comes to; writes nothing.
+/// Computes what one shard comes to; writes nothing. `rates`: what the closes before expect of points.
 pub async fn tally(
     ledger: &Ledger,
     engine: &str,
-    rulebook: &Rulebook,
+    (rulebook, rates): (&Rulebook, &SaleRates),
     pseudonyms: &Pseudonyms,
     period: Period,
     shard: Shard,
@@ -77,7 +79,7 @@ pub async fn tally(
     let last = (period > first).then(|| period.previous());
     // At once: a tally mostly waits for pages.
     let ((tally, digest, parts), previous, older) = tokio::try_join!(
-        folded(ledger, rulebook, pseudonyms, period, shard),
+        folded(ledger, (rulebook, rates), pseudonyms, period, shard),
         read_again(ledger, rulebook, last, shard),
         read_again(ledger, rulebook, older_month(period, first), shard),
     )?;
@@ -92,13 +94,13 @@ type Folded = (Tally, ShardDigest, Vec<PackFile>);
 
 async fn folded(
     ledger: &Ledger,
-    rulebook: &Rulebook,
+    (rulebook, rates): (&Rulebook, &SaleRates),
     pseudonyms: &Pseudonyms,
     period: Period,
     shard: Shard,
 ) -> Result<Folded, Failure> {
     let mut entries = ledger.shard_entries(period, shard);
-    let mut fold = Fold::new(rulebook, period, shard);
+    let mut fold = Fold::new(rulebook, rates, period, shard);
     let mut digests = EntryDigests::default();
     let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
     let unwritten = |error: std::io::Error| Failure::Corrupt(format!("the detail part was not written: {error}"));

@@ -9,6 +9,7 @@ use interline_domain::close::period::Run;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::pseudonym::Pseudonyms;
 use interline_domain::units::shard::Shard;
+use interline_lambda::finished::sale_rates;
 use interline_lambda::{App, Class, Failure};
 use interline_reports::bucket::StoreError;
 use interline_reports::details::{unpacked, with_members_of};
@@ -196,10 +197,10 @@ impl<'a> Stored<'a> {
         let (mut files, mut tallies, mut proofs) = (BTreeMap::new(), Vec::new(), Vec::new());
         let before = differences.len();
         let shards = published.rulebook.shards(period);
+        let rates = sale_rates(app, &published.rulebook, period).await?;
         for shard in shards.all() {
-            match interline_tally::tally(&app.ledger, app.engine(), &published.rulebook, &pseudonyms, period, shard)
-                .await
-            {
+            let terms = (&*published.rulebook, &rates);
+            match interline_tally::tally(&app.ledger, app.engine(), terms, &pseudonyms, period, shard).await {
                 Ok(mut tallied) => {
                     if is_unnamed {
                         self.take_names(shard, &mut tallied).await?;

@@ -42,6 +42,7 @@ use crate::legs::{ControlKind, Legs, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::money::{Money, OutOfRange, Points};
+use chrono::{DateTime, Utc};
 
 macro_rules! kinds {
     ($($kind:ident),* $(,)?) => {
@@ -141,6 +142,13 @@ macro_rules! kinds {
             pub fn consideration(&self) -> Money {
                 match self {
                     $(Event::$kind(did) => $kind::consideration(did),)*
+                }
+            }
+
+            /// When what it is about was sold.
+            pub fn sold_at(&self, head: &Head) -> DateTime<Utc> {
+                match self {
+                    $(Event::$kind(did) => $kind::sold_at(did, head),)*
                 }
             }
 

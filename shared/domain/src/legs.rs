@@ -8,6 +8,7 @@ mod reason;
 pub use flow::{ControlKind, FlowKind};
 pub use reason::{REASONS, Reason, Row};
 
+use crate::actuarial::liability::{SaleStanding, Withdrawn};
 use crate::claims::account::Repayment;
 use crate::claims::lot::{Cohort, Slice};
 use crate::claims::slices::{parts_from_the_end, shared_out, values};
@@ -32,6 +33,8 @@ pub enum Leg<'a> {
     Claims(ClaimsLeg<'a>),
     /// Claims redeemed, given back or paid with, and what their funders owe for them.
     Owed(OwedLeg<'a>),
+    /// What a sale or gift is worth, or a reversal takes back of it.
+    Issue(IssueLeg<'a>),
 }
 
 /// What takes in the legs of an entry, one by one.
@@ -46,6 +49,18 @@ pub struct ClaimsLeg<'a> {
     pub points: Points,
     /// Of the sale or refund, once in an entry.
     pub amount: Money,
+}
+
+/// What stands of a sale or gift in a cohort before and after an entry. It is valued by the terms of the cohort's
+/// month, whenever that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IssueLeg<'a> {
+    pub cohort: &'a Cohort,
+    /// Whether the funder's own sale issued them; else they were given.
+    pub is_sold: bool,
+    pub before: SaleStanding,
+    pub after: SaleStanding,
+    pub withdrawn: Withdrawn,
 }
 
 /// One slice with what its funders owe for it. What the redeeming line bears itself has an
@@ -77,6 +92,25 @@ pub(crate) fn moved<'a>(
     slices.iter().try_for_each(|Slice { cohort, points }| {
         let amount = std::mem::take(&mut amount);
         legs(Leg::Claims(ClaimsLeg { cohort, with, flow, points: *points, amount }))
+    })
+}
+
+/// Claims issued by a line's sale of an amount, or given.
+pub(crate) fn issued<'a>(
+    legs: &mut Legs<'_, 'a>,
+    seller: &LineId,
+    sale: Option<Money>,
+    slices: &'a [Slice],
+) -> Result<(), OutOfRange> {
+    slices.iter().try_for_each(|Slice { cohort, points }| {
+        let amount = sale.filter(|_| cohort.scheme.line() == *seller);
+        legs(Leg::Issue(IssueLeg {
+            cohort,
+            is_sold: amount.is_some(),
+            before: SaleStanding::default(),
+            after: SaleStanding { amount: amount.unwrap_or_default(), points: *points },
+            withdrawn: Withdrawn::default(),
+        }))
     })
 }
 

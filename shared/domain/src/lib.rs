@@ -9,7 +9,7 @@
 //! use interline_domain::claims::account::Account;
 //! use interline_domain::close::settle::settle;
 //! use interline_domain::close::settlement::Inputs;
-//! use interline_domain::close::tally::{Fold, TallyError};
+//! use interline_domain::close::tally::{Fold, SaleRates, TallyError};
 //! use interline_domain::events::{Accrual, Action, Command, Head, Redemption, plan};
 //! use interline_domain::terms::rulebook::Rulebook;
 //! use interline_domain::units::id::{LineId, MemberId, Reference};
@@ -37,8 +37,10 @@
 //! let owed = spent.entry.owed(&rulebook)?;
 //! assert_eq!((owed[0].cohort.scheme.as_str(), owed[0].amount), ("shop", Money::from_minor(4_800)));
 //!
-//! // The month-end: entries are folded shard by shard, and the sums settled.
-//! let mut fold = Fold::new(&rulebook, january, rulebook.shards(january).of(&stay.head.member));
+//! // The month-end: entries are folded shard by shard, and the sums settled. No close before says
+//! // what is expected of points, so the rulebook's initial rate holds.
+//! let rates = SaleRates::default();
+//! let mut fold = Fold::new(&rulebook, &rates, january, rulebook.shards(january).of(&stay.head.member));
 //! for entry in [&sold.entry, &spent.entry] {
 //!     fold.add(entry, |_row| Ok::<(), TallyError>(()))?;
 //! }
@@ -55,7 +57,7 @@
 
 /// Which calculation this program carries out. It is raised by whatever changes a
 /// figure that an earlier one would have computed.
-pub const CALCULATION_EDITION: u32 = 1;
+pub const CALCULATION_EDITION: u32 = 2;
 
 // From the ground up: each may use those before it, and none behind.
 pub mod units;

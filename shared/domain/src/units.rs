@@ -6,6 +6,7 @@ pub mod causes;
 pub mod currency;
 pub mod id;
 pub mod limits;
+pub mod micro;
 pub mod moment;
 pub mod money;
 pub mod pseudonym;

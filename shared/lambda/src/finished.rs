@@ -4,9 +4,11 @@
 use crate::app::App;
 use crate::failure::Failure;
 use futures::{StreamExt, TryStreamExt, stream};
-use interline_domain::close::period::Run;
+use interline_domain::close::period::{Run, predecessor};
 use interline_domain::close::settlement::Settlement;
 use interline_domain::close::snapshot::Snapshot;
+use interline_domain::close::tally::SaleRates;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::shard::{Shard, Shards};
@@ -19,6 +21,14 @@ use serde::de::DeserializeOwned;
 
 /// Detail parts read at once.
 const PARTS_AT_ONCE: usize = 16;
+
+/// What the closes before a period expect of the points that are issued in it.
+pub async fn sale_rates(app: &App, rulebook: &Rulebook, period: Period) -> Result<SaleRates, Failure> {
+    let Some(predecessor) = predecessor(rulebook.first_period, period)? else { return Ok(SaleRates::default()) };
+    let run = app.ledger.period(predecessor).await?.closed_before(period)?;
+    let finished = FinishedRun::read(app, predecessor, &run).await?;
+    Ok(finished.settlement().await?.state.urr.rates)
+}
 
 pub struct FinishedRun<'a> {
     app: &'a App,

@@ -1,5 +1,6 @@
 //! The reports, one file each: name, words, columns and rows.
 
+pub mod back_test;
 pub mod bilateral;
 pub mod close_checklist;
 pub mod expiry_forecast;
@@ -8,6 +9,7 @@ pub mod liability_roll_forward;
 pub mod payments;
 pub mod points_roll_forward;
 pub mod positions;
+pub mod provision_roll_forward;
 pub mod redemption_rates;
 pub mod splits;
 pub mod statement;
@@ -24,7 +26,9 @@ pub const REPORTS: &[&Report] = &[
     &issuance::REPORT,
     &points_roll_forward::REPORT,
     &liability_roll_forward::REPORT,
+    &provision_roll_forward::REPORT,
     &redemption_rates::REPORT,
+    &back_test::REPORT,
     &vouchers::REPORT,
     &expiry_forecast::REPORT,
     &close_checklist::REPORT,

@@ -1,7 +1,7 @@
 //! The reports' words in Chinese and English.
 
-use interline_domain::actuarial::urr::Basis;
 use interline_domain::close::checks::CheckId;
+use interline_domain::close::settlement::RateBasis;
 use std::borrow::Cow;
 
 /// One text in both languages.
@@ -26,16 +26,12 @@ pub fn check_words(check: CheckId) -> Words {
 }
 
 /// What a redemption rate rests on.
-pub fn basis_words(basis: &Basis) -> Words {
+pub fn basis_words(basis: &RateBasis) -> Words {
     match basis {
-        Basis::NoExperience => words("无经验数据", "no experience"),
-        Basis::Expired => words("已到期", "expired"),
-        Basis::Additive => words("加法法", "additive"),
-        Basis::BornhuetterFerguson => words("BF 法", "Bornhuetter-Ferguson"),
-        Basis::ChainLadder => words("链梯法", "chain ladder"),
-        Basis::CapeCod => words("Cape Cod 法", "Cape Cod"),
-        Basis::Survival => words("存续法", "survival"),
-        Basis::Remote => words("极小可能法", "remote"),
-        Basis::Manual { .. } => words("人工设定", "manual"),
+        RateBasis::Experience => words("经验数据", "experience"),
+        RateBasis::Initial => words("初始估计", "initial"),
+        RateBasis::Expired => words("已到期", "expired"),
+        RateBasis::Remote => words("极小可能法", "remote"),
+        RateBasis::Manual { .. } => words("人工设定", "manual"),
     }
 }

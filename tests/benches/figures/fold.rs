@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use interline::world::TABLE;
 use interline_domain::close::digest::EntryDigests;
-use interline_domain::close::tally::{Detail, Fold, Tally, TallyError};
+use interline_domain::close::tally::{Detail, Fold, SaleRates, Tally, TallyError};
 use interline_domain::events::{Canonical, Entry};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
@@ -108,7 +108,8 @@ fn in_memory(options: &Options, month: &Month<'_>, rulebook: &Rulebook, report: 
 }
 
 fn folded(rulebook: &Rulebook, period: Period, shard: u16, entries: &[Entry]) -> Tally {
-    let mut fold = Fold::new(rulebook, period, the_shard(shard));
+    let rates = SaleRates::default();
+    let mut fold = Fold::new(rulebook, &rates, period, the_shard(shard));
     let mut digests = EntryDigests::default();
     for entry in entries {
         let row = |row: Detail<'_>| {
@@ -123,7 +124,8 @@ fn folded(rulebook: &Rulebook, period: Period, shard: u16, entries: &[Entry]) ->
 }
 
 fn rows(rulebook: &Rulebook, pseudonyms: &Pseudonyms, period: Period, shard: u16, entries: &[Entry]) -> Vec<u8> {
-    let mut fold = Fold::new(rulebook, period, the_shard(shard));
+    let rates = SaleRates::default();
+    let mut fold = Fold::new(rulebook, &rates, period, the_shard(shard));
     let mut digests = EntryDigests::default();
     let mut part = DetailPart::new(rulebook.currency, pseudonyms.clone());
     for entry in entries {
@@ -187,8 +189,16 @@ impl Phases {
             phases.gzip += lap.time();
 
             let started = Instant::now();
-            let tallied =
-                interline_tally::tally(&ledger, "", rulebook, &pseudonyms, period, the_shard(shard)).await.unwrap();
+            let tallied = interline_tally::tally(
+                &ledger,
+                "",
+                (rulebook, &SaleRates::default()),
+                &pseudonyms,
+                period,
+                the_shard(shard),
+            )
+            .await
+            .unwrap();
             phases.tally += lap.time();
             phases.wall += started.elapsed().as_secs_f64() * 1e9;
             assert_eq!(

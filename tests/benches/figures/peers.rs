@@ -6,7 +6,7 @@ use crate::Options;
 use interline_domain::claims::lot::{Cohort, Expiry, Slice};
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
-use interline_domain::close::tally::{Fold, Tally, TallyError};
+use interline_domain::close::tally::{Fold, SaleRates, Tally, TallyError};
 use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issue, Redemption, Spent};
 use interline_domain::terms::rulebook::{Beneficiary, Rulebook};
 use interline_domain::units::calendar::Period;
@@ -218,8 +218,9 @@ fn folded(rulebook: &Rulebook, path: &str, start: u64, end: u64) -> Tally {
     let mut file = BufReader::with_capacity(1 << 17, file);
     let first = early + file.skip_until(b'\n').unwrap() as u64;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).buffer_capacity(1 << 17).from_reader(file);
+    let rates = SaleRates::default();
     let mut folds: Vec<Fold<'_>> =
-        (0..SHARDS).map(|shard| Fold::new(rulebook, rulebook.first_period, the_shard(shard))).collect();
+        (0..SHARDS).map(|shard| Fold::new(rulebook, &rates, rulebook.first_period, the_shard(shard))).collect();
     let mut names = Names::default();
     let mut row = csv::StringRecord::new();
     let mut entry: Option<Entry> = None;

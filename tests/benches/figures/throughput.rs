@@ -9,6 +9,7 @@ use crate::store::query;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use interline::world::TABLE;
+use interline_domain::close::tally::SaleRates;
 use interline_domain::units::calendar::Period;
 use interline_embedded::{Embedded, Storage};
 use interline_ledger::{ENTRIES_PER_BATCH, Ledger, MEMBERS_TOGETHER};
@@ -205,8 +206,16 @@ async fn tallied(programme: &Programme, period: Period) -> (u64, f64) {
     let entries = every_shard(|shard| {
         let (rulebook, pseudonyms) = (&rulebook, &pseudonyms);
         async move {
-            let tallied =
-                interline_tally::tally(ledger, "", rulebook, pseudonyms, period, the_shard(shard)).await.unwrap();
+            let tallied = interline_tally::tally(
+                ledger,
+                "",
+                (rulebook, &SaleRates::default()),
+                pseudonyms,
+                period,
+                the_shard(shard),
+            )
+            .await
+            .unwrap();
             tallied.file.tally.entries
         }
     })

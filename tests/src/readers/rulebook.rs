@@ -8,7 +8,7 @@ use interline_domain::close::digest::EntryDigests;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
-use interline_domain::close::tally::{Fold, TallyError};
+use interline_domain::close::tally::{Fold, SaleRates, TallyError};
 use interline_domain::events::quote::{Wish, quote};
 use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund,
@@ -161,7 +161,8 @@ fn noon(rulebook: &Rulebook, day: NaiveDate) -> chrono::DateTime<chrono::FixedOf
 fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[Entry]) -> Settlement {
     let shards = rulebook.shards(period);
     let own = shards.of(member);
-    let mut fold = Fold::new(rulebook, period, own);
+    let rates = SaleRates::default();
+    let mut fold = Fold::new(rulebook, &rates, period, own);
     for entry in entries {
         fold.add(entry, |_| Ok::<(), TallyError>(())).expect("what was accepted is rated");
     }

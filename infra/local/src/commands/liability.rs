@@ -10,28 +10,32 @@ use interline_lambda::finished::FinishedRun;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 11] = [
     "opening",
     "added",
     "own_line_revenue",
     "to_payable",
     "agent_revenue",
-    "expired",
+    "breakage",
     "re_estimate",
+    "remeasured",
+    "expired",
     "reversed",
     "closing",
 ];
 
 /// In the order of [`COLUMNS`].
-fn columns(row: &RollForward) -> [Money; 9] {
+fn columns(row: &RollForward) -> [Money; 11] {
     [
         row.opening,
         row.added,
         row.own_line_revenue,
         row.to_payable,
         row.agent_revenue,
-        row.expired,
+        row.breakage,
         row.re_estimate,
+        row.remeasured,
+        row.expired,
         row.reversed,
         row.closing,
     ]
@@ -43,11 +47,11 @@ pub async fn liability(world: &World, period: Period, output: &Output) -> Result
     let settlement = finished.settlement().await?;
     let FinishedRun { run, manifest, .. } = &finished;
     let funders = settlement.liability_by_funder().map_err(Failure::from)?;
-    let funders: BTreeMap<String, [Money; 9]> =
+    let funders: BTreeMap<String, [Money; 11]> =
         funders.iter().map(|(funder, row)| (funder.to_string(), columns(row))).collect();
     let total = columns(&settlement.liability_total().map_err(Failure::from)?);
     let shown = |amount: Money| manifest.currency.show(amount).to_string();
-    let row = |name: &str, sums: &[Money; 9]| -> Vec<String> {
+    let row = |name: &str, sums: &[Money; 11]| -> Vec<String> {
         std::iter::once(name.to_owned()).chain(sums.iter().map(|sum| shown(*sum))).collect()
     };
     let mut rows: Vec<Vec<String>> = funders.iter().map(|(funder, sums)| row(funder, sums)).collect();
@@ -61,14 +65,16 @@ pub async fn liability(world: &World, period: Period, output: &Output) -> Result
             ">own line",
             ">payable",
             ">agent",
-            ">expired",
+            ">breakage",
             ">re-estimate",
+            ">remeasured",
+            ">expired",
             ">reversed",
             ">closing",
         ],
         &rows,
     );
-    let object = |sums: &[Money; 9]| -> Value {
+    let object = |sums: &[Money; 11]| -> Value {
         COLUMNS.iter().zip(sums).map(|(column, sum)| ((*column).to_owned(), json!(shown(*sum)))).collect()
     };
     let funders: Value = funders.iter().map(|(funder, sums)| (funder.clone(), object(sums))).collect();

@@ -5,9 +5,11 @@
 mod book_checks;
 mod checklist;
 mod claims;
+mod evidence;
 mod liability;
 mod points;
 mod shares;
+mod taxes;
 mod vouchers;
 
 use crate::close::netting::{nets, payments, settled};
@@ -15,9 +17,12 @@ use crate::close::settlement::{Inputs, SettleError, Settlement, State};
 use crate::units::money::Money;
 use checklist::checklist;
 pub use claims::MembersClaims;
+pub use evidence::Evidence;
+pub use liability::MATURITY_MONTHS;
 use liability::liability;
 use points::{debts, issuance, roll_forward};
-use shares::{bilateral, owed, positions, shares};
+use shares::{bilateral, positions, shares};
+use taxes::Taxes;
 use vouchers::{planned, vouchers};
 
 /// Settles a period: obligations and their split, netting, points, contract
@@ -25,15 +30,17 @@ use vouchers::{planned, vouchers};
 pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let tally = inputs.tally;
     let previous = inputs.previous.as_ref().map(|previous| previous.state);
-    let (shares, bases) = shares(inputs.rulebook.currency, &tally.obligations, previous)?;
+    let (shares, bases) = shares(inputs.rulebook, &tally.obligations, previous)?;
     let bilateral = bilateral(&shares, &tally.pairs)?;
-    let owed = owed(&shares)?;
+    let mut taxes = Taxes::of(previous);
+    let owed = taxes.owed(&shares)?;
+    let sold = taxes.sales(&tally.sales)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
     let positions = positions(inputs.rulebook, &bilateral, &shares, &nets)?;
     let payments = payments(&nets, inputs.rulebook.netting, &inputs.rulebook.platform)?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
     let liability = liability(inputs, previous, &roll_forward, &owed)?;
-    let vouchers = vouchers(inputs, &liability.closed, &owed, &nets, &payments)?;
+    let vouchers = vouchers(inputs, &liability.closed, (&owed, &sold), &nets, &payments)?;
     let cash_vouchers = planned(inputs, &vouchers, &payments)?;
     let debts = debts(tally, previous)?;
     let mut settlement = Settlement {
@@ -51,7 +58,15 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         vouchers,
         cash_vouchers,
         checklist: Vec::new(),
-        state: State { period: inputs.period, cohorts, splits: bases, debts, liability: liability.states },
+        state: State {
+            period: inputs.period,
+            cohorts,
+            splits: bases,
+            taxes: taxes.bases(),
+            debts,
+            liability: liability.states,
+            urr: liability.urr,
+        },
     };
     settlement.checklist = checklist(inputs, &settlement, &nets)?;
     Ok(settlement)

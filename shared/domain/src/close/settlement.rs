@@ -1,18 +1,20 @@
 //! What a settlement is: its inputs, its rows, and what it hands to the next one.
 
-use crate::actuarial::liability::{CohortLiability, LiabilityError, RollForward as LiabilityRollForward};
-use crate::actuarial::urr::{Basis, CohortRate, UrrError};
+use crate::actuarial::experience::{Indicators, Memory};
+use crate::actuarial::liability::{CohortLiability, ProvisionRow, RollForward as LiabilityRollForward};
 use crate::claims::lot::Cohort;
 use crate::close::books::{BooksError, Voucher};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::digest::ShardDigest;
 use crate::close::netting::Payment;
-use crate::close::tally::Tally;
+use crate::close::settle::Evidence;
+use crate::close::tally::{SaleRates, Tally};
 use crate::legs::{FlowKind, Reason};
-use crate::terms::rulebook::{Method, Product, Rulebook};
+use crate::terms::rulebook::{Method, Product, Rulebook, VatTreatment};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
+use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
@@ -31,8 +33,100 @@ pub struct State {
     /// Points that members owe to funders. Negative where an event that came
     /// late repaid in an earlier period than the debt was booked in.
     pub debts: Vec<Debt>,
+    /// The cumulative base of every tax.
+    pub taxes: Vec<TaxBase>,
     /// Every cohort there ever was, in the order of reports.
     pub liability: Vec<CohortState>,
+    pub urr: UrrState,
+}
+
+/// What is taxed together, over all months: it is fixed by the original's day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxKey {
+    pub seller: LineId,
+    /// None: members.
+    pub buyer: Option<LineId>,
+    /// None: sales.
+    pub product: Option<Product>,
+    pub treatment: Option<VatTreatment>,
+    pub rate: Rate,
+    /// Whether the amounts contain the tax.
+    pub inclusive: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaxBase {
+    pub key: TaxKey,
+    pub base: Money,
+}
+
+/// What the estimate of redemption rates leaves to the next close.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrrState {
+    /// What sales were, and the next month's will be, valued by.
+    pub rates: SaleRates,
+    pub memory: Memory,
+    /// What the programme showed; none where the rates are not of experience.
+    pub indicators: Option<Indicators>,
+    /// The last sixty closes, the newest last.
+    pub past: Vec<PastClose>,
+}
+
+/// What a close expected, and what is known of it by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastClose {
+    pub close: Period,
+    /// Points open then.
+    pub open: Points,
+    /// Micro-points of the cohorts of then that were expected to be redeemed later.
+    pub to_come: Micro,
+    /// What was redeemed of them by then.
+    pub redeemed: Points,
+    /// What was redeemed of them since.
+    pub since: Points,
+    /// Micro-points of them that are still expected.
+    pub still: Micro,
+}
+
+/// What a cohort's rate rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RateBasis {
+    Experience,
+    /// The rulebook's initial rate.
+    Initial,
+    /// A fact: nothing can be redeemed any more.
+    Expired,
+    /// The remote method: all points until redemption is remote, then none.
+    Remote,
+    Manual {
+        reason: String,
+    },
+}
+
+impl RateBasis {
+    /// The word in files.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            RateBasis::Experience => "experience",
+            RateBasis::Initial => "initial",
+            RateBasis::Expired => "expired",
+            RateBasis::Remote => "remote",
+            RateBasis::Manual { .. } => "manual",
+        }
+    }
+
+    /// Why a person set the rate; empty otherwise.
+    pub fn reason(&self) -> &str {
+        match self {
+            RateBasis::Manual { reason } => reason,
+            RateBasis::Experience | RateBasis::Initial | RateBasis::Expired | RateBasis::Remote => "",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +145,8 @@ pub struct SplitBase {
     pub unsplit: Option<Reason>,
     /// None: the redeemer takes all.
     pub terms: Option<SplitTerms>,
+    /// The first month since which VAT on it has been what it was on the original's day.
+    pub vat_from: Period,
     pub base: Money,
 }
 
@@ -115,8 +211,10 @@ pub struct CohortState {
     /// Points redeemed from the issue to the end of each age in months, returns
     /// deducted; the first is the month of issue, the last at most the age of expiry.
     pub redeemed: Vec<Points>,
-    /// What this close estimated, for the next close's actual to expected.
-    pub rate: CohortRate,
+    /// Micro-points that this close expects of the next month, once experience counts in full.
+    pub next: Option<Micro>,
+    /// E over N at this close; none where nothing is issued.
+    pub urr: Option<Rate>,
 }
 
 /// A cohort's row of the contract liability's roll-forward.
@@ -125,16 +223,36 @@ pub struct LiabilityRow {
     pub cohort: Cohort,
     /// Amounts in minor units, net of VAT.
     pub row: LiabilityRollForward,
+    pub provision: ProvisionRow,
     /// The URR of this close: a part of the points issued, 0 to 1.
     pub rate: Rate,
     /// The URR of the close before; `None` for a new cohort.
     pub previous_rate: Option<Rate>,
-    /// What the rate rests on; [`Basis::word`] is its word in files,
-    /// [`Basis::reason`] why a person set it.
-    pub basis: Basis,
+    pub basis: RateBasis,
     pub method: Method,
     /// Points that can still be redeemed, at the end of the period.
     pub outstanding: Points,
+    /// Of the points issued, those that nobody paid for.
+    pub given: Points,
+    /// Points redeemed in the end, E, in micro-points.
+    pub expected: Micro,
+    /// Of the closing liability, what is expected to be used in the first three months, the
+    /// next three, the next six, and later.
+    pub maturity: [Money; 4],
+    /// The same of the provision.
+    pub provision_maturity: [Money; 4],
+}
+
+impl LiabilityRow {
+    /// What of the contract liability is expected to be used within twelve months.
+    pub fn current(&self) -> Result<Money, OutOfRange> {
+        self.row.closing.minus(self.maturity[3])
+    }
+
+    /// The same of the provision.
+    pub fn provision_current(&self) -> Result<Money, OutOfRange> {
+        self.provision.closing.minus(self.provision_maturity[3])
+    }
 }
 
 /// A cohort's row of the redemption triangle, with what is made of it.
@@ -147,22 +265,18 @@ pub struct RedemptionRateRow {
     pub issued: Points,
     /// Cumulative, at the end of each age from zero on, to the age of expiry.
     pub redeemed_by_age: Vec<Points>,
-    /// Age-to-age factors of all the funder's cohorts that live as long, from
-    /// age 0 to 1 on; `None` where no cohort tells.
-    pub factors: Vec<Option<Decimal>>,
-    pub basis: Basis,
+    pub basis: RateBasis,
     /// Points that will have been redeemed in the end.
     pub expected: Points,
     /// `expected / issued`, the rate of the liability.
     pub rate: Rate,
-    /// Mack's standard error of the chain ladder's ultimate, in points; `None`
-    /// where the triangle does not tell.
-    pub standard_error: Option<Decimal>,
+    /// What other methods say.
+    pub evidence: Evidence,
     /// Points redeemed since the previous close, where that close expected a
     /// definite number.
     pub actual: Option<Points>,
-    /// The number that the previous close expected, in points.
-    pub expected_of_previous_close: Option<Decimal>,
+    /// The number that the previous close expected, in micro-points.
+    pub expected_of_previous_close: Option<Micro>,
 }
 
 /// What of a scheme's claims expires at the end of a month if nothing more is redeemed.
@@ -314,6 +428,21 @@ impl Settlement {
         Ok(funders)
     }
 
+    /// The roll-forward of every funder's provision.
+    pub fn provision_by_funder(&self) -> Result<BTreeMap<LineId, ProvisionRow>, OutOfRange> {
+        let mut funders: BTreeMap<LineId, ProvisionRow> = BTreeMap::new();
+        for row in &self.liability {
+            let sum = funders.entry(row.cohort.scheme.line()).or_default();
+            *sum = sum.plus(&row.provision)?;
+        }
+        Ok(funders)
+    }
+
+    /// The roll-forward of the programme's provision.
+    pub fn provision_total(&self) -> Result<ProvisionRow, OutOfRange> {
+        self.liability.iter().try_fold(ProvisionRow::default(), |sum, row| sum.plus(&row.provision))
+    }
+
     /// The roll-forward of the programme's contract liability.
     pub fn liability_total(&self) -> Result<LiabilityRollForward, OutOfRange> {
         self.liability.iter().try_fold(LiabilityRollForward::default(), |sum, row| sum.plus(&row.row))
@@ -331,14 +460,8 @@ impl Settlement {
 /// Why a period could not be settled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettleError {
-    #[error("the liability of cohort {cohort}: {source}")]
-    Liability { cohort: Cohort, source: LiabilityError },
-    #[error("the redemption rates: {0}")]
-    Rates(#[from] UrrError),
     #[error("the rulebook has no liability terms for points of {scheme} issued in {month}")]
     NoTerms { scheme: SchemeId, month: Period },
-    #[error("no redemption rate was estimated for cohort {cohort}")]
-    NoRate { cohort: Cohort },
     #[error("cohort {cohort} is issued after {period}")]
     FromTheFuture { cohort: Cohort, period: Period },
     #[error(transparent)]

@@ -2,9 +2,11 @@
 //! associative and commutative, so shards may come in any order.
 
 mod fold;
+mod rates;
 mod sums;
 
 pub use fold::{Detail, Fold, TallyError};
-pub use sums::{FlowKey, ObligationKey, Sum, Sums, Tally};
+pub use rates::{SaleRate, SaleRates};
+pub use sums::{FlowKey, ObligationKey, SalesKey, Sum, Sums, Tally};
 
 pub(crate) use sums::count;

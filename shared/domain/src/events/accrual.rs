@@ -71,6 +71,7 @@ impl Kind for Accrual {
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount)?;
+        legs::issued(legs, &head.line, Some(did.asked.amount), &did.fact.slices)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

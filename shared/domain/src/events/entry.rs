@@ -176,7 +176,7 @@ impl Entry {
     pub fn owed(&self, rulebook: &Rulebook) -> Result<Vec<OwedLeg<'_>>, RatingError> {
         let owed = self.legs(rulebook)?.into_iter().filter_map(|leg| match leg {
             Leg::Owed(owed) => Some(owed),
-            Leg::Claims(_) => None,
+            Leg::Claims(_) | Leg::Issue(_) => None,
         });
         Ok(owed.collect())
     }

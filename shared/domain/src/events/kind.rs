@@ -15,6 +15,7 @@ use crate::units::calendar::Period;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::NaiveDate;
+use chrono::{DateTime, Utc};
 use std::fmt;
 
 /// What was asked for, with what was decided of it.
@@ -149,6 +150,11 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
     /// The amount sold or refunded.
     fn consideration(_did: &Did<Self>) -> Money {
         Money::ZERO
+    }
+
+    /// When what it is about was sold: a refund is of its sale's day.
+    fn sold_at(_did: &Did<Self>, head: &Head) -> DateTime<Utc> {
+        head.occurred()
     }
 
     fn reversible(_did: &Did<Self>) -> Option<Reversible<'_>> {

@@ -20,6 +20,7 @@ use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
 use crate::units::currency::Currency;
 use crate::units::money::{Money, OutOfRange, Points};
+use chrono::{DateTime, Utc};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
@@ -118,13 +119,20 @@ impl Kind for Refund {
         did.fact.amount
     }
 
+    fn sold_at(did: &Did<Self>, _head: &Head) -> DateTime<Utc> {
+        did.fact.withdrawal.original.at
+    }
+
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
         rulebook: &Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
-        did.fact.withdrawal.legs(legs, FlowKind::Taken, &head.line, did.fact.amount)?;
+        let Refunded { sale, before, amount, withdrawal } = &did.fact;
+        withdrawal.legs(legs, FlowKind::Taken, &head.line, *amount)?;
+        let before = sale.minus(*before)?;
+        withdrawal.valued(legs, Some((&head.line, before, before.minus(*amount)?)))?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.withdrawal.repaid)
     }
 

@@ -80,6 +80,7 @@ impl Kind for Revocation {
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         did.fact.legs(legs, FlowKind::Revoked, &head.line, Money::ZERO)?;
+        did.fact.valued(legs, None)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

@@ -7,10 +7,10 @@ use super::refusal::Refusal;
 use super::stored::{
     BEFORE, BEFORE_BY_SLICE, Broken, GONE, Load, Loaded, ORIGINAL_AT, OWED, REPAID, SLICES, Store, TAKEN, WITHDRAWN,
 };
+use crate::actuarial::liability::{SaleStanding, Withdrawn};
 use crate::claims::account::{Account, Repayment};
-use crate::claims::lot::Slice;
-use crate::legs::FlowKind;
-use crate::legs::{self, Legs};
+use crate::claims::lot::{Cohort, Slice};
+use crate::legs::{self, FlowKind, IssueLeg, Leg, Legs};
 use crate::units::id::LineId;
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -162,6 +162,34 @@ impl Withdrawal {
             if !slices.is_empty() {
                 amount = Money::ZERO;
             }
+        }
+        Ok(())
+    }
+
+    /// What it takes back, slice by slice. `sale`: the seller, and what stood and stands of the amount; nothing of a
+    /// gift. What can no longer be told counts as expired.
+    pub(super) fn valued<'a>(
+        &'a self,
+        legs: &mut Legs<'_, 'a>,
+        sale: Option<(&LineId, Money, Money)>,
+    ) -> Result<(), OutOfRange> {
+        let of = |slices: &[Slice], cohort: &Cohort| {
+            Points::sum(slices.iter().filter(|slice| slice.cohort == *cohort).map(|slice| slice.points))
+        };
+        for (at, slice) in self.original.slices.iter().enumerate() {
+            let points = self.points.get(at).copied().unwrap_or_default();
+            let before = slice.points.minus(self.before_of(at))?;
+            let owed = of(&self.owed, &slice.cohort)?;
+            let gone = points.minus(of(&self.taken, &slice.cohort)?)?.minus(owed)?;
+            let amounts = sale.filter(|(seller, ..)| slice.cohort.scheme.line() == **seller);
+            let (amount, left) = amounts.map_or((Money::ZERO, Money::ZERO), |(_, before, left)| (before, left));
+            legs(Leg::Issue(IssueLeg {
+                cohort: &slice.cohort,
+                is_sold: amounts.is_some(),
+                before: SaleStanding { amount, points: before },
+                after: SaleStanding { amount: left, points: before.minus(points)? },
+                withdrawn: Withdrawn { points, owed, gone },
+            }))?;
         }
         Ok(())
     }

@@ -24,8 +24,8 @@ pub struct Row {
     pub is_split: bool,
     /// How it moves the cohort.
     pub flow: FlowKind,
-    /// What the redeeming line's own share pays for, to the tax office.
-    pub supply: Product,
+    /// What the redeeming line's own share pays for, to the tax office; nothing: it is no supply.
+    pub supply: Option<Product>,
 }
 
 pub const REASONS: [Row; 3] = [
@@ -34,22 +34,16 @@ pub const REASONS: [Row; 3] = [
         word: "redemption",
         is_split: true,
         flow: FlowKind::Redeemed,
-        supply: Product::Redemption,
+        supply: Some(Product::Redemption),
     },
     Row {
         reason: Reason::Return,
         word: "return",
         is_split: true,
         flow: FlowKind::Returned,
-        supply: Product::Redemption,
+        supply: Some(Product::Redemption),
     },
-    Row {
-        reason: Reason::Repayment,
-        word: "repayment",
-        is_split: false,
-        flow: FlowKind::Repaid,
-        supply: Product::Redemption,
-    },
+    Row { reason: Reason::Repayment, word: "repayment", is_split: false, flow: FlowKind::Repaid, supply: None },
 ];
 
 const _: () = {

@@ -47,6 +47,8 @@ pub const SHARES_MAX: usize = 8;
 
 /// A lot is at most this many months old when it expires.
 pub const EXPIRY_MONTHS_MAX: u32 = 120;
+/// Months whose redemptions an estimate may look back on.
+pub const WINDOW_MONTHS_MAX: u32 = 60;
 /// Shards of a period.
 pub const SHARDS_MAX: u16 = 4_096;
 /// How far a caller's clock may be ahead.

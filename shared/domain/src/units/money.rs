@@ -135,6 +135,13 @@ impl Rate {
     pub const SCALE: i128 = 10_i128.pow(RATE_SCALE);
     pub const ZERO: Self = Self(0);
     pub const ONE: Self = Self(10_i64.pow(RATE_SCALE));
+    pub const QUARTER: Self = Self(Self::ONE.0 / 4);
+    pub const FIVE_PERCENT: Self = Self(Self::ONE.0 / 20);
+
+    /// Of so many hundred-millionths; none is negative.
+    pub fn from_scaled(scaled: i128) -> Result<Self, OutOfRange> {
+        i64::try_from(scaled).ok().filter(|scaled| *scaled >= 0).map(Self).ok_or(OutOfRange)
+    }
 
     pub fn parse(text: &str) -> Result<Self, NumberError> {
         let digits = |byte: u8| byte.is_ascii_digit() || byte == b'.';

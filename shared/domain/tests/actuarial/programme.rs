@@ -111,8 +111,9 @@ impl Programme {
 
     /// One tally per shard.
     pub fn tallies(&self) -> Vec<Tally> {
+        let rates = self.state.as_ref().map(|state| state.urr.rates.clone()).unwrap_or_default();
         let mut folds: Vec<Fold<'_>> =
-            Shards::DEFAULT.all().map(|of| Fold::new(&self.rulebook, self.month, of)).collect();
+            Shards::DEFAULT.all().map(|of| Fold::new(&self.rulebook, &rates, self.month, of)).collect();
         for (entry, _) in self.entries.iter().filter(|(entry, _)| entry.booked == self.month) {
             let fold = &mut folds[usize::from(Shards::DEFAULT.of(&entry.head.member).number())];
             fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap();

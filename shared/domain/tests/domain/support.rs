@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate};
 use interline_domain::claims::account::Account;
 use interline_domain::claims::lot::{Cohort, Slice};
 use interline_domain::close::netting::{Nets, nets};
-use interline_domain::close::tally::{Detail, Fold, Tally, TallyError};
+use interline_domain::close::tally::{Detail, Fold, SaleRates, Tally, TallyError};
 use interline_domain::events::{
     Action, Command, Entry, Event, Head, Issue, Plan, Refusal, Returned, Spent, Target, Withdrawal, plan,
 };
@@ -104,11 +104,12 @@ pub struct Row {
 
 /// Every entry folded where it belongs, all periods and shards merged.
 pub fn fold<'e>(rulebook: &Rulebook, entries: impl IntoIterator<Item = &'e Entry>) -> (Tally, Vec<Row>) {
+    let rates = SaleRates::default();
     let mut folds: BTreeMap<(Period, Shard), Fold<'_>> = BTreeMap::new();
     let mut details = Vec::new();
     for entry in entries {
         let place = (entry.booked, rulebook.shards(entry.booked).of(&entry.head.member));
-        let fold = folds.entry(place).or_insert_with(|| Fold::new(rulebook, place.0, place.1));
+        let fold = folds.entry(place).or_insert_with(|| Fold::new(rulebook, &rates, place.0, place.1));
         let row = |detail: Detail<'_>| {
             details.push(Row {
                 scheme: detail.slice.cohort.scheme.clone(),

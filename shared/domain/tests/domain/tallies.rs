@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use interline_domain::claims::account::{Account, Repayment};
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::{EntriesDigest, EntryDigests, older_month};
-use interline_domain::close::tally::{Fold, Tally, TallyError};
+use interline_domain::close::tally::{Fold, SaleRates, Tally, TallyError};
 use interline_domain::events::{
     Accrual, Action, Canonical, Did, Entry, EntryKind, Event, GiveBack, Grant, Issue, Origin, Redemption, Refund,
     Reversed, Target, Withdrawal, plan,
@@ -314,7 +314,8 @@ fn an_entry_of_another_period_or_shard_stops_the_fold() {
     let home = Shards::DEFAULT.of(&entry.head.member);
     let other = Shards::DEFAULT.all().find(|shard| *shard != home).unwrap();
     for (period, shard) in [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, other)] {
-        let result = Fold::new(&rulebook, period, shard).add(entry, |_| Ok::<(), TallyError>(()));
+        let result =
+            Fold::new(&rulebook, &SaleRates::default(), period, shard).add(entry, |_| Ok::<(), TallyError>(()));
         assert!(matches!(result, Err(TallyError::Misplaced { .. })), "{period} {shard}");
     }
     assert!(Fold::new(&rulebook, entry.booked, home).add(entry, |_| Ok::<(), TallyError>(())).is_ok());

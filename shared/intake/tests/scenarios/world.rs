@@ -184,7 +184,7 @@ impl World {
             Err(refusal) => seen.refused = Some(refusal.code().to_owned()),
             Ok(plan) => {
                 *account = plan.account;
-                seen.legs = plan.entry.legs(&rulebook).unwrap().iter().map(|leg| told(&rulebook, leg)).collect();
+                seen.legs = plan.entry.legs(&rulebook).unwrap().iter().filter_map(|leg| told(&rulebook, leg)).collect();
                 if let (Some(at), Some(reversed)) = (at, plan.reversed) {
                     self.recorded[at].reversed = reversed;
                 }
@@ -203,10 +203,11 @@ impl World {
 
     fn close(&mut self, period: Period) -> Settlement {
         let rulebook = &self.rulebook;
+        let rates = self.before.as_ref().map(|(state, _)| state.urr.rates.clone()).unwrap_or_default();
         let mut tally = Tally::default();
         let mut shards = Vec::new();
         for shard in rulebook.shards(period).all() {
-            let (mut fold, mut digests) = (Fold::new(rulebook, period, shard), EntryDigests::default());
+            let (mut fold, mut digests) = (Fold::new(rulebook, &rates, period, shard), EntryDigests::default());
             let here = |entry: &&Entry| entry.booked == period && shard.has(&entry.head.member);
             for entry in self.recorded.iter().map(|recorded| &recorded.entry).filter(here) {
                 fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap();
@@ -240,8 +241,10 @@ impl World {
     }
 }
 
-fn told(rulebook: &Rulebook, leg: &Leg<'_>) -> String {
-    match leg {
+fn told(rulebook: &Rulebook, leg: &Leg<'_>) -> Option<String> {
+    Some(match leg {
+        // Its value is in the roll-forwards.
+        Leg::Issue(_) => return None,
         Leg::Claims(ClaimsLeg { cohort, with, flow, points, .. }) => {
             format!("{} {} {points} at {with}", format!("{flow:?}").to_lowercase(), cohort.scheme)
         }
@@ -249,5 +252,5 @@ fn told(rulebook: &Rulebook, leg: &Leg<'_>) -> String {
             let amount = rulebook.currency.show(*amount);
             format!("{} {}>{redeemer} {points} {price} {amount}", reason.word(), cohort.scheme)
         }
-    }
+    })
 }

@@ -3,8 +3,8 @@
 
 use super::page::{amount, number, page, say, scroll, section};
 use super::parts::{
-    LiabilityLine, facts, figure, liability_table, line_name, mark, payments_table, rate_of, total, trial_notice,
-    waterfall,
+    LiabilityLine, current, facts, figure, liability_table, line_name, mark, payments_table, rate_of, total,
+    trial_notice, waterfall,
 };
 use super::statement::direction;
 use crate::about::About;
@@ -55,7 +55,7 @@ impl OwnPart<'_> {
                         &words("期末合同负债", "Contract liability"),
                         &liability_roll_forward::REPORT.file(),
                         &amount(about, liability.closing),
-                        &html! { (say("其中流动 ", "of which current ")) (amount(about, liability.current)) },
+                        &html! { (say("其中流动 ", "of which current ")) (amount(about, current(self.liability.iter().copied())?)) },
                     ))
                 }
             }
@@ -137,16 +137,16 @@ impl OwnPart<'_> {
     }
 
     fn liability_section(&self, about: &About<'_>, files: &[String]) -> Result<Markup, OutOfRange> {
-        let lines: Vec<LiabilityLine> = self
-            .liability
-            .iter()
-            .map(|row| LiabilityLine {
+        let mut lines = Vec::new();
+        for row in &self.liability {
+            lines.push(LiabilityLine {
                 name: html! { (row.cohort.issued) span.quiet { " → " (row.cohort.expires) } },
                 row: row.row,
+                current: row.current()?,
                 outstanding: row.outstanding,
                 rate: Some(rate_of(row)),
-            })
-            .collect();
+            });
+        }
         let sum = total(self.liability.iter().copied())?;
         let content = html! {
             @if lines.is_empty() {

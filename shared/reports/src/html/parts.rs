@@ -93,15 +93,22 @@ pub fn total<'a>(rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Result<Rol
     rows.into_iter().try_fold(RollForward::default(), |sum, row| sum.plus(&row.row))
 }
 
+/// What of contract liability and provision is expected to be used within twelve months.
+pub fn current<'a>(rows: impl IntoIterator<Item = &'a LiabilityRow>) -> Result<Money, OutOfRange> {
+    rows.into_iter().try_fold(Money::ZERO, |sum, row| sum.plus(row.current()?))
+}
+
 /// What of a roll-forward's parts changes the balance, signed as it does.
-fn changes(row: &RollForward) -> Result<[(Words, Money); 7], OutOfRange> {
+fn changes(row: &RollForward) -> Result<[(Words, Money); 9], OutOfRange> {
     Ok([
         (words("本期增加", "Added"), row.added),
         (words("本线兑换收入", "Own-line revenue"), row.own_line_revenue.negated()?),
         (words("他线兑换·转应付", "To other lines’ payables"), row.to_payable.negated()?),
         (words("他线兑换·代理收入", "Agent revenue"), row.agent_revenue.negated()?),
-        (words("过期", "Expired"), row.expired.negated()?),
+        (words("失效", "Breakage"), row.breakage.negated()?),
         (words("重估", "Re-estimate"), row.re_estimate.negated()?),
+        (words("重新计量", "Remeasured"), row.remeasured.negated()?),
+        (words("过期", "Expired"), row.expired.negated()?),
         (words("退货收回", "Reversed"), row.reversed.negated()?),
     ])
 }
@@ -146,6 +153,8 @@ pub fn waterfall(about: &About<'_>, row: &RollForward, label: &str) -> Result<Ma
 pub struct LiabilityLine {
     pub name: Markup,
     pub row: RollForward,
+    /// What is expected to be used within twelve months, of the provision, too.
+    pub current: Money,
     pub outstanding: Points,
     /// The rate and what it rests on, where the row is one cohort.
     pub rate: Option<Markup>,
@@ -171,12 +180,13 @@ pub fn liability_table(
     let outstanding = Points::sum(lines.iter().map(|line| line.outstanding))?;
     let rated = lines.iter().any(|line| line.rate.is_some());
     let names = changes(&sum)?;
-    let cells = |row: &RollForward| -> Result<Markup, OutOfRange> {
+    let current = Money::sum(lines.iter().map(|line| line.current))?;
+    let cells = |row: &RollForward, current: Money| -> Result<Markup, OutOfRange> {
         Ok(html! {
             td.n { (amount(about, row.opening)) }
             @for (_, change) in changes(row)? { td.n { (amount(about, change)) } }
             td.n { strong { (amount(about, row.closing)) } }
-            td.n { (amount(about, row.current)) }
+            td.n { (amount(about, current)) }
         })
     };
     let mut rows = Vec::new();
@@ -184,7 +194,7 @@ pub fn liability_table(
         rows.push(html! {
             tr {
                 th scope="row" { (line.name) }
-                (cells(&line.row)?)
+                (cells(&line.row, line.current)?)
                 td.n { (number(line.outstanding)) }
                 @if rated { td.keep-line { @if let Some(rate) = &line.rate { (rate) } } }
             }
@@ -207,7 +217,7 @@ pub fn liability_table(
             tfoot {
                 tr {
                     th scope="row" { (say("合计", "Total")) }
-                    (cells(&sum)?)
+                    (cells(&sum, current)?)
                     td.n { (number(outstanding)) }
                     @if rated { td {} }
                 }

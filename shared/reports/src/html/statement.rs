@@ -3,7 +3,8 @@
 use super::chart::{Scale, heat};
 use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section, written};
 use super::parts::{
-    LiabilityLine, facts, figure, liability_table, line_name, mark, payments_table, total, trial_notice, waterfall,
+    LiabilityLine, current, facts, figure, liability_table, line_name, mark, payments_table, total, trial_notice,
+    waterfall,
 };
 use crate::about::About;
 use crate::reports;
@@ -77,7 +78,7 @@ fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRa
                 &words("期末合同负债", "Contract liability"),
                 &reports::liability_roll_forward::REPORT.file(),
                 &amount(about, liability.closing),
-                &html! { (say("其中流动 ", "of which current ")) (amount(about, liability.current)) },
+                &html! { (say("其中流动 ", "of which current ")) (amount(about, current(&settlement.liability)?)) },
             ))
             (figure(&words("未兑积分", "Points outstanding"), &reports::points_roll_forward::REPORT.file(), &number(outstanding), &html! {}))
             (figure(
@@ -236,6 +237,7 @@ fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOf
         lines.push(LiabilityLine {
             name: line_name(about, funder),
             row: total(rows.iter().copied())?,
+            current: current(rows.iter().copied())?,
             outstanding: Points::sum(rows.iter().map(|row| row.outstanding))?,
             rate: None,
         });

@@ -16,14 +16,16 @@ pub const REPORT: Report = Report {
         column("expires", "到期日", "Expires"),
         summed("opening", "期初余额", "Opening"),
         summed("added", "本期增加", "Added"),
-        summed("of_which_granted", "其中:赠送", "Of which granted"),
         summed("own_line_revenue", "本线兑换收入", "Own line revenue"),
         summed("to_payable", "转应付", "To payable"),
         summed("agent_revenue", "代理收入", "Agent revenue"),
+        summed("breakage", "失效", "Breakage"),
+        summed("re_estimate", "重估", "Re-estimate"),
+        summed("remeasured", "重新计量", "Remeasured"),
         summed("expired", "过期", "Expired"),
-        summed("re_estimate", "重估", "Re estimate"),
         summed("reversed", "退货收回", "Reversed"),
         summed("closing", "期末余额", "Closing"),
+        summed("undone", "已用部分退回", "Undone"),
         summed("current_part", "流动部分", "Current part"),
         summed("non_current_part", "非流动部分", "Non current part"),
         summed("outstanding_points", "未兑积分", "Outstanding points"),
@@ -38,23 +40,27 @@ pub const REPORT: Report = Report {
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.cohort.scheme.line()));
-    let rows = own.map(|LiabilityRow { cohort, row, rate, previous_rate, basis, method, outstanding }| {
+    let rows = own.map(|line| {
+        let LiabilityRow { cohort, row, rate, previous_rate, basis, method, outstanding, .. } = line;
+        let current = line.current()?;
         Ok(vec![
             Cell::text(&cohort.scheme),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
             Cell::Money(row.opening),
             Cell::Money(row.added),
-            Cell::Money(row.granted),
             Cell::Money(row.own_line_revenue),
             Cell::Money(row.to_payable),
             Cell::Money(row.agent_revenue),
-            Cell::Money(row.expired),
+            Cell::Money(row.breakage),
             Cell::Money(row.re_estimate),
+            Cell::Money(row.remeasured),
+            Cell::Money(row.expired),
             Cell::Money(row.reversed),
             Cell::Money(row.closing),
-            Cell::Money(row.current),
-            Cell::Money(row.closing.minus(row.current)?),
+            Cell::Money(row.undone),
+            Cell::Money(current),
+            Cell::Money(row.closing.minus(current)?),
             Cell::Points(*outstanding),
             Cell::Rate(rate.decimal()),
             previous_rate.map_or(Cell::Empty, |rate| Cell::Rate(rate.decimal())),

@@ -4,7 +4,9 @@
 use crate::report::{Report, Scope, Source, column, numbered, summed};
 use crate::sheet::Cell;
 use crate::words::words;
+use interline_domain::close::settle::Evidence;
 use interline_domain::close::settlement::{RedemptionRateRow, Settlement};
+use interline_domain::units::micro::Micro;
 use interline_domain::units::money::OutOfRange;
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::iter;
@@ -28,7 +30,13 @@ pub const REPORT: Report = Report {
         column("reason", "原因", "Reason"),
         summed("ultimate", "最终兑换", "Ultimate"),
         column("urr", "最终兑换率", "URR"),
+        column("chain_ladder", "链梯法", "Chain ladder"),
         column("standard_error", "标准误差", "Standard error"),
+        column("chain_ladder_low", "链梯法下限", "Chain ladder low"),
+        column("chain_ladder_high", "链梯法上限", "Chain ladder high"),
+        column("cape_cod", "Cape Cod 法", "Cape Cod"),
+        column("additive", "加法法", "Additive"),
+        column("survival", "存续法", "Survival"),
         column("actual", "实际", "Actual"),
         column("expected", "预期", "Expected"),
         column("actual_to_expected", "实际/预期", "Actual to expected"),
@@ -51,16 +59,23 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         ];
         let redeemed = row.redeemed_by_age.iter().map(|points| Cell::Points(*points));
         cells.extend(redeemed.chain(iter::repeat(Cell::Empty)).take(ages));
-        let factor = row.factors.iter().map(|factor| rounded(*factor, FACTOR_SCALE));
+        let of = &row.evidence;
+        let factor = of.factors.iter().map(|factor| rounded(*factor, FACTOR_SCALE));
         cells.extend(factor.chain(iter::repeat(Cell::Empty)).take(factors));
         cells.extend([
             Cell::text(row.basis.word()),
             Cell::text(row.basis.reason()),
             Cell::Points(row.expected),
             Cell::Rate(row.rate.decimal()),
-            rounded(row.standard_error, 0),
+            rounded(of.chain_ladder, 0),
+            rounded(of.standard_error, 0),
+            rounded(range(of, |ladder, error| ladder.checked_sub(error)), 0),
+            rounded(range(of, |ladder, error| ladder.checked_add(error)), 0),
+            rounded(of.cape_cod, 0),
+            rounded(of.additive, 0),
+            rounded(of.survival, 0),
             row.actual.map_or(Cell::Empty, Cell::Points),
-            rounded(row.expected_of_previous_close, 2),
+            rounded(row.expected_of_previous_close.map(points), 2),
             rounded(actual_to_expected(row), FACTOR_SCALE),
         ]);
         cells
@@ -74,14 +89,24 @@ fn ages(settlement: &Settlement) -> usize {
 
 /// As many as some cohort tells.
 fn factors(settlement: &Settlement) -> usize {
-    let known = |row: &RedemptionRateRow| row.factors.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let known =
+        |row: &RedemptionRateRow| row.evidence.factors.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     settlement.redemption_rates.iter().map(known).max().unwrap_or_default()
 }
 
 /// `None` when the previous close expected nothing definite, or nothing at all.
 fn actual_to_expected(row: &RedemptionRateRow) -> Option<Decimal> {
     let (actual, expected) = (row.actual?, row.expected_of_previous_close?);
-    Decimal::from(actual.get()).checked_div(expected)
+    Decimal::from(actual.get()).checked_div(points(expected))
+}
+
+fn points(micro: Micro) -> Decimal {
+    Decimal::try_from_i128_with_scale(micro.get(), 6).unwrap_or_default()
+}
+
+/// One standard error around the chain ladder's ultimate, which alone it belongs to.
+fn range(of: &Evidence, at: impl Fn(Decimal, Decimal) -> Option<Decimal>) -> Option<Decimal> {
+    at(of.chain_ladder?, of.standard_error?).map(|points| points.max(Decimal::ZERO))
 }
 
 fn round(number: Decimal, scale: u32) -> Decimal {

@@ -152,6 +152,7 @@ pub struct CohortRate {
 pub struct ManualRate {
     rate: Rate,
     reason: String,
+    approved_by: String,
 }
 
 impl ManualRate {
@@ -162,7 +163,21 @@ impl ManualRate {
         }
         match reason.trim() {
             "" => Err(UrrError::NoReason),
-            reason => Ok(Self { rate, reason: reason.to_owned() }),
+            reason => Ok(Self { rate, reason: reason.to_owned(), approved_by: String::new() }),
+        }
+    }
+
+    /// Who agreed; empty: it is not said.
+    #[must_use]
+    pub fn approved_by(self, approved_by: &str) -> Self {
+        Self { approved_by: approved_by.trim().to_owned(), ..self }
+    }
+
+    /// Why, and who agreed.
+    pub fn words(&self) -> String {
+        match self.approved_by.as_str() {
+            "" => self.reason.clone(),
+            who => format!("{} ({who})", self.reason),
         }
     }
 

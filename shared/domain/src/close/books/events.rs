@@ -69,7 +69,7 @@ events! {
     /// Points of refunded sales that were spent: the revenue they brought goes back to the sale, and
     /// what other lines were paid for them is a loss until the member makes it good.
     ClawBack: "claw-back", "已用积分追偿", "Spent points clawed back",
-        [ClawbackLoss, PointsRevenue, AgentRevenue, BreakageRevenue] -> [Revenue], false;
+        [ClawbackLoss, PointsRevenue, AgentRevenue, BreakageRevenue] -> [Revenue, MarketingExpense], false;
     /// Points redeemed at the funder's own line.
     OwnRedemption: "own-redemption", "本业态兑换", "Redeemed at the own line",
         [ContractLiability] -> [PointsRevenue], true;
@@ -89,11 +89,14 @@ events! {
         [Receivable] -> [SettlementRevenue, OutputVat], true;
     /// Points given without a sale or sponsored on another line's sale.
     #[serde(alias = "grant")]
-    Granted: "granted", "赠送积分", "Points given", [MarketingExpense] -> [Provision, ContractLiability], true;
+    Granted: "granted", "赠送积分", "Points given", [MarketingExpense] -> [Provision], true;
     GrantedUsed: "granted-used", "赠送积分使用", "Given points used",
         [Provision, InputVatPending, InputVat] -> [Payable, MarketingExpense], true;
+    /// Given points that expired, or are expected otherwise.
+    GrantedReleased: "granted-released", "赠送积分失效", "Given points not used",
+        [Provision] -> [MarketingExpense], false;
     GrantedBack: "granted-back", "赠送积分收回", "Given points taken back",
-        [MarketingExpense] -> [Provision, ContractLiability], true;
+        [MarketingExpense] -> [Provision], true;
     /// A member's debt repaid with another line's points, in the books of who is owed it.
     DebtRecovered: "debt-recovered", "追偿收回", "Debts repaid, creditor", [Receivable] -> [ClawbackLoss], true;
     /// The same in the books of the line whose points pay.

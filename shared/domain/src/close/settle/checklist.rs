@@ -103,26 +103,33 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
         settlement.state.liability.iter().map(|state| (&state.cohort, state)).collect();
     let currency = inputs.rulebook.currency;
     let total = settlement.liability_total()?;
-    let carried = before.values().map(|state| state.liability.liability());
-    let carried = Money::sum(carried.collect::<Result<Vec<_>, _>>()?)?;
+    let carried = Money::sum(before.values().map(|state| state.liability.contract.closing))?;
     checks.amounts(CheckId::LiabilityCarried, currency, carried, total.opening);
     checks.amounts(CheckId::LiabilityRolled, currency, total.computed()?, total.closing);
-    let cl0 = |state: Option<&&CohortState>| state.map(|state| state.liability.cl0).unwrap_or_default();
-    let (mut untied, mut outside, mut moved_cl0, mut left) = (0, 0, 0, 0);
+    let closing =
+        |state: Option<&&CohortState>| state.map(|state| state.liability.contract.closing).unwrap_or_default();
+    let (mut untied, mut outside, mut left) = (0, 0, 0);
     for row in &settlement.liability {
-        let old = before.get(&row.cohort);
-        let opening = old.map_or(Ok(Money::ZERO), |state| state.liability.liability())?;
+        let opening = closing(before.get(&row.cohort));
         untied += usize::from(row.row.check().is_err() || row.row.opening != opening);
-        outside += usize::from(row.row.closing.is_negative() || row.row.closing > cl0(old).plus(row.row.added)?);
-        left += usize::from(row.outstanding.is_zero() && !row.row.closing.is_zero());
+        untied += usize::from(row.provision.computed()? != row.provision.closing);
+        let allocated = after.get(&row.cohort).map(|state| state.liability.allocated.money());
+        let allocated = allocated.transpose()?.unwrap_or_default();
+        outside += usize::from(row.row.closing.is_negative() || row.row.closing > allocated);
+        outside += usize::from(row.provision.closing.is_negative());
+        let is_left = !row.row.closing.is_zero() || !row.provision.closing.is_zero();
+        left += usize::from(row.outstanding.is_zero() && is_left);
     }
     // Cohorts without a row, too.
     let rows: BTreeMap<&Cohort, &RollForward> =
         settlement.liability.iter().map(|row| (&row.cohort, &row.row)).collect();
+    let mut moved_cl0 = 0;
     for cohort in before.keys().chain(after.keys()).copied().collect::<BTreeSet<&Cohort>>() {
-        let (added, reversed) = rows.get(cohort).map(|row| (row.added, row.reversed)).unwrap_or_default();
-        let moved = cl0(before.get(cohort)).plus(added)?.minus(reversed)?;
-        moved_cl0 += usize::from(cl0(after.get(cohort)) != moved);
+        let valued = inputs.tally.valued.get(cohort).copied().unwrap_or_default();
+        let exact = |state: Option<&&CohortState>| state.map(|state| state.liability.allocated).unwrap_or_default();
+        let moved = exact(before.get(cohort)).plus(valued.allocated)?.minus(valued.back)?;
+        let closes = rows.get(cohort).map_or(closing(before.get(cohort)), |row| row.closing);
+        moved_cl0 += usize::from(exact(after.get(cohort)) != moved || closing(after.get(cohort)) != closes);
     }
     checks.equal(CheckId::LiabilityUntied, 0, untied);
     checks.equal(CheckId::LiabilityOutside, 0, outside);
@@ -134,14 +141,19 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     let mut redeemed = Points::ZERO;
     for row in &settlement.roll_forward {
         let state = |states: &BTreeMap<&Cohort, &CohortState>| {
-            states.get(&row.cohort).map(|state| state.liability).unwrap_or_default()
+            states.get(&row.cohort).map(|state| state.liability.clone()).unwrap_or_default()
         };
         let (old, new) = (state(&before), state(&after));
-        let moved = new.redeemed.minus(old.redeemed)?;
+        // What is withdrawn of spent and of expired points leaves what was issued, redeemed and expired.
+        let withdrawn = inputs.tally.valued.get(&row.cohort).map(|valued| valued.withdrawn());
+        let withdrawn = withdrawn.transpose()?.unwrap_or_default();
+        let taken = withdrawn.points.minus(withdrawn.owed)?.minus(withdrawn.gone)?;
+        let moved = new.redeemed()?.minus(old.redeemed()?)?.plus(withdrawn.owed)?;
         redeemed.add(moved)?;
         let same = moved == row.redeemed_own.plus(row.redeemed_other)?
-            && new.issued.minus(old.issued)? == row.issued.minus(row.reversed)?
-            && new.expired.minus(old.expired)? == row.expired
+            && taken == row.reversed
+            && new.issued.minus(old.issued)? == row.issued.minus(withdrawn.points)?
+            && new.expired.minus(old.expired)?.plus(withdrawn.gone)? == row.expired
             && old.outstanding()? == row.opening
             && new.outstanding()? == row.closing;
         apart += usize::from(!same);

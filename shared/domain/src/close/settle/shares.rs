@@ -4,10 +4,10 @@ use crate::close::netting::Nets;
 use crate::close::settlement::{Bilateral, Position, SplitBase, SplitRow, State};
 use crate::close::tally::{ObligationKey, Sum, Sums};
 use crate::legs::Reason;
-use crate::terms::rulebook::{Beneficiary, Product, Rulebook};
+use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule};
 use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
 use crate::units::allocate::largest_remainder;
-use crate::units::currency::Currency;
+use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 /// A row of the split report with what the bilateral matrix needs of it.
 pub(super) struct Share {
     pub(super) row: SplitRow,
+    /// How it is taxed.
+    pub(super) vat: VatRule,
     prior_period: Money,
     /// On the redeeming line's own share.
     points: Points,
@@ -33,26 +35,27 @@ struct Base {
     rule: String,
     unsplit: Option<Reason>,
     terms: Option<SplitTerms>,
+    vat_from: Period,
 }
 
 impl Base {
     fn of(key: &ObligationKey) -> Self {
-        let ObligationKey { scheme, funding, redeemer, reason, terms } = key.clone();
+        let ObligationKey { scheme, funding, redeemer, reason, terms, vat_from } = key.clone();
         let unsplit = (!reason.row().is_split).then_some(reason);
         let rule = reason.rule_word(terms.as_ref()).to_owned();
-        Self { scheme, funding, redeemer, rule, unsplit, terms }
+        Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from }
     }
 
     fn carried(base: &SplitBase) -> Self {
-        let SplitBase { scheme, funding, redeemer, unsplit, terms, .. } = base.clone();
+        let SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, .. } = base.clone();
         // By any of the reasons that are split.
         let rule = unsplit.unwrap_or(Reason::Redemption).rule_word(terms.as_ref()).to_owned();
-        Self { scheme, funding, redeemer, rule, unsplit, terms }
+        Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from }
     }
 
     /// What the redeeming line's own share pays for: the same for all reasons that are split.
     fn supply(&self) -> Product {
-        self.unsplit.unwrap_or(Reason::Redemption).row().supply
+        self.unsplit.unwrap_or(Reason::Redemption).row().supply.unwrap_or(Product::Repayment)
     }
 
     fn shares(&self) -> &[(Beneficiary, Rate)] {
@@ -86,7 +89,7 @@ impl Grown {
 /// among those who bear the cost of the claims, then among those who are paid. So nobody's part
 /// is ever a minor unit from its exact share, on either side.
 pub(super) fn shares(
-    currency: Currency,
+    rulebook: &Rulebook,
     obligations: &Sums<ObligationKey>,
     previous: Option<&State>,
 ) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
@@ -110,12 +113,12 @@ pub(super) fn shares(
             {
                 // A funder that redeems owes itself nothing.
                 if *payer != of.redeemer {
-                    shared_out(&of, currency, payer, part, Points::new(points), &mut shares)?;
+                    shared_out(&of, rulebook, payer, part, Points::new(points), &mut shares)?;
                 }
             }
         }
-        let Base { scheme, funding, redeemer, unsplit, terms, .. } = of;
-        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, base: after });
+        let Base { scheme, funding, redeemer, unsplit, terms, vat_from, .. } = of;
+        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, base: after });
     }
     let order = |share: &Share| {
         let SplitRow { payer, redeemer, rule, .. } = &share.row;
@@ -128,7 +131,7 @@ pub(super) fn shares(
 /// Shares out what a payer's part has grown by.
 fn shared_out(
     of: &Base,
-    currency: Currency,
+    rulebook: &Rulebook,
     payer: &LineId,
     part: Grown,
     mut points: Points,
@@ -141,8 +144,9 @@ fn shared_out(
         };
         let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
         let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
-        let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(currency.decimals()));
+        let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
+            vat: rulebook.vat(payer, &beneficiary, product, of.vat_from),
             row: SplitRow {
                 payer: payer.clone(),
                 redeemer: of.redeemer.clone(),
@@ -219,31 +223,6 @@ pub(super) fn positions(
         });
     }
     Ok(positions)
-}
-
-/// What a payer owes a payee for the period, for one product.
-pub(super) struct Owed {
-    pub(super) payer: LineId,
-    pub(super) payee: LineId,
-    pub(super) product: Product,
-    /// Negative when returns exceed redemptions.
-    pub(super) amount: Money,
-}
-
-/// The bilateral amounts by product: the redeeming line's own share, and shares
-/// of redemptions at other lines. By payer, payee and product.
-pub(super) fn owed(shares: &[Share]) -> Result<Vec<Owed>, OutOfRange> {
-    let mut sums: BTreeMap<(&LineId, &LineId, Product), Money> = BTreeMap::new();
-    for row in shares.iter().map(|share| &share.row).filter(|row| row.payer != row.beneficiary) {
-        sums.entry((&row.payer, &row.beneficiary, row.product)).or_default().add(row.amount)?;
-    }
-    let owed = sums.into_iter().map(|((payer, payee, product), amount)| Owed {
-        payer: payer.clone(),
-        payee: payee.clone(),
-        product,
-        amount,
-    });
-    Ok(owed.collect())
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! The vouchers of a period, for every legal entity: which amounts are posted where.
 
 use super::liability::Closed;
-use super::shares::Owed;
+use super::taxes::{Owed, Sold};
+use crate::actuarial::liability::{ClawBack, LineRelease, ProvisionRow, RollForward};
 use crate::close::books::{Books, BooksError, BooksEvent, Paid, Posting, Voucher, cash_vouchers};
 use crate::close::netting::{Nets, Payment, residual};
-use crate::close::settlement::{Inputs, SettleError};
-use crate::legs::ControlKind;
+use crate::close::settlement::Inputs;
 use crate::terms::rulebook::{Account, Cash, Netting, Product, Sales};
-use crate::terms::vat::Amount;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::allocate::divide_half_up;
+use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
 
@@ -24,18 +24,32 @@ use std::collections::BTreeMap;
 pub(super) fn vouchers(
     inputs: &Inputs<'_>,
     closed: &[Closed],
-    owed: &[Owed],
+    (owed, sold): (&[Owed], &[Sold]),
     nets: &Nets,
     payments: &[Payment],
-) -> Result<Vec<Voucher>, SettleError> {
+) -> Result<Vec<Voucher>, BooksError> {
     let mut books = Books::new(inputs.rulebook, inputs.period);
     if books.terms().sales == Sales::Full {
-        sales(&mut books, inputs)?;
+        sales(&mut books, sold)?;
     }
-    deferral(&mut books, inputs, closed)?;
-    liability(&mut books, closed)?;
-    other_lines(&mut books, inputs, closed, owed)?;
-    fees(&mut books, inputs, owed)?;
+    let mut funders: BTreeMap<LineId, Funder> = BTreeMap::new();
+    for Closed { cohort, closing } in closed {
+        let funder = funders.entry(cohort.scheme.line()).or_default();
+        funder.row = funder.row.plus(&closing.row)?;
+        funder.provision = funder.provision.plus(&closing.provision)?;
+        funder.claw_back = funder.claw_back.plus(&closing.claw_back)?;
+        for (line, release) in &closing.lines {
+            let sum = funder.lines.entry(line.clone()).or_default();
+            *sum = sum.plus(release)?;
+        }
+    }
+    for (line, funder) in &funders {
+        funder.contract(&mut books, line)?;
+        funder.given(&mut books, line)?;
+        funder.other_lines(&mut books, line, owed)?;
+    }
+    receivables(&mut books, owed)?;
+    fees(&mut books, owed)?;
     netting(&mut books, inputs, owed, (nets, payments))?;
     Ok(books.numbered())
 }
@@ -56,137 +70,160 @@ pub(super) fn planned(
     }
 }
 
-fn control(inputs: &Inputs<'_>, line: &LineId, kind: ControlKind) -> Result<Amount, SettleError> {
-    let control = inputs.tally.controls.get(&(line.clone(), kind)).copied().unwrap_or_default();
-    if control.amount.is_zero() {
-        return Ok(Amount { gross: Money::ZERO, net: Money::ZERO, tax: Money::ZERO });
-    }
-    let scheme = SchemeId::of(line);
-    let terms = inputs.rulebook.liability(&scheme, inputs.period);
-    let missing = || SettleError::NoTerms { scheme: scheme.clone(), month: inputs.period };
-    Ok(terms.ok_or_else(missing)?.sales(control.amount)?)
-}
-
-/// All sales and refunds that a line reported, whether they earned points or
-/// not, with the VAT of the period that books them.
-fn sales(books: &mut Books<'_>, inputs: &Inputs<'_>) -> Result<(), SettleError> {
-    for line in inputs.rulebook.lines.iter().map(|line| &line.id) {
-        let sold = control(inputs, line, ControlKind::Accrual)?;
-        let refunded = control(inputs, line, ControlKind::Withdrawal)?;
-        let (gross, net, tax) = (refunded.gross.negated()?, refunded.net.negated()?, refunded.tax.negated()?);
-        let back = Amount { gross, net, tax };
-        for (event, Amount { gross, net, tax }) in [(BooksEvent::Sale, sold), (BooksEvent::SaleRefund, back)] {
-            let lines = [
-                Posting::debit(Account::Bank, gross),
-                Posting::credit(Account::Revenue, net),
-                Posting::credit(Account::OutputVat, tax),
-            ];
-            books.post(line, event, &lines)?;
-        }
+/// All sales and refunds that a line reported, whether they earned points or not, with the VAT of the sale.
+fn sales(books: &mut Books<'_>, sold: &[Sold]) -> Result<(), BooksError> {
+    for Sold { line, is_refund, gross, tax } in sold {
+        let event = if *is_refund { BooksEvent::SaleRefund } else { BooksEvent::Sale };
+        let lines = [
+            Posting::debit(Account::Bank, *gross),
+            Posting::credit(Account::Revenue, gross.minus(*tax)?),
+            Posting::credit(Account::OutputVat, *tax),
+        ];
+        books.post(line, event, &lines)?;
     }
     Ok(())
 }
 
-/// What of the sales and refunds is for their points.
-fn deferral(books: &mut Books<'_>, inputs: &Inputs<'_>, closed: &[Closed]) -> Result<(), BooksError> {
-    for line in inputs.rulebook.lines.iter().map(|line| &line.id) {
-        let own = || closed.iter().filter(|closed| closed.cohort.scheme == *line);
-        let added = Money::sum(own().map(|closed| closed.allocated))?;
-        let reversed = Money::sum(own().map(|closed| closed.closing.row.reversed))?;
-        let grants = Money::sum(own().map(|closed| closed.reversed_grants))?;
-        let back = grants.minus(reversed)?;
-        for (event, amount) in [(BooksEvent::Deferral, added), (BooksEvent::DeferralBack, back)] {
+/// What a funder's cohorts come to.
+#[derive(Default)]
+struct Funder {
+    row: RollForward,
+    provision: ProvisionRow,
+    claw_back: ClawBack,
+    lines: BTreeMap<LineId, LineRelease>,
+}
+
+impl Funder {
+    /// What sales bring and what becomes revenue.
+    fn contract(&self, books: &mut Books<'_>, funder: &LineId) -> Result<(), BooksError> {
+        let row = &self.row;
+        for (event, amount) in [(BooksEvent::Deferral, row.added), (BooksEvent::DeferralBack, row.reversed.negated()?)]
+        {
             let lines = [
                 Posting::credit(Account::Revenue, amount.negated()?),
                 Posting::credit(Account::ContractLiability, amount),
             ];
-            books.post(line, event, &lines)?;
+            books.post(funder, event, &lines)?;
         }
-        granted(books, line, BooksEvent::GrantedBack, grants.negated()?)?;
-    }
-    Ok(())
-}
-
-fn granted(books: &mut Books<'_>, funder: &LineId, event: BooksEvent, amount: Money) -> Result<(), BooksError> {
-    let lines =
-        [Posting::debit(Account::MarketingExpense, amount), Posting::credit(Account::ContractLiability, amount)];
-    books.post(funder, event, &lines)
-}
-
-fn liability(books: &mut Books<'_>, closed: &[Closed]) -> Result<(), BooksError> {
-    let mut funders: BTreeMap<LineId, [Money; 4]> = BTreeMap::new();
-    for Closed { cohort, closing, .. } in closed {
-        let row = &closing.row;
-        let amounts = [row.granted, row.own_line_revenue, row.expired, row.re_estimate];
-        for (sum, amount) in funders.entry(cohort.scheme.line()).or_default().iter_mut().zip(amounts) {
-            sum.add(amount)?;
-        }
-    }
-    for (funder, [given, own, expired, re_estimate]) in funders {
-        granted(books, &funder, BooksEvent::Granted, given)?;
+        let ClawBack { loss, own, breakage, agent, given_loss } = self.claw_back;
+        let lines = [
+            Posting::debit(Account::ClawbackLoss, loss.plus(given_loss)?),
+            Posting::debit(Account::PointsRevenue, own),
+            Posting::debit(Account::BreakageRevenue, breakage),
+            Posting::debit(Account::AgentRevenue, agent),
+            Posting::credit(Account::Revenue, row.undone),
+            Posting::credit(Account::MarketingExpense, given_loss),
+        ];
+        books.post(funder, BooksEvent::ClawBack, &lines)?;
         for (event, role, amount) in [
-            (BooksEvent::OwnRedemption, Account::PointsRevenue, own),
-            (BooksEvent::Expiry, Account::BreakageRevenue, expired),
-            (BooksEvent::ReEstimate, Account::BreakageRevenue, re_estimate),
+            (BooksEvent::OwnRedemption, Account::PointsRevenue, row.own_line_revenue),
+            (BooksEvent::Breakage, Account::BreakageRevenue, row.breakage),
+            (BooksEvent::ReEstimate, Account::BreakageRevenue, row.re_estimate),
+            (BooksEvent::Expiry, Account::BreakageRevenue, row.expired),
+            (BooksEvent::Remeasure, Account::BreakageRevenue, row.remeasured),
         ] {
             let lines = [Posting::debit(Account::ContractLiability, amount), Posting::credit(role, amount)];
-            books.post(&funder, event, &lines)?;
+            books.post(funder, event, &lines)?;
+        }
+        Ok(())
+    }
+
+    /// Points that nobody paid for: an expense when they are given, never revenue.
+    fn given(&self, books: &mut Books<'_>, funder: &LineId) -> Result<(), BooksError> {
+        let row = &self.provision;
+        for (event, amount) in [(BooksEvent::Granted, row.granted), (BooksEvent::GrantedBack, row.reversed.negated()?)]
+        {
+            let lines =
+                [Posting::debit(Account::MarketingExpense, amount), Posting::credit(Account::Provision, amount)];
+            books.post(funder, event, &lines)?;
+        }
+        for (event, amount) in [(BooksEvent::GrantedUsed, row.used_own), (BooksEvent::GrantedReleased, row.released)] {
+            let lines =
+                [Posting::debit(Account::Provision, amount), Posting::credit(Account::MarketingExpense, amount)];
+            books.post(funder, event, &lines)?;
+        }
+        Ok(())
+    }
+
+    /// Points honoured by other lines, and debts paid to them: what is left of the release is the funder's own.
+    fn other_lines(&self, books: &mut Books<'_>, funder: &LineId, owed: &[Owed]) -> Result<(), BooksError> {
+        for (line, release) in &self.lines {
+            let of = owed.iter().filter(|owed| owed.payer == *funder && owed.payee == *line);
+            let of: Vec<&Owed> = of.filter(|owed| owed.product != Product::PlatformFee).collect();
+            let input = Money::sum(of.iter().map(|owed| owed.input))?;
+            let cost = release.owed.plus(release.owed_given)?;
+            let input_given = part(input, release.owed_given, cost)?;
+            let input_sold = input.minus(input_given)?;
+            let is_debt = of.iter().all(|owed| owed.product == Product::Repayment) && !of.is_empty();
+            let event = if is_debt { BooksEvent::DebtRepaid } else { BooksEvent::OtherRedemption };
+            let input_vat = books.input_vat();
+            let mut lines = vec![
+                Posting::debit(Account::ContractLiability, release.released),
+                Posting::credit(Account::Payable, release.owed.plus(input_sold)?),
+                Posting::credit(Account::AgentRevenue, release.agent_revenue()?),
+            ];
+            lines.extend((!input_sold.is_zero()).then(|| Posting::debit(input_vat, input_sold)));
+            let lines: Vec<Posting<'_>> = lines.into_iter().map(|posting| posting.with(line)).collect();
+            books.post(funder, event, &lines)?;
+            let lines = [
+                Posting::debit(Account::Provision, release.used),
+                Posting::debit(input_vat, input_given),
+                Posting::credit(Account::Payable, release.owed_given.plus(input_given)?),
+                Posting::credit(Account::MarketingExpense, release.used.minus(release.owed_given)?),
+            ];
+            books.post(funder, BooksEvent::GrantedUsed, &lines.map(|posting| posting.with(line)))?;
+        }
+        Ok(())
+    }
+}
+
+/// `amount x some / all`; nothing of nothing.
+fn part(amount: Money, some: Money, all: Money) -> Result<Money, OutOfRange> {
+    if all.is_zero() || amount.is_zero() {
+        return Ok(Money::ZERO);
+    }
+    let exact = i128::from(amount.minor()) * i128::from(some.minor()) * i128::from(all.minor().signum());
+    Money::from_minor_wide(divide_half_up(exact, i128::from(all.abs().minor()))?)
+}
+
+/// What other lines' points pay for a member's purchase, in the books of who delivered; and debts that
+/// they pay: a loss made good, and no supply.
+fn receivables(books: &mut Books<'_>, owed: &[Owed]) -> Result<(), BooksError> {
+    for Owed { payer, payee, product, amount, output, .. } in owed {
+        match product {
+            Product::Redemption => {
+                let lines = [
+                    Posting::debit(Account::Receivable, *amount),
+                    Posting::credit(Account::SettlementRevenue, amount.minus(*output)?),
+                    Posting::credit(Account::OutputVat, *output),
+                ];
+                books.post(payee, BooksEvent::Receivable, &lines.map(|posting| posting.with(payer)))?;
+            }
+            Product::Repayment => {
+                let lines =
+                    [Posting::debit(Account::Receivable, *amount), Posting::credit(Account::ClawbackLoss, *amount)];
+                books.post(payee, BooksEvent::DebtRecovered, &lines.map(|posting| posting.with(payer)))?;
+            }
+            Product::PlatformFee => {}
         }
     }
     Ok(())
 }
 
-fn other_lines(books: &mut Books<'_>, inputs: &Inputs<'_>, closed: &[Closed], owed: &[Owed]) -> Result<(), BooksError> {
-    // Released and kept, by funder and redeeming line.
-    let mut released: BTreeMap<(LineId, &LineId), (Money, Money)> = BTreeMap::new();
-    for Closed { cohort, closing, .. } in closed {
-        for (line, release) in &closing.other_lines {
-            let sum = released.entry((cohort.scheme.line(), line)).or_default();
-            sum.0.add(release.released)?;
-            sum.1.add(release.agent_revenue)?;
-        }
-    }
-    let amounts: BTreeMap<(&LineId, &LineId), Money> = owed
-        .iter()
-        .filter(|owed| owed.product == Product::Redemption)
-        .map(|owed| ((&owed.payer, &owed.payee), owed.amount))
-        .collect();
-    for ((funder, line), (released, kept)) in released {
-        let gross = amounts.get(&(&funder, line)).copied().unwrap_or_default();
-        let vat = inputs.rulebook.vat(&funder, line, Product::Redemption, inputs.period);
+fn fees(books: &mut Books<'_>, owed: &[Owed]) -> Result<(), BooksError> {
+    for Owed { payer, payee, amount, output, input, .. } in
+        owed.iter().filter(|owed| owed.product == Product::PlatformFee)
+    {
         let lines = [
-            Posting::debit(Account::ContractLiability, released),
-            Posting::debit(books.input_vat(), vat.deductible(gross)?),
-            Posting::credit(Account::Payable, gross),
-            Posting::credit(Account::AgentRevenue, kept),
-        ];
-        books.post(&funder, BooksEvent::OtherRedemption, &lines.map(|posting| posting.with(line)))?;
-        let tax = vat.output(gross)?;
-        let lines = [
-            Posting::debit(Account::Receivable, gross),
-            Posting::credit(Account::SettlementRevenue, gross.minus(tax)?),
-            Posting::credit(Account::OutputVat, tax),
-        ];
-        books.post(line, BooksEvent::Receivable, &lines.map(|posting| posting.with(&funder)))?;
-    }
-    Ok(())
-}
-
-fn fees(books: &mut Books<'_>, inputs: &Inputs<'_>, owed: &[Owed]) -> Result<(), BooksError> {
-    for Owed { payer, payee, product, amount } in owed.iter().filter(|owed| owed.product == Product::PlatformFee) {
-        let vat = inputs.rulebook.vat(payer, payee, *product, inputs.period);
-        let deducted = vat.deductible(*amount)?;
-        let lines = [
-            Posting::debit(Account::FeeExpense, amount.minus(deducted)?),
-            Posting::debit(books.input_vat(), deducted),
+            Posting::debit(Account::FeeExpense, amount.minus(*input)?),
+            Posting::debit(books.input_vat(), *input),
             Posting::credit(Account::Payable, *amount),
         ];
         books.post(payer, BooksEvent::Fee, &lines.map(|posting| posting.with(payee)))?;
-        let tax = vat.output(*amount)?;
         let lines = [
             Posting::debit(Account::Receivable, *amount),
-            Posting::credit(Account::OtherRevenue, amount.minus(tax)?),
-            Posting::credit(Account::OutputVat, tax),
+            Posting::credit(Account::OtherRevenue, amount.minus(*output)?),
+            Posting::credit(Account::OutputVat, *output),
         ];
         books.post(payee, BooksEvent::Fee, &lines.map(|posting| posting.with(payer)))?;
     }

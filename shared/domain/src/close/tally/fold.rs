@@ -1,11 +1,13 @@
 //! Entries folded into sums: names are compared where they lie, and nothing is copied or
 //! looked up in the rulebook twice but for what an entry says first.
 
-use super::sums::{FlowKey, ObligationKey, Sum, Tally, count};
+use super::rates::SaleRates;
+use super::sums::{FlowKey, ObligationKey, SalesKey, Sum, Tally, count};
+use crate::actuarial::liability::{SaleStanding, Valuation, Valued};
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
-use crate::legs::{ClaimsLeg, ControlKind, FlowKind, Leg, OwedLeg, RatingError, Reason};
-use crate::terms::rulebook::Rulebook;
+use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason};
+use crate::terms::rulebook::{Beneficiary, Product, Rulebook};
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId, SchemeId};
@@ -94,6 +96,12 @@ impl Equivalent<FlowKey> for Parts<&Cohort, &LineId, FlowKind, ()> {
     }
 }
 
+impl Equivalent<Cohort> for Parts<&Cohort, (), (), ()> {
+    fn equivalent(&self, key: &Cohort) -> bool {
+        *self.0 == *key
+    }
+}
+
 impl Equivalent<(LineId, ControlKind)> for Parts<&LineId, ControlKind, (), ()> {
     fn equivalent(&self, (line, kind): &(LineId, ControlKind)) -> bool {
         self.1 == *kind && *self.0 == *line
@@ -118,9 +126,16 @@ struct Pair {
     last: u64,
 }
 
+/// A cohort's sales and gifts, and by which terms they are valued.
+struct Issued {
+    terms: Option<Valuation>,
+    valued: Valued,
+}
+
 /// Folds the entries of one shard. The same for a trial and a final run.
 pub struct Fold<'r> {
     rulebook: &'r Rulebook,
+    rates: &'r SaleRates,
     period: Period,
     shard: Shard,
     entries: u64,
@@ -128,6 +143,8 @@ pub struct Fold<'r> {
     members: HashSet<MemberId, FixedState>,
     controls: Slots<(LineId, ControlKind), Sum>,
     unearned: BTreeMap<LineId, Sum>,
+    sales: BTreeMap<SalesKey, Sum>,
+    issued: Slots<Cohort, Issued>,
     flows: Slots<FlowKey, Sum>,
     /// The place in `owed` of what was looked up once.
     terms: Slots<TermsKey, usize>,
@@ -137,15 +154,19 @@ pub struct Fold<'r> {
 }
 
 impl<'r> Fold<'r> {
-    pub fn new(rulebook: &'r Rulebook, period: Period, shard: Shard) -> Self {
+    /// `rates`: what the closes before expect of points.
+    pub fn new(rulebook: &'r Rulebook, rates: &'r SaleRates, period: Period, shard: Shard) -> Self {
         Self {
             rulebook,
+            rates,
             period,
             shard,
             entries: 0,
             members: HashSet::default(),
             controls: Slots::default(),
             unearned: BTreeMap::new(),
+            sales: BTreeMap::new(),
+            issued: Slots::default(),
             flows: Slots::default(),
             terms: Slots::default(),
             owed: Vec::new(),
@@ -214,6 +235,7 @@ impl<'r> Fold<'r> {
                 }
                 self.owed(entry, slice, late, detail)
             }
+            Leg::Issue(leg) => self.issue(&leg),
         })?;
         self.control(entry, settled, late)?;
         Ok(())
@@ -230,11 +252,44 @@ impl<'r> Fold<'r> {
             ControlKind::Redemption => (points, settled),
             ControlKind::Return => (points.negated()?, settled),
         };
+        if !amount.is_zero() && matches!(kind, ControlKind::Accrual | ControlKind::Withdrawal) {
+            self.sale(entry, kind, amount, late)?;
+        }
         if kind == ControlKind::Accrual && points.is_zero() {
             self.unearned.entry(line.clone()).or_default().add(points, amount, late)?;
         }
         let sum = self.controls.of(&Parts(line, kind, (), ()), || ((line.clone(), kind), Sum::default()));
         sum.add(points, amount, late)
+    }
+
+    /// A sale or refund by its tax, which is that of the sale's month.
+    fn sale(&mut self, entry: &Entry, kind: ControlKind, amount: Money, late: bool) -> Result<(), OutOfRange> {
+        let line = &entry.head.line;
+        let month = self.rulebook.period(entry.event.sold_at(&entry.head));
+        let Some(terms) = self.rulebook.liability(&SchemeId::of(line), month) else { return Ok(()) };
+        let (rate, inclusive) = (terms.vat_rate, terms.tax_inclusive);
+        let key = SalesKey { line: line.clone(), kind, rate, inclusive };
+        self.sales.entry(key).or_default().add(Points::ZERO, amount, late)
+    }
+
+    fn issue(&mut self, leg: &IssueLeg<'_>) -> Result<(), OutOfRange> {
+        let IssueLeg { cohort, is_sold, before, after, withdrawn } = *leg;
+        let (rulebook, rates, period) = (self.rulebook, self.rates, self.period);
+        let issued = self.issued.of(&Parts(cohort, (), (), ()), || {
+            let terms = rulebook.liability(&cohort.scheme, cohort.issued);
+            let terms =
+                terms.map(|terms| terms.valuation(rulebook.currency, rates.of(rulebook, cohort, period, terms)));
+            (cohort.clone(), Issued { terms, valued: Valued::default() })
+        });
+        // Settling says which terms are missing.
+        let Some(terms) = &issued.terms else { return Ok(()) };
+        let is_new = before == SaleStanding::default();
+        match (is_sold, is_new) {
+            (true, true) => issued.valued.sell(terms, after),
+            (true, false) => issued.valued.refund(terms, before, after, withdrawn),
+            (false, true) => issued.valued.give(terms, after.points),
+            (false, false) => issued.valued.revoke(terms, before.points, after.points, withdrawn),
+        }
     }
 
     fn flow(
@@ -291,6 +346,8 @@ impl<'r> Fold<'r> {
             entries: self.entries,
             controls: self.controls.slots.into_iter().collect(),
             unearned: self.unearned,
+            sales: self.sales,
+            valued: self.issued.slots.into_iter().map(|(cohort, issued)| (cohort, issued.valued)).collect(),
             flows: self.flows.slots.into_iter().collect(),
             obligations: owed.map(|owed| (owed.key, owed.sum)).collect(),
             pairs: pairs.collect(),
@@ -312,7 +369,22 @@ fn terms(
     let split = || rulebook.split(scheme, redeemer, day);
     let terms = reason.row().is_split.then(split).flatten().map(SplitTerms::from);
     let (scheme, redeemer) = (scheme.clone(), redeemer.clone());
-    let key = ObligationKey { funding: rulebook.funding(&scheme), scheme, redeemer, reason, terms };
+    let funding = rulebook.funding(&scheme);
+    let vat_from = match reason.row().supply {
+        None => rulebook.first_period,
+        Some(supply) => {
+            let to_redeemer = funding.payers(&redeemer).map(|payer| (payer, &redeemer, supply));
+            let shares = terms.iter().flat_map(|terms| &terms.shares);
+            let beneficiaries = shares.filter_map(|(to, _)| match to {
+                Beneficiary::Line(line) => Some(line),
+                Beneficiary::Redeemer => None,
+            });
+            let to_others = beneficiaries
+                .flat_map(|line| funding.payers(&redeemer).map(move |payer| (payer, line, Product::PlatformFee)));
+            rulebook.vat_since(&to_redeemer.chain(to_others).collect::<Vec<_>>(), Period::of_day(day))
+        }
+    };
+    let key = ObligationKey { funding, scheme, redeemer, reason, terms, vat_from };
     if let Some(at) = owed.iter().position(|owed| owed.key == key) {
         return at;
     }

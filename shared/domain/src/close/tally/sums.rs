@@ -1,10 +1,12 @@
 //! What is added up of a month, and how it is stored.
 
+use crate::actuarial::liability::Valued;
 use crate::claims::lot::Cohort;
 use crate::legs::{ControlKind, FlowKind, Reason};
 use crate::terms::split::{FundingTerms, SplitTerms};
+use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
-use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::money::{Money, OutOfRange, Points, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -82,6 +84,20 @@ pub struct ObligationKey {
     pub reason: Reason,
     /// None: the redeemer takes all.
     pub terms: Option<SplitTerms>,
+    /// The first month since which VAT on it has been what it was on the original's day.
+    pub vat_from: Period,
+}
+
+/// Sales of a line that were taxed alike, refunds deducted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SalesKey {
+    pub line: LineId,
+    pub kind: ControlKind,
+    /// VAT of the original's month.
+    pub rate: Rate,
+    /// Whether the amounts contain it.
+    pub inclusive: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,6 +107,10 @@ pub struct Tally {
     pub controls: Sums<(LineId, ControlKind)>,
     /// Sales too small to earn, by line; they are in the controls, too.
     pub unearned: Sums<LineId>,
+    /// Sales and refunds by their tax.
+    pub sales: Sums<SalesKey>,
+    /// What sales and gifts are worth to their funders, and what reversals took back.
+    pub valued: BTreeMap<Cohort, Valued>,
     /// Slices.
     pub flows: Sums<FlowKey>,
     /// Slices.
@@ -106,6 +126,10 @@ impl Tally {
         count(&mut self.entries, other.entries)?;
         merge(&mut self.controls, &other.controls)?;
         merge(&mut self.unearned, &other.unearned)?;
+        merge(&mut self.sales, &other.sales)?;
+        for (cohort, valued) in &other.valued {
+            self.valued.entry(cohort.clone()).or_default().merge(valued)?;
+        }
         merge(&mut self.flows, &other.flows)?;
         merge(&mut self.obligations, &other.obligations)?;
         merge(&mut self.pairs, &other.pairs)?;
@@ -127,10 +151,19 @@ struct Row<K> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ValuedRow {
+    cohort: Cohort,
+    valued: Valued,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     entries: u64,
     controls: Vec<Row<(LineId, ControlKind)>>,
     unearned: Vec<Row<LineId>>,
+    sales: Vec<Row<SalesKey>>,
+    valued: Vec<ValuedRow>,
     flows: Vec<Row<FlowKey>>,
     obligations: Vec<Row<ObligationKey>>,
     pairs: Vec<Row<(LineId, LineId)>>,
@@ -158,6 +191,12 @@ impl Serialize for Tally {
             entries: self.entries,
             controls: rows(&self.controls),
             unearned: rows(&self.unearned),
+            sales: rows(&self.sales),
+            valued: self
+                .valued
+                .iter()
+                .map(|(cohort, valued)| ValuedRow { cohort: cohort.clone(), valued: *valued })
+                .collect(),
             flows: rows(&self.flows),
             obligations: rows(&self.obligations),
             pairs: rows(&self.pairs),
@@ -170,10 +209,18 @@ impl Serialize for Tally {
 impl<'de> Deserialize<'de> for Tally {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stored = Stored::deserialize(deserializer)?;
+        let mut valued = BTreeMap::new();
+        for row in stored.valued {
+            if valued.insert(row.cohort, row.valued).is_some() {
+                return Err(serde::de::Error::custom("a cohort stands in the tally twice"));
+            }
+        }
         Ok(Tally {
             entries: stored.entries,
             controls: each_once(stored.controls)?,
             unearned: each_once(stored.unearned)?,
+            sales: each_once(stored.sales)?,
+            valued,
             flows: each_once(stored.flows)?,
             obligations: each_once(stored.obligations)?,
             pairs: each_once(stored.pairs)?,

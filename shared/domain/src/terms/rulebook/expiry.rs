@@ -7,11 +7,13 @@ use super::keys::OfScheme;
 use super::read::tables;
 use super::section::Section;
 use super::table::Span;
+use crate::actuarial::experience::Life;
 use crate::claims::lot;
 use crate::units::calendar::Period;
 use crate::units::id::SchemeId;
 use crate::units::limits::EXPIRY_MONTHS_MAX;
 use chrono::NaiveDate;
+use std::collections::BTreeSet;
 
 tables! {
     ExpiryFile {
@@ -71,6 +73,13 @@ impl Section for Expiry {
 }
 
 impl Rulebook {
+    /// How long claims of a scheme live that are issued in a month.
+    pub fn lives(&self, scheme: &SchemeId, month: Period) -> BTreeSet<Life> {
+        let days = month.first_day().iter_days().take_while(|day| *day <= month.last_day());
+        let rules = days.filter_map(|day| self.sections.expiry.on(&OfScheme(scheme), day).copied());
+        rules.map(|months| months.map_or(Life::Never, Life::Months)).collect()
+    }
+
     /// When claims of a scheme that are issued on a day expire: at the end of the n-th month
     /// after the month of issue.
     pub fn expiry(&self, scheme: &SchemeId, day: NaiveDate) -> lot::Expiry {

@@ -7,7 +7,9 @@ use super::keys::OfScheme;
 use super::read::tables;
 use super::section::Section;
 use super::table::Span;
+use crate::actuarial::liability::{Sale, Valuation};
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::SchemeId;
 use crate::units::limits::EXPIRY_MONTHS_MAX;
 use crate::units::money::Rate;
@@ -19,8 +21,9 @@ pub struct LiabilityTerms {
     /// The stand-alone selling price of a point that will be redeemed, in
     /// currency units net of VAT.
     pub face_value: Rate,
-    /// The part of the points expected to be redeemed while no cohort has fully
-    /// expired.
+    /// What a point that nobody paid for is expected to cost, in currency units net of VAT.
+    pub grant_value: Rate,
+    /// The part of the points expected to be redeemed before experience tells.
     pub initial_urr: Rate,
     pub method: Method,
     /// VAT on the line's sales.
@@ -70,7 +73,10 @@ tables! {
         to: Option<String> = optional(None),
         /// The stand-alone selling price of a point that will be redeemed, in currency units net of VAT.
         face_value: String = required(String::new()),
-        /// The part of the points that is expected to be redeemed while no cohort has fully expired.
+        /// What a point given without a sale is expected to cost, in currency units net of VAT; without it the face
+        /// value.
+        grant_value: Option<String> = optional(None),
+        /// The part of the points that is expected to be redeemed before experience tells: see [urr].
         initial_urr: String = optional("1".to_owned()),
         /// When breakage becomes revenue: `catch-up`, in proportion to redemptions (IFRS 15 B46), or `remote`, once
         /// redemption is remote.
@@ -97,14 +103,19 @@ impl Section for Liability {
     fn check(rule: LiabilityFile, place: &Place, check: &mut Check) -> Option<(Self::Pattern, Span<LiabilityTerms>)> {
         let funder = check.scheme_or_any(place, "funder", &rule.funder);
         let face_value = above_zero(place, "face_value", &rule.face_value, check);
+        let grant_value = match &rule.grant_value {
+            Some(text) => above_zero(place, "grant_value", text, check),
+            None => face_value,
+        };
         let initial_urr = above_zero(place, "initial_urr", &rule.initial_urr, check);
         let initial_urr = check.at_most_one(place, "initial_urr", initial_urr);
         let vat_rate = check.parsed(place, "vat_rate", Rate::parse(&rule.vat_rate));
         let vat_rate = check.at_most_one(place, "vat_rate", vat_rate);
         let method = method(place, &rule, check);
-        let value = face_value.zip(initial_urr).zip(vat_rate).zip(method).map(
-            |(((face_value, initial_urr), vat_rate), method)| LiabilityTerms {
+        let value = face_value.zip(grant_value).zip(initial_urr).zip(vat_rate).zip(method).map(
+            |((((face_value, grant_value), initial_urr), vat_rate), method)| LiabilityTerms {
                 face_value,
+                grant_value,
                 initial_urr,
                 method,
                 vat_rate,
@@ -126,6 +137,14 @@ impl Section for Liability {
             |book, scheme, day| book.liability(scheme, Period::of_day(day)).cloned(),
             words,
         );
+    }
+}
+
+impl LiabilityTerms {
+    /// How a sale or gift is valued for good. `rate`: what was expected to be redeemed.
+    pub fn valuation(&self, currency: Currency, rate: Rate) -> Valuation {
+        let sale = Sale { rate: self.vat_rate, inclusive: self.tax_inclusive };
+        Valuation { currency, face_value: self.face_value, grant_value: self.grant_value, rate, sale }
     }
 }
 
@@ -166,8 +185,12 @@ fn words(terms: &LiabilityTerms) -> String {
         Method::Remote { after_months: Some(months) } => format!("{} after {months} months", terms.method.word()),
     };
     let inclusive = if terms.tax_inclusive { "included" } else { "on top" };
+    let granted = match terms.grant_value == terms.face_value {
+        true => String::new(),
+        false => format!(", given at {}", terms.grant_value),
+    };
     format!(
-        "face value {}, initial rate {}, {method}, VAT {} {inclusive}",
+        "face value {}{granted}, initial rate {}, {method}, VAT {} {inclusive}",
         terms.face_value, terms.initial_urr, terms.vat_rate
     )
 }

@@ -20,11 +20,6 @@ pub struct Span<T> {
 }
 
 impl<T> Span<T> {
-    /// In force on every day there is.
-    pub fn always(value: T) -> Self {
-        Self { from: NaiveDate::MIN, to: None, value }
-    }
-
     fn overlaps(&self, other: &Self) -> bool {
         self.to.is_none_or(|to| other.from <= to) && other.to.is_none_or(|to| self.from <= to)
     }

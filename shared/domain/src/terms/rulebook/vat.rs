@@ -20,21 +20,25 @@ pub enum Product {
     Redemption,
     /// The platform's, or another line's, share of it.
     PlatformFee,
+    /// Points of one line paid a member's debt to another: no supply.
+    Repayment,
 }
 
 impl Product {
+    /// What is taxed.
     pub const ALL: [Product; 2] = [Product::Redemption, Product::PlatformFee];
 
     pub const fn word(self) -> &'static str {
         match self {
             Product::Redemption => "redemption",
             Product::PlatformFee => "platform-fee",
+            Product::Repayment => "repayment",
         }
     }
 }
 
 /// How what the funder pays is taxed. Settlement amounts contain the VAT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VatTreatment {
     /// Outside VAT.
@@ -47,7 +51,7 @@ pub enum VatTreatment {
     MarketingService,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VatRule {
     pub treatment: VatTreatment,
     pub rate: Rate,
@@ -151,7 +155,7 @@ impl Section for Vat {
                     let key = OfSupply { funder, redeemer: payee, product };
                     let last = match product {
                         Product::Redemption => rulebook.last_day_as_payee(payee, &funders),
-                        Product::PlatformFee => None,
+                        Product::PlatformFee | Product::Repayment => None,
                     };
                     let start = rulebook.first_day_of(&[funder, payee]);
                     if let Some(day) = rulebook.sections.vat.first_gap(&key, start, last) {
@@ -177,9 +181,27 @@ impl Section for Vat {
 }
 
 impl Rulebook {
+    /// The first month since which payers' payments to payees have been taxed as in a month.
+    pub fn vat_since(&self, pairs: &[(&LineId, &LineId, Product)], month: Period) -> Period {
+        let in_month = |month: Period| -> Vec<VatRule> {
+            pairs.iter().map(|(payer, payee, product)| self.vat(payer, payee, *product, month)).collect()
+        };
+        let edges = pairs.iter().flat_map(|(funder, redeemer, product)| {
+            self.sections.vat.edges(&OfSupply { funder, redeemer, product: *product })
+        });
+        let mut months: BTreeSet<Period> = edges.map(Period::of_day).filter(|edge| *edge < month).collect();
+        months.insert(self.first_period.min(month));
+        let now = in_month(month);
+        // Between two edges nothing changes, so the month before each tells.
+        months.into_iter().rev().take_while(|edge| in_month(*edge) == now).last().unwrap_or(month)
+    }
+
     /// How what `funder` pays `redeemer` in a period is taxed. Without any rule
     /// there is no VAT between lines.
     pub fn vat(&self, funder: &LineId, redeemer: &LineId, product: Product, period: Period) -> VatRule {
+        if product == Product::Repayment {
+            return VatRule::NONE;
+        }
         let key = OfSupply { funder, redeemer, product };
         self.sections.vat.on(&key, period.first_day()).copied().unwrap_or(VatRule::NONE)
     }

@@ -82,13 +82,13 @@ fn months_and_january(rulebook: &str) -> (Months, Settlement) {
         entries.push(planned.entry);
     }
     let (january, february) = (rulebook.first_period, rulebook.first_period.next());
-    let tally = |month: Period| {
-        let mut fold = Fold::new(&rulebook, month, rulebook.shards(month).of(&entries[0].head.member));
+    let tally = |rates: &SaleRates, month: Period| {
+        let mut fold = Fold::new(&rulebook, rates, month, rulebook.shards(month).of(&entries[0].head.member));
         let booked = entries.iter().filter(|entry| entry.booked == month);
         booked.for_each(|entry| fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap());
         fold.finish()
     };
-    let (january, february) = (tally(january), tally(february));
+    let january = tally(&SaleRates::default(), january);
     let digest = |shard| ShardDigest { entries: u64::from(shard), ..EntryDigests::default().finish(shard).0 };
     let shards: Vec<ShardDigest> = (0..Shards::DEFAULT.number()).map(digest).collect();
     let first = settle(&Inputs {
@@ -100,6 +100,7 @@ fn months_and_january(rulebook: &str) -> (Months, Settlement) {
         previous: None,
     });
     let first = first.unwrap();
+    let february = tally(&first.state.urr.rates, february);
     (Months { state: first.state.clone(), rulebook, january, february, shards }, first)
 }
 

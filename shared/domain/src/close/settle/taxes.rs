@@ -1,0 +1,100 @@
+//! VAT on what lines owe each other, and on sales. Tax is of cumulative amounts by key, which the
+//! original's day fixes: so what is taken back returns tax to zero at the rate it was charged with.
+
+use super::shares::Share;
+use crate::close::settlement::{State, TaxBase, TaxKey};
+use crate::close::tally::{SalesKey, Sum, Sums};
+use crate::terms::rulebook::{Product, VatRule, VatTreatment};
+use crate::terms::vat::{added, contained};
+use crate::units::id::LineId;
+use crate::units::money::{Money, OutOfRange};
+use std::collections::BTreeMap;
+
+/// What a payer owes a payee for the period, for one product and tax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owed {
+    pub(super) payer: LineId,
+    pub(super) payee: LineId,
+    pub(super) product: Product,
+    pub(super) rule: VatRule,
+    /// Negative when returns exceed redemptions.
+    pub(super) amount: Money,
+    /// What the payee owes the tax office of it.
+    pub(super) output: Money,
+    /// What the payer may deduct.
+    pub(super) input: Money,
+}
+
+/// A line's sales, or its refunds, of the period that are taxed alike; refunds are negative.
+pub(super) struct Sold {
+    pub(super) line: LineId,
+    pub(super) is_refund: bool,
+    pub(super) gross: Money,
+    pub(super) tax: Money,
+}
+
+/// The cumulative amounts by key.
+pub(super) struct Taxes(BTreeMap<TaxKey, Money>);
+
+impl Taxes {
+    pub(super) fn of(previous: Option<&State>) -> Self {
+        let bases = previous.into_iter().flat_map(|state| &state.taxes);
+        Self(bases.map(|TaxBase { key, base }| (key.clone(), *base)).collect())
+    }
+
+    pub(super) fn bases(self) -> Vec<TaxBase> {
+        self.0.into_iter().map(|(key, base)| TaxBase { key, base }).collect()
+    }
+
+    /// The tax that an amount adds to its key.
+    fn add(&mut self, key: TaxKey, amount: Money) -> Result<Money, OutOfRange> {
+        let tax = |base| Ok(if key.inclusive { contained(base, key.rate)? } else { added(base, key.rate)? }.tax);
+        let base = self.0.get(&key).copied().unwrap_or_default();
+        let after = base.plus(amount)?;
+        let moved = tax(after)?.minus(tax(base)?)?;
+        self.0.insert(key, after);
+        Ok(moved)
+    }
+
+    /// The bilateral amounts by product and tax: the redeeming line's own share, and shares of redemptions at
+    /// other lines. By payer, payee and product.
+    pub(super) fn owed(&mut self, shares: &[Share]) -> Result<Vec<Owed>, OutOfRange> {
+        let mut sums: BTreeMap<(&LineId, &LineId, Product, VatRule), Money> = BTreeMap::new();
+        for Share { row, vat, .. } in shares.iter().filter(|share| share.row.payer != share.row.beneficiary) {
+            sums.entry((&row.payer, &row.beneficiary, row.product, *vat)).or_default().add(row.amount)?;
+        }
+        let mut owed = Vec::new();
+        for ((payer, payee, product, rule), amount) in sums {
+            let tax = match rule.treatment {
+                VatTreatment::None => Money::ZERO,
+                VatTreatment::ThirdPartyConsideration | VatTreatment::MarketingService => {
+                    let (seller, buyer) = (payee.clone(), Some(payer.clone()));
+                    let (rate, treatment) = (rule.rate, Some(rule.treatment));
+                    let key = TaxKey { seller, buyer, product: Some(product), treatment, rate, inclusive: true };
+                    self.add(key, amount)?
+                }
+            };
+            let input = match rule.treatment {
+                VatTreatment::None | VatTreatment::ThirdPartyConsideration => Money::ZERO,
+                VatTreatment::MarketingService => tax,
+            };
+            let (payer, payee) = (payer.clone(), payee.clone());
+            owed.push(Owed { payer, payee, product, rule, amount, output: tax, input });
+        }
+        Ok(owed)
+    }
+
+    pub(super) fn sales(&mut self, sales: &Sums<SalesKey>) -> Result<Vec<Sold>, OutOfRange> {
+        let mut sold = Vec::new();
+        for (SalesKey { line, kind, rate, inclusive }, Sum { amount, .. }) in sales {
+            let is_refund = *kind == crate::legs::ControlKind::Withdrawal;
+            let amount = if is_refund { amount.negated()? } else { *amount };
+            let (rate, inclusive) = (*rate, *inclusive);
+            let key = TaxKey { seller: line.clone(), buyer: None, product: None, treatment: None, rate, inclusive };
+            let tax = self.add(key, amount)?;
+            let gross = if inclusive { amount } else { amount.plus(tax)? };
+            sold.push(Sold { line: line.clone(), is_refund, gross, tax });
+        }
+        Ok(sold)
+    }
+}
