@@ -3,6 +3,7 @@
     check.py goldens [--write DIR]     every case of goldens/; --write lays out rulebook and months for another program
     check.py formulas                  one cohort at a time: goldens/formulas.toml
     check.py months RULEBOOK EVENTS... the totals of goldens/six-months.csv and the last month by funder
+    check.py programmes FIRST LAST     what must hold of random programmes, by seed (programmes.py)
 
 A case names what is not zero (`opening` apart); what it does not name must be zero.
 """
@@ -15,6 +16,7 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+import programmes
 from liability import ROW, Cohort, Flow, Month
 from second import months, rate_of_next, shown
 from terms import M, NEVER, Rulebook, month, month_name
@@ -64,7 +66,8 @@ def month_of_case(check, where, expected, programme, closed):
         found = [c.e for c in programme.cohorts.values() if key == f"{c.key[2]} {month_name(c.key[1])}"]
         check.equal(f"{where} E of {key}", value, f"{found[0] // M}.{found[0] % M:06}")
     for funder, value in expected.get("new", {}).items():
-        check.equal(f"{where} rate of new points of {funder}", value, f"{rate_of_next(programme, funder, closed.month) / 10**8:.8f}")
+        rate = rate_of_next(programme, funder, closed.month)
+        check.equal(f"{where} rate of new points of {funder}", value, f"{rate / 10**8:.8f}")
 
 
 def formulas(check):
@@ -96,10 +99,31 @@ def six_months(check, rulebook, events):
                     check.equal(f"{month_name(t)} {funder} {name}", value, row[name])
 
 
+def random_programmes(check, seeds):
+    """The laws of 2.3: columns lead from opening to closing, 0 <= closing <= allocated, nothing is left once expired."""
+    for seed in seeds:
+        made, before = programmes.Programme(seed), {}
+        rulebook = Rulebook(made.rulebook())
+        files = [(f"{month_name(at)}.csv", text) for at, text in made.files()]
+        for programme, closed in months(rulebook, files):
+            for key, row in closed.cohorts.items():
+                cohort, was = programme.cohorts[key], before.get(key, {"closing": 0, "provision": 0, "done": False})
+                where = f"seed {seed}, {month_name(closed.month)} {key[2]} {month_name(key[1])}:"
+                moved = sum(row[name] for name in ROW[ROW.index("own") : ROW.index("closing")])
+                check.equal(f"{where} closing", was["closing"] + row["added"] - moved, row["closing"])
+                given = row["granted"] - row["used_own"] - row["used_other"] - row["released"] - row["taken_back"]
+                check.equal(f"{where} provision", was["provision"] + given, row["provision"])
+                check.equal(f"{where} within what was allocated", True, 0 <= cohort.left <= cohort.cl and row["provision"] >= 0)
+                check.equal(f"{where} nothing left", True, not cohort.done or cohort.left == cohort.provided == 0)
+                check.equal(f"{where} expired", True, was["done"] or row["expired"] >= 0)
+                check.equal(f"{where} loss", True, 0 <= row["loss"] <= row["undone"])
+                before[key] = row | {"done": cohort.done}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["goldens", "formulas", "months"])
-    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("what", choices=["goldens", "formulas", "months", "programmes"])
+    parser.add_argument("of", nargs="*")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     check = Check()
@@ -109,7 +133,9 @@ def main():
         case "formulas":
             formulas(check)
         case "months":
-            six_months(check, options.files[0], options.files[1:])
+            six_months(check, Path(options.of[0]), options.of[1:])
+        case "programmes":
+            random_programmes(check, range(int(options.of[0]), int(options.of[1]) + 1))
     print(f"{check.made} figures, {check.failed} differ")
     sys.exit(check.failed > 0)
 

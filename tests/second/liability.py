@@ -68,7 +68,9 @@ class Flow:
 
     def undone(self, rate):
         """The part of refunds that was released already (2.3 step 5)."""
-        exact = min(Fraction(self.back), self.back * self.owed / (self.withdrawn * rate)) if self.owed else Fraction(0)
+        if not self.owed or not rate:
+            return self.back if self.owed else 0
+        exact = min(Fraction(self.back), self.back * self.owed / (self.withdrawn * rate))
         return hu(exact.numerator, exact.denominator)
 
 
@@ -115,7 +117,12 @@ class Cohort:
 
     @property
     def redeemed(self):
+        """Below zero if points come back whose sale was refunded after they were spent: they have no value in the books."""
         return self.redeemed_at.total()
+
+    @property
+    def valued(self):
+        return max(0, self.redeemed)
 
     @property
     def expires(self):
@@ -124,24 +131,26 @@ class Cohort:
     def move(self, t, month):
         """Moves points: sales and gifts, returns and redemptions, refunds."""
         sold, given = month.sold, month.given
-        month.before = State(self.issued, self.redeemed, self.h, self.e, self.cl, self.g)
+        month.before = State(self.issued, self.valued, self.h, self.e, self.cl, self.g)
         self.issued += sold.points + given.points - sold.withdrawn - given.withdrawn
         self.given += given.points - given.withdrawn
         self.h += month.h - month.h_back
         self.cl += sold.value - sold.back
         self.g += month.g - month.g_back
-        for line in sorted({*month.out, *month.returned}):
-            # Returns are of earlier months' redemptions as far as there are any; the rest nets with this month's.
-            month.rho[line] = min(month.returned[line], self.redeemed_at[line])
-            month.k[line] = month.out[line] - month.returned[line] + month.rho[line]
-            self.redeemed_at[line] += month.k[line] - month.rho[line]
-        month.by_other = self.redeemed - self.redeemed_at[self.key[2]]
-        owed = sold.owed + given.owed
-        if owed:
-            month.owed_other = hu(owed * month.by_other, self.redeemed)
-            lines = sorted(line for line in self.redeemed_at if line != self.key[2])
-            parts = largest_remainder(month.owed_other, [self.redeemed_at[line] for line in lines]) if lines else []
-            self.redeemed_at.subtract(dict(zip(lines, parts)) | {self.key[2]: owed - month.owed_other})
+        # Returns are of earlier months' redemptions as far as there are any; the rest nets with this month's.
+        lines = sorted({*month.out, *month.returned})
+        earlier = min(month.returned.total(), self.valued)
+        for line, rho in zip(lines, largest_remainder(earlier, [month.returned[line] for line in lines]) if lines else ()):
+            month.rho[line], month.k[line] = rho, month.out[line] - month.returned[line] + rho
+            self.redeemed_at[line] += month.k[line] - rho
+        lines = sorted(line for line in self.redeemed_at if line != self.key[2])
+        spent = [max(0, self.redeemed_at[line]) for line in lines]
+        month.by_other, owed = sum(spent), sold.owed + given.owed
+        if owed and lines:
+            all_spent = month.by_other + max(0, self.redeemed_at[self.key[2]])
+            month.owed_other = hu(owed * month.by_other, all_spent) if all_spent else 0
+            self.redeemed_at.subtract(dict(zip(lines, largest_remainder(month.owed_other, spent))))
+        self.redeemed_at[self.key[2]] -= owed - month.owed_other
         self.by_age[t - self.key[1]] += month.k.total() - month.rho.total() - owed
 
     def book(self, month, estimate, ends):
@@ -152,12 +161,12 @@ class Cohort:
         hb, clb = self.h + month.h_back, self.cl + sold.back
         nb, rb = self.issued + sold.withdrawn + month.given.withdrawn, was.redeemed - rho + k
         if late or ends:
-            scaled = hu(was.e * self.issued, was.issued) if was.issued else self.h
-            estimate = max(scaled, self.redeemed * M)
+            estimate = hu(was.e * self.issued, was.issued) if was.issued else self.h
+        estimate = max(estimate, self.valued * M)
         rate = Fraction(estimate, self.issued) if self.issued else Fraction(was.e, was.issued) if was.issued else per(hb, nb)
         last_rate = Fraction(was.e, was.issued * M) if was.issued else per(hb, nb * M)
         self.done = late or ends
-        self.e = self.redeemed * M if self.done else estimate
+        self.e = self.valued * M if self.done else estimate
 
         expected_b, expected_0 = max(rate * nb, rb * M), was.e
         if late:
@@ -167,7 +176,9 @@ class Cohort:
         past = was.redeemed - rho
         moved = self.used(month, v, v0)
         moved["breakage"] = k * b - rho * b0
-        moved["re_estimate"] = past * M * was.cl * (1 / max(rate * was.issued, past * M) - Fraction(1, was.e)) if past and not late else Fraction(0)
+        moved["re_estimate"] = Fraction(0)
+        if past and not late:
+            moved["re_estimate"] = past * M * was.cl * (per(1, max(rate * was.issued, past * M)) - per(1, was.e))
         undone = Fraction(sold.back) if late else sold.undone(last_rate)
         before, self.left = self.left, self.open_liability()
         moved["remeasured"] = moved["expired"] = Fraction(0)
@@ -176,7 +187,7 @@ class Cohort:
             moved["expired"] = rest
         else:
             if ends:
-                moved["expired"] = self.cl - (per(self.cl * self.redeemed * M, estimate))
+                moved["expired"] = self.cl - per(self.cl * self.valued * M, estimate)
             rest -= moved["expired"]
             # Without a refund or a late sale only the rounding of `left` remains: the largest column has it.
             moved["remeasured" if abs(rest) > NOISE else max(moved, key=lambda name: abs(moved[name]))] += rest
@@ -187,18 +198,18 @@ class Cohort:
         fen, odd = self.contract.share(opening + added - self.closing, moved)
         row = dict.fromkeys(ROW, 0) | {"opening": opening, "added": added - odd, "closing": self.closing}
         row |= {name: fen.get(name, 0) for name in ("own", "breakage", "re_estimate", "remeasured", "expired", "reversed")}
-        row |= self.provide(month, nb, last_rate)
+        row |= self.provide(month, nb, last_rate, late)
         row["payable"] = month.payable.total() - row["provision_payable"]
         row["agent"] = sum(n for name, n in fen.items() if name not in row) - row["payable"]
         row["undone"] = self.contract.grow("undone", undone)
         self.cost += row["payable"]
         if month.owed_other:
-            row["loss"] = min(row["undone"], hu(self.cost * month.owed_other, month.by_other))
+            row["loss"] = min(row["undone"], max(0, hu(self.cost * month.owed_other, month.by_other)))
             self.cost -= row["loss"]
         return row
 
     def open_liability(self):
-        return 0 if self.done else self.cl - (hu(self.cl * self.redeemed * M, self.e) if self.e else 0)
+        return 0 if self.done else self.cl - (hu(self.cl * self.valued * M, self.e) if self.e else 0)
 
     def used(self, month, now, before):
         """What redemptions and returns moved, the own line first."""
@@ -206,16 +217,16 @@ class Cohort:
         return {"own": Fraction(0)} | {"own" if line == self.key[2] else line: month.k[line] * now - month.rho[line] * before
                                        for line in lines}
 
-    def provide(self, month, nb, last_rate):
+    def provide(self, month, nb, last_rate, late):
         """The provision for points given (2.5). What is owed for them is its share of the cost."""
         given, gb = month.given, self.g + month.g_back
         if not gb and not month.before.g:
             return {}
-        undone = given.back if self.done else given.undone(last_rate)
+        undone = given.back if late else given.undone(last_rate)
         moved = self.used(month, per(gb, nb), per(month.before.g, month.before.issued))
         before, self.provided = self.provided, 0
         if self.issued and not self.done:
-            self.provided = hu(self.g * (self.e - self.redeemed * M), self.issued * M)
+            self.provided = hu(self.g * (self.e - self.valued * M), self.issued * M)
         released = before + given.value - self.provided - (given.back - undone) - sum(moved.values())
         moved["released"] = released if abs(released) > NOISE else Fraction(0)
         moved["taken_back"] = Fraction(given.back - undone)

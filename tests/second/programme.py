@@ -116,7 +116,8 @@ class Programme:
         for fact in facts:
             if isinstance(fact, Sale):
                 terms = self.book.liability(fact.line, month_of(fact.day)) or {}
-                gross[fact.line, "members", "sale", scaled(terms.get("vat_rate", "0")), terms.get("tax_inclusive", True)] += fact.amount
+                rate, inclusive = scaled(terms.get("vat_rate", "0")), terms.get("tax_inclusive", True)
+                gross[fact.line, "members", "sale", rate, inclusive] += fact.amount
             elif isinstance(fact, Move) and fact.line != fact.cohort[2]:
                 funder, line, day = fact.cohort[2], fact.line, fact.day
                 terms = ("repayment", (("redeemer", S),)), ("none", 0), ("none", 0)
