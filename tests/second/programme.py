@@ -117,7 +117,7 @@ class Programme:
             if isinstance(fact, Sale):
                 terms = self.book.liability(fact.line, month_of(fact.day)) or {}
                 rate, inclusive = scaled(terms.get("vat_rate", "0")), terms.get("tax_inclusive", True)
-                gross[fact.line, "members", "sale", rate, inclusive] += fact.amount
+                gross[fact.line, "members", "sale", "sale", rate, inclusive] += fact.amount
             elif isinstance(fact, Move) and fact.line != fact.cohort[2]:
                 funder, line, day = fact.cohort[2], fact.line, fact.day
                 terms = ("repayment", (("redeemer", S),)), ("none", 0), ("none", 0)
@@ -129,23 +129,23 @@ class Programme:
                              tax_of(funder, self.book.platform, "platform-fee", day))
                 owed[funder, line, *terms][fact.cohort] += fact.amount
         for key, amounts in owed.items():
-            funder, line, (_, parts), (_, vat), (_, fee_vat) = key
+            funder, line, (_, parts), tax, fee = key
             weights = [part for _, part in parts]
             before = largest_remainder(self.bases[key], weights)
             self.bases[key] += amounts.total()
             for (to, weight), was, now in zip(parts, before, largest_remainder(self.bases[key], weights)):
                 if to in ("redeemer", line):
                     by_cohort(now - was, amounts, weight, months, line)
-                    gross[line, funder, "redemption", vat, True] += now - was
+                    gross[line, funder, "redemption", *tax, True] += now - was
                 elif to != funder:
-                    gross[to, funder, "platform-fee", fee_vat, True] += now - was
+                    gross[to, funder, "platform-fee", *fee, True] += now - was
         return recovery, self.tax(gross)
 
     def tax(self, gross):
-        """Tax of a month by key: of the amount to date, less that before."""
+        """Tax of a month by (seller, buyer, product, treatment, rate, inclusive): of the amount to date, less that before."""
         taxes = Counter()
         for key, amount in gross.items():
-            line, _, product, rate, inclusive = key
+            line, _, product, _, rate, inclusive = key
             tax_of = lambda amount: amount - hu(amount * S, S + rate) if inclusive else hu(amount * rate, S)
             taxes[line, product] -= tax_of(self.taxed[key])
             self.taxed[key] += amount

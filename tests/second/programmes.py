@@ -62,7 +62,7 @@ class Programme:
         share = lambda to, part: {"to": to, "share": part}
         sections = "lines earn burn prices splits expiry liability urr urr_override vat"
         rules = {name: [] for name in sections.split()}
-        rules["lines"] = [{"id": line, "name": name, "legal_name": name} for line, name in LINES.items()]
+        rules["lines"] = [{"id": line, "name": name} for line, name in LINES.items()]
         for line in SELLERS:
             earn = lambda: {"line": line, "points_per_unit": self.some("0.5", "1", "1.7", "2")}
             others = sorted({*LINES} - {line})
@@ -90,15 +90,15 @@ class Programme:
         if self.random.random() < 0.8:
             rules["urr"] += self.dated({"window_months": self.some(12, 4), "level_months": self.some(6, 3),
                                         "credibility": self.some(300, 30, 0), "initial_months": self.some(6, 3, 1),
-                                        "margin": self.some("1", "0.5", "2"), "floor": self.some("0.05", "0"),
+                                        "margin": self.some("1", "0.5", "2"), "floor": self.some("0.05", "0.01"),
                                         "ignore_below": self.some("0.25", "0.6")},
                                        {"method": "initial"} if self.random.random() < 0.2 else {})
-        for _ in range(self.random.randint(0, 3)):
+        for funder in self.random.sample(["*", "ml", "ht"], self.random.randint(0, 3)):
             first = self.random.randrange(self.months)
             of = lambda number: str(month_start(number))[:7]
             covered = self.some({"issued": of(first)}, {"issued_from": of(first), "issued_to": of(first + 2)})
             later = {"close_from": of(first + self.random.randint(1, 3))} if self.random.random() < 0.5 else {}
-            rules["urr_override"] += [{"funder": self.some("*", "ml", "ht")} | covered |
+            rules["urr_override"] += [{"funder": funder} | covered |
                                       {"urr": self.some("0.2", "0.5", "0.8", "1"), "reason": "a person's estimate"} | later]
         taxed = lambda rate: {"product": "redemption", "treatment": "third-party-consideration", "rate": rate}
         rules["vat"] += self.dated(taxed("0.13"), taxed("0.06"))
