@@ -229,7 +229,7 @@ pub struct Rulebook {
     /// What is accepted and should be otherwise in a new programme.
     pub warnings: Vec<RulebookError>,
     /// What was accepted once and is not any more.
-    outdated: Vec<RulebookError>,
+    pub outdated: Vec<RulebookError>,
 }
 
 /// What is wrong with a rulebook, all of it at once.
