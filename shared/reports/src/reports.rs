@@ -2,6 +2,7 @@
 
 pub mod bilateral;
 pub mod close_checklist;
+pub mod consolidation;
 pub mod expiry_forecast;
 pub mod issuance;
 pub mod liability_roll_forward;
@@ -26,6 +27,7 @@ pub const REPORTS: &[&Report] = &[
     &liability_roll_forward::REPORT,
     &redemption_rates::REPORT,
     &vouchers::REPORT,
+    &consolidation::REPORT,
     &expiry_forecast::REPORT,
     &close_checklist::REPORT,
     &statement::REPORT,
