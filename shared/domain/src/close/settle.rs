@@ -5,6 +5,7 @@
 mod book_checks;
 mod checklist;
 mod claims;
+mod found;
 mod liability;
 mod points;
 mod shares;

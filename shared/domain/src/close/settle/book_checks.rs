@@ -1,6 +1,6 @@
 //! The checks of the vouchers: each by itself, and all of them against what other reports say.
 
-use super::checklist::Checks;
+use super::found::Checks;
 use crate::close::books::{BooksEvent, TrialBalance, Voucher, VoucherLine, consolidation, dimension_of};
 use crate::close::checks::CheckId;
 use crate::close::netting::{Nets, residual};
