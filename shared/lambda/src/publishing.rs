@@ -31,6 +31,9 @@ impl App {
     pub async fn propose(&self, text: &str) -> Result<Proposal, Failure> {
         let rulebook = Rulebook::parse(text)?;
         let before = self.ledger.rulebook_in_force().await?;
+        if before.hash.as_ref() != Some(&rulebook.hash) {
+            rulebook.check_new()?;
+        }
         let mut proposal = Proposal {
             text: text.to_owned(),
             differences: Differences::default(),

@@ -9,7 +9,7 @@ use crate::html::statement::statement;
 use crate::manifest::{FileEntry, RunKind, RunName, sha256};
 use crate::own_part::OwnPart;
 use crate::report::{Report, Scope, Source};
-use crate::reports::REPORTS;
+use crate::reports::{REPORTS, vouchers};
 use crate::sheet::{Sheet, Totals};
 use crate::workbook::workbook;
 use interline_domain::close::books::Voucher;
@@ -33,6 +33,9 @@ pub const RULEBOOK: &str = "rulebook.toml";
 pub const WORKBOOK: &str = "settlement.xlsx";
 pub const STATEMENT: &str = "statement.html";
 pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
+
+/// Before the names of files with vouchers of payments.
+pub const CASH: &str = "cash-";
 
 const DETAILS_INDEX: &str = ".index.json";
 
@@ -149,6 +152,9 @@ pub fn render(
     let sheets = of_programme.map(|report| Ok((*report, report.sheet(&source)?)));
     let sheets = sheets.collect::<Result<Vec<(&Report, Sheet)>, OutOfRange>>()?;
     let mut files: Vec<PackFile> = sheets.iter().map(|(_, sheet)| csv("", sheet)).collect();
+    if !settlement.cash_vouchers.is_empty() {
+        files.push(csv("", &vouchers::cash(&about, &settlement.cash_vouchers)));
+    }
     files.push(PackFile::new(WORKBOOK, workbook(&about, &sheets)?, None));
     match run.kind {
         RunKind::Final => files.extend(exports(&about, settlement)?),
@@ -194,27 +200,27 @@ fn csv(folder: &str, sheet: &Sheet) -> PackFile {
 }
 
 fn exports(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
-    let mut files = Vec::new();
-    let mut by_entity: BTreeMap<&LineId, Vec<&Voucher>> = BTreeMap::new();
-    for voucher in &settlement.vouchers {
-        by_entity.entry(&voucher.entity).or_default().push(voucher);
-    }
-    for (entity, vouchers) in by_entity {
-        files.push(PackFile::new(kingdee_path(entity), kingdee::workbook(about, &vouchers)?, None));
-        files.push(PackFile::new(yonyou_path(entity), yonyou::text(about.rulebook.currency, &vouchers), None));
-    }
+    let mut files = for_accounting(about, "", &settlement.vouchers)?;
+    files.extend(for_accounting(about, CASH, &settlement.cash_vouchers)?);
     if let Some(message) = pain::message(about, &settlement.payments)? {
         files.push(PackFile::new(PAYMENT_ORDERS, message, None));
     }
     Ok(files)
 }
 
-fn kingdee_path(entity: &LineId) -> String {
-    format!("erp/kingdee-{entity}.xlsx")
-}
-
-fn yonyou_path(entity: &LineId) -> String {
-    format!("erp/yonyou-u8-{entity}.txt")
+/// Each entity's vouchers as accounting programs import them. `kind` stands before the files' names.
+pub fn for_accounting(about: &About<'_>, kind: &str, vouchers: &[Voucher]) -> Result<Vec<PackFile>, RenderError> {
+    let mut by_entity: BTreeMap<&LineId, Vec<&Voucher>> = BTreeMap::new();
+    for voucher in vouchers {
+        by_entity.entry(&voucher.entity).or_default().push(voucher);
+    }
+    let mut files = Vec::new();
+    for (entity, vouchers) in by_entity {
+        let kingdee = kingdee::workbook(about, &vouchers)?;
+        files.push(PackFile::new(format!("erp/{kind}kingdee-{entity}.xlsx"), kingdee, None));
+        files.push(PackFile::new(format!("erp/{kind}yonyou-u8-{entity}.txt"), yonyou::text(about, &vouchers), None));
+    }
+    Ok(files)
 }
 
 fn json(path: &str, document: &impl Serialize) -> Result<PackFile, serde_json::Error> {

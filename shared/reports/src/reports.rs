@@ -3,6 +3,7 @@
 pub mod back_test;
 pub mod bilateral;
 pub mod close_checklist;
+pub mod consolidation;
 pub mod expiry_forecast;
 pub mod issuance;
 pub mod liability_roll_forward;
@@ -30,6 +31,7 @@ pub const REPORTS: &[&Report] = &[
     &redemption_rates::REPORT,
     &back_test::REPORT,
     &vouchers::REPORT,
+    &consolidation::REPORT,
     &expiry_forecast::REPORT,
     &close_checklist::REPORT,
     &statement::REPORT,

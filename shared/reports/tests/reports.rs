@@ -16,7 +16,8 @@ mod pages;
 #[path = "reports/workbooks.rs"]
 mod workbooks;
 
-use fixture::{RULEBOOK, rulebook, run, settlement};
+use fixture::{RULEBOOK, cash_vouchers, rulebook, run, settlement};
+use interline_domain::close::settlement::Settlement;
 use interline_reports::document::Comparison;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::{PackFile, render};
@@ -45,6 +46,7 @@ fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
         "bilateral.csv",
         "close-checklist.csv",
         "comparison.json",
+        "consolidation.csv",
         "expiry-forecast.csv",
         "issuance.csv",
         "liability-roll-forward.csv",
@@ -81,6 +83,49 @@ fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
         expected.sort();
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn vouchers_of_payments_are_in_files_of_their_own() {
+    let (run, rulebook) = (run(RunKind::Final), rulebook());
+    let settlement = Settlement { cash_vouchers: cash_vouchers(), ..settlement() };
+    let comparison = Comparison::of(&rulebook, &run, &settlement, None, None).unwrap();
+    let files = render(&run, &rulebook, RULEBOOK, &[], &settlement, &comparison).unwrap();
+    let files: BTreeMap<String, Vec<u8>> = files.into_iter().map(|file| (file.entry.path, file.bytes)).collect();
+    let without: BTreeSet<String> = pack(RunKind::Final).into_keys().collect();
+    let more: Vec<&str> = files.keys().filter(|path| !without.contains(*path)).map(String::as_str).collect();
+    assert_eq!(more, ["cash-vouchers.csv", "erp/cash-kingdee-dining.xlsx", "erp/cash-yonyou-u8-dining.txt"]);
+    assert_eq!(files["vouchers.csv"], pack(RunKind::Final)["vouchers.csv"]);
+    let cash = String::from_utf8(files["cash-vouchers.csv"].clone()).unwrap();
+    assert!(cash.contains("\r\ndining,2017-03-14,3,payment,2,"), "{cash}");
+    assert!(cash.contains(",100201,清算户,bank,0.00,1.00,hotel_1,,,,,记-3,no,银行存款-清算户\r\n"), "{cash}");
+    let page = String::from_utf8(files["statement.html"].clone()).unwrap();
+    assert!(page.contains("href=\"erp/cash-kingdee-dining.xlsx\""));
+}
+
+#[test]
+fn a_voucher_line_says_its_codes_its_number_and_whether_it_is_red() {
+    let csv = String::from_utf8(pack(RunKind::Final).remove("vouchers.csv").unwrap()).unwrap();
+    let rows: Vec<&str> = csv.trim_start_matches('\u{feff}').lines().collect();
+    assert!(rows[0].ends_with(",counterparty,customer,supplier,department,project,number,red,full_name"), "{csv}");
+    assert!(rows[2].ends_with(",13333.32,hotel_1,,G005,D04,P01,记-1,no,其他应付款-积分清算"), "{csv}");
+    assert!(rows[3].ends_with(",0.00,-333.00,hotel_1,,,,,记-1,yes,主营业务收入-积分代理净额"), "{csv}");
+}
+
+#[test]
+fn the_consolidation_has_entries_of_two_accounts_that_sum_to_nothing() {
+    let csv = String::from_utf8(pack(RunKind::Final).remove("consolidation.csv").unwrap()).unwrap();
+    let rows: Vec<&str> = csv.trim_start_matches('\u{feff}').lines().collect();
+    let expected = [
+        "kind,entity_a,role_a,account_a,amount_a,entity_b,role_b,account_b,amount_b,sum",
+        "position,dining,payable,224101,13332.32,hotel_1,receivable,122101,0.00,13332.32",
+        "position,hotel_1,payable,224101,0.00,hotel_1,receivable,122101,-12345.67,-12345.67",
+        "position,dining,clearing_payable,224102,1.00,hotel_1,clearing_receivable,122102,0.00,1.00",
+        "reclass,dining,agent_revenue,600103,-333.00,dining,points_revenue,600102,333.00,0.00",
+        "reclass,hotel_1,settlement_revenue,600105,11646.86,hotel_1,points_revenue,600102,-11646.86,0.00",
+    ];
+    // The fixture's books do not tie; what they say of one another is told as it is.
+    assert_eq!(rows, expected);
 }
 
 #[test]
@@ -130,7 +175,7 @@ fn a_column_adds_up_only_where_its_sum_means_something() {
     assert_eq!(totals("lines/mall/statement.csv"), statement);
     // Under the checklist there is no row of totals at all.
     let workbook = &files.iter().find(|file| file.entry.path == "settlement.xlsx").unwrap().bytes;
-    let checks = workbooks::rows(workbook, 12);
+    let checks = workbooks::rows(workbook, 13);
     assert_eq!(checks.len(), 1 + settlement().checklist.len());
 }
 
@@ -144,6 +189,8 @@ fn every_report_stands_in_the_readme_and_is_described_in_both_languages() {
         let mut told: BTreeSet<String> = told.map(str::to_owned).collect();
         // Not of the settlement, but of what was changed for past days.
         assert!(told.remove("rulebook-changes.csv"));
+        // Only where payments are planned, or were made.
+        assert!(told.remove("cash-vouchers.csv"));
         assert_eq!(told, names);
     }
     for report in REPORTS {

@@ -56,11 +56,11 @@ fn everything_wrong_has_a_place_and_a_rule(text: &str, errors: &RulebookErrors) 
     }
 }
 
-/// Without its hash, which is that of the text, and without the lines of its warnings.
+/// Without its hash, which is that of the text, and without the lines of what is found in it.
 fn terms(rulebook: &Rulebook) -> String {
     let mut terms = rulebook.clone();
     terms.hash.clear();
-    terms.warnings.iter_mut().for_each(|warning| warning.line = 0);
+    terms.warnings.iter_mut().chain(&mut terms.outdated).for_each(|finding| finding.line = 0);
     format!("{terms:?}")
 }
 

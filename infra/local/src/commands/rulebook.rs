@@ -117,7 +117,8 @@ fn agreed() -> Result<bool, CliError> {
 }
 
 pub fn check(file: &Path, output: &Output) -> Result<bool, CliError> {
-    match Rulebook::parse(&read(file)?) {
+    let checked = Rulebook::parse(&read(file)?).and_then(|rulebook| rulebook.check_new().map(|()| rulebook));
+    match checked {
         Ok(rulebook) => {
             output.line(format!(
                 "{}: valid. {} with {} lines, in {} from {}, hash {}",

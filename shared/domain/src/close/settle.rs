@@ -5,7 +5,9 @@
 mod book_checks;
 mod checklist;
 mod claims;
+mod estimate_checks;
 mod evidence;
+mod found;
 mod liability;
 mod points;
 mod shares;

@@ -73,6 +73,16 @@ pub struct UrrState {
     pub indicators: Option<Indicators>,
     /// The last sixty closes, the newest last.
     pub past: Vec<PastClose>,
+    pub year: YearOfEstimates,
+}
+
+/// What re-estimates came to since the first day of a year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct YearOfEstimates {
+    /// Contract liability on that day.
+    pub opening: Money,
+    pub re_estimate: Money,
 }
 
 /// What a close expected, and what is known of it by now.

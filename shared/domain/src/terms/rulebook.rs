@@ -28,6 +28,7 @@ mod section;
 mod shards;
 mod splits;
 mod table;
+mod tolerance;
 mod urr;
 mod vat;
 
@@ -39,6 +40,7 @@ pub use earn::EarnRule;
 pub use liability::{LiabilityTerms, Method};
 pub use payments::PaymentTerms;
 pub use reference::reference;
+pub use tolerance::Tolerances;
 pub use vat::{Product, VatRule, VatTreatment};
 
 use crate::units::calendar::Period;
@@ -119,6 +121,7 @@ sections! {
     payments: payments::Payments = one_or_more;
     books: books::BooksSection = one_or_more;
     forecast: forecast::Forecast = one_or_more;
+    tolerance: tolerance::Tolerance = one_or_more;
     shards: shards::Shards = one_or_more;
 }
 
@@ -229,7 +232,7 @@ pub struct Rulebook {
     /// What is accepted and should be otherwise in a new programme.
     pub warnings: Vec<RulebookError>,
     /// What was accepted once and is not any more.
-    outdated: Vec<RulebookError>,
+    pub outdated: Vec<RulebookError>,
 }
 
 /// What is wrong with a rulebook, all of it at once.

@@ -2,6 +2,7 @@
 //! what must hold for every history.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper may fail its test")]
 
+mod books;
 mod closes;
 mod liability;
 mod programme;

@@ -1,16 +1,15 @@
 //! Vouchers as Kingdee KIS imports them: one workbook per legal entity, one row
 //! per voucher line.
 
-use super::{PREPARED_BY, VOUCHER_WORD};
 use crate::about::About;
 use crate::error::RenderError;
 use crate::workbook::{A4, date, major, number_format, properties};
-use interline_domain::close::books::Voucher;
+use interline_domain::close::books::{Voucher, VoucherLine, dimension_of};
 use interline_domain::units::currency::Currency;
 use interline_domain::units::money::Money;
 use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Workbook, Worksheet, XlsxError};
 
-pub const COLUMNS: [&str; 16] = [
+pub const COLUMNS: [&str; 17] = [
     "日期",
     "凭证字",
     "凭证号",
@@ -27,8 +26,10 @@ pub const COLUMNS: [&str; 16] = [
     "制单人",
     "审核人",
     "过账人",
+    "核算项目",
 ];
-const WIDTHS: [f64; 16] = [12.0, 8.0, 8.0, 10.0, 44.0, 14.0, 32.0, 16.0, 16.0, 8.0, 8.0, 8.0, 8.0, 12.0, 10.0, 10.0];
+const WIDTHS: [f64; 17] =
+    [12.0, 8.0, 8.0, 10.0, 44.0, 14.0, 32.0, 16.0, 16.0, 8.0, 8.0, 8.0, 8.0, 12.0, 10.0, 10.0, 40.0];
 
 /// The vouchers of one entity. Of quantity and price there is nothing to say,
 /// and approval and posting are left to people.
@@ -43,12 +44,13 @@ pub fn workbook(about: &About<'_>, vouchers: &[&Voucher]) -> Result<Vec<u8>, Ren
     let amount = Format::new().set_num_format(number_format(currency));
     let text = Format::new().set_num_format("@").set_indent(1);
     let currency_word = if currency.code() == "CNY" { "RMB" } else { currency.code() };
+    let prepared_by = about.rulebook.books(about.period).prepared_by;
     let lines = vouchers.iter().flat_map(|voucher| voucher.lines.iter().map(move |line| (*voucher, line)));
     let mut row = 0;
     for (voucher, line) in lines {
         row += 1;
         sheet.write_with_format(row, 0, &date(voucher.date)?, &day)?;
-        sheet.write_with_format(row, 1, VOUCHER_WORD, &text)?;
+        sheet.write_with_format(row, 1, &voucher.word, &text)?;
         sheet.write(row, 2, voucher.number)?;
         sheet.write(row, 3, 0)?;
         sheet.write_with_format(row, 4, &line.summary, &text)?;
@@ -58,12 +60,24 @@ pub fn workbook(about: &About<'_>, vouchers: &[&Voucher]) -> Result<Vec<u8>, Ren
         one_side(sheet, (row, 8), currency, line.credit, &amount)?;
         sheet.write_with_format(row, 9, currency_word, &text)?;
         sheet.write(row, 10, 1)?;
-        sheet.write_with_format(row, 13, PREPARED_BY, &text)?;
+        sheet.write_with_format(row, 13, &prepared_by, &text)?;
+        if !line.aux.is_empty() {
+            sheet.write_with_format(row, 16, items(about, voucher, line), &text)?;
+        }
     }
     if row > 0 {
         sheet.ignore_error_range(1, 5, row, 5, IgnoreError::NumberStoredAsText)?;
     }
     Ok(book.save_to_buffer()?)
+}
+
+/// What the line is of, as `kind---code---name`.
+fn items(about: &About<'_>, voucher: &Voucher, line: &VoucherLine) -> String {
+    let items = line.aux.iter().map(|(dimension, code)| {
+        let of = dimension_of(*dimension, &voucher.entity, line.counterparty.as_ref());
+        format!("{}---{code}---{}", dimension.word_zh(), of.map_or("", |of| about.name_zh(of)))
+    });
+    items.collect::<Vec<_>>().join(";")
 }
 
 fn header(sheet: &mut Worksheet) -> Result<(), XlsxError> {

@@ -385,7 +385,7 @@ fn forecast(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfR
 /// Vouchers by legal entity, with the files for its accounting program.
 fn books(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Markup, OutOfRange> {
     let mut entities: BTreeMap<&LineId, Vec<&Voucher>> = BTreeMap::new();
-    for voucher in &settlement.vouchers {
+    for voucher in settlement.vouchers.iter().chain(&settlement.cash_vouchers) {
         entities.entry(&voucher.entity).or_default().push(voucher);
     }
     let mut rows = Vec::new();
@@ -407,6 +407,12 @@ fn books(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result
                 td.wide {
                     @if let Some(file) = file("kingdee") { a href=(file) { (say("金蝶 KIS", "Kingdee KIS")) } }
                     @if let Some(file) = file("yonyou-u8") { " · " a href=(file) { (say("用友 U8", "Yonyou U8")) } }
+                    @if let Some(file) = file("cash-kingdee") {
+                        br; a href=(file) { (say("金蝶 KIS 资金凭证", "Kingdee KIS, payments")) }
+                    }
+                    @if let Some(file) = file("cash-yonyou-u8") {
+                        " · " a href=(file) { (say("用友 U8 资金凭证", "Yonyou U8, payments")) }
+                    }
                 }
             }
         });

@@ -223,13 +223,20 @@ fn yonyou_rows_keep_its_lengths_and_each_voucher_together() {
     let mut vouchers: Vec<(String, i64)> = Vec::new();
     for row in rows {
         let fields: Vec<&str> = row.split(',').collect();
-        let [date, word, number, attachments, summary, account, debit, credit] = fields[..] else { panic!("{row}") };
+        let [date, word, number, attachments, summary, account, debit, credit, _, _, _, maker, ..] = fields[..] else {
+            panic!("{row}")
+        };
+        assert_eq!((maker, fields.len()), ("Interline", 21 + 27), "{row}");
+        assert!(row.ends_with(",,,,,,,0,,0,,,,,,,,,0,0,0,0,0,,0,0,0,0"), "{row}");
         let bytes = |text: &str| GB18030.encode(text).0.len();
         assert_eq!((date, word, attachments), ("2017-02-28", "记", "0"));
         assert!(bytes(number) <= 30 && bytes(summary) <= 60 && bytes(account) <= 15, "{row}");
         assert!(debit.len() <= 17 && credit.len() <= 17);
         let (debit, credit) = (minor(debit), minor(credit));
-        assert!((debit > 0 && credit == 0) || (debit == 0 && credit > 0), "{row}");
+        assert!((debit == 0) != (credit == 0), "{row}");
+        // Department, customer, supplier, project.
+        let codes = [15, 17, 18, 20].map(|at| fields[at]);
+        assert_eq!(codes, if credit == 1_333_332 { ["D04", "", "G005", "P01"] } else { [""; 4] });
         match vouchers.last_mut() {
             Some((last, balance)) if *last == number => *balance += debit - credit,
             _ => {
@@ -247,8 +254,26 @@ fn kingdee_rows_have_its_columns_and_codes_as_text() {
     let rows = workbooks::rows(&pack(RunKind::Final)["erp/kingdee-dining.xlsx"], 1);
     assert_eq!(rows[0], kingdee::COLUMNS.map(str::to_owned));
     assert_eq!(rows.len(), 6);
-    let summary = "2017-02 他线积分兑换, \"酒店\" 及其他往来单位的积分兑换结算款项确认及结转说明";
-    let payable =
-        ["42794", "记", "1", "0", summary, "2202", "应付账款", "", "13333.32", "RMB", "1", "", "", "Interline"];
+    let summary = "2017-02 他业态兑换, \"酒店\" 及其他往来单位的积分兑换结算款项确认及结转说明";
+    let items = "供应商---G005---酒店;部门---D04---餐饮;项目---P01---餐饮";
+    let payable = [
+        "42794",
+        "记",
+        "1",
+        "0",
+        summary,
+        "224101",
+        "积分清算",
+        "",
+        "13333.32",
+        "RMB",
+        "1",
+        "",
+        "",
+        "Interline",
+        "",
+        "",
+        items,
+    ];
     assert_eq!(rows[2], payable.map(str::to_owned));
 }

@@ -13,12 +13,13 @@ use interline_domain::close::settlement::{
     SplitRow, State,
 };
 use interline_domain::legs::FlowKind;
-use interline_domain::terms::rulebook::{Account, Method, Product, Rulebook};
+use interline_domain::terms::rulebook::{Account, Dimension, Method, Product, Rulebook};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::money::{Money, Points, Rate};
 use interline_reports::manifest::{RunKind, RunName};
 use rust_decimal::Decimal;
+use std::collections::BTreeMap;
 
 pub const RULEBOOK: &str = r#"
 [programme]
@@ -193,6 +194,7 @@ pub fn settlement() -> Settlement {
             },
         ],
         vouchers: vouchers(),
+        cash_vouchers: Vec::new(),
         checklist: vec![
             check(CheckId::NetsSumToZero, "0.00", "0.00", true),
             check(CheckId::CohortsBelowZero, "0", "<1>", false),
@@ -255,52 +257,66 @@ fn rates(cohort: Cohort, issued: i64, redeemed: &[i64], expected: i64) -> Redemp
     }
 }
 
-fn vouchers() -> Vec<Voucher> {
-    let posted = |role: Account, account: &str, name: &str, debit: i64, credit: i64| VoucherLine {
-        summary: "2017-02 他线积分兑换, \"酒店\" 及其他往来单位的积分兑换结算款项确认及结转说明".to_owned(),
+fn posted(role: Account, debit: i64, credit: i64) -> VoucherLine {
+    let account = rulebook().accounts.of(role);
+    VoucherLine {
+        summary: "2017-02 他业态兑换, \"酒店\" 及其他往来单位的积分兑换结算款项确认及结转说明".to_owned(),
         role,
-        account: account.to_owned(),
-        account_name: name.to_owned(),
+        full_name: account.full_name(),
+        account: account.code,
+        account_name: account.name,
         debit: money(debit),
         credit: money(credit),
         counterparty: Some(line("hotel_1")),
-    };
-    let voucher = |entity: &str, number, event, lines| Voucher {
-        entity: line(entity),
-        number,
-        date: period().last_day(),
-        event,
-        lines,
-    };
+        aux: BTreeMap::new(),
+    }
+}
+
+fn voucher(entity: &str, number: u32, event: BooksEvent, lines: Vec<VoucherLine>) -> Voucher {
+    Voucher { entity: line(entity), word: "记".to_owned(), number, date: period().last_day(), event, lines }
+}
+
+fn vouchers() -> Vec<Voucher> {
+    let mut payable = posted(Account::Payable, 0, 1_333_332);
+    payable.aux = BTreeMap::from([
+        (Dimension::Supplier, "G005".to_owned()),
+        (Dimension::Department, "D04".to_owned()),
+        (Dimension::Project, "P01".to_owned()),
+    ]);
     vec![
         voucher(
             "dining",
             1,
             BooksEvent::OtherRedemption,
-            vec![
-                posted(Account::ContractLiability, "2205", "合同负债", 1_300_032, 0),
-                posted(Account::Payable, "2202", "应付账款", 0, 1_333_332),
-                posted(Account::AgentRevenue, "600102", "主营业务收入-代理净额", 33_300, 0),
-            ],
+            vec![posted(Account::ContractLiability, 1_300_032, 0), payable, posted(Account::AgentRevenue, 0, -33_300)],
         ),
         voucher(
             "dining",
             2,
-            BooksEvent::Payment,
-            vec![
-                posted(Account::Clearing, "3001", "清算资金往来", 100, 0),
-                posted(Account::Bank, "1002", "银行存款", 0, 100),
-            ],
+            BooksEvent::Netting,
+            vec![posted(Account::Payable, 100, 0), posted(Account::ClearingPayable, 0, 100)],
         ),
         voucher(
             "hotel_1",
             1,
-            BooksEvent::ReceivableFromFunder,
+            BooksEvent::Receivable,
             vec![
-                posted(Account::Receivable, "1122", "应收账款", 1_234_567, 0),
-                posted(Account::Revenue, "6001", "主营业务收入", 0, 1_164_686),
-                posted(Account::OutputVat, "22210107", "应交税费-应交增值税-销项税额", 0, 69_881),
+                posted(Account::Receivable, 1_234_567, 0),
+                posted(Account::SettlementRevenue, 0, 1_164_686),
+                posted(Account::OutputVat, 0, 69_881),
             ],
         ),
     ]
+}
+
+/// What a programme that plans its payments has besides.
+pub fn cash_vouchers() -> Vec<Voucher> {
+    let mut paid = voucher(
+        "dining",
+        3,
+        BooksEvent::Payment,
+        vec![posted(Account::ClearingPayable, 100, 0), posted(Account::Bank, 0, 100)],
+    );
+    paid.date = NaiveDate::from_ymd_opt(2017, 3, 14).unwrap();
+    vec![paid]
 }

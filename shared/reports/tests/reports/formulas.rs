@@ -119,12 +119,13 @@ fn no_text_of_any_file_becomes_a_formula() {
             let (path, bytes) = (file.entry.path.as_str(), &file.bytes);
             let found = match path.rsplit_once('.').unwrap().1 {
                 "csv" => csv_is_guarded(path, bytes, planted),
-                "xlsx" => workbook_is_guarded(path, bytes, if path.starts_with("erp/") { 1 } else { 12 }, planted),
+                "xlsx" => workbook_is_guarded(path, bytes, if path.starts_with("erp/") { 1 } else { 13 }, planted),
                 // Rows of an accounting program, which people open in a spreadsheet too.
                 "txt" => {
                     let text = GB18030.decode(bytes).0.into_owned();
                     let cells: Vec<&str> = text.lines().flat_map(|row| row.split(',')).collect();
-                    assert!(!cells.iter().any(|cell| is_formula(cell)), "{path}: {text}");
+                    let guarded = |cell: &&str| !is_formula(cell) || is_negative_number(cell);
+                    assert!(cells.iter().all(guarded), "{path}: {text}");
                     cells.iter().filter(|cell| cell.starts_with('\'')).count()
                 }
                 _ => 0,

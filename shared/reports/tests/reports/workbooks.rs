@@ -108,6 +108,7 @@ fn the_workbook_has_a_sheet_per_report_with_totals_that_are_formulas_and_agree()
         ("liability-roll-forward", "合同负债变动表 Liability roll-forward"),
         ("redemption-rates", "兑换率测算表 Redemption rates"),
         ("vouchers", "会计凭证 Vouchers"),
+        ("consolidation", "合并抵销 Consolidation"),
         ("expiry-forecast", "过期预告 Expiry forecast"),
         ("close-checklist", "关账检查表 Close checklist"),
     ];
@@ -139,7 +140,7 @@ fn codes_stay_text_and_headings_are_in_both_languages() {
     let vouchers = cells(workbook, 10);
     assert_eq!(vouchers[0][6].value, "科目代码\nAccount");
     let account = &vouchers[1][6];
-    assert_eq!((account.kind.as_str(), account.value.as_str()), ("s", "2205"));
+    assert_eq!((account.kind.as_str(), account.value.as_str()), ("s", "220501"));
     let payments = cells(workbook, 4);
     assert_eq!(payments[1][3].value, "=6217//0000#0004", "text, so nothing to neutralise");
     assert!(payments[1][3].formula.is_empty());

@@ -1,11 +1,12 @@
 //! The checks of the vouchers: each by itself, and all of them against what other reports say.
 
-use super::checklist::Checks;
+use super::found::Checks;
+use super::taxes::all;
 use crate::close::books::{BooksEvent, TrialBalance, Voucher, VoucherLine, consolidation, dimension_of};
 use crate::close::checks::CheckId;
 use crate::close::netting::{Nets, residual};
 use crate::close::settlement::{Inputs, Settlement};
-use crate::terms::rulebook::{Account, Cash, Rulebook, Side};
+use crate::terms::rulebook::{Account, Cash, Rulebook, Sales, Side};
 use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange};
@@ -62,6 +63,7 @@ pub(super) fn books(
     checks.equal(CheckId::PairsPayable, 0, differing(&matrix, &payables));
     checks.equal(CheckId::PairsReceivable, 0, differing(&matrix, &receivables));
 
+    taxes(checks, inputs, settlement)?;
     eliminations(checks, currency, settlement)?;
     left(checks, inputs, settlement, nets)
 }
@@ -129,6 +131,23 @@ fn liability(
     let sum = Money::sum(posted.values().copied())?;
     checks.amounts(CheckId::VouchersLiability, currency, total.closing.minus(total.opening)?, sum.negated()?);
     checks.equal(CheckId::LiabilityEntities, 0, differing(&moved, &posted));
+    let total = settlement.provision_total()?;
+    let posted = Money::sum(books.by_entity(&[Account::Provision])?.into_values())?;
+    checks.amounts(CheckId::VouchersProvision, currency, total.closing.minus(total.opening)?, posted.negated()?);
+    Ok(())
+}
+
+/// Output VAT of the period is what the tax keys moved by.
+fn taxes(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> Result<(), OutOfRange> {
+    let before = inputs.previous.as_ref().map(|previous| previous.state.taxes.as_slice()).unwrap_or_default();
+    let ((lines_before, members_before), (lines, members)) = (all(before)?, all(&settlement.state.taxes)?);
+    let mut moved = lines.minus(lines_before)?;
+    if inputs.rulebook.books(inputs.period).sales == Sales::Full {
+        moved = moved.plus(members.minus(members_before)?)?;
+    }
+    let books = TrialBalance::of(&settlement.vouchers, BooksEvent::ALL)?;
+    let posted = Money::sum(books.by_entity(&[Account::OutputVat])?.into_values())?;
+    checks.amounts(CheckId::VouchersTax, inputs.rulebook.currency, moved, posted.negated()?);
     Ok(())
 }
 

@@ -1,14 +1,15 @@
 //! The checks that a final run has to pass.
 
 use super::book_checks::books;
+use super::estimate_checks::estimates;
+use super::found::Checks;
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::Cohort;
-use crate::close::checks::{CheckId, Severity};
+use crate::close::checks::CheckId;
 use crate::close::netting::{Nets, residual};
-use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
+use crate::close::settlement::{Check, CohortState, Inputs, Settlement};
 use crate::close::tally::Tally;
 use crate::legs::{ControlKind, FlowKind};
-use crate::units::currency::Currency;
 use crate::units::money::{Money, OutOfRange, Points};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,7 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
 
     points(&mut checks, tally, settlement)?;
     liability(&mut checks, inputs, settlement)?;
+    estimates(&mut checks, inputs, settlement)?;
     books(&mut checks, inputs, settlement, nets)?;
     Ok(checks.0)
 }
@@ -164,41 +166,6 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     checks.equal(CheckId::LiabilityPoints, rolled, redeemed);
     checks.equal(CheckId::LiabilityApart, 0, apart);
     Ok(())
-}
-
-pub(super) struct Checks(pub(super) Vec<Check>);
-
-impl Checks {
-    /// Names the month and, if it fails, the shards.
-    fn unchanged(&mut self, check: CheckId, reread: &Reread<'_>) {
-        let (shards, changed) = (reread.recorded.len().max(reread.found.len()), reread.changed());
-        let text = |shards: usize| format!("{shards} of {}", reread.period);
-        let actual = match changed.is_empty() {
-            true => text(shards),
-            false => format!("{}, not {changed:?}", text(shards - changed.len())),
-        };
-        self.equal(check, text(shards), actual);
-    }
-
-    pub(super) fn amounts(&mut self, check: CheckId, currency: Currency, expected: Money, actual: Money) {
-        self.equal(check, currency.show(expected), currency.show(actual));
-    }
-
-    pub(super) fn equal<T: PartialEq + ToString>(&mut self, check: CheckId, expected: T, actual: T) {
-        self.equal_or(check.row().severity, check, expected, actual);
-    }
-
-    /// As [`equal`](Self::equal), where it depends on the terms what follows.
-    pub(super) fn equal_or<T: PartialEq + ToString>(
-        &mut self,
-        severity: Severity,
-        check: CheckId,
-        expected: T,
-        actual: T,
-    ) {
-        let pass = expected == actual;
-        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass, severity });
-    }
 }
 
 #[cfg(test)]

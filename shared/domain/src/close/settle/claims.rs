@@ -1,6 +1,6 @@
 //! Members' claims against the points and debts of a settlement.
 
-use super::checklist::Checks;
+use super::found::Checks;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::checks::CheckId;
 use crate::close::settlement::{CohortBalance, Debt, Settlement};

@@ -8,7 +8,7 @@ use crate::actuarial::urr::Experience;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::settlement::{
     CohortState, ExpiryForecast, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
-    RollForward as PointsRow, SettleError, State, UrrState,
+    RollForward as PointsRow, SettleError, State, UrrState, YearOfEstimates,
 };
 use crate::close::tally::SaleRates;
 use crate::legs::FlowKind;
@@ -87,6 +87,7 @@ pub(super) fn liability(
         answer.closed.push(row.closed);
     }
     urr.past = past(inputs.period, previous, &answer.states)?;
+    urr.year = year(inputs.period, previous, &answer.rows)?;
     answer.urr = urr;
     answer.forecast = forecast.into_values().collect();
     Ok(answer)
@@ -291,7 +292,7 @@ fn learned(
     };
     of_next_month(rulebook, period, cohorts, learned.as_ref(), &mut rates)?;
     let indicators = learned.as_ref().map(|learned| learned.indicators);
-    Ok((UrrState { rates, memory, indicators, past: Vec::new() }, learned))
+    Ok((UrrState { rates, memory, indicators, ..UrrState::default() }, learned))
 }
 
 /// Every scheme, with every life that its points have had or will have.
@@ -344,6 +345,17 @@ fn past(period: Period, previous: Option<&State>, states: &[CohortState]) -> Res
     past.push(now);
     let first = past.len().saturating_sub(PAST_CLOSES);
     Ok(past.split_off(first))
+}
+
+fn year(period: Period, previous: Option<&State>, rows: &[LiabilityRow]) -> Result<YearOfEstimates, OutOfRange> {
+    let carried = previous.filter(|state| state.period.year() == period.year()).map(|state| state.urr.year);
+    let opening = match carried {
+        Some(year) => year.opening,
+        None => Money::sum(rows.iter().map(|row| row.row.opening))?,
+    };
+    let before = carried.map_or(Money::ZERO, |year| year.re_estimate);
+    let re_estimate = before.plus(Money::sum(rows.iter().map(|row| row.row.re_estimate))?)?;
+    Ok(YearOfEstimates { opening, re_estimate })
 }
 
 /// The movements of every cohort. What another line is owed is known by pair only, after the split

@@ -36,6 +36,21 @@ pub(super) struct Sold {
 /// The cumulative amounts by key.
 pub(super) struct Taxes(BTreeMap<TaxKey, Money>);
 
+/// The tax of all that a key has come to.
+fn tax(key: &TaxKey, base: Money) -> Result<Money, OutOfRange> {
+    Ok(if key.inclusive { contained(base, key.rate)? } else { added(base, key.rate)? }.tax)
+}
+
+/// What the taxes of all keys are, those of sales to members apart.
+pub(super) fn all(bases: &[TaxBase]) -> Result<(Money, Money), OutOfRange> {
+    let (mut lines, mut members) = (Money::ZERO, Money::ZERO);
+    for TaxBase { key, base } in bases {
+        let sum = if key.buyer.is_some() { &mut lines } else { &mut members };
+        sum.add(tax(key, *base)?)?;
+    }
+    Ok((lines, members))
+}
+
 impl Taxes {
     pub(super) fn of(previous: Option<&State>) -> Self {
         let bases = previous.into_iter().flat_map(|state| &state.taxes);
@@ -48,7 +63,7 @@ impl Taxes {
 
     /// The tax that an amount adds to its key.
     fn add(&mut self, key: TaxKey, amount: Money) -> Result<Money, OutOfRange> {
-        let tax = |base| Ok(if key.inclusive { contained(base, key.rate)? } else { added(base, key.rate)? }.tax);
+        let tax = |base| tax(&key, base);
         let base = self.0.get(&key).copied().unwrap_or_default();
         let after = base.plus(amount)?;
         let moved = tax(after)?.minus(tax(base)?)?;

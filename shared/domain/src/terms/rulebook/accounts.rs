@@ -229,6 +229,7 @@ pub fn read(fields: &mut read::Fields<'_>, name: &'static str, notes: &mut read:
 
 pub fn check(accounts: AccountsFile, check: &mut Check) -> Accounts {
     let mut chart = Accounts::default();
+    let mut places = BTreeMap::new();
     for (word, roles, spanned) in accounts {
         let place = check.place_of(format!("accounts.{word}"), &spanned);
         let file = spanned.into_inner();
@@ -244,9 +245,10 @@ pub fn check(accounts: AccountsFile, check: &mut Check) -> Accounts {
             let parent = parent.clone().unwrap_or_else(|| if is_there { above.to_owned() } else { String::new() });
             let aux = aux.iter().copied().collect();
             chart.0.insert(*role, AccountName { code: code.clone(), parent, name: name.clone(), aux });
+            places.insert(*role, place.clone());
         }
     }
-    leaves(&chart, check);
+    leaves(&chart, &places, check);
     chart
 }
 
@@ -269,13 +271,21 @@ fn account(file: &AccountFile, place: &Place, check: &mut Check) {
 
 /// Only leaves are posted to. Rulebooks of the first edition did otherwise by default, so one that
 /// came into force stays readable; none comes into force any more.
-fn leaves(chart: &Accounts, check: &mut Check) {
-    for (role, account) in &chart.0 {
-        let below = |other: &&AccountName| other.code != account.code && other.code.starts_with(&account.code);
-        if let Some(leaf) = chart.0.values().find(below).filter(|_| !account.code.is_empty()) {
-            let place = Place::whole(&format!("accounts.{}", role.word()));
-            let rule = format!("{} is no leaf: {} lies below it", account.code, leaf.code);
-            check.refuse_if_new(&place, "code", rule);
+fn leaves(chart: &Accounts, places: &BTreeMap<Account, Place>, check: &mut Check) {
+    for (role, account) in chart.0.iter().filter(|(_, account)| !account.code.is_empty()) {
+        let below =
+            |(_, other): &(&Account, &AccountName)| other.code != account.code && other.code.starts_with(&account.code);
+        if let Some((lower, leaf)) = chart.0.iter().find(below) {
+            let rule = format!(
+                "{} of {} is no leaf: {} of {} lies below it",
+                account.code,
+                role.word(),
+                leaf.code,
+                lower.word()
+            );
+            // One of the two is the file's: the chart's own are leaves.
+            let place = places.get(role).or_else(|| places.get(lower)).cloned();
+            check.refuse_if_new(&place.unwrap_or_else(|| Place::whole("accounts")), "code", rule);
         }
     }
 }

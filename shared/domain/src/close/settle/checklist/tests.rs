@@ -7,7 +7,7 @@ use crate::close::digest::EntryDigests;
 use crate::close::digest::ShardDigest;
 use crate::close::netting::nets;
 use crate::close::settle::settle;
-use crate::close::settlement::{LiabilityRow, Previous, State};
+use crate::close::settlement::{LiabilityRow, Previous, Reread, State};
 use crate::close::tally::{Fold, Tally, TallyError};
 use crate::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
