@@ -114,6 +114,8 @@ checks! {
     VouchersLiability: "contract liability of the vouchers = roll-forward", "凭证合同负债 = 变动表";
     VouchersProvision: "provision of the vouchers = roll-forward", "凭证预计负债 = 变动表";
     VouchersTax: "output VAT of the vouchers = what the tax keys moved by", "凭证销项税额 = 税基变动额";
+    InvoicesBilateral: "invoices and receipts = bilateral matrix", "开票与收据 = 双边矩阵";
+    InvoicesTax: "tax of the invoices = output VAT of supplies between lines", "开票税额 = 业务线间销项税额";
     LiabilityEntities: "entities whose contract liability is not the roll-forward", "合同负债与变动表不符的主体";
     VouchersPayables: "payables of the vouchers = bilateral matrix", "凭证应付 = 双边矩阵";
     PairsPayable: "pairs whose payable is not the bilateral amount", "应付与双边金额不符的往来";

@@ -8,6 +8,7 @@ mod claims;
 mod estimate_checks;
 mod evidence;
 mod found;
+mod invoices;
 mod liability;
 mod points;
 mod shares;
@@ -20,6 +21,7 @@ use crate::units::money::Money;
 use checklist::checklist;
 pub use claims::MembersClaims;
 pub use evidence::Evidence;
+use invoices::invoices;
 pub use liability::MATURITY_MONTHS;
 use liability::liability;
 use points::{debts, issuance, roll_forward};
@@ -57,6 +59,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         liability: liability.rows,
         redemption_rates: liability.rates,
         expiry_forecast: liability.forecast,
+        invoices: invoices(inputs, &owed)?,
         vouchers,
         cash_vouchers,
         checklist: Vec::new(),

@@ -315,6 +315,8 @@ pub struct Settlement {
     pub redemption_rates: Vec<RedemptionRateRow>,
     /// Months of the next twelve in which points expire, by funder and month.
     pub expiry_forecast: Vec<ExpiryForecast>,
+    /// What lines have to invoice each other, and what they only have receipts for.
+    pub invoices: Vec<Invoice>,
     /// By entity and number.
     pub vouchers: Vec<Voucher>,
     /// Those of the payments, where the rulebook has them made at the close.
@@ -326,6 +328,44 @@ pub struct Settlement {
     pub gross: Money,
     /// What has to move at least: half the sum of the absolute nets.
     pub settled: Money,
+}
+
+/// What a line invoices another for one product of one month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invoice {
+    pub issuer: LineId,
+    pub buyer: LineId,
+    pub product: Product,
+    pub treatment: VatTreatment,
+    pub rate: Rate,
+    pub kind: InvoiceKind,
+    /// The month of the supply.
+    pub original_period: Period,
+    /// With the tax. Negative where it is red.
+    pub gross: Money,
+    pub tax: Money,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InvoiceKind {
+    Blue,
+    /// Takes an invoice back, in part or in full.
+    Red,
+    /// No invoice to the buyer: the member has it, or nothing is supplied.
+    Receipt,
+}
+
+impl InvoiceKind {
+    /// The word in files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            InvoiceKind::Blue => "blue",
+            InvoiceKind::Red => "red",
+            InvoiceKind::Receipt => "receipt",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

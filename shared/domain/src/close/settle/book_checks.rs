@@ -5,8 +5,8 @@ use super::taxes::all;
 use crate::close::books::{BooksEvent, TrialBalance, Voucher, VoucherLine, consolidation, dimension_of};
 use crate::close::checks::CheckId;
 use crate::close::netting::{Nets, residual};
-use crate::close::settlement::{Inputs, Settlement};
-use crate::terms::rulebook::{Account, Cash, Rulebook, Sales, Side};
+use crate::close::settlement::{Inputs, Settlement, TaxBase};
+use crate::terms::rulebook::{Account, Cash, Rulebook, Sales, Side, VatTreatment};
 use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange};
@@ -145,6 +145,16 @@ fn taxes(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> R
     if inputs.rulebook.books(inputs.period).sales == Sales::Full {
         moved = moved.plus(members.minus(members_before)?)?;
     }
+    let currency = inputs.rulebook.currency;
+    let invoiced = Money::sum(settlement.invoices.iter().map(|invoice| invoice.gross))?;
+    let between = Money::sum(settlement.bilateral.iter().map(|row| row.amount))?;
+    checks.amounts(CheckId::InvoicesBilateral, currency, between, invoiced);
+    // Of what third parties pay for, members have the invoice.
+    let is_invoiced = |base: &&TaxBase| base.key.treatment == Some(VatTreatment::MarketingService);
+    let of = |bases: &[TaxBase]| all(&bases.iter().filter(is_invoiced).cloned().collect::<Vec<_>>());
+    let supplied = of(&settlement.state.taxes)?.0.minus(of(before)?.0)?;
+    let tax = Money::sum(settlement.invoices.iter().map(|invoice| invoice.tax))?;
+    checks.amounts(CheckId::InvoicesTax, currency, supplied, tax);
     let books = TrialBalance::of(&settlement.vouchers, BooksEvent::ALL)?;
     let posted = Money::sum(books.by_entity(&[Account::OutputVat])?.into_values())?;
     checks.amounts(CheckId::VouchersTax, inputs.rulebook.currency, moved, posted.negated()?);

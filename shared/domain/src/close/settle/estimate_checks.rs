@@ -27,12 +27,7 @@ pub(super) fn estimates(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &S
     if let Some(indicators) = settlement.state.urr.indicators {
         at.redemptions(checks)?;
         checks.equal(CheckId::MonthIgnored, false, indicators.is_ignored);
-        checks.within(
-            CheckId::InitialRate,
-            "1".to_owned(),
-            shown(indicators.z),
-            indicators.z == Rate::SCALE,
-        );
+        checks.within(CheckId::InitialRate, "1".to_owned(), shown(indicators.z), indicators.z == Rate::SCALE);
         at.demand(checks)?;
     }
     at.rates(checks)?;
@@ -57,7 +52,8 @@ struct At<'a> {
 }
 
 fn shown(scaled: i128) -> String {
-    Decimal::try_from_i128_with_scale(scaled, 8).map_or_else(|_| scaled.to_string(), |of| of.round_dp(4).normalize().to_string())
+    Decimal::try_from_i128_with_scale(scaled, 8)
+        .map_or_else(|_| scaled.to_string(), |of| of.round_dp(4).normalize().to_string())
 }
 
 fn bounds((low, high): (Rate, Rate)) -> String {
@@ -116,7 +112,8 @@ impl At<'_> {
         let mut redeemed = Points::ZERO;
         let mut open: Vec<(&Cohort, Points)> = Vec::new();
         let mut expected = Micro::ZERO;
-        let months = YEAR.min(u32::try_from(period.months_since(self.inputs.rulebook.first_period)).unwrap_or_default() + 1);
+        let months =
+            YEAR.min(u32::try_from(period.months_since(self.inputs.rulebook.first_period)).unwrap_or_default() + 1);
         for state in &self.settlement.state.liability {
             let mut before = Points::ZERO;
             for (age, of) in (0_u32..).zip(&state.redeemed) {
@@ -157,8 +154,13 @@ impl At<'_> {
     fn rates(&self, checks: &mut Checks) -> Result<(), OutOfRange> {
         let Some(previous) = &self.inputs.previous else { return Ok(()) };
         let period = self.inputs.period;
-        let before: BTreeMap<_, _> =
-            previous.state.urr.rates.in_month(period).map(|(scheme, life, rate)| ((scheme.clone(), life), rate)).collect();
+        let before: BTreeMap<_, _> = previous
+            .state
+            .urr
+            .rates
+            .in_month(period)
+            .map(|(scheme, life, rate)| ((scheme.clone(), life), rate))
+            .collect();
         let mut far = Vec::new();
         for (scheme, life, rate) in self.settlement.state.urr.rates.in_month(period.next()) {
             let Some(before) = before.get(&(scheme.clone(), life)) else { continue };
@@ -230,7 +232,11 @@ impl At<'_> {
             }
         }
         let withdrawn = |cohort: &Cohort| {
-            self.inputs.tally.valued.get(cohort).is_some_and(|of| !of.back.is_zero() || !of.withdrawn_at_issue.is_zero())
+            self.inputs
+                .tally
+                .valued
+                .get(cohort)
+                .is_some_and(|of| !of.back.is_zero() || !of.withdrawn_at_issue.is_zero())
         };
         let (mut unvalued, mut above_face, mut signs, mut above) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let states: BTreeMap<&Cohort, &CohortState> =
@@ -238,7 +244,8 @@ impl At<'_> {
         for line in &self.settlement.liability {
             let LiabilityRow { cohort, row, provision, outstanding, basis, .. } = line;
             let Some(terms) = rulebook.liability(&cohort.scheme, cohort.issued) else { continue };
-            let face = rulebook.currency.round_value(times(i128::from(outstanding.get()), terms.face_value.scaled())?)?;
+            let face =
+                rulebook.currency.round_value(times(i128::from(outstanding.get()), terms.face_value.scaled())?)?;
             let floor = match rulebook.urr(self.inputs.period) {
                 crate::actuarial::experience::UrrTerms::Experience(terms) => terms.floor,
                 crate::actuarial::experience::UrrTerms::Initial => Rate::ZERO,

@@ -40,7 +40,7 @@ struct Base {
 
 impl Base {
     fn of(key: &ObligationKey) -> Self {
-        let ObligationKey { scheme, funding, redeemer, reason, terms, vat_from } = key.clone();
+        let ObligationKey { scheme, funding, redeemer, reason, terms, vat_from, .. } = key.clone();
         let unsplit = (!reason.row().is_split).then_some(reason);
         let rule = reason.rule_word(terms.as_ref()).to_owned();
         Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from }

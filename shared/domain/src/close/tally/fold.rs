@@ -370,6 +370,7 @@ fn terms(
     let terms = reason.row().is_split.then(split).flatten().map(SplitTerms::from);
     let (scheme, redeemer) = (scheme.clone(), redeemer.clone());
     let funding = rulebook.funding(&scheme);
+    let origin = Period::of_day(day);
     let vat_from = match reason.row().supply {
         None => rulebook.first_period,
         Some(supply) => {
@@ -381,10 +382,10 @@ fn terms(
             });
             let to_others = beneficiaries
                 .flat_map(|line| funding.payers(&redeemer).map(move |payer| (payer, line, Product::PlatformFee)));
-            rulebook.vat_since(&to_redeemer.chain(to_others).collect::<Vec<_>>(), Period::of_day(day))
+            rulebook.vat_since(&to_redeemer.chain(to_others).collect::<Vec<_>>(), origin)
         }
     };
-    let key = ObligationKey { funding, scheme, redeemer, reason, terms, vat_from };
+    let key = ObligationKey { funding, scheme, redeemer, reason, terms, vat_from, origin };
     if let Some(at) = owed.iter().position(|owed| owed.key == key) {
         return at;
     }

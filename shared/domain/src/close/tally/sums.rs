@@ -86,6 +86,8 @@ pub struct ObligationKey {
     pub terms: Option<SplitTerms>,
     /// The first month since which VAT on it has been what it was on the original's day.
     pub vat_from: Period,
+    /// The original's month.
+    pub origin: Period,
 }
 
 /// Sales of a line that were taxed alike, refunds deducted.

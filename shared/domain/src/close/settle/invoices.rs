@@ -1,0 +1,100 @@
+//! What lines have to invoice each other: by product, tax and the month of what was supplied.
+
+use super::taxes::Owed;
+use crate::close::settlement::{Inputs, Invoice, InvoiceKind};
+use crate::legs::Reason;
+use crate::terms::rulebook::{Beneficiary, Product, VatTreatment};
+use crate::units::allocate::divide_half_up;
+use crate::units::calendar::Period;
+use crate::units::micro::times;
+use crate::units::money::{Money, OutOfRange, Rate};
+use std::collections::BTreeMap;
+
+/// One row for each seller, buyer, product, tax and month of the supply. Amounts of months before are their exact
+/// shares to the minor unit, the period's own row has what is left; so has its tax, which is the key's.
+///
+/// Third parties' consideration is invoiced to the member: it is a receipt here, without tax.
+pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice>, OutOfRange> {
+    let mut rows = Vec::new();
+    for owed in owed {
+        let is_invoice = owed.rule.treatment == VatTreatment::MarketingService;
+        let tax = if is_invoice { owed.output } else { Money::ZERO };
+        let mut left = (owed.amount, tax);
+        let mut of_supply = Vec::new();
+        for (origin, gross) in origins(inputs, owed)?.into_iter().filter(|(origin, _)| *origin != inputs.period) {
+            let part = match owed.amount.is_zero() {
+                true => crate::terms::vat::contained(gross, owed.rule.rate)?.tax,
+                false => part(tax, gross, owed.amount)?,
+            };
+            let tax = if is_invoice { part } else { Money::ZERO };
+            left = (left.0.minus(gross)?, left.1.minus(tax)?);
+            of_supply.push((origin, gross, tax));
+        }
+        of_supply.push((inputs.period, left.0, left.1));
+        for (original_period, gross, tax) in
+            of_supply.into_iter().filter(|(_, gross, tax)| !gross.is_zero() || !tax.is_zero())
+        {
+            let kind = match (is_invoice, gross.is_negative()) {
+                (false, _) => InvoiceKind::Receipt,
+                (true, false) => InvoiceKind::Blue,
+                (true, true) => InvoiceKind::Red,
+            };
+            rows.push(Invoice {
+                issuer: owed.payee.clone(),
+                buyer: owed.payer.clone(),
+                product: owed.product,
+                treatment: owed.rule.treatment,
+                rate: if is_invoice { owed.rule.rate } else { Rate::ZERO },
+                kind,
+                original_period,
+                gross,
+                tax,
+            });
+        }
+    }
+    rows.sort_by(|one, other| {
+        (&one.issuer, &one.buyer, one.product, one.original_period).cmp(&(
+            &other.issuer,
+            &other.buyer,
+            other.product,
+            other.original_period,
+        ))
+    });
+    Ok(rows)
+}
+
+/// The exact shares of what was supplied in each month, to the minor unit.
+fn origins(inputs: &Inputs<'_>, owed: &Owed) -> Result<BTreeMap<Period, Money>, OutOfRange> {
+    let mut exact: BTreeMap<Period, i128> = BTreeMap::new();
+    for (key, sum) in &inputs.tally.obligations {
+        let Some((_, bears)) = key.funding.shares.iter().find(|(line, _)| *line == owed.payer) else { continue };
+        let is_repaid = key.reason == Reason::Repayment;
+        if is_repaid != (owed.product == Product::Repayment) || key.redeemer == owed.payer {
+            continue;
+        }
+        if inputs.rulebook.vat(&owed.payer, &owed.payee, owed.product, key.vat_from) != owed.rule {
+            continue;
+        }
+        let whole = [(Beneficiary::Redeemer, Rate::ONE)];
+        let shares = key.terms.as_ref().map_or(&whole[..], |terms| &terms.shares);
+        for (to, share) in shares {
+            let (beneficiary, is_fee) = match to {
+                Beneficiary::Line(line) if *line != key.redeemer => (line, true),
+                Beneficiary::Line(_) | Beneficiary::Redeemer => (&key.redeemer, false),
+            };
+            if *beneficiary == owed.payee && is_fee == (owed.product == Product::PlatformFee) {
+                let amount = times(i128::from(sum.amount.minor()), share.scaled())?;
+                *exact.entry(key.origin).or_default() += divide_half_up(times(amount, bears.scaled())?, Rate::SCALE)?;
+            }
+        }
+    }
+    let rounded = exact
+        .into_iter()
+        .map(|(origin, exact)| Ok((origin, Money::from_minor_wide(divide_half_up(exact, Rate::SCALE)?)?)));
+    rounded.collect()
+}
+
+fn part(amount: Money, some: Money, all: Money) -> Result<Money, OutOfRange> {
+    let exact = times(i128::from(amount.minor()), i128::from(some.minor()))? * i128::from(all.minor().signum());
+    Money::from_minor_wide(divide_half_up(exact, i128::from(all.minor()).abs())?)
+}
