@@ -9,7 +9,8 @@ mod points;
 mod shares;
 mod vouchers;
 
-use crate::close::netting::{nets, payments, settled};
+use crate::close::carry::{moved, paid};
+use crate::close::netting::{Payment, nets, settled};
 use crate::close::settlement::{Inputs, SettleError, Settlement, State};
 use crate::units::money::Money;
 use checklist::checklist;
@@ -28,11 +29,12 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let bilateral = bilateral(&shares, &tally.pairs)?;
     let owed = owed(&shares)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
-    let positions = positions(inputs.rulebook, &bilateral, &shares, &nets)?;
-    let payments = payments(&nets, inputs.rulebook.netting, &inputs.rulebook.platform)?;
+    let before: &[Payment] = previous.map_or(&[], |state| &state.carried);
+    let paid = paid(inputs.rulebook, inputs.period, &nets, before)?;
+    let positions = positions(inputs.rulebook, &bilateral, &shares, &nets, [before, &paid.carried])?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
     let liability = liability(inputs, previous, &roll_forward, &owed)?;
-    let vouchers = vouchers(inputs, &liability.closed, &owed, &payments)?;
+    let vouchers = vouchers(inputs, &liability.closed, &owed, &moved(before, &paid)?, &paid.payments)?;
     let debts = debts(tally, previous)?;
     let mut settlement = Settlement {
         gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
@@ -40,7 +42,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         positions,
         splits: shares.into_iter().map(|share| share.row).collect(),
         bilateral,
-        payments,
+        payments: paid.payments,
         issuance: issuance(tally)?,
         roll_forward,
         liability: liability.rows,
@@ -48,7 +50,14 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         expiry_forecast: liability.forecast,
         vouchers,
         checklist: Vec::new(),
-        state: State { period: inputs.period, cohorts, splits: bases, debts, liability: liability.states },
+        state: State {
+            period: inputs.period,
+            cohorts,
+            splits: bases,
+            debts,
+            liability: liability.states,
+            carried: paid.carried,
+        },
     };
     settlement.checklist = checklist(inputs, &settlement, &nets)?;
     Ok(settlement)

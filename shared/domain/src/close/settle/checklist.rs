@@ -3,8 +3,10 @@
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::Cohort;
 use crate::close::books::{BooksEvent, Voucher, VoucherLine};
+use crate::close::carry::{balances as carried_balances, due};
 use crate::close::checks::{CheckId, Severity};
-use crate::close::netting::{Nets, residual};
+use crate::close::netting::{Nets, Payment, residual};
+use crate::close::orders::{lacking, orders};
 use crate::close::settlement::{Check, CohortState, Inputs, Reread, Settlement};
 use crate::close::tally::Tally;
 use crate::legs::{ControlKind, FlowKind};
@@ -12,6 +14,7 @@ use crate::terms::rulebook::Account;
 use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Points};
+use chrono::Datelike;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,14 +61,40 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
         Money::ZERO,
         Money::sum(settlement.positions.iter().map(|row| row.net))?,
     );
-    let open = residual(nets, &settlement.payments)?.values().filter(|net| !net.is_zero()).count();
-    checks.equal(CheckId::NetsLeft, 0, open);
+    payments(&mut checks, inputs, settlement, nets)?;
 
     points(&mut checks, tally, settlement)?;
     liability(&mut checks, inputs, settlement)?;
-    books(&mut checks, currency, settlement)?;
+    books(&mut checks, inputs, settlement)?;
     Ok(checks.0)
 }
+
+fn carried_before<'a>(inputs: &Inputs<'a>) -> &'a [Payment] {
+    inputs.previous.as_ref().map_or(&[], |previous| &previous.state.carried)
+}
+
+/// What is not paid is carried, and nothing else; what is, a bank can be told.
+fn payments(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Result<(), OutOfRange> {
+    let left = residual(&due(nets, carried_before(inputs))?, &settlement.payments)?;
+    let carried = carried_balances(&settlement.state.carried)?;
+    checks.equal(CheckId::NetsLeft, 0, differing(&left, &carried));
+
+    let rulebook = inputs.rulebook;
+    let own = rulebook.own_payments(inputs.period);
+    let severity = if own.is_some() { Severity::Failure } else { Severity::Warning };
+    let lacks = lacking(&orders(rulebook, inputs.period, &settlement.payments));
+    checks.equal_or(severity, CheckId::BankData, NONE_LACKING, lacks.as_deref().unwrap_or(NONE_LACKING));
+    if let Some(terms) = own {
+        let days = rulebook.payment_days(inputs.period);
+        let years = BTreeSet::from([days.incoming.year(), days.outgoing.year()]);
+        let listed = years.iter().filter(|year| terms.lists(**year)).count();
+        checks.equal(CheckId::HolidaysListed, years.len(), listed);
+    }
+    Ok(())
+}
+
+/// What is said where nothing is missing.
+const NONE_LACKING: &str = "complete";
 
 /// Points are counted twice: from what entries say of themselves, and from their flows.
 fn points(checks: &mut Checks, tally: &Tally, settlement: &Settlement) -> Result<(), OutOfRange> {
@@ -158,7 +187,8 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
 
 /// Vouchers balance, say what the other reports say, and leave nothing between
 /// the entities of the group.
-fn books(checks: &mut Checks, currency: Currency, settlement: &Settlement) -> Result<(), OutOfRange> {
+fn books(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> Result<(), OutOfRange> {
+    let currency = inputs.rulebook.currency;
     let vouchers = &settlement.vouchers;
     let (mut unbalanced, mut crooked) = (0, 0);
     for voucher in vouchers {
@@ -195,7 +225,8 @@ fn books(checks: &mut Checks, currency: Currency, settlement: &Settlement) -> Re
     checks.equal(CheckId::PairsPayable, 0, differing(&matrix, &payables));
     checks.equal(CheckId::PairsReceivable, 0, differing(&matrix, &receivables));
 
-    eliminations(checks, currency, vouchers, &redemptions)
+    eliminations(checks, currency, vouchers, &redemptions)?;
+    positions_left(checks, inputs, settlement)
 }
 
 /// What consolidation eliminates: positions with each other, per step, and fees.
@@ -224,8 +255,22 @@ fn eliminations(
     }
     checks.amounts(CheckId::EliminationSum, currency, Money::ZERO, left);
     checks.equal(CheckId::EliminationPairs, 0, pairs);
-    let open = balances(vouchers, &positions, &BooksEvent::ALL)?;
-    checks.equal(CheckId::PositionsLeft, 0, differing(&BTreeMap::new(), &open));
+    Ok(())
+}
+
+/// What entities still owe each other is what is carried on, less what was carried into the month.
+fn positions_left(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> Result<(), OutOfRange> {
+    let roles = [Account::Receivable, Account::Payable, Account::Clearing];
+    let open = balances(&settlement.vouchers, &roles, &BooksEvent::ALL)?;
+    let mut carried: BTreeMap<(LineId, LineId), Money> = BTreeMap::new();
+    for (payments, sign) in [(&settlement.state.carried[..], 1), (carried_before(inputs), -1)] {
+        for Payment { payer, payee, amount } in payments {
+            let amount = if sign > 0 { *amount } else { amount.negated()? };
+            carried.entry((payee.clone(), payer.clone())).or_default().add(amount)?;
+            carried.entry((payer.clone(), payee.clone())).or_default().add(amount.negated()?)?;
+        }
+    }
+    checks.equal(CheckId::PositionsLeft, 0, differing(&carried, &open));
     Ok(())
 }
 

@@ -30,7 +30,8 @@ use std::collections::BTreeMap;
 /// | payment, payee | bank | clearing |
 ///
 /// Netting leaves each line one position on the clearing account for every
-/// payment it makes or receives: with the hub, or with the line it pays directly.
+/// payment it makes or receives: with the hub, or with the line it pays directly. What is
+/// carried to the next month stays there.
 ///
 /// Source: CAS 14 (2017) articles 34, 35 and 39; IFRS 15 B36 and B39-B47. Two
 /// entities' lines with each other bear the other as counterparty, so that
@@ -39,6 +40,7 @@ pub(super) fn vouchers(
     inputs: &Inputs<'_>,
     closed: &[Closed],
     owed: &[Owed],
+    moved: &[Payment],
     payments: &[Payment],
 ) -> Result<Vec<Voucher>, SettleError> {
     let mut books = Books { inputs, vouchers: BTreeMap::new() };
@@ -46,7 +48,7 @@ pub(super) fn vouchers(
     books.liability(closed)?;
     books.other_lines(closed, owed)?;
     books.fees(owed)?;
-    books.netting(owed, payments)?;
+    books.netting(owed, moved)?;
     books.payments(payments)?;
     Ok(books.numbered())
 }
@@ -215,7 +217,7 @@ impl Books<'_> {
         Ok(())
     }
 
-    fn netting(&mut self, owed: &[Owed], payments: &[Payment]) -> Result<(), OutOfRange> {
+    fn netting(&mut self, owed: &[Owed], moved: &[Payment]) -> Result<(), OutOfRange> {
         let mut pairs: BTreeMap<(&LineId, &LineId), Money> = BTreeMap::new();
         for owed in owed {
             pairs.entry((&owed.payer, &owed.payee)).or_default().add(owed.amount)?;
@@ -226,7 +228,7 @@ impl Books<'_> {
         for ((payer, payee), amount) in &pairs {
             self.credit(Place::new(payee, BooksEvent::Netting), Account::Receivable, Some(payer), *amount)?;
         }
-        for Payment { payer, payee, amount } in payments {
+        for Payment { payer, payee, amount } in moved {
             self.credit(Place::new(payer, BooksEvent::Netting), Account::Clearing, Some(payee), *amount)?;
             self.debit(Place::new(payee, BooksEvent::Netting), Account::Clearing, Some(payer), *amount)?;
         }
