@@ -1,9 +1,11 @@
 //! The month-end: entries folded to tallies, tallies settled, accounts proven.
 
 pub mod books;
+pub mod carry;
 pub mod checks;
 pub mod digest;
 pub mod netting;
+pub mod orders;
 pub mod period;
 pub mod settle;
 pub mod settlement;

@@ -1,6 +1,7 @@
 //! What everything else is said in: money, points, rates, months, moments, names, limits.
 
 pub mod allocate;
+pub mod bank;
 pub mod calendar;
 pub mod causes;
 pub mod currency;
@@ -12,3 +13,4 @@ pub mod money;
 pub mod pseudonym;
 pub mod scope;
 pub mod shard;
+pub mod tax_id;

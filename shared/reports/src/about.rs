@@ -1,8 +1,10 @@
 //! What every report says of the run it belongs to.
 
 use crate::manifest::RunName;
-use chrono::{DateTime, NaiveDate, Utc};
-use interline_domain::terms::rulebook::Rulebook;
+use chrono::{DateTime, Utc};
+use interline_domain::close::netting::Payment;
+use interline_domain::close::orders::{Order, orders};
+use interline_domain::terms::rulebook::{Line, PaymentDays, Rulebook};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
 
@@ -13,16 +15,26 @@ pub struct About<'a> {
     pub run: &'a RunName,
 }
 
-impl About<'_> {
+impl<'a> About<'a> {
     /// The moment that documents bear as their time of creation: the end of the
     /// period. A clock would make each rendering of a run differ.
     pub fn created(&self) -> DateTime<Utc> {
         self.period.end(self.rulebook.zone)
     }
 
-    /// The day on which net positions are paid.
-    pub fn payment_day(&self) -> NaiveDate {
-        self.rulebook.payment_day(self.period)
+    /// The days on which net positions are paid.
+    pub fn payment_days(&self) -> PaymentDays {
+        self.rulebook.payment_days(self.period)
+    }
+
+    /// All payments of the period, with what tells a bank of them.
+    pub fn orders(&self, payments: &'a [Payment]) -> Vec<Order<'a>> {
+        orders(self.rulebook, self.period, payments)
+    }
+
+    /// What payees are told.
+    pub fn purpose(&self) -> String {
+        self.rulebook.payments(self.period).purpose(self.rulebook.currency, self.period)
     }
 
     pub fn name_en<'b>(&'b self, line: &'b LineId) -> &'b str {
@@ -33,8 +45,18 @@ impl About<'_> {
         self.rulebook.line(line).map_or(line.as_str(), |line| &line.name_zh)
     }
 
+    /// What of a line's terms a bank is told; empty where the rulebook does not say it.
+    pub fn of_line(&self, line: &LineId, field: impl FnOnce(&'a Line) -> &'a str) -> &'a str {
+        self.rulebook.line(line).map_or("", field)
+    }
+
     /// Empty where the rulebook names none.
-    pub fn bank_account(&self, line: &LineId) -> &str {
-        self.rulebook.line(line).map_or("", |line| &line.bank_account)
+    pub fn bank_account(&self, line: &LineId) -> &'a str {
+        self.of_line(line, |line| &line.bank_account)
+    }
+
+    /// The account's holder; empty where the rulebook names none.
+    pub fn holder(&self, line: &LineId) -> String {
+        self.rulebook.line(line).and_then(|line| line.holder(self.rulebook.currency)).unwrap_or_default()
     }
 }

@@ -1,6 +1,7 @@
 //! What of a settlement concerns one line.
 
-use interline_domain::close::netting::Payment;
+use crate::about::About;
+use interline_domain::close::orders::Order;
 use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange, Points};
@@ -10,8 +11,10 @@ use std::collections::BTreeMap;
 pub struct OwnPart<'a> {
     pub line: &'a LineId,
     pub pairs: Vec<Pair<'a>>,
-    /// With their places in the period's list, which number them.
-    pub payments: Vec<(usize, &'a Payment)>,
+    pub payments: Vec<Order<'a>>,
+    /// Of payments too small to be made, signed as a net is.
+    pub carried_before: Money,
+    pub carried_after: Money,
     pub liability: Vec<&'a LiabilityRow>,
 }
 
@@ -38,7 +41,7 @@ impl Side {
 }
 
 impl<'a> OwnPart<'a> {
-    pub fn of(line: &'a LineId, settlement: &'a Settlement) -> Self {
+    pub fn of(about: &About<'a>, line: &'a LineId, settlement: &'a Settlement) -> Self {
         let mut pairs: BTreeMap<&LineId, (Side, Side)> = BTreeMap::new();
         for row in &settlement.bilateral {
             if row.payer == *line {
@@ -49,11 +52,17 @@ impl<'a> OwnPart<'a> {
         }
         let pairs =
             pairs.into_iter().map(|(counterparty, (payable, receivable))| Pair { counterparty, payable, receivable });
-        let payments = settlement.payments.iter().enumerate();
+        let concerns = |order: &Order<'_>| order.payment.payer == *line || order.payment.payee == *line;
+        let payments = about.orders(&settlement.payments).into_iter().filter(concerns).collect();
+        let position = settlement.positions.iter().find(|row| row.line == *line);
+        let (carried_before, carried_after) =
+            position.map(|row| (row.carried_before, row.carried_after)).unwrap_or_default();
         Self {
             line,
             pairs: pairs.collect(),
-            payments: payments.filter(|(_, payment)| payment.payer == *line || payment.payee == *line).collect(),
+            payments,
+            carried_before,
+            carried_after,
             liability: settlement.liability.iter().filter(|row| row.cohort.scheme == *line).collect(),
         }
     }

@@ -32,7 +32,6 @@ pub const SIGNATURE: &str = "manifest.json.sig";
 pub const RULEBOOK: &str = "rulebook.toml";
 pub const WORKBOOK: &str = "settlement.xlsx";
 pub const STATEMENT: &str = "statement.html";
-pub const PAYMENT_ORDERS: &str = "erp/pain.001.xml";
 
 /// Before the names of files with vouchers of payments.
 pub const CASH: &str = "cash-";
@@ -187,7 +186,7 @@ fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<Pac
             };
             sheets.extend(Some(report.sheet(&source)?).filter(is_there));
         }
-        let own = OwnPart::of(&line.id, settlement);
+        let own = OwnPart::of(about, &line.id, settlement);
         let names: Vec<String> = sheets.iter().map(|sheet| format!("{}.csv", sheet.name)).collect();
         files.extend(sheets.iter().map(|sheet| csv(&folder, sheet)));
         files.push(PackFile::new(format!("{folder}{STATEMENT}"), own.statement(about, &names)?, None));
@@ -202,9 +201,8 @@ fn csv(folder: &str, sheet: &Sheet) -> PackFile {
 fn exports(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
     let mut files = for_accounting(about, "", &settlement.vouchers)?;
     files.extend(for_accounting(about, CASH, &settlement.cash_vouchers)?);
-    if let Some(message) = pain::message(about, &settlement.payments)? {
-        files.push(PackFile::new(PAYMENT_ORDERS, message, None));
-    }
+    let messages = pain::messages(about, &settlement.payments)?;
+    files.extend(messages.into_iter().map(|(path, message)| PackFile::new(path, message, None)));
     Ok(files)
 }
 

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// The byte order mark by which Excel knows UTF-8.
 pub const BOM: &[u8] = b"\xEF\xBB\xBF";
 
+/// Digits of a number that a spreadsheet shows as they are.
+const SHOWN_DIGITS: usize = 11;
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// Codes, names, dates.
@@ -91,13 +94,23 @@ impl Sheet {
 
     fn cell_text(&self, cell: &Cell) -> String {
         match cell {
-            Cell::Text(text) => neutral(text).into_owned(),
+            Cell::Text(text) => kept_as_text(text).into_owned(),
             Cell::Money(amount) => self.currency.show(*amount).to_string(),
             Cell::Points(points) => points.to_string(),
             Cell::Count(count) => count.to_string(),
             Cell::Rate(rate) => rate.to_string(),
             Cell::Empty => String::new(),
         }
+    }
+}
+
+/// As [`neutral`], and so does what it would take for a number and write otherwise: digits of
+/// which it keeps fifteen and shows eleven, and those before which there is a zero.
+fn kept_as_text(text: &str) -> Cow<'_, str> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match digits && (text.len() > SHOWN_DIGITS || (text.len() > 1 && text.starts_with('0'))) {
+        true => Cow::Owned(format!("'{text}")),
+        false => neutral(text),
     }
 }
 
@@ -116,6 +129,23 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::report::{Column, column, summed};
+
+    #[test]
+    fn digits_that_are_no_number_stay_what_they_are() {
+        for (text, written) in [
+            ("6217001234567890123", "'6217001234567890123"),
+            ("0217", "'0217"),
+            ("102290000003", "'102290000003"),
+            ("22210107", "22210107"),
+            ("0", "0"),
+            ("6217-0000-0000-0002", "6217-0000-0000-0002"),
+            ("DE89370400440532013000", "DE89370400440532013000"),
+            ("=1", "'=1"),
+            ("", ""),
+        ] {
+            assert_eq!(kept_as_text(text), written);
+        }
+    }
 
     #[test]
     fn formulas_in_text_are_neutralised_and_negative_amounts_stay_numbers() {

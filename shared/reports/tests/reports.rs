@@ -11,6 +11,8 @@ mod erp;
 mod fixture;
 #[path = "reports/formulas.rs"]
 mod formulas;
+#[path = "reports/orders.rs"]
+mod orders;
 #[path = "reports/pages.rs"]
 mod pages;
 #[path = "reports/workbooks.rs"]
@@ -71,7 +73,7 @@ fn a_final_run_has_every_report_once_and_a_trial_nothing_to_post_or_pay() {
         [
             "kingdee-dining.xlsx",
             "kingdee-hotel_1.xlsx",
-            "pain.001.xml",
+            "pain.001-dining.xml",
             "yonyou-u8-dining.txt",
             "yonyou-u8-hotel_1.txt",
         ]

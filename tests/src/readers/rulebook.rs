@@ -175,7 +175,7 @@ fn settled(rulebook: &Rulebook, period: Period, member: &MemberId, entries: &[En
     let shards: Vec<ShardDigest> = shards.all().map(digest).collect();
     let inputs = Inputs { rulebook, period, tally: &tally, shards: &shards, sealed, previous: None };
     let settlement = settle(&inputs).expect("what was accepted is settled");
-    let failed: Vec<_> = settlement.checklist.iter().filter(|check| !check.pass).collect();
+    let failed: Vec<_> = settlement.checklist.iter().filter(|check| check.fails()).collect();
     assert!(failed.is_empty(), "{failed:?}");
     let total: i128 = settlement.positions.iter().map(|position| i128::from(position.net.minor())).sum();
     assert_eq!(total, 0);

@@ -4,7 +4,7 @@
 use crate::served::{Served, redemption, reversal, sale};
 use interline_domain::close::settlement::Settlement;
 use interline_reports::document::{Document, SETTLEMENT};
-use interline_reports::pack::{PAYMENT_ORDERS, STATEMENT};
+use interline_reports::pack::STATEMENT;
 use interline_tests::events::{csv, gunzip};
 use interline_tests::pack::Pack;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn rulebook(code: &str, points_per_unit: &str, value: &str, price: &str) -> Stri
     format!(
         r#"
 programme = {{ name = "Of {code}", currency = "{code}", time_zone = "Asia/Tokyo", first_period = "2025-01", platform = "hq", netting = "hub", pseudonym_salt = "currencies" }}
-lines = [{{ id = "hq", name = "Group" }}, {{ id = "shop", name = "Shop" }}, {{ id = "inn", name = "Inn" }}]
+lines = [{{ id = "hq", name = "Group", entity = "Group KK", bank_account = "0001", bic = "BOTKJPJT" }}, {{ id = "shop", name = "Shop", entity = "Shop KK", bank_account = "0002", bic = "BOTKJPJT" }}, {{ id = "inn", name = "Inn", entity = "Inn KK", bank_account = "0003", bic = "BOTKJPJT" }}]
 earn = [{{ line = "shop", from = "2025-01-01", points_per_unit = "{points_per_unit}" }}]
 burn = [{{ line = "inn", from = "2025-01-01", value = "{value}", max_bill_share = "0.5" }}]
 prices = [{{ redeemer = "shop", from = "2025-01-01", price = "{price}" }}, {{ redeemer = "inn", from = "2025-01-01", price = "{price}" }}]
@@ -244,7 +244,8 @@ fn the_exports(pack: &Pack, case: &Case) {
     let payable = vouchers.rows.iter().filter(|row| row["entity"] == "shop" && row["counterparty"] == "inn");
     assert!(payable.into_iter().any(|row| row["credit"] == to_inn), "{vouchers:?}");
 
-    let message = String::from_utf8(pack.files[PAYMENT_ORDERS].clone()).unwrap();
+    let orders = pack.files.iter().filter(|(path, _)| path.starts_with("erp/pain.001-"));
+    let message: String = orders.map(|(_, bytes)| String::from_utf8(bytes.clone()).unwrap()).collect();
     assert!(message.contains(&format!("<InstdAmt Ccy=\"{}\">{owed}</InstdAmt>", case.code)), "{message}");
     assert!(message.contains(&format!("<InstdAmt Ccy=\"{}\">{to_inn}</InstdAmt>", case.code)), "{message}");
     let yonyou: Vec<&String> = pack.files.keys().filter(|path| path.starts_with("erp/yonyou")).collect();

@@ -433,7 +433,7 @@ async fn terms_without_a_day_and_rates_set_by_a_person_may_change_while_months_a
             ("netting = \"hub\"", "netting = \"direct\""),
             ("seal_after_hours = 1 ", "seal_after_hours = 24 "),
             ("name = \"Dining\"", "name = \"Restaurants\""),
-            ("6217-0000-0000-0105", "6217-0000-0000-0205"),
+            ("6217000000000000105", "6217000000000000205"),
             ("name = \"银行存款\"", "name = \"银行\""),
             ("\n# --- Accounts", &format!("{rate}\n# --- Accounts")),
         ],

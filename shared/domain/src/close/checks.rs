@@ -75,6 +75,8 @@ checks! {
     SharesOff: "shares a whole minor unit off", "尾差达到一个最小货币单位的分成";
     NetsSumToZero: "net positions sum to zero", "净头寸合计为零";
     NetsLeft: "nets left after payment", "付款后未结净额";
+    BankData: "lines that pay or are paid lack nothing that a bank asks for", "收付款业务线的银行资料齐全";
+    HolidaysListed as Warning: "holidays are listed for the years of payment", "付款年份已列明节假日";
     PointsIssued: "points issued = accruals and adjustments", "发行积分 = 累积与调整";
     PointsRedeemed: "points redeemed = redemptions, returns and repaid debts", "兑换积分 = 兑换、退回与偿还";
     PointsWithdrawn: "points withdrawn = taken and owed", "收回积分 = 扣回与欠付";

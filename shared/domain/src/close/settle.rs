@@ -15,7 +15,8 @@ mod shares;
 mod taxes;
 mod vouchers;
 
-use crate::close::netting::{nets, payments, settled};
+use crate::close::carry::{moved, paid};
+use crate::close::netting::{Payment, nets, settled};
 use crate::close::settlement::{Inputs, SettleError, Settlement, State};
 use crate::units::money::Money;
 use checklist::checklist;
@@ -40,12 +41,13 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let owed = taxes.owed(&shares)?;
     let sold = taxes.sales(&tally.sales)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
-    let positions = positions(inputs.rulebook, &bilateral, &shares, &nets)?;
-    let payments = payments(&nets, inputs.rulebook.netting, &inputs.rulebook.platform)?;
+    let before: &[Payment] = previous.map_or(&[], |state| &state.carried);
+    let paid = paid(inputs.rulebook, inputs.period, &nets, before)?;
+    let positions = positions(inputs.rulebook, &bilateral, &shares, &nets, [before, &paid.carried])?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
     let liability = liability(inputs, previous, &roll_forward, &owed)?;
-    let vouchers = vouchers(inputs, &liability.closed, (&owed, &sold), &nets, &payments)?;
-    let cash_vouchers = planned(inputs, &vouchers, &payments)?;
+    let vouchers = vouchers(inputs, &liability.closed, (&owed, &sold), &nets, &moved(before, &paid)?)?;
+    let cash_vouchers = planned(inputs, &vouchers, &paid.payments)?;
     let debts = debts(tally, previous)?;
     let mut settlement = Settlement {
         gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
@@ -53,7 +55,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         positions,
         splits: shares.into_iter().map(|share| share.row).collect(),
         bilateral,
-        payments,
+        payments: paid.payments,
         issuance: issuance(tally)?,
         roll_forward,
         liability: liability.rows,
@@ -71,6 +73,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
             debts,
             liability: liability.states,
             urr: liability.urr,
+            carried: paid.carried,
         },
     };
     settlement.checklist = checklist(inputs, &settlement, &nets)?;

@@ -38,6 +38,9 @@ pub struct State {
     /// Every cohort there ever was, in the order of reports.
     pub liability: Vec<CohortState>,
     pub urr: UrrState,
+    /// Payments that were too small to be made; each is still owed, and goes into the next nets.
+    #[serde(default)]
+    pub carried: Vec<Payment>,
 }
 
 /// What is taxed together, over all months: it is fixed by the original's day.
@@ -378,6 +381,14 @@ pub struct Position {
     /// The part of the net that late events of earlier periods brought.
     pub prior_period: Money,
     pub net: Money,
+    /// Of smaller payments of earlier months, signed as the net is.
+    #[serde(default)]
+    pub carried_before: Money,
+    #[serde(default)]
+    pub carried_after: Money,
+    /// The net and what was carried before, less what is carried on.
+    #[serde(default)]
+    pub to_pay: Money,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -500,8 +511,23 @@ impl Settlement {
 
     /// How much of the gross need not be paid, in percent with two decimals.
     pub fn netting_efficiency(&self) -> Decimal {
-        let (gross, settled) = (Decimal::from(self.gross.minor()), Decimal::from(self.settled.minor()));
-        let saved = gross.checked_sub(settled).and_then(|saved| saved.checked_mul(Decimal::ONE_HUNDRED));
+        self.saved(self.settled)
+    }
+
+    /// What moves between accounts; through the hub, everything twice.
+    pub fn cash_moved(&self) -> Result<Money, OutOfRange> {
+        Money::sum(self.payments.iter().map(|payment| payment.amount))
+    }
+
+    /// As [`netting_efficiency`](Self::netting_efficiency), by the cash that moves; negative where
+    /// more does than was owed.
+    pub fn cash_efficiency(&self) -> Result<Decimal, OutOfRange> {
+        Ok(self.saved(self.cash_moved()?))
+    }
+
+    fn saved(&self, moved: Money) -> Decimal {
+        let (gross, moved) = (Decimal::from(self.gross.minor()), Decimal::from(moved.minor()));
+        let saved = gross.checked_sub(moved).and_then(|saved| saved.checked_mul(Decimal::ONE_HUNDRED));
         let percent = saved.and_then(|saved| saved.checked_div(gross)).unwrap_or_default();
         percent.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero)
     }

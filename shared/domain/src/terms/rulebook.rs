@@ -8,6 +8,7 @@
 #![doc = include_str!("rulebook/REFERENCE.md")]
 
 mod accounts;
+mod bank;
 mod books;
 mod burn;
 mod changes;
@@ -38,7 +39,7 @@ pub use burn::BurnRule;
 pub use changes::{Change, Differences, Undated};
 pub use earn::EarnRule;
 pub use liability::{LiabilityTerms, Method};
-pub use payments::PaymentTerms;
+pub use payments::{PaymentDays, PaymentFiles, PaymentTerms};
 pub use reference::reference;
 pub use tolerance::Tolerances;
 pub use vat::{Product, VatRule, VatTreatment};
@@ -152,8 +153,16 @@ pub struct Line {
     pub name_zh: String,
     /// The legal entity that keeps the books; the Chinese name where none is given.
     pub entity: String,
-    /// The bank account that payments are made from and to; may be empty.
+    /// Of what follows, what is not given is empty. The account's holder; the entity where
+    /// only that is given.
+    pub legal_name: String,
+    pub legal_name_en: String,
+    pub tax_id: String,
+    pub bank_name: String,
+    /// The bank account that payments are made from and to.
     pub bank_account: String,
+    pub cnaps: String,
+    pub bic: String,
     /// By what accounting programs know it: its codes as customer and supplier in the others' books,
     /// as department and project in its own.
     pub aux: BTreeMap<Dimension, String>,

@@ -38,6 +38,12 @@ pub const FIRST_NUMBER_MAX: u32 = 1_000_000;
 pub const NAME_MAX: usize = 140;
 /// Characters of a bank account.
 pub const BANK_ACCOUNT_MAX: usize = 64;
+/// Characters of a taxpayer's number.
+pub const TAX_ID_MAX: usize = 35;
+/// Characters of a payment's purpose.
+pub const PURPOSE_MAX: usize = 140;
+/// Business days from the payments to the hub to those that it makes.
+pub const OUT_AFTER_MAX: u32 = 20;
 /// Characters of the reason for a redemption rate that a person sets.
 pub const REASON_MAX: usize = 500;
 /// A period may be sealed at most this long after its end: a month.

@@ -526,7 +526,7 @@ fn a_state_that_was_tampered_with_stops_the_close_or_fails_a_check() {
     programme.state = Some(balance);
     let (settlement, _) = programme.settlement().unwrap();
     let failed: Vec<&str> =
-        settlement.checklist.iter().filter(|check| !check.pass).map(|check| check.check.name()).collect();
+        settlement.checklist.iter().filter(|check| check.fails()).map(|check| check.check.name()).collect();
     assert_eq!(failed, ["cohorts whose liability moves other points than the points roll-forward"]);
     assert!(!settlement.passes());
 }

@@ -149,7 +149,7 @@ impl Programme {
     #[track_caller]
     pub fn close(&mut self) -> Settlement {
         let (settlement, shards) = self.settlement().unwrap_or_else(|error| panic!("{}: {error}", self.month));
-        let failed: Vec<_> = settlement.checklist.iter().filter(|check| !check.pass).collect();
+        let failed: Vec<_> = settlement.checklist.iter().filter(|check| check.fails()).collect();
         assert!(failed.is_empty(), "{}: {failed:#?}", self.month);
         let json = serde_json::to_string(&settlement.state).unwrap();
         self.state = Some(serde_json::from_str(&json).unwrap());

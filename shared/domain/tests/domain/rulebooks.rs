@@ -4,14 +4,17 @@ use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
 use interline_domain::actuarial::urr::{Policy, UrrMethod};
 use interline_domain::claims::lot::Expiry;
-use interline_domain::terms::rulebook::{Netting, Rulebook, RulebookErrors};
+use interline_domain::terms::rulebook::{Netting, PaymentDays, Rulebook, RulebookErrors};
 use interline_domain::terms::split::SplitTerms;
 use interline_domain::units::calendar::Period;
+use interline_domain::units::currency::Currency;
+use interline_domain::units::id::LineId;
 use interline_domain::units::limits::{
     BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
 };
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::pseudonym::{BadKey, Pseudonyms};
+use std::collections::BTreeSet;
 
 const SAMPLE: &str = include_str!("../../../../infra/local/sample/rulebook.toml");
 
@@ -125,6 +128,14 @@ fn mutated(changes: &[(&str, &str)]) -> String {
         text = text.replace(old, new);
     }
     text
+}
+
+/// With holders of the lines' accounts, which terms of payment ask for.
+fn held() -> String {
+    let names = ["Group", "Shop", "Inn"].map(|name| format!("name = \"{name}\""));
+    let entities = names.each_ref().map(|name| format!("{name}\nentity = \"Holder\""));
+    let pairs: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(entities.iter().map(String::as_str)).collect();
+    mutated(&pairs)
 }
 
 fn errors(text: &str) -> RulebookErrors {
@@ -318,7 +329,8 @@ fn a_key_that_others_have_is_accepted_with_a_warning() {
         ("pseudonym_key = \"sample\"", Some("programme.pseudonym_key")),
         ("pseudonym_key = \"own\"", None),
     ] {
-        let warnings = rulebook(&mutated(&[(SALT, key)])).warnings;
+        let mut warnings = rulebook(&mutated(&[(SALT, key)])).warnings;
+        warnings.retain(|warning| !warning.field.ends_with(".legal_name"));
         assert_eq!(warnings.iter().map(|warning| warning.field.as_str()).collect::<Vec<_>>(), Vec::from_iter(field));
         assert!(warnings.iter().all(|warning| warning.line == 1));
     }
@@ -980,20 +992,78 @@ fn what_the_ledger_was_written_by_stays_in_every_later_rulebook() {
 fn terms_that_are_left_out_are_what_they_always_were() {
     let book = Rulebook::parse(VALID).unwrap();
     let month = Period::parse("2026-02").unwrap();
-    assert_eq!(book.payment_day(month), day("2026-03-13"));
+    let days = PaymentDays { incoming: day("2026-03-13"), outgoing: day("2026-03-16") };
+    assert_eq!(book.payment_days(month), days);
+    assert_eq!(book.payments(month).minimum, Money::ZERO);
     assert_eq!(book.forecast_months(month), 12);
     assert_eq!(book.urr(month), Policy::default());
 }
 
 #[test]
 fn the_day_of_payment_is_a_business_day_of_the_banks_by_the_terms_of_the_month() {
-    let terms = |text: &str| Rulebook::parse(&format!("{VALID}\n{text}")).unwrap();
+    let terms = |text: &str| Rulebook::parse(&format!("{}\n{text}", held())).unwrap();
     let one = terms("[payments]\nday = 3\nholidays = [\"2026-03-02\"]\nworkdays = [\"2026-03-01\"]");
     // Sunday the first is worked, Monday the second is not.
-    assert_eq!(one.payment_day(Period::parse("2026-02").unwrap()), day("2026-03-04"));
+    assert_eq!(one.payment_days(Period::parse("2026-02").unwrap()).incoming, day("2026-03-04"));
     let several = terms("[[payments]]\nto = \"2026-01-31\"\nday = 1\n[[payments]]\nfrom = \"2026-02-01\"\nday = 2");
-    let days = ["2026-01", "2026-02"].map(|month| several.payment_day(Period::parse(month).unwrap()));
+    let days = ["2026-01", "2026-02"].map(|month| several.payment_days(Period::parse(month).unwrap()).incoming);
     assert_eq!(days, [day("2026-02-02"), day("2026-03-03")]);
+}
+
+#[test]
+fn what_banks_know_a_line_by_is_checked_digit_by_digit() {
+    let line = |rest: &str| format!("{VALID}[[lines]]\nid = \"park\"\nname = \"P\"\n{rest}\n");
+    for (rest, field, rule) in [
+        ("tax_id = \"91310000MA1K35XX0X\"", "tax_id", "its last place must be 4, the check digit of GB 32100"),
+        ("tax_id = \"DE123456789\"", "tax_id", "must be a unified social credit code"),
+        ("cnaps = \"10229000000\"", "cnaps", "must be 12 digits"),
+        ("bic = \"ICBK\"", "bic", "must be a BIC"),
+        ("bank_account = \"DE89370400440532013001\"", "bank_account", "is no IBAN"),
+        ("legal_name_en = \"酒店\"", "legal_name_en", "must be in letters that EPC217-08 writes as Latin ones"),
+    ] {
+        let found = errors(&line(rest));
+        assert_eq!((found.0.len(), found.0[0].field.as_str()), (1, &*format!("lines[3].{field}")), "{found}");
+        assert!(found.0[0].rule.starts_with(rule), "{found}");
+    }
+    let all = "legal_name = \"公园有限公司\"\nlegal_name_en = \"Zürich Park AG\"\ntax_id = \"91350100M000100Y43\"\n\
+               bank_account = \"6217001234567890123\"\nbic = \"icbk cn bj shi\"\ncnaps = \"102290000003\"";
+    let book = rulebook(&line(all));
+    let park = book.line(&LineId::parse("park").unwrap()).unwrap();
+    assert_eq!((park.entity.as_str(), park.bic.as_str()), ("公园有限公司", "ICBKCNBJSHI"));
+    assert_eq!(park.holder(book.currency).as_deref(), Some("公园有限公司"));
+    let euros = Currency::parse("EUR").unwrap();
+    assert_eq!(park.holder(euros).as_deref(), Some("Zurich Park AG"));
+    // Another country's number is taken as it is, an old one with a word.
+    assert!(Rulebook::parse(&line("tax_id = \"DE123456789\"").replace("\"CNY\"", "\"EUR\"")).is_ok());
+    let old = rulebook(&line("tax_id = \"310101123456789\"")).warnings;
+    assert_eq!(old.iter().filter(|warning| warning.field == "lines[3].tax_id").count(), 1);
+}
+
+#[test]
+fn a_holder_is_never_the_lines_own_name() {
+    let missing = |text: &str| -> Vec<String> {
+        rulebook(text)
+            .warnings
+            .into_iter()
+            .map(|warning| warning.field)
+            .filter(|field| field.contains("legal"))
+            .collect()
+    };
+    let fields = |field: &str| (0..3).map(|at| format!("lines[{at}].{field}")).collect::<BTreeSet<_>>();
+    assert_eq!(missing(VALID).into_iter().collect::<BTreeSet<_>>(), fields("legal_name"));
+    assert_eq!(missing(&held()), Vec::<String>::new());
+    // In another currency the name must be in Latin letters.
+    let euros = held().replace("\"CNY\"", "\"EUR\"");
+    assert_eq!(missing(&euros), Vec::<String>::new());
+    let chinese = euros.replace("Holder", "公司");
+    assert_eq!(missing(&chinese).into_iter().collect::<BTreeSet<_>>(), fields("legal_name_en"));
+    let refused = errors(&format!("{VALID}[payments]\n"));
+    assert_eq!(refused.0.iter().map(|error| error.field.clone()).collect::<BTreeSet<_>>(), fields("legal_name"));
+    // What else a bank asks for may follow before anything is paid.
+    let warned = rulebook(&format!("{}[payments]\n", held())).warnings;
+    let of_bank = |field: &str| warned.iter().filter(|warning| warning.field.ends_with(field)).count();
+    assert_eq!((of_bank(".bank_account"), of_bank(".bic")), (3, 3));
+    assert!(refused.0[0].rule.starts_with("is missing: the name that its bank account is held by"), "{refused}");
 }
 
 #[test]
@@ -1007,7 +1077,8 @@ fn estimates_are_made_by_the_method_of_the_month() {
 
 #[test]
 fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
-    let last = VALID.lines().count();
+    let valid = held();
+    let last = valid.lines().count();
     for (text, expected) in [
         ("[payments]\nday = 0", (1, "payments[0].day", "must be 1 to 20")),
         ("[payments]\nday = 21", (1, "payments[0].day", "must be 1 to 20")),
@@ -1023,6 +1094,12 @@ fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
             "[payments]\nworkdays = [\"2026-02-16\"]",
             (1, "payments[0].workdays", "2026-02-16 is neither a Saturday nor a Sunday"),
         ),
+        ("[payments]\nout_after = 21", (1, "payments[0].out_after", "must be at most 20")),
+        ("[payments]\nminimum = \"-1\"", (1, "payments[0].minimum", "must be a decimal")),
+        ("[payments]\nminimum = \"0.001\"", (1, "payments[0].minimum", "decimals")),
+        ("[payments]\nfiles = \"two\"", (2, "payments.files", "unknown variant `two`")),
+        ("[payments]\ncalendar = \"days\"", (2, "payments.calendar", "unknown variant `days`")),
+        ("[payments]\npurpose = \"{month}\"", (1, "payments[0].purpose", "another placeholder than {period}")),
         ("[forecast]\nmonths = 0", (1, "forecast[0].months", "must be 1 to 120")),
         ("[[shards]]\nnumber = 0", (1, "shards[0].number", "must be 1 to 4096")),
         ("[shards]\nnumber = 4097", (1, "shards[0].number", "must be 1 to 4096")),
@@ -1030,7 +1107,7 @@ fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
         ("[[urr]]\nmethod = \"mack\"", (2, "urr[0].method", "unknown variant `mack`")),
         ("[[urr]]\nyoung_below_age = 121", (1, "urr[0].young_below_age", "must be at most 120")),
     ] {
-        let found = errors(&format!("{VALID}{text}\n"));
+        let found = errors(&format!("{valid}{text}\n"));
         let (line, field, rule) = expected;
         assert_eq!(found.0.len(), 1, "{text}:\n{found}");
         let error = &found.0[0];

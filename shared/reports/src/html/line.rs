@@ -130,7 +130,15 @@ impl OwnPart<'_> {
             @if self.payments.is_empty() {
                 p.note { (say("本期无需收付款。", "Nothing is to be paid or received.")) }
             } @else {
-                (payments_table(about, self.payments.iter().copied()))
+                (payments_table(about, &self.payments))
+            }
+            @if !self.carried_before.is_zero() || !self.carried_after.is_zero() {
+                p.note {
+                    (say("低于最低划拨额的净额：上期结转 ", "Below the smallest payment: carried from the month before "))
+                    (amount(about, self.carried_before))
+                    (say("，结转下期 ", ", to the next "))
+                    (amount(about, self.carried_after)) (say("。", "."))
+                }
             }
         };
         section("payments", &words("资金划拨", "Payments"), &present(&payments::REPORT.file(), files), &content)

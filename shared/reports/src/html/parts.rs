@@ -3,12 +3,12 @@
 use super::chart::{Scale, Step};
 use super::page::{amount, number, pair, say, scroll};
 use crate::about::About;
-use crate::erp::pain::end_to_end_id;
 use crate::manifest::RunKind;
 use crate::words::{Words, basis_words, words};
 use interline_domain::actuarial::liability::RollForward;
-use interline_domain::close::netting::Payment;
+use interline_domain::close::orders::Order;
 use interline_domain::close::settlement::LiabilityRow;
+use interline_domain::terms::rulebook::Netting;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange, Points};
 use maud::{Markup, html};
@@ -39,13 +39,17 @@ pub fn trial_notice(about: &About<'_>) -> Markup {
 /// Programme, period and run.
 pub fn facts(about: &About<'_>) -> Markup {
     let (first, last) = (about.period.first_day(), about.period.last_day());
+    let days = about.payment_days();
     html! {
         dl.facts {
             div { dt { (say("期间", "Period")) } dd { (first) " – " (last) } }
             div { dt { (say("批次", "Run")) } dd { (about.run.id) } }
             div { dt { (say("币别", "Currency")) } dd { (about.rulebook.currency) } }
             div { dt { (say("时区", "Time zone")) } dd { (about.rulebook.zone) } }
-            div { dt { (say("付款日", "Payment day")) } dd { (about.payment_day()) } }
+            div { dt { (say("付款日", "Payment day")) } dd {
+                (days.incoming)
+                @if about.rulebook.netting == Netting::Hub && days.outgoing != days.incoming { " · " (days.outgoing) }
+            } }
         }
     }
 }
@@ -59,13 +63,13 @@ pub fn figure(label: &Words, file: &str, value: &Markup, note: &Markup) -> Marku
     }
 }
 
-/// Payments with their places in the period's list.
-pub fn payments_table<'a>(about: &About<'_>, payments: impl Iterator<Item = (usize, &'a Payment)>) -> Markup {
+pub fn payments_table(about: &About<'_>, orders: &[Order<'_>]) -> Markup {
     html! {
         table {
             thead {
                 tr {
                     th.wide scope="col" { (say("端到端编号", "End-to-end id")) }
+                    th.wide scope="col" { (say("付款日期", "Date")) }
                     th scope="col" { (say("付款方", "Payer")) }
                     th scope="col" { (say("收款方", "Payee")) }
                     th.wide scope="col" { (say("付款账号", "From account")) }
@@ -74,9 +78,11 @@ pub fn payments_table<'a>(about: &About<'_>, payments: impl Iterator<Item = (usi
                 }
             }
             tbody {
-                @for (at, payment) in payments {
+                @for order in orders {
+                    @let payment = order.payment;
                     tr {
-                        td.code.wide { (end_to_end_id(about, at)) }
+                        td.code.wide { (order.end_to_end_id) }
+                        td.wide { (order.date) }
                         td { (line_name(about, &payment.payer)) }
                         td { (line_name(about, &payment.payee)) }
                         td.code.wide { (about.bank_account(&payment.payer)) }

@@ -10,6 +10,7 @@ use crate::about::About;
 use crate::reports;
 use crate::words::{check_words, words};
 use interline_domain::close::books::Voucher;
+use interline_domain::close::orders::Standing;
 use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
 use interline_domain::terms::rulebook::Netting;
 use interline_domain::units::calendar::Period;
@@ -30,7 +31,7 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
             (figures(about, settlement)?)
         }
         main {
-            (positions(about, settlement))
+            (positions(about, settlement)?)
             (flows(about, settlement)?)
             (payments(about, settlement, files)?)
             (liability(about, settlement)?)
@@ -91,8 +92,9 @@ fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRa
     })
 }
 
-fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
+fn positions(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
     let rows = &settlement.positions;
+    let carries = rows.iter().any(|row| !row.carried_before.is_zero() || !row.carried_after.is_zero());
     let scale = Scale::of(rows.iter().map(|row| row.net.minor()));
     let table = html! {
         table.chart {
@@ -103,6 +105,11 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
                     th.n.wide scope="col" { (say("应收", "Receivable")) }
                     th scope="col" { span.hidden { (say("图示", "Chart")) } }
                     th.n scope="col" { (say("净额", "Net")) }
+                    @if carries {
+                        th.n.wide scope="col" { (say("上期结转", "Carried before")) }
+                        th.n.wide scope="col" { (say("结转下期", "Carried after")) }
+                        th.n scope="col" { (say("本期收付", "To pay")) }
+                    }
                     th.wide scope="col" { (say("方向", "Direction")) }
                 }
             }
@@ -114,7 +121,12 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
                         td.n.wide { (amount(about, row.gross_receivable)) }
                         td.bar { (scale.bar(row.net.minor())) }
                         td.n { strong { (amount(about, row.net)) } }
-                        td.wide { (direction(row.net)) }
+                        @if carries {
+                            td.n.wide { (amount(about, row.carried_before)) }
+                            td.n.wide { (amount(about, row.carried_after)) }
+                            td.n { (amount(about, row.to_pay)) }
+                        }
+                        td.wide { (direction(row.to_pay)) }
                     }
                 }
             }
@@ -124,12 +136,18 @@ fn positions(about: &About<'_>, settlement: &Settlement) -> Markup {
         "应收减应付；各业务线净额合计为零。点击业务线查看其对账单。",
         "Receivables less payables; the nets of all lines sum to zero. A line’s name leads to its own statement.",
     );
-    section(
+    let (by_gross, by_cash) = (settlement.netting_efficiency(), settlement.cash_efficiency()?);
+    let saved = html! {
+        (say("轧差率：按应付总额 ", "Netting efficiency: of what is owed ")) (by_gross) " %"
+        (say("，按实际划拨 ", ", by the cash that moves ")) (by_cash) " %"
+        (say("。", "."))
+    };
+    Ok(section(
         "positions",
         &words("净头寸", "Net positions"),
         &[&reports::positions::REPORT.file()],
-        &html! { p.note { (note) } (table) },
-    )
+        &html! { p.note { (note) } p.note { (saved) } (table) },
+    ))
 }
 
 fn line_statement(line: &LineId) -> String {
@@ -202,10 +220,12 @@ fn flows(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRang
 }
 
 fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Markup, OutOfRange> {
-    let total = Money::sum(settlement.payments.iter().map(|payment| payment.amount))?;
-    let orders = files.iter().find(|file| file.starts_with("erp/pain")).map(String::as_str);
+    let total = settlement.cash_moved()?;
+    let messages = files.iter().filter(|file| file.starts_with("erp/pain")).map(String::as_str);
     let file = reports::payments::REPORT.file();
-    let sources: Vec<&str> = [&*file].into_iter().chain(orders).collect();
+    let sources: Vec<&str> = [&*file].into_iter().chain(messages).collect();
+    let orders = about.orders(&settlement.payments);
+    let not_ordered = orders.iter().filter(|order| order.standing != Standing::Ordered).count();
     let content = html! {
         @if settlement.payments.is_empty() {
             p.note { (say("本期无需付款。", "Nothing is to be paid.")) }
@@ -221,7 +241,15 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
                     (say("经清算中心收付：付入多少即付出多少。", "They go through the hub: what is paid in is paid out again."))
                 }
             }
-            (payments_table(about, settlement.payments.iter().enumerate()))
+            @if not_ordered > 0 {
+                p.note {
+                    strong { (pair(
+                        &format!("其中 {not_ordered} 笔没有付款指令，原因见清单“指令状态”一列。"),
+                        &format!("{not_ordered} of them are not ordered; the list says why in its column `order`."),
+                    )) }
+                }
+            }
+            (payments_table(about, &orders))
         }
     };
     Ok(section("payments", &words("资金划拨", "Payments"), &sources, &content))

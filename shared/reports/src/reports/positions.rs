@@ -17,6 +17,9 @@ pub const REPORT: Report = Report {
         summed("prior_period", "其中:前期", "Prior period"),
         summed("net", "净额", "Net"),
         column("direction", "方向", "Direction"),
+        summed("carried_before", "上期结转", "Carried before"),
+        summed("carried_after", "结转下期", "Carried after"),
+        summed("to_pay", "本期收付", "To pay"),
     ],
     rows,
 };
@@ -36,6 +39,9 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(row.prior_period),
             Cell::Money(row.net),
             Cell::text(direction),
+            Cell::Money(row.carried_before),
+            Cell::Money(row.carried_after),
+            Cell::Money(row.to_pay),
         ]
     });
     Ok(rows.collect())

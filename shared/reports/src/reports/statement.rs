@@ -27,7 +27,7 @@ pub const REPORT: Report = Report {
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let Some(line) = source.line else { return Ok(Vec::new()) };
-    let pairs = OwnPart::of(line, source.settlement).pairs;
+    let pairs = OwnPart::of(source.about, line, source.settlement).pairs;
     let rows = pairs.iter().map(|Pair { counterparty, payable, receivable }| {
         Ok(vec![
             Cell::text(counterparty),

@@ -45,7 +45,10 @@ fn pages_and_files_have_no_decimals_where_the_currency_has_none() {
     };
     let statement = text("statement.html");
     assert!(statement.contains("<dd>1,340,809<small>"), "{statement}");
-    assert!(text("erp/pain.001.xml").contains("<InstdAmt Ccy=\"JPY\">"));
+    let orders = text("erp/pain.001-dining.xml");
+    assert!(orders.contains("<InstdAmt Ccy=\"JPY\">"));
+    // Abroad a name is in Latin letters.
+    assert!(orders.contains("<Nm>Diner Zurich - Dining Ltd</Nm>") && orders.contains("<Nm>Malls (+ more) Ltd</Nm>"));
     for path in ["positions.csv", "bilateral.csv", "payments.csv", "vouchers.csv", "lines/mall/statement.csv"] {
         assert!(!text(path).contains('.'), "{path}");
     }

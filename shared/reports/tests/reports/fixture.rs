@@ -1,5 +1,5 @@
 //! A small settlement by hand: four lines, with names that need escaping and a
-//! line without a bank account.
+//! line of which a bank knows nothing.
 
 use chrono::NaiveDate;
 use interline_domain::actuarial::liability::RollForward as LiabilityRoll;
@@ -35,14 +35,21 @@ pseudonym_salt = "fixture-of-reports"
 id = "group"
 name = "Headquarters"
 name_zh = "集团总部"
+legal_name = "示例集团有限公司"
+legal_name_en = "Example Group Co Ltd"
+bank_name = "中国工商银行上海市静安支行"
 bank_account = "6217-0000-0000-0001"
+cnaps = "102290000003"
 
 [[lines]]
 id = "mall"
 name = "Malls <& more>"
 name_zh = "商场"
 entity = "示例商场有限公司"
+legal_name = "示例商场 <& 更多> 有限公司"
+legal_name_en = "Malls <& more> Ltd"
 bank_account = "6217-0000-0000-0002"
+bic = "ICBKCNBJSHI"
 
 [[lines]]
 id = "hotel_1"
@@ -53,7 +60,12 @@ name_zh = "酒店"
 id = "dining"
 name = "Dining"
 name_zh = "餐饮"
-bank_account = "=6217//0000#0004"
+legal_name = "示例餐饮有限公司"
+legal_name_en = "Dîner Zürich – Dining Ltd"
+bank_name = "招商银行上海分行"
+bank_account = "6217001234567890123"
+cnaps = "308290003020"
+bic = "CMBCCNBS"
 "#;
 
 pub fn line(id: &str) -> LineId {
@@ -122,6 +134,9 @@ pub fn settlement() -> Settlement {
             platform_fee: money(if id == "mall" { 1_618 } else { 0 }),
             prior_period: Money::ZERO,
             net: money(receivable - payable),
+            carried_before: Money::ZERO,
+            carried_after: Money::ZERO,
+            to_pay: money(receivable - payable),
         }
     };
     let positions: Vec<Position> = ["dining", "group", "hotel_1", "mall"].map(position).into();
@@ -200,7 +215,14 @@ pub fn settlement() -> Settlement {
             check(CheckId::CohortsBelowZero, "0", "<1>", false),
             Check { severity: Severity::Warning, ..check(CheckId::SharesOff, "0", "2", false) },
         ],
-        state: State { period: period(), cohorts: vec![], splits: vec![], debts: vec![], liability: vec![] },
+        state: State {
+            period: period(),
+            cohorts: vec![],
+            splits: vec![],
+            debts: vec![],
+            liability: vec![],
+            carried: vec![],
+        },
         gross: money(1_340_809),
         settled: money(1_332_909),
         bilateral: bilateral.collect(),

@@ -206,7 +206,7 @@ fn left(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement, nets:
 }
 
 /// How many keys have another amount in one map than in the other; none is zero.
-fn differing<K: Ord>(one: &BTreeMap<K, Money>, other: &BTreeMap<K, Money>) -> usize {
+pub(super) fn differing<K: Ord>(one: &BTreeMap<K, Money>, other: &BTreeMap<K, Money>) -> usize {
     let keys: BTreeSet<&K> = one.keys().chain(other.keys()).collect();
     let of = |map: &BTreeMap<K, Money>, key| map.get(key).copied().unwrap_or_default();
     keys.into_iter().filter(|key| of(one, key) != of(other, key)).count()

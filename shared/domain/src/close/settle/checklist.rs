@@ -1,16 +1,19 @@
 //! The checks that a final run has to pass.
 
-use super::book_checks::books;
+use super::book_checks::{books, differing};
 use super::estimate_checks::estimates;
 use super::found::Checks;
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::Cohort;
-use crate::close::checks::CheckId;
-use crate::close::netting::{Nets, residual};
+use crate::close::carry::{balances as carried_balances, due};
+use crate::close::checks::{CheckId, Severity};
+use crate::close::netting::{Nets, Payment, residual};
+use crate::close::orders::{lacking, orders};
 use crate::close::settlement::{Check, CohortState, Inputs, Settlement};
 use crate::close::tally::Tally;
 use crate::legs::{ControlKind, FlowKind};
 use crate::units::money::{Money, OutOfRange, Points};
+use chrono::Datelike;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,8 +60,7 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
         Money::ZERO,
         Money::sum(settlement.positions.iter().map(|row| row.net))?,
     );
-    let open = residual(nets, &settlement.payments)?.values().filter(|net| !net.is_zero()).count();
-    checks.equal(CheckId::NetsLeft, 0, open);
+    payments(&mut checks, inputs, settlement, nets)?;
 
     points(&mut checks, tally, settlement)?;
     liability(&mut checks, inputs, settlement)?;
@@ -66,6 +68,33 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
     books(&mut checks, inputs, settlement, nets)?;
     Ok(checks.0)
 }
+
+fn carried_before<'a>(inputs: &Inputs<'a>) -> &'a [Payment] {
+    inputs.previous.as_ref().map_or(&[], |previous| &previous.state.carried)
+}
+
+/// What is not paid is carried, and nothing else; what is, a bank can be told.
+fn payments(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Result<(), OutOfRange> {
+    let left = residual(&due(nets, carried_before(inputs))?, &settlement.payments)?;
+    let carried = carried_balances(&settlement.state.carried)?;
+    checks.equal(CheckId::NetsLeft, 0, differing(&left, &carried));
+
+    let rulebook = inputs.rulebook;
+    let own = rulebook.own_payments(inputs.period);
+    let severity = if own.is_some() { Severity::Failure } else { Severity::Warning };
+    let lacks = lacking(&orders(rulebook, inputs.period, &settlement.payments));
+    checks.equal_or(severity, CheckId::BankData, NONE_LACKING, lacks.as_deref().unwrap_or(NONE_LACKING));
+    if let Some(terms) = own {
+        let days = rulebook.payment_days(inputs.period);
+        let years = BTreeSet::from([days.incoming.year(), days.outgoing.year()]);
+        let listed = years.iter().filter(|year| terms.lists(**year)).count();
+        checks.equal(CheckId::HolidaysListed, years.len(), listed);
+    }
+    Ok(())
+}
+
+/// What is said where nothing is missing.
+const NONE_LACKING: &str = "complete";
 
 /// Points are counted twice: from what entries say of themselves, and from their flows.
 fn points(checks: &mut Checks, tally: &Tally, settlement: &Settlement) -> Result<(), OutOfRange> {

@@ -1,6 +1,7 @@
 //! The split of the obligations, and what lines owe each other by it.
 
-use crate::close::netting::Nets;
+use crate::close::carry::balances;
+use crate::close::netting::{Nets, Payment};
 use crate::close::settlement::{Bilateral, Position, SplitBase, SplitRow, State};
 use crate::close::tally::{ObligationKey, Sum, Sums};
 use crate::legs::Reason;
@@ -200,7 +201,9 @@ pub(super) fn positions(
     bilateral: &[Bilateral],
     shares: &[Share],
     nets: &Nets,
+    carried: [&[Payment]; 2],
 ) -> Result<Vec<Position>, OutOfRange> {
+    let [before, after] = [balances(carried[0])?, balances(carried[1])?];
     let mut positions = Vec::new();
     for line in &rulebook.lines {
         let line = &line.id;
@@ -213,13 +216,18 @@ pub(super) fn positions(
                 && row.payer != row.beneficiary
         });
         let prior = Money::sum(receives().map(|row| row.prior_period))?;
+        let of = |nets: &Nets| nets.get(line).copied().unwrap_or_default();
+        let (net, carried_before, carried_after) = (of(nets), of(&before), of(&after));
         positions.push(Position {
             line: line.clone(),
             gross_payable: Money::sum(pays().map(|row| row.amount))?,
             gross_receivable: Money::sum(receives().map(|row| row.amount))?,
             platform_fee: Money::sum(fees.map(|row| row.amount))?,
             prior_period: prior.minus(Money::sum(pays().map(|row| row.prior_period))?)?,
-            net: nets.get(line).copied().unwrap_or_default(),
+            net,
+            carried_before,
+            carried_after,
+            to_pay: net.plus(carried_before)?.minus(carried_after)?,
         });
     }
     Ok(positions)
@@ -247,7 +255,7 @@ mod tests {
 
     fn state(splits: Vec<SplitBase>) -> State {
         let period = Period::parse("2025-06").unwrap();
-        State { period, cohorts: Vec::new(), splits, debts: Vec::new(), liability: Vec::new() }
+        State { period, cohorts: Vec::new(), splits, debts: Vec::new(), liability: Vec::new(), carried: Vec::new() }
     }
 
     /// `payer>beneficiary amount` of each month, whatever the months bring.

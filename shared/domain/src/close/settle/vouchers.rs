@@ -5,6 +5,7 @@ use super::taxes::{Owed, Sold};
 use crate::actuarial::liability::{ClawBack, LineRelease, ProvisionRow, RollForward};
 use crate::close::books::{Books, BooksError, BooksEvent, Paid, Posting, Voucher, cash_vouchers};
 use crate::close::netting::{Nets, Payment, residual};
+use crate::close::orders::orders;
 use crate::close::settlement::Inputs;
 use crate::terms::rulebook::{Account, Cash, Netting, Product, Sales};
 use crate::units::allocate::divide_half_up;
@@ -26,7 +27,7 @@ pub(super) fn vouchers(
     closed: &[Closed],
     (owed, sold): (&[Owed], &[Sold]),
     nets: &Nets,
-    payments: &[Payment],
+    moved: &[Payment],
 ) -> Result<Vec<Voucher>, BooksError> {
     let mut books = Books::new(inputs.rulebook, inputs.period);
     if books.terms().sales == Sales::Full {
@@ -50,7 +51,7 @@ pub(super) fn vouchers(
     }
     receivables(&mut books, owed)?;
     fees(&mut books, owed)?;
-    netting(&mut books, inputs, owed, (nets, payments))?;
+    netting(&mut books, inputs, owed, (nets, moved))?;
     Ok(books.numbered())
 }
 
@@ -63,8 +64,9 @@ pub(super) fn planned(
     match inputs.rulebook.books(inputs.period).cash {
         Cash::Confirmed => Ok(Vec::new()),
         Cash::Planned => {
-            let day = inputs.rulebook.payment_day(inputs.period);
-            let paid: Vec<Paid<'_>> = payments.iter().map(|payment| Paid { payment, day }).collect();
+            let orders = orders(inputs.rulebook, inputs.period, payments);
+            let paid: Vec<Paid<'_>> =
+                orders.iter().map(|order| Paid { payment: order.payment, day: order.date }).collect();
             cash_vouchers(inputs.rulebook, inputs.period, accruals, &paid)
         }
     }

@@ -384,7 +384,13 @@ impl<'a> Comparison<'a> {
                 ("name", &old.name, &line.name),
                 ("name_zh", &old.name_zh, &line.name_zh),
                 ("entity", &old.entity, &line.entity),
+                ("legal_name", &old.legal_name, &line.legal_name),
+                ("legal_name_en", &old.legal_name_en, &line.legal_name_en),
+                ("tax_id", &old.tax_id, &line.tax_id),
+                ("bank_name", &old.bank_name, &line.bank_name),
                 ("bank_account", &old.bank_account, &line.bank_account),
+                ("cnaps", &old.cnaps, &line.cnaps),
+                ("bic", &old.bic, &line.bic),
             ] {
                 self.undated(format!("lines: {field} of {}", line.id), was.clone(), becomes.clone());
             }

@@ -10,13 +10,13 @@ use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::SHARES_MAX;
 use crate::units::money::{Money, Rate};
 use chrono::NaiveDate;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 /// What was found so far.
 pub struct Check {
     lines: Lines,
-    known: BTreeSet<LineId>,
+    known: BTreeMap<LineId, Place>,
     /// Of the amounts, if it was accepted.
     currency: Option<Currency>,
     errors: Vec<RulebookError>,
@@ -50,7 +50,7 @@ impl Check {
         let Notes { lines, errors, unread } = notes;
         Self {
             lines,
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             currency: None,
             errors,
             warnings: Vec::new(),
@@ -77,8 +77,12 @@ impl Check {
     }
 
     /// Makes a line known to the rules; false if it is already.
-    pub fn add_line(&mut self, line: LineId) -> bool {
-        self.known.insert(line)
+    pub fn add_line(&mut self, line: LineId, place: Place) -> bool {
+        self.known.insert(line, place).is_none()
+    }
+
+    pub fn place_of_line(&self, line: &LineId) -> Place {
+        self.known.get(line).cloned().unwrap_or_else(|| Place::whole("lines"))
     }
 
     pub fn refuse(&mut self, place: &Place, field: &str, rule: impl ToString) {
@@ -105,6 +109,17 @@ impl Check {
         self.currency = currency;
     }
 
+    /// Of the amounts; none where it was refused.
+    pub fn currency(&self) -> Option<Currency> {
+        self.currency
+    }
+
+    /// As [`amount`](Self::amount), or none at all.
+    pub fn amount_or_zero(&mut self, place: &Place, field: &str, text: &str) -> Option<Money> {
+        let is_zero = text.starts_with('0') && text.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+        if is_zero { Some(Money::ZERO) } else { self.amount(place, field, text) }
+    }
+
     /// An amount; nothing is said of it where the currency itself was refused.
     pub fn amount(&mut self, place: &Place, field: &str, text: &str) -> Option<Money> {
         match self.currency {
@@ -122,7 +137,7 @@ impl Check {
 
     pub fn known_line(&mut self, place: &Place, field: &str, text: &str) -> Option<LineId> {
         let line = self.parsed(place, field, LineId::parse(text))?;
-        if !self.known.contains(&line) {
+        if !self.known.contains_key(&line) {
             self.refuse(place, field, format!("line {line} is not among the programme's lines"));
             return None;
         }

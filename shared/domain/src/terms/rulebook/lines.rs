@@ -1,13 +1,16 @@
 //! The lines that take part.
 
+use super::bank::{CNY, EUR};
 use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read::tables;
 use super::{Dimension, Line, ReferenceScope, Rulebook};
+use crate::units::bank::{check_account, check_cnaps, latin, parse_bic};
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
-use crate::units::limits::{AUX_CODE_MAX, BANK_ACCOUNT_MAX, LINES_MAX, NAME_MAX};
+use crate::units::limits::{AUX_CODE_MAX, BANK_ACCOUNT_MAX, LINES_MAX, NAME_MAX, TAX_ID_MAX};
 use crate::units::scope::Scope;
+use crate::units::tax_id::TaxId;
 use chrono::NaiveDate;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +24,25 @@ tables! {
         name: String = required(String::new()),
         /// Its Chinese name; without it the name.
         name_zh: String = optional(String::new()),
-        /// The legal entity that keeps the books; without it the Chinese name.
+        /// The legal entity that keeps the books; without it its legal name, without that the Chinese name.
         entity: String = optional(String::new()),
-        /// The bank account that payments are made from and to.
+        /// The name by which the bank account is held, as the bank knows it; without it the entity, where that is
+        /// given. A bank compares it with the account.
+        legal_name: String = optional(String::new()),
+        /// The same in Latin letters, for payments in another currency than CNY; without it the legal name, if it
+        /// has such letters only.
+        legal_name_en: String = optional(String::new()),
+        /// The taxpayer's number. In a programme in CNY the unified social credit code, whose check digit must be
+        /// right (GB 32100), or an id of 15 places from before.
+        tax_id: String = optional(String::new()),
+        /// The bank and its branch, such as `中国工商银行上海市静安支行`.
+        bank_name: String = optional(String::new()),
+        /// The bank account that payments are made from and to: an IBAN, or a number as the bank writes it.
         bank_account: String = optional(String::new()),
+        /// The branch's number in the payment system of the People's Bank of China (联行号), 12 digits.
+        cnaps: String = optional(String::new()),
+        /// The bank's BIC.
+        bic: String = optional(String::new()),
         /// Its codes in accounting programs, `{ customer, supplier, department, project }`: as customer and supplier in
         /// the other lines' books, as department and project in its own. Needed where an account's `aux` asks.
         aux: BTreeMap<Dimension, String> = optional(BTreeMap::new()),
@@ -62,10 +80,8 @@ pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
             check.refuse(&place, "", format!("a programme has at most {LINES_MAX} lines"));
             break;
         }
-        for (field, text) in [("name", &line.name), ("name_zh", &line.name_zh), ("entity", &line.entity)] {
-            check.printable(&place, field, text, NAME_MAX);
-        }
-        check.printable(&place, "bank_account", &line.bank_account, BANK_ACCOUNT_MAX);
+        names(&place, line, check);
+        let bic = bank(&place, line, check);
         aux_codes(&place, &line.aux, check);
         let Some(id) = check.parsed(&place, "id", LineId::parse(&line.id)) else { continue };
         if id.as_str() == "redeemer" {
@@ -75,13 +91,14 @@ pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
             // It names folders of reports, where `..` is another.
             check.refuse(&place, "id", "must begin with a letter or a digit");
         }
-        if !check.add_line(id.clone()) {
+        if !check.add_line(id.clone(), place.clone()) {
             check.refuse(&place, "id", format!("line {id} stands twice"));
             continue;
         }
         let name_zh = if line.name_zh.is_empty() { line.name.clone() } else { line.name_zh.clone() };
-        let entity = if line.entity.is_empty() { name_zh.clone() } else { line.entity.clone() };
-        let bank_account = line.bank_account.clone();
+        let first_of = |texts: [&String; 2]| texts.into_iter().find(|text| !text.is_empty()).cloned();
+        let legal_name = first_of([&line.legal_name, &line.entity]).unwrap_or_default();
+        let entity = first_of([&line.entity, &line.legal_name]).unwrap_or_else(|| name_zh.clone());
         let reference_scopes = reference_scopes(&place, &line.reference_scope, check);
         let (first_day, last_day) = days_of_line(&place, line, check);
         checked.push(Line {
@@ -89,7 +106,13 @@ pub fn check(lines: &[Spanned<LineFile>], check: &mut Check) -> Vec<Line> {
             name: line.name.clone(),
             name_zh,
             entity,
-            bank_account,
+            legal_name,
+            legal_name_en: line.legal_name_en.clone(),
+            tax_id: line.tax_id.clone(),
+            bank_name: line.bank_name.clone(),
+            bank_account: line.bank_account.clone(),
+            cnaps: line.cnaps.clone(),
+            bic,
             aux: line.aux.clone(),
             first_day,
             last_day,
@@ -109,6 +132,36 @@ fn aux_codes(place: &Place, codes: &BTreeMap<Dimension, String>, check: &mut Che
                 format!("{} must be 1 to {AUX_CODE_MAX} of A-Z a-z 0-9 . _ -, no hyphen first", dimension.word());
             check.refuse(place, "aux", rule);
         }
+    }
+}
+
+fn names(place: &Place, line: &LineFile, check: &mut Check) {
+    for (field, text) in [
+        ("name", &line.name),
+        ("name_zh", &line.name_zh),
+        ("entity", &line.entity),
+        ("legal_name", &line.legal_name),
+        ("legal_name_en", &line.legal_name_en),
+        ("bank_name", &line.bank_name),
+    ] {
+        check.printable(place, field, text, NAME_MAX);
+    }
+    if !line.legal_name_en.is_empty() && latin(&line.legal_name_en).is_none() {
+        check.refuse(place, "legal_name_en", "must be in letters that EPC217-08 writes as Latin ones");
+    }
+}
+
+/// Answers the BIC; empty if there is none.
+fn bank(place: &Place, line: &LineFile, check: &mut Check) -> String {
+    check.printable(place, "bank_account", &line.bank_account, BANK_ACCOUNT_MAX);
+    check.printable(place, "tax_id", &line.tax_id, TAX_ID_MAX);
+    check.parsed(place, "bank_account", check_account(&line.bank_account));
+    if !line.cnaps.is_empty() {
+        check.parsed(place, "cnaps", check_cnaps(&line.cnaps));
+    }
+    match line.bic.as_str() {
+        "" => String::new(),
+        bic => check.parsed(place, "bic", parse_bic(bic)).unwrap_or_default(),
     }
 }
 
@@ -187,6 +240,53 @@ pub fn audit(rulebook: &Rulebook, check: &mut Check) {
     {
         let text = format!("{}, the platform, takes part the whole programme long", line.id);
         check.refuse(&Place::whole("lines"), "", text);
+    }
+    for line in &rulebook.lines {
+        let place = check.place_of_line(&line.id);
+        tax_id(rulebook, line, &place, check);
+        holder(rulebook, line, &place, check);
+        if rulebook.has_payments() {
+            account(rulebook, line, &place, check);
+        }
+    }
+}
+
+fn tax_id(rulebook: &Rulebook, line: &Line, place: &Place, check: &mut Check) {
+    if rulebook.currency.code() != CNY || line.tax_id.is_empty() {
+        return;
+    }
+    match check.parsed(place, "tax_id", TaxId::parse(&line.tax_id)) {
+        Some(TaxId::Old) => {
+            check.warn(place, "tax_id", "is from before the unified social credit code; no check digit is tried")
+        }
+        Some(TaxId::Unified) | None => {}
+    }
+}
+
+/// Whose account is paid from must be known where the rulebook says how payments are made.
+fn holder(rulebook: &Rulebook, line: &Line, place: &Place, check: &mut Check) {
+    if line.holder(rulebook.currency).is_some() {
+        return;
+    }
+    let (field, name) = match rulebook.currency.code() {
+        CNY => ("legal_name", "the name that its bank account is held by"),
+        _ => ("legal_name_en", "the name that its bank account is held by, in Latin letters"),
+    };
+    match rulebook.has_payments() {
+        true => check.refuse(place, field, format!("is missing: {name}; there is `[payments]`")),
+        false => check.warn(place, field, format!("is missing: {name}; without it no payment is ordered")),
+    }
+}
+
+/// Without them a month in which the line pays or is paid is not closed.
+fn account(rulebook: &Rulebook, line: &Line, place: &Place, check: &mut Check) {
+    let account = line.account();
+    if account.is_none() {
+        check.warn(place, "bank_account", "is missing, or has letters that no payment order can carry");
+    }
+    let says_its_bank = rulebook.currency.code() == EUR && account.is_some_and(|account| account.is_sepa());
+    if !line.has_bank() && !says_its_bank {
+        check.warn(place, "bic", "is missing, and so is `cnaps`: no payment order can name the bank");
     }
 }
 

@@ -128,7 +128,7 @@ fn nets_of(settlement: &Settlement) -> Nets {
 /// The checks that fail over changed inputs or a changed settlement.
 fn failed(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Vec<String> {
     let checks = checklist(inputs, settlement, nets).unwrap();
-    checks.into_iter().filter(|check| !check.pass).map(|check| check.check.to_string()).collect()
+    checks.into_iter().filter(Check::fails).map(|check| check.check.to_string()).collect()
 }
 
 /// Changes the settlement after the nets were computed.
@@ -197,8 +197,7 @@ fn an_older_month_that_changed_is_named_with_its_shards() {
     let previous =
         Previous { state: &months.state, recorded: &months.shards, found: &months.shards, older: Some(reread) };
     let inputs = Inputs { previous: Some(previous), ..months.inputs() };
-    let failed: Vec<Check> =
-        checklist(&inputs, &settlement, &nets).unwrap().into_iter().filter(|check| !check.pass).collect();
+    let failed: Vec<Check> = checklist(&inputs, &settlement, &nets).unwrap().into_iter().filter(Check::fails).collect();
     let expected = Check {
         check: CheckId::OlderShards,
         expected: "64 of 2016-11".to_owned(),
@@ -276,6 +275,46 @@ fn clearing_that_does_not_tie_is_noticed() {
             "pairs whose receivable is not the bilateral amount",
         ]
     );
+}
+
+#[test]
+fn payments_that_are_carried_are_neither_left_nor_lost() {
+    let (left, positions) = ("nets left after payment", "positions between entities left after payment");
+    let carry = |all: &mut Settlement| all.payments.remove(0);
+    assert_eq!(after(|all| drop(carry(all))), [left]);
+    assert_eq!(
+        after(|all| {
+            let payment = carry(all);
+            all.state.carried.push(payment);
+        }),
+        // The vouchers know nothing of it.
+        [positions]
+    );
+}
+
+#[test]
+fn what_banks_ask_for_stops_a_close_only_where_the_terms_say_how_payments_are_made() {
+    let names = |text: &str| text.replace("name = \"Group\"", "name = \"Group\", entity = \"G\"");
+    let names = |text: &str| names(text).replace("name = \"Shop\"", "name = \"Shop\", entity = \"S\"");
+    let names = |text: &str| names(text).replace("name = \"Inn\"", "name = \"Inn\", entity = \"I\"");
+    let small = names(include_str!("../../../../tests/golden/small.toml"));
+    let bank = "hq: account, bank; inn: account, bank; shop: account, bank";
+    let holidays = "holidays = [\"2025-03-03\"]";
+    for (terms, severity, listed) in [
+        ("", Severity::Warning, None),
+        ("[payments]", Severity::Failure, Some(false)),
+        (holidays, Severity::Failure, Some(true)),
+    ] {
+        let terms = if terms == holidays { format!("[payments]\n{terms}") } else { terms.to_owned() };
+        let months = Months { rulebook: Rulebook::parse(&format!("{small}\n{terms}")).unwrap(), ..months() };
+        let settlement = months.settlement();
+        let of = |id: CheckId| settlement.checklist.iter().find(|check| check.check == id);
+        let check = of(CheckId::BankData).unwrap();
+        assert_eq!((check.actual.as_str(), check.pass, check.severity), (bank, false, severity));
+        assert_eq!(settlement.passes(), severity == Severity::Warning);
+        let holidays = of(CheckId::HolidaysListed).map(|check| (check.pass, check.severity));
+        assert_eq!(holidays, listed.map(|pass| (pass, Severity::Warning)));
+    }
 }
 
 #[test]
