@@ -2,6 +2,7 @@
 //! period's shards. Also the last step of a close that failed: notes why.
 
 use chrono::{DateTime, Utc};
+use interline_domain::close::judgement::Judgement;
 use interline_domain::close::period::{Asked, Begin, CloseRefusal, PeriodState, Run, RunKind};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
@@ -62,12 +63,16 @@ pub struct Close {
     /// A final run may be of a month in which nothing happened.
     #[serde(default, skip_serializing_if = "is_false")]
     pub empty: bool,
+    /// What a person says of it.
+    #[serde(default, skip_serializing_if = "Judgement::is_nothing")]
+    pub judgement: Judgement,
 }
 
 impl Close {
     /// With the terms in force, asked for by nobody in particular.
     pub fn new(period: Period, kind: RunKind) -> Self {
-        Self { period: Some(period), kind, rulebook: None, run: None, by: None, empty: false }
+        let judgement = Judgement::default();
+        Self { period: Some(period), kind, rulebook: None, run: None, by: None, empty: false, judgement }
     }
 }
 
@@ -87,6 +92,9 @@ pub struct Started {
     pub shards: Vec<u16>,
     /// Of very many shards only every n-th is named, and a step takes so many together.
     pub together: u16,
+    /// What a person says of it.
+    #[serde(default)]
+    pub judgement: Judgement,
 }
 
 pub async fn handle_event(app: &App, event: Event) -> Result<Value, Failure> {
@@ -123,6 +131,7 @@ pub async fn handle(app: &App, close: Close) -> Result<Started, Failure> {
         rulebook: rulebook.hash.clone(),
         shards,
         together,
+        judgement: close.judgement.clone(),
     };
     if let Some(run) = state.again(close.kind, &rulebook.hash)? {
         again(app, &state, run, close.by.as_deref(), now).await?;

@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use interline_domain::CALCULATION_EDITION;
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::older_month;
+use interline_domain::close::judgement::Judgement;
 use interline_domain::close::netting::Payment;
 use interline_domain::close::period::{Run, predecessor};
 use interline_domain::close::settle::{MembersClaims, settle};
@@ -36,6 +37,9 @@ pub struct Task {
     pub kind: RunKind,
     pub run: String,
     pub rulebook: String,
+    /// What a person says of it.
+    #[serde(default)]
+    pub judgement: Judgement,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -287,6 +291,7 @@ pub async fn settle_pack(
     })?;
     let claims = members_claims(&proofs, app.engine(), task, &shards)?;
     settlement.prove_claims(&claims, tally.entries, task.kind == RunKind::Final)?;
+    settlement.judge(&task.judgement);
     let accounts = proofs.iter().map(|proof| proof.snapshot.clone()).collect();
     let differing: Vec<Differing> = proofs.into_iter().flat_map(|proof| proof.differing).collect();
     let run = RunName { kind: task.kind, id: task.run.clone() };

@@ -69,6 +69,12 @@ pub enum Command {
         /// Close the month although it has no entries
         #[arg(long)]
         empty: bool,
+        /// What is said of its warnings; it stands in the statement
+        #[arg(long, value_name = "TEXT")]
+        remark: Option<String>,
+        /// A check that is right as it is although it fails, and why; only checks of the estimate
+        #[arg(long, value_name = "CHECK=REASON")]
+        accept: Vec<String>,
         /// Sign the manifest with this private key (ECDSA on P-256, PEM)
         #[arg(long, value_name = "KEY", conflicts_with = "trial")]
         sign: Option<PathBuf>,

@@ -16,7 +16,7 @@ pub mod shell;
 mod status;
 mod verify;
 
-pub use close::{How, close};
+pub use close::{How, close, judgement};
 pub use demo::demo;
 pub use details::details;
 pub use doctor::doctor;

@@ -98,8 +98,9 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
     let result = match &arguments.command {
         Command::Demo => commands::demo(&world, output).await,
         Command::Import { files, strict } => commands::import(&world, arguments, files, *strict, output).await,
-        Command::Close { period, trial, empty, sign } => {
-            let how = commands::How { trial: *trial, empty: *empty, sign: sign.as_deref() };
+        Command::Close { period, trial, empty, remark, accept, sign } => {
+            let judgement = commands::judgement(remark.as_deref(), accept)?;
+            let how = commands::How { trial: *trial, empty: *empty, judgement, sign: sign.as_deref() };
             commands::close(&world, *period, how, output).await
         }
         Command::Reports { period, out, open } => {

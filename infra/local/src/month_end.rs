@@ -29,7 +29,7 @@ pub async fn close(app: &App, close: Close, progress: &(dyn Fn(u16) + Sync)) -> 
 }
 
 async fn steps(app: &App, started: Started, progress: &(dyn Fn(u16) + Sync)) -> Result<Done, Failure> {
-    let Started { period, kind, run, rulebook, shards, together } = started;
+    let Started { period, kind, run, rulebook, shards, together, judgement } = started;
     stream::iter(shards)
         .map(|shard| {
             let task = ShardTask { period, run: run.clone(), rulebook: rulebook.clone(), shard, together };
@@ -43,6 +43,6 @@ async fn steps(app: &App, started: Started, progress: &(dyn Fn(u16) + Sync)) -> 
         .buffer_unordered(SHARDS_AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
-    let task = interline_settle::Task { period, kind, run: run.clone(), rulebook: rulebook.clone() };
+    let task = interline_settle::Task { period, kind, run: run.clone(), rulebook: rulebook.clone(), judgement };
     interline_settle::handle(app, task).await
 }

@@ -9,7 +9,7 @@ use interline_domain::close::period::Run;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::pseudonym::Pseudonyms;
 use interline_domain::units::shard::Shard;
-use interline_lambda::finished::sale_rates;
+use interline_lambda::finished::{FinishedRun, sale_rates};
 use interline_lambda::{App, Class, Failure};
 use interline_reports::bucket::StoreError;
 use interline_reports::details::{unpacked, with_members_of};
@@ -226,7 +226,10 @@ impl<'a> Stored<'a> {
             return Ok(None);
         }
         let (kind, rulebook) = (RunKind::Final, self.run.rulebook.clone());
-        let task = Task { period, kind, run: self.run.id.clone(), rulebook };
+        // What a person said of it is part of the run.
+        let judgement = FinishedRun::read(app, period, &self.run).await?.settlement().await.map(|of| of.judgement);
+        let judgement = judgement.unwrap_or_default();
+        let task = Task { period, kind, run: self.run.id.clone(), rulebook, judgement };
         match settle_pack(app, &task, tallies, proofs).await {
             Ok(pack) => {
                 files.extend(pack.files.into_iter().map(|file| (file.entry.path, file.bytes)));

@@ -4,6 +4,7 @@ pub mod books;
 pub mod carry;
 pub mod checks;
 pub mod digest;
+pub mod judgement;
 pub mod netting;
 pub mod orders;
 pub mod period;

@@ -143,7 +143,7 @@ async fn steps(
 ) -> Result<(), Broken> {
     let asked = &close;
     let cutoff = |app: Arc<App>| async move { interline_cutoff::handle(&app, asked.clone()).await };
-    let Started { period, kind, run, rulebook, shards, .. } = step(world, ahead, cutoff).await?;
+    let Started { period, kind, run, rulebook, shards, judgement, .. } = step(world, ahead, cutoff).await?;
     *named = Some((period, run.clone()));
     echo(world, kind, || Step::Cutoff(close.clone()));
     stream::iter(shards)
@@ -162,7 +162,7 @@ async fn steps(
         .buffer_unordered(SHARDS_AT_ONCE)
         .try_collect::<Vec<_>>()
         .await?;
-    let task = &interline_settle::Task { period, kind, run, rulebook };
+    let task = &interline_settle::Task { period, kind, run, rulebook, judgement };
     echo(world, kind, || Step::Settle(task.clone()));
     step(world, None, |app: Arc<App>| async move { interline_settle::handle(&app, task.clone()).await }).await?;
     Ok(())
@@ -344,10 +344,10 @@ pub async fn last_look(world: &World) {
             }
         }
         let task = |app: Arc<App>| async move {
-            let Started { period, kind, run, rulebook, shards, .. } =
+            let Started { period, kind, run, rulebook, shards, judgement, .. } =
                 interline_cutoff::handle(&app, close_of(n, RunKind::Final)).await?;
             assert!(shards.is_empty(), "a final month is not tallied again");
-            let done = interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook }).await?;
+            let done = interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook, judgement }).await?;
             let run = app.ledger.period(period).await?.into_final_run().unwrap();
             let found = interline::verification::verification(&app, period, &run, None, &|_| {}).await?;
             Ok::<_, Failure>((done, found.differences))

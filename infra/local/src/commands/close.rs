@@ -4,6 +4,7 @@ use crate::output::Output;
 use crate::signing::KeyFile;
 use crate::world::World;
 use interline_cutoff::Close;
+use interline_domain::close::judgement::{ACCEPTABLE, Judgement};
 use interline_domain::close::period::{Run, RunKind};
 use interline_domain::close::snapshot::Difference;
 use interline_domain::units::calendar::Period;
@@ -23,7 +24,8 @@ pub async fn close(world: &World, period: Period, how: How<'_>, output: &Output)
     // A key that cannot be read must not be found out after the close.
     let signer = how.sign.map(KeyFile::read).transpose()?;
     let before = world.app.ledger.period(period).await?.into_final_run().filter(|_| kind == RunKind::Final);
-    let close = Close { empty: how.empty, by: world.app.person().map(str::to_owned), ..Close::new(period, kind) };
+    let by = world.app.person().map(str::to_owned);
+    let close = Close { empty: how.empty, by, judgement: how.judgement.clone(), ..Close::new(period, kind) };
     let done = match run(world, close, output).await {
         Ok(done) => done,
         Err(failure) => {
@@ -47,12 +49,27 @@ pub async fn close(world: &World, period: Period, how: How<'_>, output: &Output)
 }
 
 /// How a month is to be closed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct How<'a> {
     pub trial: bool,
     /// Although nothing happened in it.
     pub empty: bool,
+    /// What is said of it.
+    pub judgement: Judgement,
     pub sign: Option<&'a Path>,
+}
+
+/// A remark, and `CHECK=REASON` for each check that is accepted.
+pub fn judgement(remark: Option<&str>, accept: &[String]) -> Result<Judgement, CliError> {
+    let mut pairs = Vec::new();
+    for text in accept {
+        let pair = text.split_once('=').filter(|(check, _)| !check.is_empty());
+        // Names of checks may bear an equals sign themselves.
+        let named = ACCEPTABLE.iter().find_map(|check| Some((check.name(), text.strip_prefix(check.name())?.strip_prefix('=')?)));
+        let pair = named.or(pair).ok_or_else(|| CliError::Usage(format!("--accept {text:?}: must be CHECK=REASON")))?;
+        pairs.push(pair);
+    }
+    Judgement::new(remark, pairs).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 fn already_final(period: Period, run: &Run) -> String {

@@ -106,7 +106,7 @@ checks! {
     OverridesOld as Warning: "rates set by a person that are old or hit a bound", "已久或触及上下限的人工兑换率";
     ExpiredBelowZero: "cohorts with points expired below zero without late events", "无迟到事件而过期积分为负的批次";
     ColumnSigns: "cohorts with own revenue, breakage or expiry below zero without returns", "无退回而收入、失效或过期为负的批次";
-    ProvisionAboveGranted: "cohorts with a provision above what was granted", "预计负债高于赠送额的批次";
+    ProvisionAboveGranted as Warning: "cohorts with a provision above what was granted", "预计负债高于赠送额的批次";
     GivenPoints as Warning: "points given to points issued", "赠送积分占发行积分之比";
     TaxBelowZero as Warning: "taxes with a cumulative amount below zero", "累计金额为负的税目";
     VouchersUnbalanced: "vouchers that do not balance", "借贷不平的凭证";

@@ -16,6 +16,7 @@ mod taxes;
 mod vouchers;
 
 use crate::close::carry::{moved, paid};
+use crate::close::judgement::Judgement;
 use crate::close::netting::{Payment, nets, settled};
 use crate::close::settlement::{Inputs, SettleError, Settlement, State};
 use crate::units::money::Money;
@@ -65,6 +66,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         vouchers,
         cash_vouchers,
         checklist: Vec::new(),
+        judgement: Judgement::default(),
         state: State {
             period: inputs.period,
             cohorts,

@@ -6,6 +6,7 @@ use crate::claims::lot::Cohort;
 use crate::close::books::{BooksError, Voucher};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::digest::ShardDigest;
+use crate::close::judgement::Judgement;
 use crate::close::netting::Payment;
 use crate::close::settle::Evidence;
 use crate::close::tally::{SaleRates, Tally};
@@ -326,6 +327,9 @@ pub struct Settlement {
     #[serde(default)]
     pub cash_vouchers: Vec<Voucher>,
     pub checklist: Vec<Check>,
+    /// What a person said of it.
+    #[serde(default, skip_serializing_if = "Judgement::is_nothing")]
+    pub judgement: Judgement,
     pub state: State,
     /// The sum of all obligations between lines.
     pub gross: Money,
@@ -460,12 +464,15 @@ pub struct Check {
     pub pass: bool,
     #[serde(default)]
     pub severity: Severity,
+    /// Why a person takes it as it is, although it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
 }
 
 impl Check {
     /// Whether a run with it can be no final one.
     pub fn fails(&self) -> bool {
-        !self.pass && self.severity == Severity::Failure
+        !self.pass && self.severity == Severity::Failure && self.accepted.is_none()
     }
 
     pub fn warns(&self) -> bool {

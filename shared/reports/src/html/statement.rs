@@ -485,6 +485,9 @@ fn checklist(settlement: &Settlement) -> Markup {
                         td.n.wide { (written(&check.actual)) }
                         td {
                             @if check.pass { span.pass { "✓ " (say("通过", "pass")) } }
+                            @else if let Some(reason) = &check.accepted {
+                                span.warn { "! " (say("已认可", "accepted")) } " " (reason)
+                            }
                             @else if check.warns() { span.warn { "! " (say("提示", "warning")) } }
                             @else { span.fail { "✗ " (say("未通过", "FAIL")) } }
                         }
@@ -493,7 +496,20 @@ fn checklist(settlement: &Settlement) -> Markup {
             }
         }
     };
-    section("checks", &words("关账检查表", "Close checklist"), &[&reports::close_checklist::REPORT.file()], &table)
+    let warns = settlement.checklist.iter().any(|check| check.warns() || check.accepted.is_some());
+    let content = html! {
+        (table)
+        @if warns {
+            p.note {
+                (say("关账人说明：", "Remark of whoever closed: "))
+                @match &settlement.judgement.remark {
+                    Some(remark) => (remark),
+                    None => (say("无", "no remark")),
+                }
+            }
+        }
+    };
+    section("checks", &words("关账检查表", "Close checklist"), &[&reports::close_checklist::REPORT.file()], &content)
 }
 
 /// The lines' own files are reached through their statements.

@@ -15,6 +15,7 @@ pub const REPORT: Report = Report {
         column("actual", "实际", "Actual"),
         column("pass", "通过", "Pass"),
         column("severity", "级别", "Severity"),
+        column("accepted", "认可原因", "Accepted because"),
     ],
     rows,
 };
@@ -27,6 +28,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(&row.actual),
             Cell::text(if row.pass { "yes" } else { "no" }),
             Cell::text(row.severity.word()),
+            Cell::text(row.accepted.as_deref().unwrap_or_default()),
         ]
     });
     Ok(rows.collect())

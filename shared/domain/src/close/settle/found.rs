@@ -40,12 +40,12 @@ impl Checks {
         actual: T,
     ) {
         let pass = expected == actual;
-        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass, severity });
+        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass, severity, accepted: None });
     }
 
     /// Something that lies within bounds, or does not.
     pub(super) fn within(&mut self, check: CheckId, bounds: String, actual: String, pass: bool) {
-        self.0.push(Check { check, expected: bounds, actual, pass, severity: check.row().severity });
+        self.0.push(Check { check, expected: bounds, actual, pass, severity: check.row().severity, accepted: None });
     }
 
     /// None of a kind, or those that are.

@@ -63,10 +63,10 @@ impl Section for Urr {
     fn check(rule: UrrFile, place: &Place, check: &mut Check) -> Option<(Self::Pattern, Span<UrrTerms>)> {
         for (field, months, least, most) in [
             ("window_months", rule.window_months, 1, WINDOW_MONTHS_MAX),
-            ("level_months", rule.level_months, 1, rule.window_months.clamp(1, WINDOW_MONTHS_MAX)),
+            ("level_months", rule.level_months, 1, WINDOW_MONTHS_MAX),
             ("initial_months", rule.initial_months, 0, WINDOW_MONTHS_MAX),
             ("horizon_months", rule.horizon_months, 1, EXPIRY_MONTHS_MAX),
-            ("open_age", rule.open_age, 1, rule.horizon_months.clamp(1, EXPIRY_MONTHS_MAX)),
+            ("open_age", rule.open_age, 1, EXPIRY_MONTHS_MAX),
         ] {
             if !(least..=most).contains(&months) {
                 check.refuse(place, field, format!("must be {least} to {most}"));

@@ -1,0 +1,92 @@
+//! What a person says of a close: a remark on what its checks warn of, and which of those that
+//! fail are right as they are.
+
+use crate::close::checks::CheckId;
+use crate::close::settlement::Settlement;
+use crate::units::limits::REASON_MAX;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Checks that may fail for a reason that only a person knows. What proves that figures tie is none of
+/// them.
+pub const ACCEPTABLE: [CheckId; 3] = [CheckId::MonthIgnored, CheckId::PointsUnvalued, CheckId::AboveFace];
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judgement {
+    /// Stands in the statement beside the warnings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    /// Reasons by check.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accept: BTreeMap<CheckId, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAJudgement {
+    #[error("{field}: must be 1 to {REASON_MAX} printable characters")]
+    Text { field: &'static str },
+    #[error("accept: {check:?} is not one of the checks that may be accepted: {}", names())]
+    NotAcceptable { check: String },
+}
+
+fn names() -> String {
+    ACCEPTABLE.map(CheckId::name).join("; ")
+}
+
+fn text(field: &'static str, text: &str) -> Result<String, NotAJudgement> {
+    let text = text.trim();
+    let fits = (1..=REASON_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(NotAJudgement::Text { field }) }
+}
+
+impl Judgement {
+    pub fn new<'a>(
+        remark: Option<&str>,
+        accept: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, NotAJudgement> {
+        let remark = remark.map(|remark| text("remark", remark)).transpose()?;
+        let mut accepted = BTreeMap::new();
+        for (name, reason) in accept {
+            let check = ACCEPTABLE.into_iter().find(|check| check.name() == name.trim());
+            let check = check.ok_or_else(|| NotAJudgement::NotAcceptable { check: name.to_owned() })?;
+            accepted.insert(check, text("accept", reason)?);
+        }
+        Ok(Self { remark, accept: accepted })
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Settlement {
+    /// Takes a person's judgement in: what is accepted does not stop the run any more.
+    pub fn judge(&mut self, judgement: &Judgement) {
+        for check in self.checklist.iter_mut().filter(|check| !check.pass) {
+            check.accepted = judgement.accept.get(&check.check).cloned();
+        }
+        self.judgement = judgement.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_person_can_know_is_accepted_and_only_for_a_reason() {
+        let name = CheckId::MonthIgnored.name();
+        let judgement = Judgement::new(Some(" closed for a week "), [(name, "lockdown")]).unwrap();
+        assert_eq!(judgement.remark.as_deref(), Some("closed for a week"));
+        assert_eq!(judgement.accept, BTreeMap::from([(CheckId::MonthIgnored, "lockdown".to_owned())]));
+        let text = serde_json::to_string(&judgement).unwrap();
+        assert_eq!(serde_json::from_str::<Judgement>(&text).unwrap(), judgement);
+        for check in [CheckId::LiabilityUntied.name(), "no such check"] {
+            let found = Judgement::new(None, [(check, "because")]);
+            assert_eq!(found, Err(NotAJudgement::NotAcceptable { check: check.to_owned() }));
+        }
+        assert!(Judgement::new(None, [(name, " ")]).is_err());
+        assert!(Judgement::new(Some("two\nlines"), []).is_err());
+    }
+}
