@@ -20,8 +20,8 @@ use interline_ledger::LedgerError;
 use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a link to a report works.

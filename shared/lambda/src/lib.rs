@@ -8,6 +8,7 @@ mod failure;
 pub mod finished;
 pub mod http;
 pub mod keys;
+pub mod payments;
 pub mod problem;
 mod publishing;
 pub mod routes;

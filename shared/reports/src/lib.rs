@@ -4,6 +4,7 @@
 pub mod about;
 pub mod accounts;
 pub mod bucket;
+pub mod camt;
 pub mod changes;
 pub mod details;
 pub mod document;
@@ -14,6 +15,7 @@ mod html;
 pub mod manifest;
 mod own_part;
 pub mod pack;
+pub mod payment_run;
 pub mod report;
 pub mod reports;
 pub mod rows;

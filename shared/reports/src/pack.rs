@@ -194,7 +194,7 @@ fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<Pac
     Ok(files)
 }
 
-fn csv(folder: &str, sheet: &Sheet) -> PackFile {
+pub(crate) fn csv(folder: &str, sheet: &Sheet) -> PackFile {
     PackFile::new(format!("{folder}{}.csv", sheet.name), sheet.csv(), Some(sheet.totals()))
 }
 

@@ -347,7 +347,9 @@ pub async fn last_look(world: &World) {
             let Started { period, kind, run, rulebook, shards, judgement, .. } =
                 interline_cutoff::handle(&app, close_of(n, RunKind::Final)).await?;
             assert!(shards.is_empty(), "a final month is not tallied again");
-            let done = interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook, judgement }).await?;
+            let done =
+                interline_settle::handle(&app, interline_settle::Task { period, kind, run, rulebook, judgement })
+                    .await?;
             let run = app.ledger.period(period).await?.into_final_run().unwrap();
             let found = interline::verification::verification(&app, period, &run, None, &|_| {}).await?;
             Ok::<_, Failure>((done, found.differences))

@@ -65,7 +65,9 @@ pub fn judgement(remark: Option<&str>, accept: &[String]) -> Result<Judgement, C
     for text in accept {
         let pair = text.split_once('=').filter(|(check, _)| !check.is_empty());
         // Names of checks may bear an equals sign themselves.
-        let named = ACCEPTABLE.iter().find_map(|check| Some((check.name(), text.strip_prefix(check.name())?.strip_prefix('=')?)));
+        let named = ACCEPTABLE
+            .iter()
+            .find_map(|check| Some((check.name(), text.strip_prefix(check.name())?.strip_prefix('=')?)));
         let pair = named.or(pair).ok_or_else(|| CliError::Usage(format!("--accept {text:?}: must be CHECK=REASON")))?;
         pairs.push(pair);
     }

@@ -40,7 +40,14 @@ impl Checks {
         actual: T,
     ) {
         let pass = expected == actual;
-        self.0.push(Check { check, expected: expected.to_string(), actual: actual.to_string(), pass, severity, accepted: None });
+        self.0.push(Check {
+            check,
+            expected: expected.to_string(),
+            actual: actual.to_string(),
+            pass,
+            severity,
+            accepted: None,
+        });
     }
 
     /// Something that lies within bounds, or does not.

@@ -10,10 +10,10 @@ use crate::close::settlement::{
     CohortState, ExpiryForecast, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
     RollForward as PointsRow, SettleError, State, UrrState, YearOfEstimates,
 };
-use crate::close::tally::SaleRates;
+use crate::close::tally::{CostKey, SaleRates};
 use crate::legs::FlowKind;
 use crate::terms::rulebook::{LiabilityTerms, Method, Product, Rulebook};
-use crate::units::allocate::{divide_half_up, largest_remainder};
+use crate::units::allocate::divide_half_up;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::micro::Micro;
@@ -365,7 +365,7 @@ fn movements(
     points: &[PointsRow],
     owed: &[Owed],
 ) -> Result<BTreeMap<Cohort, Movement>, SettleError> {
-    let (mut moved, mut owed_by_cohort) = flows(inputs)?;
+    let mut moved = flows(inputs)?;
     for row in points.iter().filter(|row| !row.expired.is_zero()) {
         moved.entry(row.cohort.clone()).or_default().expired = row.expired;
     }
@@ -373,34 +373,41 @@ fn movements(
     for pair in owed.iter().filter(|pair| pair.product != Product::PlatformFee) {
         costs.entry((&pair.payer, &pair.payee)).or_default().add(pair.amount.minus(pair.input)?)?;
     }
-    for ((payer, payee), cost) in costs {
-        let mut parts: Vec<(&Cohort, &mut Money)> = owed_by_cohort
-            .iter_mut()
-            .filter(|((cohort, line), _)| cohort.scheme == *payer && line == payee)
-            .map(|((cohort, _), amount)| (cohort, amount))
-            .collect();
-        parts.sort_by(|(one, _), (other, _)| one.by_scheme().cmp(&other.by_scheme()));
-        let before = Money::sum(parts.iter().map(|(_, amount)| **amount))?;
-        let weights: Vec<i128> = parts.iter().map(|(_, amount)| i128::from(amount.abs().minor())).collect();
-        // The difference is shared out, not the cost: where redemptions and
-        // returns meet, the amounts may sum to nothing and the cost not.
-        let differences = largest_remainder(cost.minus(before)?.minor(), &weights)?;
-        for ((_, amount), difference) in parts.into_iter().zip(differences) {
-            amount.add(Money::from_minor(difference))?;
-        }
+    let mut exact: BTreeMap<(LineId, &LineId), BTreeMap<&Cohort, Micro>> = BTreeMap::new();
+    for (CostKey { cohort, line, share, deductible }, sum) in &inputs.tally.costs {
+        let cost = Micro::of_money(sum.amount).share(share.scaled(), Rate::SCALE + deductible.scaled())?;
+        exact.entry((cohort.scheme.line(), line)).or_default().entry(cohort).or_default().add(cost)?;
     }
-    for ((cohort, line), amount) in owed_by_cohort {
-        moved.entry(cohort).or_default().cost.insert(line, amount);
+    for ((payer, payee), cohorts) in exact {
+        let cost = costs.get(&(&payer, payee)).copied().unwrap_or_default();
+        for (cohort, part) in by_cohort(cost, cohorts)? {
+            moved.entry(cohort.clone()).or_default().cost.insert(payee.clone(), part);
+        }
     }
     Ok(moved)
 }
 
-/// By cohort and line that honoured them.
-type OwedByCohort = BTreeMap<(Cohort, LineId), Money>;
+/// A pair's cost by cohort: exact parts rounded down, the rest one by one to the largest remainders, ties by issue.
+/// Parts may be negative, and all of them zero where the cost is not.
+fn by_cohort(cost: Money, exact: BTreeMap<&Cohort, Micro>) -> Result<Vec<(&Cohort, Money)>, OutOfRange> {
+    let mut parts: Vec<(&Cohort, Micro)> = exact.into_iter().collect();
+    parts.sort_by(|(one, _), (other, _)| one.by_scheme().cmp(&other.by_scheme()));
+    parts.sort_by_key(|(_, exact)| std::cmp::Reverse(exact.get().rem_euclid(Micro::SCALE)));
+    let floor = |exact: Micro| Money::from_minor_wide(exact.get().div_euclid(Micro::SCALE));
+    let mut left = cost.minor();
+    for (_, exact) in &parts {
+        left = left.checked_sub(floor(*exact)?.minor()).ok_or(OutOfRange)?;
+    }
+    let count = i64::try_from(parts.len()).map_err(|_| OutOfRange)?;
+    let shares = (0_i64..).zip(parts).map(|(at, (cohort, exact))| {
+        let more = left.div_euclid(count) + i64::from(at < left.rem_euclid(count));
+        Ok((cohort, floor(exact)?.plus(Money::from_minor(more))?))
+    });
+    shares.collect()
+}
 
-fn flows(inputs: &Inputs<'_>) -> Result<(BTreeMap<Cohort, Movement>, OwedByCohort), OutOfRange> {
+fn flows(inputs: &Inputs<'_>) -> Result<BTreeMap<Cohort, Movement>, OutOfRange> {
     let mut cohorts: BTreeMap<Cohort, Movement> = BTreeMap::new();
-    let mut owed = OwedByCohort::new();
     for (cohort, valued) in &inputs.tally.valued {
         cohorts.entry(cohort.clone()).or_default().valued = *valued;
     }
@@ -418,14 +425,13 @@ fn flows(inputs: &Inputs<'_>) -> Result<(BTreeMap<Cohort, Movement>, OwedByCohor
             own.add(points)?;
         } else {
             of_others.entry(key.counterparty.clone()).or_default().add(points)?;
-            owed.entry((key.cohort.clone(), key.counterparty.clone())).or_default().add(flow.amount)?;
         }
     }
-    Ok((cohorts, owed))
+    Ok(cohorts)
 }
 
 /// The cohort's row of the triangle, with this period's age at its end. Ages in which nothing was booked repeat the
-/// age before; what is booked after the expiry counts at the last age.
+/// age before; what is booked after the expiry is of no age.
 fn observed(
     period: Period,
     cohort: &Cohort,
@@ -445,7 +451,7 @@ fn observed(
     let last = row.expiry_age().map_or(age, |expiry| age.min(expiry));
     let redeemed = row.latest();
     row.redeemed.resize((last + 1).max(row.redeemed.len()), redeemed);
-    if let Some(latest) = row.redeemed.last_mut() {
+    if let Some(latest) = row.redeemed.last_mut().filter(|_| age <= last) {
         latest.add(movement.redeemed()?.minus(withdrawn.owed)?)?;
     }
     Ok(row)

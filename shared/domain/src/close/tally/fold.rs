@@ -2,16 +2,16 @@
 //! looked up in the rulebook twice but for what an entry says first.
 
 use super::rates::SaleRates;
-use super::sums::{FlowKey, ObligationKey, SalesKey, Sum, Tally, count};
+use super::sums::{CostKey, FlowKey, ObligationKey, SalesKey, Sum, Tally, count};
 use crate::actuarial::liability::{SaleStanding, Valuation, Valued};
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
 use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason};
-use crate::terms::rulebook::{Beneficiary, Product, Rulebook};
+use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule, VatTreatment};
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId, SchemeId};
-use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::money::{Money, OutOfRange, Points, Rate};
 use crate::units::shard::Shard;
 use chrono::NaiveDate;
 use foldhash::fast::FixedState;
@@ -89,6 +89,13 @@ impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, NaiveDate> {
     }
 }
 
+impl Equivalent<CostKey> for Parts<&Cohort, &LineId, Rate, Rate> {
+    fn equivalent(&self, key: &CostKey) -> bool {
+        let Self(cohort, line, share, deductible) = self;
+        *share == key.share && *deductible == key.deductible && **line == key.line && **cohort == key.cohort
+    }
+}
+
 impl Equivalent<FlowKey> for Parts<&Cohort, &LineId, FlowKind, ()> {
     fn equivalent(&self, key: &FlowKey) -> bool {
         let Self(cohort, counterparty, kind, ()) = self;
@@ -114,6 +121,8 @@ struct Owed {
     rule: String,
     crosses_lines: bool,
     sum: Sum,
+    /// What the redeeming line keeps of it, and VAT that the payer deducts of that.
+    cost: (Rate, Rate),
     /// The places of those who pay.
     pairs: Vec<usize>,
 }
@@ -146,6 +155,7 @@ pub struct Fold<'r> {
     sales: BTreeMap<SalesKey, Sum>,
     issued: Slots<Cohort, Issued>,
     flows: Slots<FlowKey, Sum>,
+    costs: Slots<CostKey, Sum>,
     /// The place in `owed` of what was looked up once.
     terms: Slots<TermsKey, usize>,
     owed: Vec<Owed>,
@@ -168,6 +178,7 @@ impl<'r> Fold<'r> {
             sales: BTreeMap::new(),
             issued: Slots::default(),
             flows: Slots::default(),
+            costs: Slots::default(),
             terms: Slots::default(),
             owed: Vec::new(),
             pairs: Vec::new(),
@@ -325,6 +336,10 @@ impl<'r> Fold<'r> {
         self.details.add(points, if owed.crosses_lines { amount } else { Money::ZERO }, late)?;
         if owed.crosses_lines {
             owed.sum.add(points, amount, late)?;
+            let (share, deductible) = owed.cost;
+            let key = || CostKey { cohort: cohort.clone(), line: redeemer.clone(), share, deductible };
+            let cost = self.costs.of(&Parts(cohort, redeemer, share, deductible), || (key(), Sum::default()));
+            cost.add(points, amount, late)?;
             for pair in &owed.pairs {
                 let pair = &mut self.pairs[*pair];
                 if std::mem::replace(&mut pair.last, self.entries) != self.entries {
@@ -348,6 +363,7 @@ impl<'r> Fold<'r> {
             unearned: self.unearned,
             sales: self.sales,
             valued: self.issued.slots.into_iter().map(|(cohort, issued)| (cohort, issued.valued)).collect(),
+            costs: self.costs.slots.into_iter().collect(),
             flows: self.flows.slots.into_iter().collect(),
             obligations: owed.map(|owed| (owed.key, owed.sum)).collect(),
             pairs: pairs.collect(),
@@ -397,7 +413,24 @@ fn terms(
         })
     });
     let payers: Vec<usize> = payers.collect();
+    let cost = cost(rulebook, &key);
     let rule = key.reason.rule_word(key.terms.as_ref()).to_owned();
-    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), pairs: payers, key });
+    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), cost, pairs: payers, key });
     owed.len() - 1
+}
+
+/// The part of what is owed that the redeeming line keeps, and VAT that the funder deducts of it.
+fn cost(rulebook: &Rulebook, key: &ObligationKey) -> (Rate, Rate) {
+    let is_own = |to: &Beneficiary| match to {
+        Beneficiary::Redeemer => true,
+        Beneficiary::Line(line) => *line == key.redeemer,
+    };
+    let shares = key.terms.as_ref().map(|terms| terms.shares.iter().filter(|(to, _)| is_own(to)));
+    let share = shares.map_or(Rate::SCALE, |shares| shares.map(|(_, share)| share.scaled()).sum());
+    let rule = match key.reason.row().supply {
+        Some(supply) => rulebook.vat(&key.scheme.line(), &key.redeemer, supply, key.vat_from),
+        None => VatRule::NONE,
+    };
+    let deductible = if rule.treatment == VatTreatment::MarketingService { rule.rate } else { Rate::ZERO };
+    (Rate::from_scaled(share).unwrap_or(Rate::ONE), deductible)
 }

@@ -90,6 +90,18 @@ pub struct ObligationKey {
     pub origin: Period,
 }
 
+/// What a cohort's claims cost at another line, before the split.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostKey {
+    pub cohort: Cohort,
+    pub line: LineId,
+    /// The line's own share.
+    pub share: Rate,
+    /// VAT that the payer deducts of it.
+    pub deductible: Rate,
+}
+
 /// Sales of a line that were taxed alike, refunds deducted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +125,8 @@ pub struct Tally {
     pub sales: Sums<SalesKey>,
     /// What sales and gifts are worth to their funders, and what reversals took back.
     pub valued: BTreeMap<Cohort, Valued>,
+    /// Slices at other lines than their funder's.
+    pub costs: Sums<CostKey>,
     /// Slices.
     pub flows: Sums<FlowKey>,
     /// Slices.
@@ -132,6 +146,7 @@ impl Tally {
         for (cohort, valued) in &other.valued {
             self.valued.entry(cohort.clone()).or_default().merge(valued)?;
         }
+        merge(&mut self.costs, &other.costs)?;
         merge(&mut self.flows, &other.flows)?;
         merge(&mut self.obligations, &other.obligations)?;
         merge(&mut self.pairs, &other.pairs)?;
@@ -166,6 +181,7 @@ struct Stored {
     unearned: Vec<Row<LineId>>,
     sales: Vec<Row<SalesKey>>,
     valued: Vec<ValuedRow>,
+    costs: Vec<Row<CostKey>>,
     flows: Vec<Row<FlowKey>>,
     obligations: Vec<Row<ObligationKey>>,
     pairs: Vec<Row<(LineId, LineId)>>,
@@ -199,6 +215,7 @@ impl Serialize for Tally {
                 .iter()
                 .map(|(cohort, valued)| ValuedRow { cohort: cohort.clone(), valued: *valued })
                 .collect(),
+            costs: rows(&self.costs),
             flows: rows(&self.flows),
             obligations: rows(&self.obligations),
             pairs: rows(&self.pairs),
@@ -223,6 +240,7 @@ impl<'de> Deserialize<'de> for Tally {
             unearned: each_once(stored.unearned)?,
             sales: each_once(stored.sales)?,
             valued,
+            costs: each_once(stored.costs)?,
             flows: each_once(stored.flows)?,
             obligations: each_once(stored.obligations)?,
             pairs: each_once(stored.pairs)?,
