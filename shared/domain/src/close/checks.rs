@@ -94,6 +94,7 @@ checks! {
     VoucherAux: "voucher lines without a code that their account asks for", "缺少辅助核算编码的分录";
     VouchersLiability: "contract liability of the vouchers = roll-forward", "凭证合同负债 = 变动表";
     LiabilityEntities: "entities whose contract liability is not the roll-forward", "合同负债与变动表不符的主体";
+    ProvisionEntities: "entities whose provision is not the roll-forward", "预计负债与变动表不符的主体";
     VouchersPayables: "payables of the vouchers = bilateral matrix", "凭证应付 = 双边矩阵";
     PairsPayable: "pairs whose payable is not the bilateral amount", "应付与双边金额不符的往来";
     PairsReceivable: "pairs whose receivable is not the bilateral amount", "应收与双边金额不符的往来";

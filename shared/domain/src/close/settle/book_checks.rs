@@ -129,6 +129,14 @@ fn liability(
     let sum = Money::sum(posted.values().copied())?;
     checks.amounts(CheckId::VouchersLiability, currency, total.closing.minus(total.opening)?, sum.negated()?);
     checks.equal(CheckId::LiabilityEntities, 0, differing(&moved, &posted));
+    let mut provided = BTreeMap::new();
+    for (funder, row) in settlement.provision_by_funder()? {
+        let used = row.opening.minus(row.closing)?;
+        if !used.is_zero() {
+            provided.insert(funder, used);
+        }
+    }
+    checks.equal(CheckId::ProvisionEntities, 0, differing(&provided, &books.by_entity(&[Account::Provision])?));
     Ok(())
 }
 
