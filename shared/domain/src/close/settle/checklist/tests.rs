@@ -348,10 +348,7 @@ fn a_liability_that_does_not_tie_is_noticed() {
         }),
         [rolled, untied, outside, cl0, vouchers, entities]
     );
-    assert_eq!(
-        after(|all| all.state.liability[0].liability.allocated.add(Micro::new(1)).unwrap()),
-        [cl0]
-    );
+    assert_eq!(after(|all| all.state.liability[0].liability.allocated.add(Micro::new(1)).unwrap()), [cl0]);
     assert_eq!(after(|all| open(all).outstanding = Points::ZERO), [left]);
 }
 
@@ -363,8 +360,10 @@ fn a_provision_that_does_not_tie_is_noticed() {
     }
     let (untied, entities) =
         ("cohorts whose liability does not tie", "entities whose provision is not the roll-forward");
-    let (outside, left) =
-        ("cohorts with a liability below zero or above CL0 and additions", "cohorts without points but with a liability");
+    let (outside, left) = (
+        "cohorts with a liability below zero or above CL0 and additions",
+        "cohorts without points but with a liability",
+    );
     for column in [
         |row: &mut ProvisionRow| row.granted.add(fen(1)),
         |row: &mut ProvisionRow| row.used_own.add(fen(1)),
