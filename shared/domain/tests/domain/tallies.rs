@@ -311,14 +311,40 @@ fn every_month_is_read_again_once_in_the_year_after_its_last_look() {
 fn an_entry_of_another_period_or_shard_stops_the_fold() {
     let rulebook = programme();
     let entry = &one_of_each()[0];
+    let rates = SaleRates::default();
     let home = Shards::DEFAULT.of(&entry.head.member);
     let other = Shards::DEFAULT.all().find(|shard| *shard != home).unwrap();
     for (period, shard) in [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, other)] {
-        let result =
-            Fold::new(&rulebook, &SaleRates::default(), period, shard).add(entry, |_| Ok::<(), TallyError>(()));
+        let result = Fold::new(&rulebook, &rates, period, shard).add(entry, |_| Ok::<(), TallyError>(()));
         assert!(matches!(result, Err(TallyError::Misplaced { .. })), "{period} {shard}");
     }
-    assert!(Fold::new(&rulebook, entry.booked, home).add(entry, |_| Ok::<(), TallyError>(())).is_ok());
+    assert!(Fold::new(&rulebook, &rates, entry.booked, home).add(entry, |_| Ok::<(), TallyError>(())).is_ok());
+}
+
+#[test]
+fn what_sales_and_gifts_issue_is_valued_by_cohort_and_a_refund_tells_what_was_spent_of_it() {
+    let tally = tally(&programme(), &one_of_each());
+    let found: Vec<String> = tally
+        .valued
+        .iter()
+        .map(|(cohort, valued)| {
+            let (refunded, revoked) = (valued.refunded, valued.revoked);
+            let back = (refunded.points, refunded.owed, refunded.gone, revoked.points);
+            format!("{} sold {} given {} back {back:?}", cohort.scheme, valued.sold, valued.given)
+        })
+        .collect();
+    let none = "Points(0)";
+    assert_eq!(
+        found,
+        [
+            format!("DN sold 0 given 50 back ({none}, {none}, {none}, {none})"),
+            format!("ML sold 100 given 0 back (Points(76), Points(26), {none}, {none})"),
+        ]
+    );
+    let of = |name: &str| tally.valued.iter().find(|(cohort, _)| cohort.scheme == scheme(name)).unwrap().1;
+    let (mall, dining) = (of("ML"), of("DN"));
+    assert!(mall.back.is_positive() && mall.back < mall.allocated && mall.given_value.is_zero());
+    assert!(dining.given_value.is_positive() && dining.allocated.is_zero());
 }
 
 #[test]
@@ -467,18 +493,19 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
 #[test]
 fn a_stored_tally_with_a_row_twice_or_a_field_more_is_refused() {
     let entries = one_of_each();
-    let rulebook = programme();
-    let mut fold = Fold::new(&rulebook, entries[0].booked, Shards::DEFAULT.of(&entries[0].head.member));
+    let (rulebook, rates) = (programme(), SaleRates::default());
+    let mut fold = Fold::new(&rulebook, &rates, entries[0].booked, Shards::DEFAULT.of(&entries[0].head.member));
     entries.iter().for_each(|entry| fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap());
     let tally = fold.finish();
     let stored = serde_json::to_value(&tally).unwrap();
     assert_eq!(serde_json::from_value::<Tally>(stored.clone()).unwrap(), tally);
-    for rows in ["controls", "flows", "obligations", "pairs"] {
+    for rows in ["controls", "sales", "valued", "flows", "obligations", "pairs"] {
         let mut twice = stored.clone();
         let first = twice[rows][0].clone();
         twice[rows].as_array_mut().unwrap().push(first);
         let error = serde_json::from_value::<Tally>(twice).unwrap_err();
-        assert_eq!(error.to_string(), "a row stands in the tally twice", "{rows}");
+        let what = if rows == "valued" { "a cohort" } else { "a row" };
+        assert_eq!(error.to_string(), format!("{what} stands in the tally twice"), "{rows}");
         let mut more = stored.clone();
         more[rows][0]["note"] = serde_json::json!("x");
         assert!(serde_json::from_value::<Tally>(more).is_err(), "{rows}");
