@@ -713,6 +713,112 @@ proptest! {
     }
 }
 
+/// VAT on sales and on what lines owe each other that changes every month.
+fn taxed(sales: &[i64], owed: &[i64]) -> String {
+    let month = |at: usize| programme_month(at);
+    let rate = |percent: &i64| format!("0.{percent:02}");
+    let face: String = sales
+        .iter()
+        .enumerate()
+        .map(|(at, percent)| {
+            let (from, to) = month(at);
+            let to = if at + 1 == sales.len() { String::new() } else { format!(", to = \"{to}\"") };
+            let rate = rate(percent);
+            format!(
+                "{{ from = \"{from}\"{to}, face_value = \"1\", vat_rate = \"{rate}\", tax_inclusive = {} }},",
+                at != 1
+            )
+        })
+        .collect();
+    let vat: String = owed
+        .iter()
+        .enumerate()
+        .map(|(at, percent)| {
+            let (from, to) = month(at);
+            let to = if at + 1 == owed.len() { String::new() } else { format!(", to = \"{to}\"") };
+            let treatment = ["third-party-consideration", "marketing-service"][at % 2];
+            format!("{{ from = \"{from}\"{to}, treatment = \"{treatment}\", rate = \"{}\" }},", rate(percent))
+        })
+        .collect();
+    let text = with(&[(LIABILITY, "}]")]);
+    let (before, after) = text.split_once("liability = ").unwrap();
+    let after = after.split_once('\n').unwrap().1;
+    format!("{before}liability = [{face}]\nvat = [{vat}]\nbooks = {{ sales = \"full\" }}\n{after}")
+}
+
+fn programme_month(at: usize) -> (String, String) {
+    let month = interline_domain::units::calendar::Period::parse("2025-01").unwrap().plus_months(at as u32);
+    (month.first_day().to_string(), month.last_day().to_string())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn tax_is_back_at_zero_once_everything_is_taken_back_whatever_the_rates_between(
+        rates in prop::collection::vec((0_i64..30, 1_i64..30), 4),
+        months in prop::collection::vec(prop::collection::vec((0..2_usize, 0..2_usize, 1_i64..5_000_000, 1_i64..4_000), 0..5), 1..5),
+        parts in prop::collection::vec(1_i64..4_000, 0..12),
+    ) {
+        let (sales, owed): (Vec<i64>, Vec<i64>) = rates.into_iter().unzip();
+        let mut programme = Programme::new(&taxed(&sales, &owed));
+        let mut posted: std::collections::BTreeMap<(String, &str), Money> = std::collections::BTreeMap::new();
+        let mut taxed = 0;
+        let mut post = |settlement: &Settlement| {
+            for voucher in &settlement.vouchers {
+                for line in &voucher.lines {
+                    if [Account::OutputVat, Account::InputVatPending].contains(&line.role) {
+                        let sum = posted.entry((voucher.entity.to_string(), line.role.word())).or_default();
+                        sum.add(line.debit.minus(line.credit).unwrap()).unwrap();
+                        taxed += 1;
+                    }
+                }
+            }
+        };
+        for deeds in months {
+            for (sells, redeems, minor, points) in deeds {
+                let [seller, redeemer] = [sells, redeems].map(|at| ["shop", "inn"][at]);
+                programme.record(seller, "m1", 5, 0, Action::Accrual(Accrual { amount: Money::from_minor(minor) }));
+                let spend = Action::Redemption(Redemption { points: Points::new(points), bill: None });
+                programme.record(redeemer, "m1", 6, 0, spend);
+            }
+            post(&programme.close());
+        }
+        // Redemptions first, so that no refund finds its points spent; some in two parts, months apart.
+        let entries = programme.entries();
+        let mut parts = parts.into_iter();
+        for kind in [EntryKind::Redemption, EntryKind::Accrual] {
+            for whole in [false, true] {
+                for number in (0..entries).filter(|number| programme.kind(*number) == kind).collect::<Vec<_>>() {
+                    let part = if whole { None } else { parts.next() };
+                    if !whole && part.is_none() {
+                        continue;
+                    }
+                    let reference = Reference::parse(&number.to_string()).unwrap();
+                    let (amount, points) = match kind {
+                        EntryKind::Accrual => (part.map(Money::from_minor), None),
+                        _ => (None, part.map(Points::new)),
+                    };
+                    let (line, member) = programme.home(number);
+                    programme.record(&line, &member, 7, 0, reverse(kind, reference, None, amount, points));
+                }
+                post(&programme.close());
+            }
+        }
+        let state = programme.state.as_ref().unwrap();
+        for tax in &state.taxes {
+            prop_assert_eq!(tax.base, Money::ZERO, "{:?}", tax.key);
+        }
+        for (of, sum) in &posted {
+            prop_assert_eq!(*sum, Money::ZERO, "{:?} of {} postings", of, taxed);
+        }
+        prop_assert!(state.cohorts.is_empty() && state.debts.is_empty());
+        for row in &state.liability {
+            prop_assert_eq!((row.liability.contract.closing, row.liability.issued), (Money::ZERO, Points::ZERO));
+        }
+    }
+}
+
 /// What is refused in the sections on liability, VAT and accounts.
 #[test]
 fn terms_that_cannot_be_are_refused_where_they_stand() {

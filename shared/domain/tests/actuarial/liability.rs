@@ -1,9 +1,9 @@
 //! One cohort's release by cause: published and worked figures, and what must hold for every life.
 
-use crate::{cny, line, money, points, rate};
+use crate::{cny, golden, line, money, points, rate};
 use interline_domain::actuarial::liability::{
-    ClawBack, Closing, CohortLiability, Kept, LiabilityError, Movement, Phase, ProvisionRow, RollForward, Sale,
-    SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value,
+    ClawBack, Closing, CohortLiability, Kept, LiabilityError, LineRelease, Movement, Phase, ProvisionRow, RollForward,
+    Sale, SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value,
 };
 use interline_domain::units::micro::Micro;
 use interline_domain::units::money::{Money, Points, Rate};
@@ -100,6 +100,51 @@ fn every_period_of_the_published_cases_is_released_by_cause() {
             assert_eq!(closing.claw_back, ClawBack::default(), "{what}");
             state = Some(closing.state);
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Other {
+    agent: Vec<Agent>,
+    roll_forward: Vec<Published>,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    source: String,
+    released: String,
+    paid: String,
+    revenue: String,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    opening: String,
+    own_line_revenue: String,
+    agent_revenue: String,
+    added: String,
+    closing: String,
+}
+
+#[test]
+fn an_agent_keeps_what_it_does_not_owe_and_published_roll_forwards_tie() {
+    let other: Other = golden("other-revenue.json");
+    assert!(!other.agent.is_empty() && !other.roll_forward.is_empty());
+    for case in other.agent {
+        let line = LineRelease { released: money(&case.released), owed: money(&case.paid), ..LineRelease::default() };
+        assert_eq!(line.agent_revenue(), Ok(money(&case.revenue)), "{}", case.source);
+    }
+    for case in other.roll_forward {
+        let row = RollForward {
+            opening: money(&case.opening),
+            added: money(&case.added),
+            own_line_revenue: money(&case.own_line_revenue),
+            agent_revenue: money(&case.agent_revenue),
+            closing: money(&case.closing),
+            ..RollForward::default()
+        };
+        assert_eq!(row.check(), Ok(()));
     }
 }
 

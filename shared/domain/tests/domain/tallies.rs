@@ -3,6 +3,7 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::TimeDelta;
+use interline_domain::actuarial::experience::Life;
 use interline_domain::claims::account::{Account, Repayment};
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::{EntriesDigest, EntryDigests, older_month};
@@ -15,7 +16,7 @@ use interline_domain::legs::ControlKind;
 use interline_domain::legs::Reason;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::money::{Money, OutOfRange};
+use interline_domain::units::money::{Money, OutOfRange, Rate};
 use interline_domain::units::scope::Scope;
 use interline_domain::units::shard::Shards;
 use sha2::{Digest, Sha256};
@@ -345,6 +346,46 @@ fn what_sales_and_gifts_issue_is_valued_by_cohort_and_a_refund_tells_what_was_sp
     let (mall, dining) = (of("ML"), of("DN"));
     assert!(mall.back.is_positive() && mall.back < mall.allocated && mall.given_value.is_zero());
     assert!(dining.given_value.is_positive() && dining.allocated.is_zero());
+}
+
+#[test]
+fn points_are_valued_by_the_rate_of_their_own_month_whenever_they_come_or_go_back() {
+    let small = include_str!("../golden/small.toml");
+    let overrides = r#"urr_override = [
+  { funder = "shop", issued = "2025-03", urr = "0.5", reason = "known when they were sold" },
+  { funder = "shop", issued = "2025-04", urr = "0.2", close_from = "2025-05", reason = "known later" },
+]"#;
+    let book = rulebook(&format!("{small}{overrides}\n"));
+    let rate = |text: &str| Rate::parse(text).unwrap();
+    let mut rates = SaleRates::default();
+    for (month, known) in [("2025-02", "0.7"), ("2025-03", "0.6"), ("2025-04", "0.6")] {
+        rates.set(&scheme("shop"), Life::Never, period(month), rate(known));
+    }
+    let of = |book: &Rulebook, of: &str, booked: &str| {
+        let cohort = cohort(of);
+        let terms = book.liability(&cohort.scheme, cohort.issued).unwrap();
+        rates.of(book, &cohort, period(booked), terms)
+    };
+    for (cohort, booked, expected) in [
+        // What no close could estimate, or not for points that live so long, has the initial rate.
+        ("shop|2025-01|never", "2025-01", "0.95"),
+        ("shop|2025-02|2026-02-28", "2025-02", "0.95"),
+        ("inn|2025-02|never", "2025-02", "0.95"),
+        ("shop|2025-02|never", "2025-02", "0.7"),
+        ("shop|2025-02|never", "2025-06", "0.7"),
+        // A person's goes first while it holds in their own month, and values nothing anew.
+        ("shop|2025-03|never", "2025-03", "0.5"),
+        ("shop|2025-04|never", "2025-04", "0.6"),
+        ("shop|2025-04|never", "2025-06", "0.6"),
+    ] {
+        assert_eq!(of(&book, cohort, booked), rate(expected), "{cohort} in {booked}");
+    }
+    let remote = rulebook(&small.replace("initial_urr = \"0.95\"", "method = \"remote\""));
+    assert_eq!(of(&remote, "shop|2025-02|never", "2025-02"), Rate::ONE);
+    let kept: Vec<_> = rates.in_month(period("2025-02")).map(|(of, life, rate)| (of.to_string(), life, rate)).collect();
+    assert_eq!(kept, [("shop".to_owned(), Life::Never, rate("0.7"))]);
+    let text = serde_json::to_string(&rates).unwrap();
+    assert_eq!(serde_json::from_str::<SaleRates>(&text).unwrap(), rates);
 }
 
 #[test]

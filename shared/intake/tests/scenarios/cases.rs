@@ -45,7 +45,8 @@ fn columns(settlement: &Settlement, funder: &LineId, currency: Currency) -> BTre
     let of_funder = settlement.liability.iter().filter(|row| row.cohort.scheme == *funder);
     let open = Points::sum(of_funder.map(|row| row.outstanding)).unwrap();
     // What is lost with points that were spent, and what debtors' lines make good: one account, two events.
-    let lines = settlement.vouchers.iter().filter(|voucher| voucher.entity == *funder).flat_map(|voucher| &voucher.lines);
+    let lines =
+        settlement.vouchers.iter().filter(|voucher| voucher.entity == *funder).flat_map(|voucher| &voucher.lines);
     let loss_account = lines.filter(|line| line.role == Account::ClawbackLoss);
     let (mut loss, mut recovery) = (Money::ZERO, Money::ZERO);
     for line in loss_account {
@@ -99,14 +100,15 @@ fn taxes(settlement: Option<&Settlement>) -> BTreeMap<String, Money> {
 fn every_worked_case_comes_to_what_its_file_says_and_to_nothing_else() {
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/second/goldens");
     let programme = std::fs::read_to_string(goldens.join("programme.toml")).unwrap();
-    let mut files: Vec<_> = std::fs::read_dir(goldens.join("cases")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(goldens.join("cases")).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     assert!(files.len() > 12, "{files:?}");
     let mut differences = Vec::new();
     for path in files {
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let case: Case = toml::from_str(&std::fs::read_to_string(&path).unwrap())
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let case: Case =
+            toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let rulebook = Rulebook::parse(&format!("{}{programme}", case.rulebook))
             .unwrap_or_else(|errors| panic!("{name}:\n{errors}"));
         let mut world = World::new(rulebook);
@@ -147,8 +149,11 @@ fn differing(
     for funder in &rulebook.lines {
         let found = columns(&settlement, &funder.id, rulebook.currency);
         let expected = month.funders.get(funder.id.as_str()).cloned().unwrap_or_default();
-        let expected: BTreeMap<&str, String> =
-            expected.iter().filter(|(name, _)| *name != "opening").map(|(name, text)| (name.as_str(), text.clone())).collect();
+        let expected: BTreeMap<&str, String> = expected
+            .iter()
+            .filter(|(name, _)| *name != "opening")
+            .map(|(name, text)| (name.as_str(), text.clone()))
+            .collect();
         compare(funder.id.to_string(), &found, &expected);
     }
     let (now, earlier) = (taxes(Some(&settlement)), taxes(before));
