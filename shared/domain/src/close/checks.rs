@@ -119,6 +119,7 @@ checks! {
     InvoicesBilateral: "invoices and receipts = bilateral matrix", "开票与收据 = 双边矩阵";
     InvoicesTax: "tax of the invoices = output VAT of supplies between lines", "开票税额 = 业务线间销项税额";
     LiabilityEntities: "entities whose contract liability is not the roll-forward", "合同负债与变动表不符的主体";
+    ProvisionEntities: "entities whose provision is not the roll-forward", "预计负债与变动表不符的主体";
     VouchersPayables: "payables of the vouchers = bilateral matrix", "凭证应付 = 双边矩阵";
     PairsPayable: "pairs whose payable is not the bilateral amount", "应付与双边金额不符的往来";
     PairsReceivable: "pairs whose receivable is not the bilateral amount", "应收与双边金额不符的往来";

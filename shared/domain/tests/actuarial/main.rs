@@ -4,6 +4,7 @@
 
 mod books;
 mod closes;
+mod experience;
 mod liability;
 mod programme;
 #[path = "../common/reverse.rs"]
@@ -11,7 +12,8 @@ mod reverse;
 mod urr;
 
 use interline_domain::units::currency::Currency;
-use interline_domain::units::money::Money;
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::{Money, Points, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::DeserializeOwned;
 
@@ -35,15 +37,23 @@ fn shown(amount: Money) -> String {
     cny().show(amount).to_string()
 }
 
-fn decimal(amount: Money) -> Decimal {
-    Decimal::new(amount.minor(), 2)
-}
-
 /// An amount in currency units, with a sign if need be.
 fn money(text: &str) -> Money {
     let minor = number(text) * Decimal::ONE_HUNDRED;
     assert!(minor.is_integer(), "{text}");
     Money::from_minor(minor.try_into().unwrap())
+}
+
+fn points(points: i64) -> Points {
+    Points::new(points)
+}
+
+fn line(code: &str) -> LineId {
+    LineId::parse(code).unwrap()
+}
+
+fn rate(text: &str) -> Rate {
+    Rate::parse(text).unwrap()
 }
 
 /// Equal to the precision that was printed.

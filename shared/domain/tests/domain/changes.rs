@@ -142,10 +142,24 @@ fn a_change_of_each_kind_of_rule_is_found_from_its_first_day_on() {
             "forecast, 2026-03-01 to 2026-03-31: 12 months -> 6 months",
         ),
         (
+            "face_value = \"0.01\"",
+            "face_value = \"0.01\"\ngrant_value = \"0.009\"",
+            "liability: points of every line, from 2026-01-01 on: face value 0.01, initial rate 1, catch-up, VAT 0 included \
+             -> face value 0.01, given at 0.009, initial rate 1, catch-up, VAT 0 included",
+        ),
+        (
             "[[vat]]",
-            "[urr]\nmethod = \"cape-cod\"\n[[vat]]",
-            "urr, from 2026-01-01 on: credibility, young below 12 months, thin below 10000 points \
-             -> cape-cod, young below 12 months, thin below 10000 points",
+            "[urr]\nmethod = \"initial\"\n[[vat]]",
+            "urr, from 2026-01-01 on: experience: window 12 and level 6 months, credibility 300 points, initial rate for 6 \
+             months, margin 1, floor 0.05, ignored below 0.25, horizon 60 months, one age from 24 on -> initial",
+        ),
+        (
+            "[[vat]]",
+            "[urr]\nfrom = \"2026-02-01\"\nmargin = \"2\"\nlevel_months = 3\n[[vat]]",
+            "urr, from 2026-02-01 on: experience: window 12 and level 6 months, credibility 300 points, initial rate for 6 \
+             months, margin 1, floor 0.05, ignored below 0.25, horizon 60 months, one age from 24 on -> experience: window \
+             12 and level 3 months, credibility 300 points, initial rate for 6 months, margin 2, floor 0.05, ignored below \
+             0.25, horizon 60 months, one age from 24 on",
         ),
     ] {
         let found = changes(&[(old, new)]);

@@ -386,6 +386,8 @@ fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
         let (cohort, flow, points, with) = match leg {
             Leg::Claims(leg) => (leg.cohort, leg.flow, leg.points, leg.with),
             Leg::Owed(leg) => (leg.cohort, leg.reason.row().flow, leg.points, leg.redeemer),
+            // Tells what the claims are worth, and moves none.
+            Leg::Issue(_) => continue,
         };
         match flow {
             FlowKind::Issued | FlowKind::Granted => told.lot(cohort, points).unwrap(),

@@ -2,9 +2,10 @@
 
 use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
-use interline_domain::actuarial::urr::{Policy, UrrMethod};
+use interline_domain::actuarial::experience::{Parameters, UrrTerms};
+use interline_domain::actuarial::liability::{SaleStanding, Valued};
 use interline_domain::claims::lot::Expiry;
-use interline_domain::terms::rulebook::{Netting, PaymentDays, Rulebook, RulebookErrors};
+use interline_domain::terms::rulebook::{Netting, PaymentDays, Product, Rulebook, RulebookErrors};
 use interline_domain::terms::split::SplitTerms;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::currency::Currency;
@@ -12,7 +13,8 @@ use interline_domain::units::id::LineId;
 use interline_domain::units::limits::{
     BANK_ACCOUNT_MAX, EXPIRY_MONTHS_MAX, LINES_MAX, NAME_MAX, REASON_MAX, RULES_MAX, SEAL_AFTER_HOURS_MAX, SHARES_MAX,
 };
-use interline_domain::units::money::{Money, Points};
+use interline_domain::units::micro::Micro;
+use interline_domain::units::money::{Money, Points, Rate};
 use interline_domain::units::pseudonym::{BadKey, Pseudonyms};
 use std::collections::BTreeSet;
 
@@ -928,13 +930,16 @@ fn a_text_that_no_file_could_carry_is_refused() {
     let line = |rest: &str| format!("{VALID}[[lines]]\nid = \"park\"\n{rest}\n");
     let cohort = "[[urr_override]]\nfunder = \"shop\"\nissued = \"2025-01\"\nurr = \"0.9\"\n";
     type Field<'a> = (&'a str, usize, &'a dyn Fn(&str) -> String);
-    let fields: [Field<'_>; 6] = [
+    let fields: [Field<'_>; 7] = [
         ("programme.name", NAME_MAX, &|text| mutated(&[("name = \"Small\"", &format!("name = \"{text}\""))])),
         ("lines[3].name", NAME_MAX, &|text| line(&format!("name = \"{text}\""))),
         ("lines[3].name_zh", NAME_MAX, &|text| line(&format!("name = \"P\"\nname_zh = \"{text}\""))),
         ("lines[3].entity", NAME_MAX, &|text| line(&format!("name = \"P\"\nentity = \"{text}\""))),
         ("lines[3].bank_account", BANK_ACCOUNT_MAX, &|text| line(&format!("name = \"P\"\nbank_account = \"{text}\""))),
         ("urr_override[0].reason", REASON_MAX, &|text| format!("{VALID}{cohort}reason = \"{text}\"\n")),
+        ("urr_override[0].approved_by", REASON_MAX, &|text| {
+            format!("{VALID}{cohort}reason = \"a\"\napproved_by = \"{text}\"\n")
+        }),
     ];
     for (field, most, with) in fields {
         for text in ["分".repeat(most), "=HYPERLINK(A1)".to_owned(), "<&'>\u{1f600}".to_owned()] {
@@ -996,7 +1001,21 @@ fn terms_that_are_left_out_are_what_they_always_were() {
     assert_eq!(book.payment_days(month), days);
     assert_eq!(book.payments(month).minimum, Money::ZERO);
     assert_eq!(book.forecast_months(month), 12);
-    assert_eq!(book.urr(month), Policy::default());
+    let terms = Parameters {
+        window_months: 12,
+        level_months: 6,
+        credibility: points(300),
+        initial_months: 6,
+        margin: Rate::ONE,
+        floor: Rate::parse("0.05").unwrap(),
+        ignore_below: Rate::parse("0.25").unwrap(),
+        horizon_months: 60,
+        open_age: 24,
+    };
+    assert_eq!(book.urr(month), UrrTerms::Experience(terms));
+    assert_eq!(book.urr_override(&scheme("shop"), month, month), None);
+    let terms = book.liability(&scheme("shop"), month).unwrap();
+    assert_eq!(terms.grant_value, terms.face_value);
 }
 
 #[test]
@@ -1068,11 +1087,159 @@ fn a_holder_is_never_the_lines_own_name() {
 
 #[test]
 fn estimates_are_made_by_the_method_of_the_month() {
-    let text = "[[urr]]\nto = \"2025-12-31\"\nthin_below = 500\n[[urr]]\nfrom = \"2026-01-01\"\nmethod = \"survival\"";
+    let text = "[[urr]]\nto = \"2025-12-31\"\nmargin = \"0\"\n[[urr]]\nfrom = \"2026-01-01\"\nmethod = \"initial\"";
     let book = Rulebook::parse(&format!("{VALID}\n{text}")).unwrap();
-    let of = |month: &str| book.urr(Period::parse(month).unwrap());
-    assert_eq!(of("2025-12"), Policy { thin_below: Points::new(500), ..Policy::default() });
-    assert_eq!(of("2026-01"), Policy { method: UrrMethod::Survival, ..Policy::default() });
+    let of = |month: &str| book.urr(period(month));
+    assert_eq!(of("2025-12"), UrrTerms::Experience(Parameters { margin: Rate::ZERO, ..Parameters::default() }));
+    assert_eq!(of("2026-01"), UrrTerms::Initial);
+}
+
+#[test]
+fn terms_of_the_estimate_are_taken_up_to_their_bounds() {
+    for text in [
+        "window_months = 1\nlevel_months = 1",
+        "window_months = 60\nlevel_months = 60\ninitial_months = 60",
+        "initial_months = 0\ncredibility = 0\nmargin = \"0\"\nfloor = \"0\"\nignore_below = \"0\"",
+        "floor = \"1\"\nignore_below = \"1\"\nmargin = \"9.5\"",
+        "horizon_months = 120\nopen_age = 120",
+        "horizon_months = 1\nopen_age = 1",
+    ] {
+        let found = Rulebook::parse(&format!("{VALID}\n[urr]\n{text}\n"));
+        assert!(found.is_ok(), "{text}: {}", found.unwrap_err());
+    }
+}
+
+/// Whose points, their months, from which close on, and the rate.
+fn overrides(rules: &[(&str, &str, &str, &str)]) -> Rulebook {
+    let rule = |(funder, issued, close_from, urr): &(&str, &str, &str, &str)| {
+        let (from, to) = issued.split_once("..").unwrap_or((issued, issued));
+        let close = if close_from.is_empty() { String::new() } else { format!("close_from = \"{close_from}\"\n") };
+        format!(
+            "[[urr_override]]\nfunder = \"{funder}\"\nissued_from = \"{from}\"\nissued_to = \"{to}\"\nurr = \"{urr}\"\n\
+             {close}reason = \"r\"\n"
+        )
+    };
+    rulebook(&format!("{VALID}{}", rules.iter().map(rule).collect::<String>()))
+}
+
+#[test]
+fn a_persons_rate_of_the_funder_goes_first_and_then_the_one_from_the_latest_close() {
+    let book = overrides(&[
+        ("*", "2025-01..2025-12", "", "0.1"),
+        ("*", "2025-03..2025-06", "2025-06", "0.2"),
+        ("*", "2025-05", "2025-07", "0.3"),
+        ("shop", "2025-05", "", "0.4"),
+        ("shop", "2025-05..2025-06", "2025-08", "0.5"),
+    ]);
+    let of = |funder: &str, issued: &str, closed: &str| {
+        book.urr_override(&scheme(funder), period(issued), period(closed)).map(|manual| manual.rate().to_string())
+    };
+    for (funder, issued, closed, expected) in [
+        // Without a close it holds from the first on, for whoever has none of its own.
+        ("inn", "2025-01", "2025-01", Some("0.1")),
+        ("inn", "2025-05", "2025-05", Some("0.1")),
+        ("inn", "2025-05", "2025-06", Some("0.2")),
+        ("inn", "2025-05", "2025-07", Some("0.3")),
+        ("inn", "2025-04", "2025-09", Some("0.2")),
+        ("inn", "2025-07", "2025-09", Some("0.1")),
+        ("inn", "2026-01", "2026-01", None),
+        // The shop's own goes before a later one of everybody's.
+        ("shop", "2025-05", "2025-07", Some("0.4")),
+        ("shop", "2025-05", "2025-08", Some("0.5")),
+        ("shop", "2025-06", "2025-07", Some("0.2")),
+        ("shop", "2025-06", "2025-08", Some("0.5")),
+    ] {
+        assert_eq!(of(funder, issued, closed).as_deref(), expected, "{funder} {issued}, closed {closed}");
+    }
+}
+
+#[test]
+fn who_agreed_to_a_persons_rate_stands_with_its_reason() {
+    let with = |more: &str| {
+        let text = format!(
+            "{VALID}[[urr_override]]\nfunder = \"shop\"\nissued = \"2025-01\"\nurr = \"0.9\"\nreason = \"closed\"\n{more}"
+        );
+        let month = period("2025-01");
+        rulebook(&text).urr_override(&scheme("shop"), month, month).unwrap().words()
+    };
+    let (alone, agreed) = (with(""), with("approved_by = \"the board\"\n"));
+    assert_eq!(alone, "closed");
+    assert!(agreed.starts_with("closed") && agreed.contains("the board"), "{agreed}");
+}
+
+#[test]
+fn points_that_nobody_paid_for_are_valued_at_their_own_cost() {
+    let text = mutated(&[("face_value = \"0.0099\"", "face_value = \"0.0099\"\ngrant_value = \"0.004\"")]);
+    let book = rulebook(&text);
+    let terms = book.liability(&scheme("shop"), period("2025-01")).unwrap().valuation(book.currency, Rate::ONE);
+    let mut valued = Valued::default();
+    valued.give(&terms, points(1_000)).unwrap();
+    assert_eq!(valued.given_value, Micro::of_money(money("4.00")));
+    let mut valued = Valued::default();
+    valued.sell(&terms, SaleStanding { amount: money("90.10"), points: points(1_000) }).unwrap();
+    // 9.90 of 90.10 + 9.90.
+    assert_eq!(valued.allocated, Micro::new(891_990_000));
+}
+
+#[test]
+fn vat_has_been_what_it_is_since_the_last_month_in_which_any_of_it_changed() {
+    let book = rulebook(&format!(
+        r#"{VALID}
+[[vat]]
+from = "2025-01-01"
+treatment = "none"
+[[vat]]
+redeemer = "inn"
+product = "redemption"
+from = "2025-01-01"
+to = "2025-03-31"
+treatment = "third-party-consideration"
+rate = "0.06"
+[[vat]]
+redeemer = "inn"
+product = "redemption"
+from = "2025-04-01"
+to = "2025-05-31"
+treatment = "third-party-consideration"
+rate = "0.06"
+[[vat]]
+redeemer = "inn"
+product = "redemption"
+from = "2025-06-01"
+to = "2025-08-31"
+treatment = "third-party-consideration"
+rate = "0.13"
+[[vat]]
+redeemer = "inn"
+product = "redemption"
+from = "2025-09-01"
+treatment = "third-party-consideration"
+rate = "0.06"
+"#
+    ));
+    let (shop, inn, hq) = (line("shop"), line("inn"), line("hq"));
+    let since = |pairs: &[(_, _, Product)], month: &str| book.vat_since(pairs, period(month)).to_string();
+    let at_inn = [(&shop, &inn, Product::Redemption)];
+    for (month, expected) in [
+        ("2025-01", "2025-01"),
+        // Another rule that says the same is no change, and none is the last day of what returns.
+        ("2025-04", "2025-01"),
+        ("2025-05", "2025-01"),
+        ("2025-06", "2025-06"),
+        ("2025-08", "2025-06"),
+        ("2025-09", "2025-09"),
+        ("2026-09", "2025-09"),
+        // Before the programme: the month itself.
+        ("2024-11", "2024-11"),
+    ] {
+        assert_eq!(since(&at_inn, month), expected, "{month}");
+    }
+    // What is taxed alike for ever began with the programme; of several, whichever changed last.
+    let fee = (&shop, &hq, Product::PlatformFee);
+    assert_eq!(since(&[fee], "2025-12"), "2025-01");
+    assert_eq!(since(&[fee, at_inn[0]], "2025-07"), "2025-06");
+    assert_eq!(since(&[], "2025-07"), "2025-01");
+    assert_eq!(since(&[(&shop, &inn, Product::Repayment)], "2025-07"), "2025-01");
 }
 
 #[test]
@@ -1105,7 +1272,8 @@ fn terms_of_payment_forecast_and_estimates_are_refused_by_field_and_line() {
         ("[shards]\nnumber = 4097", (1, "shards[0].number", "must be 1 to 4096")),
         ("[[shards]]\nfrom = \"2026-02-02\"\nnumber = 16", (1, "shards[0].from", "must be the first day of a month")),
         ("[[urr]]\nmethod = \"mack\"", (2, "urr[0].method", "unknown variant `mack`")),
-        ("[[urr]]\nyoung_below_age = 121", (1, "urr[0].young_below_age", "must be at most 120")),
+        ("[[urr]]\nwindow_months = 61", (1, "urr[0].window_months", "must be 1 to 60")),
+        ("[[urr]]\nhorizon_months = 121", (1, "urr[0].horizon_months", "must be 1 to 120")),
     ] {
         let found = errors(&format!("{valid}{text}\n"));
         let (line, field, rule) = expected;

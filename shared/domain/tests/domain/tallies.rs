@@ -3,6 +3,7 @@
 use crate::reverse::reverse;
 use crate::support::*;
 use chrono::TimeDelta;
+use interline_domain::actuarial::experience::Life;
 use interline_domain::claims::account::{Account, Repayment};
 use interline_domain::close::digest::ShardDigest;
 use interline_domain::close::digest::{EntriesDigest, EntryDigests, older_month};
@@ -15,7 +16,7 @@ use interline_domain::legs::ControlKind;
 use interline_domain::legs::Reason;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::money::{Money, OutOfRange};
+use interline_domain::units::money::{Money, OutOfRange, Rate};
 use interline_domain::units::scope::Scope;
 use interline_domain::units::shard::Shards;
 use sha2::{Digest, Sha256};
@@ -311,14 +312,80 @@ fn every_month_is_read_again_once_in_the_year_after_its_last_look() {
 fn an_entry_of_another_period_or_shard_stops_the_fold() {
     let rulebook = programme();
     let entry = &one_of_each()[0];
+    let rates = SaleRates::default();
     let home = Shards::DEFAULT.of(&entry.head.member);
     let other = Shards::DEFAULT.all().find(|shard| *shard != home).unwrap();
     for (period, shard) in [(entry.booked.next(), home), (entry.booked.previous(), home), (entry.booked, other)] {
-        let result =
-            Fold::new(&rulebook, &SaleRates::default(), period, shard).add(entry, |_| Ok::<(), TallyError>(()));
+        let result = Fold::new(&rulebook, &rates, period, shard).add(entry, |_| Ok::<(), TallyError>(()));
         assert!(matches!(result, Err(TallyError::Misplaced { .. })), "{period} {shard}");
     }
-    assert!(Fold::new(&rulebook, entry.booked, home).add(entry, |_| Ok::<(), TallyError>(())).is_ok());
+    assert!(Fold::new(&rulebook, &rates, entry.booked, home).add(entry, |_| Ok::<(), TallyError>(())).is_ok());
+}
+
+#[test]
+fn what_sales_and_gifts_issue_is_valued_by_cohort_and_a_refund_tells_what_was_spent_of_it() {
+    let tally = tally(&programme(), &one_of_each());
+    let found: Vec<String> = tally
+        .valued
+        .iter()
+        .map(|(cohort, valued)| {
+            let (refunded, revoked) = (valued.refunded, valued.revoked);
+            let back = (refunded.points, refunded.owed, refunded.gone, revoked.points);
+            format!("{} sold {} given {} back {back:?}", cohort.scheme, valued.sold, valued.given)
+        })
+        .collect();
+    let none = "Points(0)";
+    assert_eq!(
+        found,
+        [
+            format!("DN sold 0 given 50 back ({none}, {none}, {none}, {none})"),
+            format!("ML sold 100 given 0 back (Points(76), Points(26), {none}, {none})"),
+        ]
+    );
+    let of = |name: &str| tally.valued.iter().find(|(cohort, _)| cohort.scheme == scheme(name)).unwrap().1;
+    let (mall, dining) = (of("ML"), of("DN"));
+    assert!(mall.back.is_positive() && mall.back < mall.allocated && mall.given_value.is_zero());
+    assert!(dining.given_value.is_positive() && dining.allocated.is_zero());
+}
+
+#[test]
+fn points_are_valued_by_the_rate_of_their_own_month_whenever_they_come_or_go_back() {
+    let small = include_str!("../golden/small.toml");
+    let overrides = r#"urr_override = [
+  { funder = "shop", issued = "2025-03", urr = "0.5", reason = "known when they were sold" },
+  { funder = "shop", issued = "2025-04", urr = "0.2", close_from = "2025-05", reason = "known later" },
+]"#;
+    let book = rulebook(&format!("{small}{overrides}\n"));
+    let rate = |text: &str| Rate::parse(text).unwrap();
+    let mut rates = SaleRates::default();
+    for (month, known) in [("2025-02", "0.7"), ("2025-03", "0.6"), ("2025-04", "0.6")] {
+        rates.set(&scheme("shop"), Life::Never, period(month), rate(known));
+    }
+    let of = |book: &Rulebook, of: &str, booked: &str| {
+        let cohort = cohort(of);
+        let terms = book.liability(&cohort.scheme, cohort.issued).unwrap();
+        rates.of(book, &cohort, period(booked), terms)
+    };
+    for (cohort, booked, expected) in [
+        // What no close could estimate, or not for points that live so long, has the initial rate.
+        ("shop|2025-01|never", "2025-01", "0.95"),
+        ("shop|2025-02|2026-02-28", "2025-02", "0.95"),
+        ("inn|2025-02|never", "2025-02", "0.95"),
+        ("shop|2025-02|never", "2025-02", "0.7"),
+        ("shop|2025-02|never", "2025-06", "0.7"),
+        // A person's goes first while it holds in their own month, and values nothing anew.
+        ("shop|2025-03|never", "2025-03", "0.5"),
+        ("shop|2025-04|never", "2025-04", "0.6"),
+        ("shop|2025-04|never", "2025-06", "0.6"),
+    ] {
+        assert_eq!(of(&book, cohort, booked), rate(expected), "{cohort} in {booked}");
+    }
+    let remote = rulebook(&small.replace("initial_urr = \"0.95\"", "method = \"remote\""));
+    assert_eq!(of(&remote, "shop|2025-02|never", "2025-02"), Rate::ONE);
+    let kept: Vec<_> = rates.in_month(period("2025-02")).map(|(of, life, rate)| (of.to_string(), life, rate)).collect();
+    assert_eq!(kept, [("shop".to_owned(), Life::Never, rate("0.7"))]);
+    let text = serde_json::to_string(&rates).unwrap();
+    assert_eq!(serde_json::from_str::<SaleRates>(&text).unwrap(), rates);
 }
 
 #[test]
@@ -467,18 +534,19 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
 #[test]
 fn a_stored_tally_with_a_row_twice_or_a_field_more_is_refused() {
     let entries = one_of_each();
-    let rulebook = programme();
-    let mut fold = Fold::new(&rulebook, entries[0].booked, Shards::DEFAULT.of(&entries[0].head.member));
+    let (rulebook, rates) = (programme(), SaleRates::default());
+    let mut fold = Fold::new(&rulebook, &rates, entries[0].booked, Shards::DEFAULT.of(&entries[0].head.member));
     entries.iter().for_each(|entry| fold.add(entry, |_| Ok::<(), TallyError>(())).unwrap());
     let tally = fold.finish();
     let stored = serde_json::to_value(&tally).unwrap();
     assert_eq!(serde_json::from_value::<Tally>(stored.clone()).unwrap(), tally);
-    for rows in ["controls", "flows", "obligations", "pairs"] {
+    for rows in ["controls", "sales", "valued", "flows", "obligations", "pairs"] {
         let mut twice = stored.clone();
         let first = twice[rows][0].clone();
         twice[rows].as_array_mut().unwrap().push(first);
         let error = serde_json::from_value::<Tally>(twice).unwrap_err();
-        assert_eq!(error.to_string(), "a row stands in the tally twice", "{rows}");
+        let what = if rows == "valued" { "a cohort" } else { "a row" };
+        assert_eq!(error.to_string(), format!("{what} stands in the tally twice"), "{rows}");
         let mut more = stored.clone();
         more[rows][0]["note"] = serde_json::json!("x");
         assert!(serde_json::from_value::<Tally>(more).is_err(), "{rows}");

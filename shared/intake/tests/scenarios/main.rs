@@ -2,6 +2,7 @@
 //! come of them. Each file under `data` is one; `world.rs` says what may stand in it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper may fail its test")]
 
+mod cases;
 mod world;
 
 use std::path::Path;

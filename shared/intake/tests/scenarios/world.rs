@@ -80,7 +80,7 @@ struct Seen {
     legs: Vec<String>,
 }
 
-struct World {
+pub struct World {
     rulebook: Rc<Rulebook>,
     accounts: BTreeMap<MemberId, Account>,
     recorded: Vec<Recorded>,
@@ -95,15 +95,7 @@ impl Scenario {
     /// What is otherwise than it says.
     pub fn run(&self, name: &str) -> Vec<String> {
         let says = format!("{name}, {}", self.says);
-        let rulebook = Rc::new(parsed(&self.rulebook, &says));
-        let mut world = World {
-            rulebook,
-            accounts: BTreeMap::new(),
-            recorded: Vec::new(),
-            seen: BTreeMap::new(),
-            differences: Vec::new(),
-            before: None,
-        };
+        let mut world = World::new(parsed(&self.rulebook, &says));
         for month in &self.month {
             let says = format!("{says}: {}", month.period);
             if let Some(text) = &month.rulebook {
@@ -120,17 +112,41 @@ fn parsed(text: &str, says: &str) -> Rulebook {
 }
 
 impl World {
-    fn month(&mut self, month: &Month, says: &str) {
-        let period = Period::parse(&month.period).unwrap();
+    pub fn new(rulebook: Rulebook) -> Self {
+        World {
+            rulebook: Rc::new(rulebook),
+            accounts: BTreeMap::new(),
+            recorded: Vec::new(),
+            seen: BTreeMap::new(),
+            differences: Vec::new(),
+            before: None,
+        }
+    }
+
+    pub fn rulebook(&self) -> Rc<Rulebook> {
+        self.rulebook.clone()
+    }
+
+    /// Records the events of a file, and says which rows are none.
+    pub fn read(&mut self, events: &str, month: Period) -> Vec<String> {
         let mut rejected = Vec::new();
-        if !month.events.is_empty() {
-            for row in read(month.events.as_bytes(), false, self.rulebook.currency).unwrap().rows {
-                match row.parsed {
-                    Ok(command) => self.record(&command, period),
-                    Err(error) => rejected.push(format!("{}: {}: {}", row.number, error.field, error.code)),
-                }
+        for row in read(events.as_bytes(), false, self.rulebook.currency).unwrap().rows {
+            match row.parsed {
+                Ok(command) => self.record(&command, month),
+                Err(error) => rejected.push(format!("{}: {}: {}", row.number, error.field, error.code)),
             }
         }
+        rejected
+    }
+
+    /// Events so far that were refused.
+    pub fn refused(&self) -> Vec<&str> {
+        self.seen.iter().filter(|(_, seen)| seen.refused.is_some()).map(|(reference, _)| reference.as_str()).collect()
+    }
+
+    fn month(&mut self, month: &Month, says: &str) {
+        let period = Period::parse(&month.period).unwrap();
+        let rejected = if month.events.is_empty() { Vec::new() } else { self.read(&month.events, period) };
         self.compare(&format!("{says}: rejected"), &rejected, &month.rejected);
         for after in &month.after {
             let says = format!("{says}: {}", after.event);
@@ -201,7 +217,7 @@ impl World {
         self.seen.insert(command.head.reference.to_string(), seen);
     }
 
-    fn close(&mut self, period: Period) -> Settlement {
+    pub fn close(&mut self, period: Period) -> Settlement {
         let rulebook = &self.rulebook;
         let rates = self.before.as_ref().map(|(state, _)| state.urr.rates.clone()).unwrap_or_default();
         let mut tally = Tally::default();

@@ -519,23 +519,25 @@ impl CohortLiability {
     ) -> Result<ClawBack, OutOfRange> {
         let mut answer = ClawBack::default();
         let sold = self.owe(movement.valued.refunded.owed)?;
-        answer.loss = sold.of(self.cost)?.min(undone);
+        answer.loss = sold.of(self.cost)?.max(Money::ZERO).min(undone);
         self.cost = self.cost.minus(answer.loss)?;
         let rest = undone.minus(answer.loss)?;
         answer.own = release.spent.of(sold.own)?.money()?.min(rest);
         let rest = rest.minus(answer.own)?;
-        answer.breakage = release.spent.breakage(movement.valued.refunded.owed)?.money()?.min(rest);
+        let breakage = release.spent.breakage(movement.valued.refunded.owed)?.money()?;
+        answer.breakage = breakage.max(Money::ZERO).min(rest);
         answer.agent = rest.minus(answer.breakage)?;
         let given = self.owe(movement.valued.revoked.owed)?;
-        answer.given_loss = given.of(self.cost_given)?.min(given_undone);
+        answer.given_loss = given.of(self.cost_given)?.max(Money::ZERO).min(given_undone);
         self.cost_given = self.cost_given.minus(answer.given_loss)?;
         Ok(answer)
     }
 
-    /// Takes spent points that are withdrawn out of what was redeemed, in proportion to where.
+    /// Takes spent points that are withdrawn out of what was redeemed, in proportion to where. Where more came back
+    /// than stands there is nothing to take.
     fn owe(&mut self, owed: Points) -> Result<Spent, OutOfRange> {
-        let redeemed = self.redeemed()?;
-        let at_others = redeemed.minus(self.redeemed_own)?;
+        let at_others = Points::sum(self.redeemed_other.values().map(|points| (*points).max(Points::ZERO)))?;
+        let redeemed = at_others.plus(self.redeemed_own.max(Points::ZERO))?;
         let other = if redeemed.is_positive() { share(owed, at_others, redeemed)? } else { Points::ZERO };
         let own = owed.minus(other)?;
         self.redeemed_own = self.redeemed_own.minus(own)?;

@@ -134,6 +134,14 @@ fn liability(
     let total = settlement.provision_total()?;
     let posted = Money::sum(books.by_entity(&[Account::Provision])?.into_values())?;
     checks.amounts(CheckId::VouchersProvision, currency, total.closing.minus(total.opening)?, posted.negated()?);
+    let mut provided = BTreeMap::new();
+    for (funder, row) in settlement.provision_by_funder()? {
+        let used = row.opening.minus(row.closing)?;
+        if !used.is_zero() {
+            provided.insert(funder, used);
+        }
+    }
+    checks.equal(CheckId::ProvisionEntities, 0, differing(&provided, &books.by_entity(&[Account::Provision])?));
     Ok(())
 }
 

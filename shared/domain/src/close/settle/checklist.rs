@@ -139,11 +139,17 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     checks.amounts(CheckId::LiabilityRolled, currency, total.computed()?, total.closing);
     let closing =
         |state: Option<&&CohortState>| state.map(|state| state.liability.contract.closing).unwrap_or_default();
+    let provided =
+        |state: Option<&&CohortState>| state.map(|state| state.liability.provision.closing).unwrap_or_default();
     let (mut untied, mut outside, mut left) = (0, 0, 0);
     for row in &settlement.liability {
-        let opening = closing(before.get(&row.cohort));
-        untied += usize::from(row.row.check().is_err() || row.row.opening != opening);
-        untied += usize::from(row.provision.computed()? != row.provision.closing);
+        let (state, now) = (before.get(&row.cohort), after.get(&row.cohort));
+        untied += usize::from(row.row.check().is_err() || row.row.opening != closing(state));
+        untied += usize::from(
+            row.provision.computed()? != row.provision.closing
+                || row.provision.opening != provided(state)
+                || row.provision.closing != provided(now),
+        );
         let allocated = after.get(&row.cohort).map(|state| state.liability.allocated.money());
         let allocated = allocated.transpose()?.unwrap_or_default();
         outside += usize::from(row.row.closing.is_negative() || row.row.closing > allocated);

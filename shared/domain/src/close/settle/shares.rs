@@ -236,7 +236,7 @@ pub(super) fn positions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::calendar::Period;
+    use crate::close::settlement::UrrState;
     use proptest::prelude::*;
 
     fn line(id: &str) -> LineId {
@@ -250,22 +250,36 @@ mod tests {
             redeemer: line(redeemer),
             reason: Reason::Redemption,
             terms: split.map(|split| SplitTerms::parse(split).unwrap()),
+            vat_from: Period::parse("2025-01").unwrap(),
         }
     }
 
+    /// Nothing of it but the currency is asked for, and VAT, of which there is none.
+    fn rulebook() -> Rulebook {
+        Rulebook::parse(include_str!("../../../tests/golden/small.toml")).unwrap()
+    }
+
     fn state(splits: Vec<SplitBase>) -> State {
-        let period = Period::parse("2025-06").unwrap();
-        State { period, cohorts: Vec::new(), splits, debts: Vec::new(), liability: Vec::new(), carried: Vec::new() }
+        State {
+            period: Period::parse("2025-06").unwrap(),
+            cohorts: Vec::new(),
+            splits,
+            debts: Vec::new(),
+            taxes: Vec::new(),
+            liability: Vec::new(),
+            urr: UrrState::default(),
+            carried: Vec::new(),
+        }
     }
 
     /// `payer>beneficiary amount` of each month, whatever the months bring.
     fn months(key: &ObligationKey, amounts: &[i64]) -> Vec<Vec<String>> {
+        let rulebook = rulebook();
         let mut previous = state(Vec::new());
         let month = |amount: &i64| {
             let sum =
                 Sum { events: 1, points: Points::new(*amount), amount: Money::from_minor(*amount), ..Sum::default() };
-            let (rows, bases) =
-                shares(Currency::parse("CNY").unwrap(), &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+            let (rows, bases) = shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
             previous = state(bases);
             let row = |share: Share| {
                 let SplitRow { payer, beneficiary, amount, .. } = share.row;
@@ -314,11 +328,12 @@ mod tests {
             let fee = share(b * 1_000_000);
             let kept = share((100 - b) * 1_000_000);
             key.terms.as_mut().unwrap().shares = vec![(Beneficiary::Redeemer, kept), (Beneficiary::Line(line("hq")), fee)];
+            let rulebook = rulebook();
             let mut previous = state(Vec::new());
             let (mut base, mut paid) = (0_i128, BTreeMap::<(LineId, LineId), i128>::new());
             for amount in amounts {
                 let sum = Sum { events: 1, amount: Money::from_minor(amount), ..Sum::default() };
-                let (rows, bases) = shares(Currency::parse("CNY").unwrap(), &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+                let (rows, bases) = shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
                 previous = state(bases);
                 base += i128::from(amount);
                 for Share { row, .. } in rows {

@@ -1,6 +1,7 @@
 //! Every check fails when what it looks at is wrong, and only then.
 
 use super::*;
+use crate::actuarial::liability::ProvisionRow;
 use crate::claims::account::Account as Member;
 use crate::close::books::{BooksEvent, VoucherLine};
 use crate::close::digest::EntryDigests;
@@ -8,7 +9,7 @@ use crate::close::digest::ShardDigest;
 use crate::close::netting::nets;
 use crate::close::settle::settle;
 use crate::close::settlement::{LiabilityRow, Previous, Reread, State};
-use crate::close::tally::{Fold, Tally, TallyError};
+use crate::close::tally::{Fold, SaleRates, Tally, TallyError};
 use crate::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
     plan,
@@ -18,6 +19,7 @@ use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
 use crate::units::id::{MemberId, Reference};
+use crate::units::micro::Micro;
 use crate::units::moment::parse_occurred_at;
 use crate::units::shard::Shards;
 
@@ -366,22 +368,61 @@ fn a_liability_that_does_not_tie_is_noticed() {
     let vouchers = "contract liability of the vouchers = roll-forward";
     let entities = "entities whose contract liability is not the roll-forward";
     assert_eq!(after(|all| open(all).row.opening.add(fen(1)).unwrap()), [opening, rolled, untied, vouchers, entities]);
-    assert_eq!(after(|all| open(all).row.closing.add(fen(1)).unwrap()), [rolled, untied, vouchers, entities]);
-    assert_eq!(after(|all| open(all).row.re_estimate.add(fen(1)).unwrap()), [rolled, untied]);
-    assert_eq!(after(|all| open(all).row.added.add(fen(1)).unwrap()), [rolled, untied, cl0]);
-    assert_eq!(after(|all| open(all).row.closing = fen(-1)), [rolled, untied, outside, vouchers, entities]);
+    assert_eq!(after(|all| open(all).row.closing.add(fen(1)).unwrap()), [rolled, untied, cl0, vouchers, entities]);
+    for column in [
+        |row: &mut RollForward| row.added.add(fen(1)),
+        |row: &mut RollForward| row.re_estimate.add(fen(1)),
+        |row: &mut RollForward| row.remeasured.add(fen(1)),
+        |row: &mut RollForward| row.reversed.add(fen(1)),
+    ] {
+        assert_eq!(after(|all| column(&mut open(all).row).unwrap()), [rolled, untied]);
+    }
+    assert_eq!(after(|all| open(all).row.closing = fen(-1)), [rolled, untied, outside, cl0, vouchers, entities]);
     assert_eq!(
         after(|all| {
-            let row = open(all);
-            let (cohort, reversed) = (row.cohort.clone(), row.row.reversed);
+            let cohort = open(all).cohort.clone();
             let state = all.state.liability.iter().find(|state| state.cohort == cohort).unwrap();
-            let most = state.liability.cl0.plus(reversed).unwrap();
+            let most = state.liability.allocated.money().unwrap();
             open(all).row.closing = most.plus(fen(1)).unwrap();
         }),
-        [rolled, untied, outside, vouchers, entities]
+        [rolled, untied, outside, cl0, vouchers, entities]
     );
-    assert_eq!(after(|all| all.state.liability[0].liability.cl0.add(fen(1)).unwrap()), [cl0]);
+    assert_eq!(after(|all| all.state.liability[0].liability.allocated.add(Micro::new(1)).unwrap()), [cl0]);
     assert_eq!(after(|all| open(all).outstanding = Points::ZERO), [left]);
+}
+
+#[test]
+fn a_provision_that_does_not_tie_is_noticed() {
+    /// The cohort of the gift.
+    fn given(all: &mut Settlement) -> &mut LiabilityRow {
+        all.liability.iter_mut().find(|row| row.provision.closing.is_positive()).unwrap()
+    }
+    let (untied, entities) =
+        ("cohorts whose liability does not tie", "entities whose provision is not the roll-forward");
+    let (outside, left) = (
+        "cohorts with a liability below zero or above CL0 and additions",
+        "cohorts without points but with a liability",
+    );
+    for column in [
+        |row: &mut ProvisionRow| row.granted.add(fen(1)),
+        |row: &mut ProvisionRow| row.used_own.add(fen(1)),
+        |row: &mut ProvisionRow| row.released.add(fen(1)),
+        |row: &mut ProvisionRow| row.reversed.add(fen(1)),
+    ] {
+        assert_eq!(after(|all| column(&mut given(all).provision).unwrap()), [untied]);
+    }
+    for both in [fen(1), fen(-1)] {
+        // Opening and closing tie with each other, and with nothing else.
+        let moved = after(|all| {
+            let row = &mut given(all).provision;
+            row.opening.add(both).unwrap();
+            row.closing.add(both).unwrap();
+        });
+        assert_eq!(moved, [untied]);
+    }
+    assert_eq!(after(|all| given(all).provision.closing.add(fen(1)).unwrap()), [untied, entities]);
+    assert_eq!(after(|all| given(all).provision.closing = fen(-1)), [untied, outside, entities]);
+    assert_eq!(after(|all| given(all).outstanding = Points::ZERO), [left]);
 }
 
 #[test]
@@ -415,15 +456,16 @@ fn vouchers_that_do_not_balance_or_say_something_else_are_noticed() {
         "contract liability of the vouchers = roll-forward",
         "entities whose contract liability is not the roll-forward",
     ];
-    assert_eq!(after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Granted)), liability);
-    assert_eq!(
-        after(|all| {
+    let provision = ["entities whose provision is not the roll-forward"];
+    for (event, missed) in [(BooksEvent::Deferral, &liability[..]), (BooksEvent::Granted, &provision)] {
+        assert_eq!(after(|all| all.vouchers.retain(|voucher| voucher.event != event)), missed);
+        let elsewhere = after(|all| {
             // One funder's books have what is another's.
-            let mut of = all.vouchers.iter_mut().filter(|voucher| voucher.event == BooksEvent::Granted);
+            let mut of = all.vouchers.iter_mut().filter(|voucher| voucher.event == event);
             of.next().unwrap().entity = LineId::parse("inn").unwrap();
-        }),
-        liability[1..]
-    );
+        });
+        assert_eq!(elsewhere, missed[missed.len() - 1..]);
+    }
     let positions = "entities whose clearing is not the net unpaid";
     assert_eq!(
         after(|all| all.vouchers.retain(|voucher| voucher.event != BooksEvent::Netting)),
