@@ -11,3 +11,4 @@ pub mod settle;
 pub mod settlement;
 pub mod snapshot;
 pub mod tally;
+pub mod why;
