@@ -17,6 +17,7 @@ pub mod pack;
 pub mod report;
 pub mod reports;
 pub mod rows;
+pub mod sentences;
 pub mod sheet;
 pub mod signature;
 pub mod words;

@@ -146,7 +146,7 @@ pub fn render(
     comparison: &Comparison,
 ) -> Result<Vec<PackFile>, RenderError> {
     let about = About { rulebook, period: settlement.state.period, run };
-    let source = Source { about: &about, settlement, line: None };
+    let source = Source { about: &about, settlement, comparison, line: None };
     let of_programme = REPORTS.iter().filter(|report| report.is_of_programme());
     let sheets = of_programme.map(|report| Ok((*report, report.sheet(&source)?)));
     let sheets = sheets.collect::<Result<Vec<(&Report, Sheet)>, OutOfRange>>()?;
@@ -159,7 +159,7 @@ pub fn render(
         RunKind::Final => files.extend(exports(&about, settlement)?),
         RunKind::Trial => {}
     }
-    files.extend(line_statements(&about, settlement)?);
+    files.extend(line_statements(&about, settlement, comparison)?);
     files.push(json(SETTLEMENT, &Document::of(rulebook, run, settlement))?);
     files.push(json(COMPARISON, comparison)?);
     files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
@@ -172,11 +172,15 @@ pub fn render(
 }
 
 /// For each line a folder of its own, which can be handed to it as it is.
-fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
+fn line_statements(
+    about: &About<'_>,
+    settlement: &Settlement,
+    comparison: &Comparison,
+) -> Result<Vec<PackFile>, RenderError> {
     let mut files = Vec::new();
     for line in &about.rulebook.lines {
         let folder = format!("lines/{}/", line.id);
-        let source = Source { about, settlement, line: Some(&line.id) };
+        let source = Source { about, settlement, comparison, line: Some(&line.id) };
         let mut sheets = Vec::new();
         for report in REPORTS {
             let is_there = |sheet: &Sheet| match report.scope {

@@ -22,6 +22,7 @@ use rust_xlsxwriter::{
 pub const A4: u8 = 9;
 const ACCENT: Color = Color::RGB(0x0B_4F_6C);
 const WHOLE: &str = "#,##0";
+const PERCENT: &str = "0.00%";
 const WIDTH_MIN: usize = 9;
 const WIDTH_MAX: usize = 46;
 
@@ -80,6 +81,9 @@ struct Formats {
     money: Format,
     whole: Format,
     rate: Format,
+    percent: Format,
+    /// Of text that is wider than a column gets.
+    note: Format,
     total_text: Format,
     total_money: Format,
     total_whole: Format,
@@ -102,6 +106,8 @@ impl Formats {
             money: Format::new().set_num_format(&money),
             whole: Format::new().set_num_format(whole),
             rate: Format::new().set_align(FormatAlign::Right),
+            percent: Format::new().set_num_format(PERCENT),
+            note: Format::new().set_num_format("@").set_text_wrap().set_align(FormatAlign::Top),
             total_text: total(),
             total_money: total().set_num_format(&money),
             total_whole: total().set_num_format(whole),
@@ -203,7 +209,10 @@ fn cell(
     formats: &Formats,
 ) -> Result<(), XlsxError> {
     match value {
-        Cell::Text(text) => sheet.write_string_with_format(row, column, text, &formats.text)?,
+        Cell::Text(text) => {
+            let format = if columns_of(text) > WIDTH_MAX { &formats.note } else { &formats.text };
+            sheet.write_string_with_format(row, column, text, format)?
+        }
         Cell::Money(amount) => sheet.write_number_with_format(row, column, major(currency, *amount), &formats.money)?,
         Cell::Points(points) => sheet.write_number_with_format(row, column, points.get() as f64, &formats.whole)?,
         Cell::Count(count) => sheet.write_number_with_format(row, column, *count as f64, &formats.whole)?,
@@ -211,6 +220,11 @@ fn cell(
             Some(number) => sheet.write_number_with_format(row, column, number, &formats.rate)?,
             None => sheet.write_string_with_format(row, column, rate.to_string(), &formats.rate)?,
         },
+        Cell::Percent(rate) => match rate.to_f64() {
+            Some(number) => sheet.write_number_with_format(row, column, number, &formats.percent)?,
+            None => sheet.write_string_with_format(row, column, rate.to_string(), &formats.rate)?,
+        },
+        Cell::Word(_, words) => sheet.write_string_with_format(row, column, both(words, " "), &formats.text)?,
         Cell::Empty => return Ok(()),
     };
     Ok(())
@@ -225,6 +239,8 @@ fn width<'a>(currency: Currency, heading: &Words, cells: impl Iterator<Item = &'
         Cell::Points(points) => grouped(points.to_string().len()),
         Cell::Count(count) => grouped(count.to_string().len()),
         Cell::Rate(rate) => rate.to_string().len(),
+        Cell::Percent(_) => PERCENT.len(),
+        Cell::Word(_, words) => columns_of(&both(words, " ")),
         Cell::Empty => 0,
     });
     let total = total.map_or(0, |total| grouped(total.len()) + 1);
