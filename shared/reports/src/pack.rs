@@ -154,7 +154,7 @@ pub fn render(
     if !settlement.cash_vouchers.is_empty() {
         files.push(csv("", &vouchers::cash(&about, &settlement.cash_vouchers)));
     }
-    files.push(PackFile::new(WORKBOOK, workbook(&about, &sheets)?, None));
+    files.push(PackFile::new(WORKBOOK, workbook(&source, &sheets)?, None));
     match run.kind {
         RunKind::Final => files.extend(exports(&about, settlement)?),
         RunKind::Trial => {}
@@ -167,7 +167,7 @@ pub fn render(
     let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
     paths.push(MANIFEST.to_owned());
     paths.sort();
-    files.push(PackFile::new(STATEMENT, statement(&about, settlement, &paths)?, None));
+    files.push(PackFile::new(STATEMENT, statement(&about, settlement, comparison, &paths)?, None));
     Ok(files)
 }
 
@@ -193,7 +193,11 @@ fn line_statements(
         let own = OwnPart::of(about, &line.id, settlement);
         let names: Vec<String> = sheets.iter().map(|sheet| format!("{}.csv", sheet.name)).collect();
         files.extend(sheets.iter().map(|sheet| csv(&folder, sheet)));
-        files.push(PackFile::new(format!("{folder}{STATEMENT}"), own.statement(about, &names)?, None));
+        files.push(PackFile::new(
+            format!("{folder}{STATEMENT}"),
+            own.statement(about, settlement, comparison, &names)?,
+            None,
+        ));
     }
     Ok(files)
 }
