@@ -26,6 +26,8 @@ use interline_reports::accounts::{
 use interline_reports::document::Comparison;
 use interline_reports::manifest::{FileEntry, Manifest, PreviousRun, Provenance, RunKind, RunName, SCHEMA, sha256};
 use interline_reports::pack::{MANIFEST, PROVENANCE, PackFile, TallyFile, key, render, tally_path};
+use interline_reports::reports;
+use interline_reports::sentences::Sentence;
 use serde::{Deserialize, Serialize};
 
 /// Objects read or written at once.
@@ -55,6 +57,9 @@ pub struct Done {
     pub settled: Money,
     pub positions: Vec<Position>,
     pub payments: Vec<Payment>,
+    /// Why each line's liability moved.
+    #[serde(default)]
+    pub sentences: Vec<Sentence>,
 }
 
 pub async fn handle(app: &App, task: Task) -> Result<Done, Failure> {
@@ -163,6 +168,8 @@ fn members_claims(
 }
 
 async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
+    let said = pack.files.iter().find(|file| file.entry.path == sentences_file());
+    let sentences = said.map(|file| Sentence::read(&file.bytes)).unwrap_or_default();
     stream::iter(pack.files)
         .map(|file| {
             let key = key(task.period, &task.run, &file.entry.path);
@@ -206,7 +213,12 @@ async fn write(app: &App, task: Task, pack: Pack) -> Result<Done, Failure> {
         settled: pack.settlement.settled,
         positions: pack.settlement.positions,
         payments: pack.settlement.payments,
+        sentences,
     })
+}
+
+fn sentences_file() -> String {
+    reports::sentences::REPORT.file()
 }
 
 /// Keeps what a final run rests on and what it says from everybody, before it is the
@@ -229,6 +241,11 @@ async fn recorded(app: &App, period: Period, run: &Run) -> Result<Done, Failure>
     let finished = FinishedRun::read(app, period, run).await?;
     let Settlement { positions, payments, gross, settled, .. } = finished.settlement().await?;
     let manifest = &finished.manifest;
+    let has_sentences = manifest.files.iter().any(|file| file.path == sentences_file());
+    let sentences = match has_sentences {
+        true => Sentence::read(&finished.file(&sentences_file()).await?),
+        false => Vec::new(),
+    };
     Ok(Done {
         period,
         run: run.id.clone(),
@@ -240,6 +257,7 @@ async fn recorded(app: &App, period: Period, run: &Run) -> Result<Done, Failure>
         settled,
         positions,
         payments,
+        sentences,
     })
 }
 

@@ -12,3 +12,4 @@ pub mod settle;
 pub mod settlement;
 pub mod snapshot;
 pub mod tally;
+pub mod why;

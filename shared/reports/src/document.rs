@@ -7,6 +7,7 @@
 
 use crate::manifest::RunName;
 use interline_domain::CALCULATION_EDITION;
+use interline_domain::actuarial::liability::{ProvisionRow, RollForward};
 use interline_domain::close::settlement::{Position, Settlement};
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 pub const SETTLEMENT: &str = "settlement.json";
 pub const COMPARISON: &str = "comparison.json";
 pub const SETTLEMENT_SCHEMA: &str = "interline.settlement.v2";
-pub const COMPARISON_SCHEMA: &str = "interline.comparison.v1";
+pub const COMPARISON_SCHEMA: &str = "interline.comparison.v2";
 
 /// `S` is a [`Settlement`], borrowed to be written and owned when it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,8 @@ pub struct Comparison {
     pub year_before: Option<Figures>,
     /// From January, or the programme's first month, on.
     pub year_to_date: Figures,
+    /// The same months of the year before, as far as the programme goes back.
+    pub year_to_date_before: Option<Figures>,
 }
 
 /// The figures of the months from one to another.
@@ -98,6 +101,65 @@ pub struct LineFigures {
     pub outstanding: Points,
     /// Contract liability at the end.
     pub liability: Money,
+    /// The roll-forwards of contract liability and provision, which it funds.
+    pub contract: RollForward,
+    pub provision: ProvisionRow,
+    /// Of the contract liability, points issued before the first day of the year.
+    pub of_opening: RollForward,
+}
+
+/// Months one after the other: what moved is added up, what stood first and stands last is kept.
+macro_rules! followed {
+    ($before:expr, $later:expr) => {{
+        let (before, later) = ($before, $later);
+        $before = before.plus(&later)?;
+        ($before.opening, $before.closing) = (before.opening, later.closing);
+    }};
+}
+
+impl LineFigures {
+    /// The sum with another line of the same months.
+    pub fn plus(mut self, other: &Self) -> Result<Self, OutOfRange> {
+        self.moved(other)?;
+        self.outstanding.add(other.outstanding)?;
+        self.liability.add(other.liability)?;
+        self.contract = self.contract.plus(&other.contract)?;
+        self.provision = self.provision.plus(&other.provision)?;
+        self.of_opening = self.of_opening.plus(&other.of_opening)?;
+        Ok(self)
+    }
+
+    /// Points at the beginning.
+    pub fn outstanding_before(&self) -> Result<Points, OutOfRange> {
+        let gone = Points::sum([self.redeemed, self.expired, self.reversed])?;
+        self.outstanding.minus(self.issued)?.plus(gone)
+    }
+
+    fn moved(&mut self, other: &Self) -> Result<(), OutOfRange> {
+        let sums = [
+            (&mut self.gross_payable, other.gross_payable),
+            (&mut self.gross_receivable, other.gross_receivable),
+            (&mut self.platform_fee, other.platform_fee),
+            (&mut self.net, other.net),
+        ];
+        sums.into_iter().try_for_each(|(sum, other)| sum.add(other))?;
+        let sums = [
+            (&mut self.issued, other.issued),
+            (&mut self.redeemed, other.redeemed),
+            (&mut self.expired, other.expired),
+            (&mut self.reversed, other.reversed),
+        ];
+        sums.into_iter().try_for_each(|(sum, other)| sum.add(other))
+    }
+
+    fn followed_by(&mut self, later: &Self) -> Result<(), OutOfRange> {
+        self.moved(later)?;
+        (self.outstanding, self.liability) = (later.outstanding, later.liability);
+        followed!(self.contract, later.contract);
+        followed!(self.provision, later.provision);
+        followed!(self.of_opening, later.of_opening);
+        Ok(())
+    }
 }
 
 impl Figures {
@@ -117,10 +179,26 @@ impl Figures {
             of.reversed.add(row.reversed)?;
             of.outstanding.add(row.closing)?;
         }
-        for (funder, row) in settlement.liability_by_funder()? {
-            lines.entry(funder).or_default().liability = row.closing;
+        let year = period.year();
+        for row in &settlement.liability {
+            let of = lines.entry(row.cohort.scheme.line()).or_default();
+            of.contract = of.contract.plus(&row.row)?;
+            of.provision = of.provision.plus(&row.provision)?;
+            if row.cohort.issued.year() < year {
+                of.of_opening = of.of_opening.plus(&row.row)?;
+            }
+            of.liability = of.contract.closing;
         }
         Ok(Self { from: period, to: period, gross: settlement.gross, settled: settlement.settled, lines })
+    }
+
+    /// Of all lines.
+    pub fn total(&self) -> Result<LineFigures, OutOfRange> {
+        self.lines.values().try_fold(LineFigures::default(), |sum, line| sum.plus(line))
+    }
+
+    pub fn of_line(&self, line: &LineId) -> LineFigures {
+        self.lines.get(line).copied().unwrap_or_default()
     }
 
     /// With the months that follow: what moved is added up, what stands is the later's.
@@ -128,26 +206,12 @@ impl Figures {
         self.to = later.to;
         self.gross.add(later.gross)?;
         self.settled.add(later.settled)?;
-        for of in self.lines.values_mut() {
-            (of.outstanding, of.liability) = (Points::ZERO, Money::ZERO);
+        let nothing = LineFigures::default();
+        for (line, of) in &mut self.lines {
+            of.followed_by(later.lines.get(line).unwrap_or(&nothing))?;
         }
         for (line, now) in &later.lines {
-            let of = self.lines.entry(line.clone()).or_default();
-            let sums = [
-                (&mut of.gross_payable, now.gross_payable),
-                (&mut of.gross_receivable, now.gross_receivable),
-                (&mut of.platform_fee, now.platform_fee),
-                (&mut of.net, now.net),
-            ];
-            sums.into_iter().try_for_each(|(sum, now)| sum.add(now))?;
-            let sums = [
-                (&mut of.issued, now.issued),
-                (&mut of.redeemed, now.redeemed),
-                (&mut of.expired, now.expired),
-                (&mut of.reversed, now.reversed),
-            ];
-            sums.into_iter().try_for_each(|(sum, now)| sum.add(now))?;
-            (of.outstanding, of.liability) = (now.outstanding, now.liability);
+            self.lines.entry(line.clone()).or_insert(*now);
         }
         Ok(self)
     }
@@ -172,6 +236,10 @@ impl Comparison {
             Some(until_then) if until_then.from.year() == this.to.year() => until_then.and(&this)?,
             Some(_) | None => this.clone(),
         };
+        let (year_before, year_to_date_before) = match year_before {
+            Some(before) => (Some(before.this), Some(before.year_to_date)),
+            None => (None, None),
+        };
         Ok(Self {
             schema: COMPARISON_SCHEMA.to_owned(),
             programme: rulebook.name.clone(),
@@ -179,8 +247,9 @@ impl Comparison {
             run: run.clone(),
             this,
             month_before,
-            year_before: year_before.map(|before| before.this),
+            year_before,
             year_to_date,
+            year_to_date_before,
         })
     }
 }

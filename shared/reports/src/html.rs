@@ -2,6 +2,6 @@
 
 mod chart;
 pub mod line;
-mod page;
+pub mod page;
 mod parts;
 pub mod statement;

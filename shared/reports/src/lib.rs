@@ -19,6 +19,7 @@ pub mod payment_run;
 pub mod report;
 pub mod reports;
 pub mod rows;
+pub mod sentences;
 pub mod sheet;
 pub mod signature;
 pub mod words;

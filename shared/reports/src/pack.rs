@@ -146,7 +146,7 @@ pub fn render(
     comparison: &Comparison,
 ) -> Result<Vec<PackFile>, RenderError> {
     let about = About { rulebook, period: settlement.state.period, run };
-    let source = Source { about: &about, settlement, line: None };
+    let source = Source { about: &about, settlement, comparison, line: None };
     let of_programme = REPORTS.iter().filter(|report| report.is_of_programme());
     let sheets = of_programme.map(|report| Ok((*report, report.sheet(&source)?)));
     let sheets = sheets.collect::<Result<Vec<(&Report, Sheet)>, OutOfRange>>()?;
@@ -154,12 +154,12 @@ pub fn render(
     if !settlement.cash_vouchers.is_empty() {
         files.push(csv("", &vouchers::cash(&about, &settlement.cash_vouchers)));
     }
-    files.push(PackFile::new(WORKBOOK, workbook(&about, &sheets)?, None));
+    files.push(PackFile::new(WORKBOOK, workbook(&source, &sheets)?, None));
     match run.kind {
         RunKind::Final => files.extend(exports(&about, settlement)?),
         RunKind::Trial => {}
     }
-    files.extend(line_statements(&about, settlement)?);
+    files.extend(line_statements(&about, settlement, comparison)?);
     files.push(json(SETTLEMENT, &Document::of(rulebook, run, settlement))?);
     files.push(json(COMPARISON, comparison)?);
     files.push(PackFile::new(RULEBOOK, rulebook_text.as_bytes().to_vec(), None));
@@ -167,16 +167,20 @@ pub fn render(
     let mut paths: Vec<String> = files.iter().map(|file| file.entry.path.clone()).collect();
     paths.push(MANIFEST.to_owned());
     paths.sort();
-    files.push(PackFile::new(STATEMENT, statement(&about, settlement, &paths)?, None));
+    files.push(PackFile::new(STATEMENT, statement(&about, settlement, comparison, &paths)?, None));
     Ok(files)
 }
 
 /// For each line a folder of its own, which can be handed to it as it is.
-fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<PackFile>, RenderError> {
+fn line_statements(
+    about: &About<'_>,
+    settlement: &Settlement,
+    comparison: &Comparison,
+) -> Result<Vec<PackFile>, RenderError> {
     let mut files = Vec::new();
     for line in &about.rulebook.lines {
         let folder = format!("lines/{}/", line.id);
-        let source = Source { about, settlement, line: Some(&line.id) };
+        let source = Source { about, settlement, comparison, line: Some(&line.id) };
         let mut sheets = Vec::new();
         for report in REPORTS {
             let is_there = |sheet: &Sheet| match report.scope {
@@ -189,7 +193,11 @@ fn line_statements(about: &About<'_>, settlement: &Settlement) -> Result<Vec<Pac
         let own = OwnPart::of(about, &line.id, settlement);
         let names: Vec<String> = sheets.iter().map(|sheet| format!("{}.csv", sheet.name)).collect();
         files.extend(sheets.iter().map(|sheet| csv(&folder, sheet)));
-        files.push(PackFile::new(format!("{folder}{STATEMENT}"), own.statement(about, &names)?, None));
+        files.push(PackFile::new(
+            format!("{folder}{STATEMENT}"),
+            own.statement(about, settlement, comparison, &names)?,
+            None,
+        ));
     }
     Ok(files)
 }

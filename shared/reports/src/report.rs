@@ -2,6 +2,7 @@
 //! of its description.
 
 use crate::about::About;
+use crate::document::Comparison;
 use crate::sheet::{Cell, Heading, Sheet};
 use crate::words::{Words, words};
 use interline_domain::close::settlement::Settlement;
@@ -36,6 +37,8 @@ pub enum Scope {
 pub struct Source<'a> {
     pub about: &'a About<'a>,
     pub settlement: &'a Settlement,
+    /// The month beside others.
+    pub comparison: &'a Comparison,
     /// The line whose own part is asked for; none: everything.
     pub line: Option<&'a LineId>,
 }

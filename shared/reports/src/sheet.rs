@@ -1,8 +1,8 @@
 //! A report as a table, before it becomes a file.
 
-use crate::words::Words;
+use crate::words::{Words, value_words};
 use interline_domain::units::currency::Currency;
-use interline_domain::units::money::{Money, Points};
+use interline_domain::units::money::{Money, Points, Rate};
 use rust_decimal::Decimal;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,12 +22,24 @@ pub enum Cell {
     Count(u64),
     /// A rate, a share or an age; is never summed.
     Rate(Decimal),
+    /// A part of one, which people read in percent.
+    Percent(Decimal),
+    /// A word of ours, which people read in their language.
+    Word(&'static str, Words),
     Empty,
 }
 
 impl Cell {
     pub fn text(text: impl ToString) -> Self {
         Cell::Text(text.to_string())
+    }
+
+    pub fn word(code: &'static str) -> Self {
+        Cell::Word(code, value_words(code))
+    }
+
+    pub fn part(rate: Rate) -> Self {
+        Cell::Percent(rate.decimal())
     }
 }
 
@@ -67,7 +79,7 @@ impl Sheet {
                     Cell::Money(amount) => *money.entry(column).or_default() += i128::from(amount.minor()),
                     Cell::Points(points) => *whole.entry(column).or_default() += i128::from(points.get()),
                     Cell::Count(count) => *whole.entry(column).or_default() += i128::from(*count),
-                    Cell::Text(_) | Cell::Rate(_) | Cell::Empty => {}
+                    Cell::Text(_) | Cell::Word(..) | Cell::Rate(_) | Cell::Percent(_) | Cell::Empty => {}
                 }
             }
         }
@@ -98,7 +110,8 @@ impl Sheet {
             Cell::Money(amount) => self.currency.show(*amount).to_string(),
             Cell::Points(points) => points.to_string(),
             Cell::Count(count) => count.to_string(),
-            Cell::Rate(rate) => rate.to_string(),
+            Cell::Word(code, _) => (*code).to_owned(),
+            Cell::Rate(rate) | Cell::Percent(rate) => rate.to_string(),
             Cell::Empty => String::new(),
         }
     }

@@ -5,34 +5,38 @@
 
 use crate::about::About;
 use crate::error::RenderError;
-use crate::manifest::RunKind;
-use crate::report::Report;
+use crate::report::{Report, Source};
 use crate::sheet::{Cell, Sheet};
-use crate::words::{Words, words};
+use crate::words::Words;
 use chrono::{Datelike, NaiveDate, Timelike};
 use interline_domain::units::currency::Currency;
 use interline_domain::units::money::Money;
+use overview::overview;
 use rust_decimal::prelude::ToPrimitive;
 use rust_xlsxwriter::utility::column_number_to_name;
 use rust_xlsxwriter::{
-    Color, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Formula, IgnoreError, Url, Workbook,
-    Worksheet, XlsxError,
+    Color, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Formula, IgnoreError, Workbook, Worksheet,
+    XlsxError,
 };
+
+mod overview;
 
 pub const A4: u8 = 9;
 const ACCENT: Color = Color::RGB(0x0B_4F_6C);
 const WHOLE: &str = "#,##0";
+const PERCENT: &str = "0.00%";
 const WIDTH_MIN: usize = 9;
 const WIDTH_MAX: usize = 46;
 
 /// The same settlement gives the same bytes: the time of creation is the end of
 /// the period.
-pub fn workbook(about: &About<'_>, sheets: &[(&Report, Sheet)]) -> Result<Vec<u8>, RenderError> {
+pub fn workbook(source: &Source<'_>, sheets: &[(&Report, Sheet)]) -> Result<Vec<u8>, RenderError> {
+    let about = source.about;
     let mut book = Workbook::new();
     book.set_properties(&properties(about, "结算报表 Settlement")?);
     let formats = Formats::new(about.rulebook.currency);
     let contents: Vec<(String, &Sheet)> = sheets.iter().map(|(report, sheet)| (tab_name(report), sheet)).collect();
-    cover(book.add_worksheet(), about, &contents)?;
+    overview(book.add_worksheet(), source, &contents, &formats)?;
     for (name, sheet) in &contents {
         report(book.add_worksheet(), name, sheet, &formats)?;
     }
@@ -80,6 +84,9 @@ struct Formats {
     money: Format,
     whole: Format,
     rate: Format,
+    percent: Format,
+    /// Of text that is wider than a column gets.
+    note: Format,
     total_text: Format,
     total_money: Format,
     total_whole: Format,
@@ -102,6 +109,8 @@ impl Formats {
             money: Format::new().set_num_format(&money),
             whole: Format::new().set_num_format(whole),
             rate: Format::new().set_align(FormatAlign::Right),
+            percent: Format::new().set_num_format(PERCENT),
+            note: Format::new().set_num_format("@").set_text_wrap().set_align(FormatAlign::Top),
             total_text: total(),
             total_money: total().set_num_format(&money),
             total_whole: total().set_num_format(whole),
@@ -115,43 +124,6 @@ fn both(words: &Words, between: &str) -> String {
 
 fn tab_name(report: &Report) -> String {
     both(&report.title, " ")
-}
-
-fn cover(sheet: &mut Worksheet, about: &About<'_>, contents: &[(String, &Sheet)]) -> Result<(), XlsxError> {
-    sheet.set_name(both(&words("概览", "Overview"), " "))?;
-    sheet.set_screen_gridlines(false);
-    sheet.set_paper_size(A4).set_print_fit_to_pages(1, 0);
-    sheet.set_row_height(0, 30)?;
-    sheet.set_column_width(0, 30)?.set_column_width(1, 44)?;
-    let title = Format::new().set_bold().set_font_size(18).set_font_color(ACCENT);
-    let label = Format::new().set_font_color(Color::Gray);
-    let text = Format::new().set_num_format("@");
-    sheet.write_with_format(0, 0, "积分结算报表 Points settlement", &title)?;
-    let kind = match about.run.kind {
-        RunKind::Trial => "试算 Trial",
-        RunKind::Final => "终版 Final",
-    };
-    let facts = [
-        ("计划 Programme", about.rulebook.name.as_str()),
-        ("期间 Period", &about.period.to_string()),
-        ("批次 Run", &about.run.id),
-        ("状态 Status", kind),
-        ("币别 Currency", about.rulebook.currency.code()),
-        ("规则书 Rulebook", &about.rulebook.hash),
-    ];
-    let mut row = 2;
-    for (name, fact) in facts {
-        sheet.write_with_format(row, 0, name, &label)?;
-        sheet.write_with_format(row, 1, fact, &text)?;
-        row += 1;
-    }
-    row += 1;
-    for (name, report) in contents {
-        sheet.write_url(row, 0, Url::new(format!("internal:'{name}'!A1")).set_text(name))?;
-        sheet.write_with_format(row, 1, format!("{}.csv", report.name), &label)?;
-        row += 1;
-    }
-    Ok(())
 }
 
 fn report(sheet: &mut Worksheet, name: &str, report: &Sheet, formats: &Formats) -> Result<(), XlsxError> {
@@ -203,7 +175,10 @@ fn cell(
     formats: &Formats,
 ) -> Result<(), XlsxError> {
     match value {
-        Cell::Text(text) => sheet.write_string_with_format(row, column, text, &formats.text)?,
+        Cell::Text(text) => {
+            let format = if columns_of(text) > WIDTH_MAX { &formats.note } else { &formats.text };
+            sheet.write_string_with_format(row, column, text, format)?
+        }
         Cell::Money(amount) => sheet.write_number_with_format(row, column, major(currency, *amount), &formats.money)?,
         Cell::Points(points) => sheet.write_number_with_format(row, column, points.get() as f64, &formats.whole)?,
         Cell::Count(count) => sheet.write_number_with_format(row, column, *count as f64, &formats.whole)?,
@@ -211,6 +186,11 @@ fn cell(
             Some(number) => sheet.write_number_with_format(row, column, number, &formats.rate)?,
             None => sheet.write_string_with_format(row, column, rate.to_string(), &formats.rate)?,
         },
+        Cell::Percent(rate) => match rate.to_f64() {
+            Some(number) => sheet.write_number_with_format(row, column, number, &formats.percent)?,
+            None => sheet.write_string_with_format(row, column, rate.to_string(), &formats.rate)?,
+        },
+        Cell::Word(_, words) => sheet.write_string_with_format(row, column, both(words, " "), &formats.text)?,
         Cell::Empty => return Ok(()),
     };
     Ok(())
@@ -225,6 +205,8 @@ fn width<'a>(currency: Currency, heading: &Words, cells: impl Iterator<Item = &'
         Cell::Points(points) => grouped(points.to_string().len()),
         Cell::Count(count) => grouped(count.to_string().len()),
         Cell::Rate(rate) => rate.to_string().len(),
+        Cell::Percent(_) => PERCENT.len(),
+        Cell::Word(_, words) => columns_of(&both(words, " ")),
         Cell::Empty => 0,
     });
     let total = total.map_or(0, |total| grouped(total.len()) + 1);

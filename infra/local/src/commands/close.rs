@@ -135,6 +135,9 @@ pub fn print(world: &World, done: &Done, kind: RunKind, output: &Output) {
         done.payments.len(),
         shown(done.settled)
     ));
+    for sentence in &done.sentences {
+        output.line(format!("  {}", sentence.en));
+    }
     if !done.checks_passed {
         output.line("  NOT ALL CHECKS PASSED: see close-checklist.csv");
     }
@@ -197,6 +200,7 @@ pub fn document(world: &World, done: &Done, kind: RunKind) -> Value {
         "settled": amount(done.settled),
         "positions": positions,
         "payments": payments,
+        "sentences": done.sentences,
         "files": place(world, done),
     })
 }

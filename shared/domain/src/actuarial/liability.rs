@@ -15,6 +15,7 @@ mod booking;
 mod cohort;
 mod release;
 mod sale;
+mod sensitivity;
 
 pub use booking::Kept;
 pub use cohort::{ClawBack, Closing, CohortLiability, LineRelease, Movement, ProvisionRow, RollForward, Withdrawn};

@@ -118,6 +118,7 @@ checks! {
     VouchersTax: "output VAT of the vouchers = what the tax keys moved by", "凭证销项税额 = 税基变动额";
     InvoicesBilateral: "invoices and receipts = bilateral matrix", "开票与收据 = 双边矩阵";
     InvoicesTax: "tax of the invoices = output VAT of supplies between lines", "开票税额 = 业务线间销项税额";
+    InvoicesTaxIds as Warning: "lines of invoices without a tax id", "开票缺少税号的业务线";
     LiabilityEntities: "entities whose contract liability is not the roll-forward", "合同负债与变动表不符的主体";
     ProvisionEntities: "entities whose provision is not the roll-forward", "预计负债与变动表不符的主体";
     VouchersPayables: "payables of the vouchers = bilateral matrix", "凭证应付 = 双边矩阵";

@@ -14,6 +14,7 @@ mod points;
 mod shares;
 mod taxes;
 mod vouchers;
+mod why;
 
 use crate::close::carry::{moved, paid};
 use crate::close::judgement::Judgement;
@@ -30,6 +31,7 @@ use points::{debts, issuance, roll_forward};
 use shares::{bilateral, positions, shares};
 use taxes::Taxes;
 use vouchers::{planned, vouchers};
+use why::why;
 
 /// Settles a period: obligations and their split, netting, points, contract
 /// liability, vouchers, and the checks over all of it.
@@ -50,6 +52,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let vouchers = vouchers(inputs, &liability.closed, (&owed, &sold), &nets, &moved(before, &paid)?)?;
     let cash_vouchers = planned(inputs, &vouchers, &paid.payments)?;
     let debts = debts(tally, previous)?;
+    let why = why(inputs, previous, &liability.urr, &liability.rates)?;
     let mut settlement = Settlement {
         gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
         settled: settled(&nets)?,
@@ -61,6 +64,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         roll_forward,
         liability: liability.rows,
         redemption_rates: liability.rates,
+        why,
         expiry_forecast: liability.forecast,
         invoices: invoices(inputs, &owed)?,
         vouchers,

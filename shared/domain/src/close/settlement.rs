@@ -10,6 +10,7 @@ use crate::close::judgement::Judgement;
 use crate::close::netting::Payment;
 use crate::close::settle::Evidence;
 use crate::close::tally::{SaleRates, Tally};
+use crate::close::why::{EstimateChange, Overridden};
 use crate::legs::{FlowKind, Reason};
 use crate::terms::rulebook::{Method, Product, Rulebook, VatTreatment};
 use crate::terms::split::{FundingTerms, SplitTerms};
@@ -78,6 +79,8 @@ pub struct UrrState {
     /// The last sixty closes, the newest last.
     pub past: Vec<PastClose>,
     pub year: YearOfEstimates,
+    #[serde(default)]
+    pub overridden: Vec<Overridden>,
 }
 
 /// What re-estimates came to since the first day of a year.
@@ -317,6 +320,9 @@ pub struct Settlement {
     pub liability: Vec<LiabilityRow>,
     /// Every cohort, in the same order.
     pub redemption_rates: Vec<RedemptionRateRow>,
+    /// By funder, what moved its estimate since the close before.
+    #[serde(default)]
+    pub why: Vec<EstimateChange>,
     /// Months of the next twelve in which points expire, by funder and month.
     pub expiry_forecast: Vec<ExpiryForecast>,
     /// What lines have to invoice each other, and what they only have receipts for.

@@ -12,6 +12,7 @@ use interline_domain::units::calendar::Period;
 use interline_domain::units::id::MemberId;
 use interline_intake::read;
 use interline_reports::about::About;
+use interline_reports::document::Comparison;
 use interline_reports::manifest::{RunKind, RunName};
 use interline_reports::report::Source;
 use interline_reports::reports::REPORTS;
@@ -246,7 +247,8 @@ impl World {
         let run = RunName { kind: RunKind::Final, id: "v1-scenario".to_owned() };
         let about = About { rulebook: &self.rulebook, period, run: &run };
         let report = REPORTS.iter().find(|report| report.name == name).unwrap_or_else(|| panic!("no report {name}"));
-        let source = Source { about: &about, settlement, line: None };
+        let comparison = Comparison::of(&self.rulebook, &run, settlement, None, None).unwrap();
+        let source = Source { about: &about, settlement, comparison: &comparison, line: None };
         let rows = Rows::parse(&report.sheet(&source).unwrap().csv()).unwrap();
         let columns: Vec<&str> = asked.trim().lines().next().unwrap().split(',').collect();
         for column in &columns {

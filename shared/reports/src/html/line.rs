@@ -3,20 +3,31 @@
 
 use super::page::{amount, number, page, say, scroll, section};
 use super::parts::{
-    LiabilityLine, current, facts, figure, liability_table, line_name, mark, payments_table, rate_of, total,
-    trial_notice, waterfall,
+    LiabilityLine, YEAR_OPENING, YEAR_TO_DATE, beside, current, facts, figure, liability_table, line_name, mark,
+    payments_table, rate_of, sentences_list, total, trial_notice, waterfall,
 };
 use super::statement::direction;
 use crate::about::About;
+use crate::document::{Comparison, LineFigures};
 use crate::own_part::{OwnPart, Pair, Side};
-use crate::reports::{liability_roll_forward, payments, statement};
+use crate::reports::{self, debts, invoices, liability_roll_forward, payments, provision_roll_forward, statement};
+use crate::sentences::{Sentence, sentences};
 use crate::words::words;
+use interline_domain::close::settlement::Settlement;
 use interline_domain::units::money::{Money, OutOfRange, Points};
 use maud::{Markup, html};
 
 impl OwnPart<'_> {
     /// `files`: the paths of the line's other files, relative to this one.
-    pub fn statement(&self, about: &About<'_>, files: &[String]) -> Result<Vec<u8>, OutOfRange> {
+    pub fn statement(
+        &self,
+        about: &About<'_>,
+        settlement: &Settlement,
+        comparison: &Comparison,
+        files: &[String],
+    ) -> Result<Vec<u8>, OutOfRange> {
+        let said = sentences(about, settlement, comparison)?;
+        let said: Vec<Sentence> = said.into_iter().filter(|sentence| sentence.funder == *self.line).collect();
         let (zh, en) = (about.name_zh(self.line), about.name_en(self.line));
         let title = format!("{zh} {en} {} · 往来对账单 Statement", about.period);
         let content = html! {
@@ -25,12 +36,12 @@ impl OwnPart<'_> {
                 h1 { (line_name(about, self.line)) " " (about.period) " " (mark(about)) }
                 (trial_notice(about))
                 (facts(about))
-                (self.figures(about)?)
+                (self.figures(about, comparison)?)
             }
             main {
                 (self.pairs_section(about)?)
                 (self.payments_section(about, files))
-                (self.liability_section(about, files)?)
+                (self.liability_section(about, &said, files)?)
             }
             footer {
                 (say("仅列示本业务线自身的往来。", "Shows this line’s own pairs only."))
@@ -40,22 +51,35 @@ impl OwnPart<'_> {
         Ok(page(&title, &content))
     }
 
-    fn figures(&self, about: &About<'_>) -> Result<Markup, OutOfRange> {
+    fn figures(&self, about: &About<'_>, comparison: &Comparison) -> Result<Markup, OutOfRange> {
+        let year = comparison.year_to_date.of_line(self.line);
+        let before = comparison.month_before.as_ref().map(|of| of.of_line(self.line));
+        let moved = |of: fn(&LineFigures) -> Money| {
+            beside(before.as_ref().map(|before| amount(about, of(before))), &YEAR_TO_DATE, &amount(about, of(&year)))
+        };
+        let opening = beside(
+            before.map(|before| amount(about, before.contract.closing)),
+            &YEAR_OPENING,
+            &amount(about, year.contract.opening),
+        );
         let (payable, receivable) = (self.payable()?, self.receivable()?);
         let net = receivable.minus(payable)?;
         let liability = total(self.liability.iter().copied())?;
         let file = &statement::REPORT.file();
         Ok(html! {
             dl.figures {
-                (figure(&words("应付总额", "Owes"), file, &amount(about, payable), &html! {}))
-                (figure(&words("应收总额", "Is owed"), file, &amount(about, receivable), &html! {}))
-                (figure(&words("净额", "Net"), file, &amount(about, net), &direction(net)))
+                (figure(&words("应付总额", "Owes"), file, &amount(about, payable), &moved(|of| of.gross_payable)))
+                (figure(&words("应收总额", "Is owed"), file, &amount(about, receivable), &moved(|of| of.gross_receivable)))
+                (figure(&words("净额", "Net"), file, &amount(about, net), &html! { (direction(net)) (moved(|of| of.net)) }))
                 @if !self.liability.is_empty() {
                     (figure(
                         &words("期末合同负债", "Contract liability"),
                         &liability_roll_forward::REPORT.file(),
                         &amount(about, liability.closing),
-                        &html! { (say("其中流动 ", "of which current ")) (amount(about, current(self.liability.iter().copied())?)) },
+                        &html! {
+                            (say("其中流动 ", "of which current ")) (amount(about, current(self.liability.iter().copied())?))
+                            (opening)
+                        },
                     ))
                 }
             }
@@ -141,10 +165,12 @@ impl OwnPart<'_> {
                 }
             }
         };
-        section("payments", &words("资金划拨", "Payments"), &present(&payments::REPORT.file(), files), &content)
+        let of = [payments::REPORT.file(), invoices::REPORT.file()];
+        let shown: Vec<&str> = of.iter().flat_map(|file| present(file, files)).collect();
+        section("payments", &words("资金划拨", "Payments"), &shown, &content)
     }
 
-    fn liability_section(&self, about: &About<'_>, files: &[String]) -> Result<Markup, OutOfRange> {
+    fn liability_section(&self, about: &About<'_>, said: &[Sentence], files: &[String]) -> Result<Markup, OutOfRange> {
         let mut lines = Vec::new();
         for row in &self.liability {
             lines.push(LiabilityLine {
@@ -160,6 +186,7 @@ impl OwnPart<'_> {
             @if lines.is_empty() {
                 p.note { (say("本业务线没有积分合同负债。", "This line has no contract liability for points.")) }
             } @else {
+                (sentences_list(said))
                 p.note { (say("不含增值税；减少负债的项目以负数列示。", "Net of VAT; what lowers the liability is negative.")) }
                 (waterfall(about, &sum, "liability")?)
                 h3 #cohorts { (say("按批次（发行月 → 到期日）", "By cohort (issue month → expiry)")) }
@@ -167,7 +194,11 @@ impl OwnPart<'_> {
             }
         };
         let title = words("合同负债变动", "Contract liability roll-forward");
-        Ok(section("liability", &title, &present(&liability_roll_forward::REPORT.file(), files), &content))
+        let of =
+            [liability_roll_forward::REPORT, provision_roll_forward::REPORT, reports::sentences::REPORT, debts::REPORT];
+        let of = of.map(|report| report.file());
+        let shown: Vec<&str> = of.iter().flat_map(|file| present(file, files)).collect();
+        Ok(section("liability", &title, &shown, &content))
     }
 }
 

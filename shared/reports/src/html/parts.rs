@@ -4,6 +4,7 @@ use super::chart::{Scale, Step};
 use super::page::{amount, number, pair, say, scroll};
 use crate::about::About;
 use crate::manifest::RunKind;
+use crate::sentences::Sentence;
 use crate::words::{Words, basis_words, words};
 use interline_domain::actuarial::liability::RollForward;
 use interline_domain::close::orders::Order;
@@ -59,6 +60,29 @@ pub fn figure(label: &Words, file: &str, value: &Markup, note: &Markup) -> Marku
         div {
             dt { a href=(file) { (super::page::both(label)) } }
             dd { (value) small { (note) } }
+        }
+    }
+}
+
+/// Under a headline figure: what it was the month before, and what it has come to since the year's first day or was
+/// on it.
+pub fn beside(before: Option<Markup>, year: &Words, of_year: &Markup) -> Markup {
+    html! {
+        span.beside {
+            @if let Some(before) = before { (say("上月 ", "month before ")) (before) " · " }
+            (super::page::both(year)) " " (of_year)
+        }
+    }
+}
+
+pub const YEAR_TO_DATE: Words = words("本年累计", "year to date");
+pub const YEAR_OPENING: Words = words("年初", "year’s opening");
+
+/// Why it moved, funder by funder.
+pub fn sentences_list(sentences: &[Sentence]) -> Markup {
+    html! {
+        ul.sentences {
+            @for sentence in sentences { li { (super::page::both(&sentence.words())) } }
         }
     }
 }

@@ -3,12 +3,15 @@
 use super::chart::{Scale, heat};
 use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section, written};
 use super::parts::{
-    LiabilityLine, current, facts, figure, liability_table, line_name, mark, payments_table, total, trial_notice,
-    waterfall,
+    LiabilityLine, YEAR_OPENING, YEAR_TO_DATE, beside, current, facts, figure, liability_table, line_name, mark,
+    payments_table, sentences_list, total, trial_notice, waterfall,
 };
 use crate::about::About;
+use crate::document::{Comparison, Figures};
 use crate::reports;
+use crate::sentences::sentences;
 use crate::words::{check_words, words};
+use interline_domain::actuarial::liability::ProvisionRow;
 use interline_domain::close::books::Voucher;
 use interline_domain::close::orders::Standing;
 use interline_domain::close::settlement::{Bilateral, LiabilityRow, Settlement};
@@ -20,7 +23,12 @@ use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `files`: the paths of the pack's other files, relative to this one.
-pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Result<Vec<u8>, OutOfRange> {
+pub fn statement(
+    about: &About<'_>,
+    settlement: &Settlement,
+    comparison: &Comparison,
+    files: &[String],
+) -> Result<Vec<u8>, OutOfRange> {
     let title = format!("{} {} · 积分结算报表 Points settlement", about.rulebook.name, about.period);
     let content = html! {
         header {
@@ -28,13 +36,13 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
             h1 { (about.period) " " (say("积分结算报表", "points settlement")) " " (mark(about)) }
             (trial_notice(about))
             (facts(about))
-            (figures(about, settlement)?)
+            (figures(about, settlement, comparison)?)
         }
         main {
             (positions(about, settlement)?)
             (flows(about, settlement)?)
             (payments(about, settlement, files)?)
-            (liability(about, settlement)?)
+            (liability(about, settlement, comparison)?)
             (triangle(settlement)?)
             (forecast(about, settlement)?)
             (books(about, settlement, files)?)
@@ -52,7 +60,11 @@ pub fn statement(about: &About<'_>, settlement: &Settlement, files: &[String]) -
     Ok(page(&title, &content))
 }
 
-fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
+/// The headline figures, each beside the month before and the year so far.
+fn figures(about: &About<'_>, settlement: &Settlement, comparison: &Comparison) -> Result<Markup, OutOfRange> {
+    let (year, before) = (&comparison.year_to_date, comparison.month_before.as_ref());
+    let (of_year, of_before) = (year.total()?, before.map(Figures::total).transpose()?);
+    let shown = |money: Money| amount(about, money);
     let liability = total(&settlement.liability)?;
     let outstanding = Points::sum(settlement.roll_forward.iter().map(|row| row.closing))?;
     let passed = settlement.checklist.iter().filter(|check| check.pass).count();
@@ -65,23 +77,37 @@ fn figures(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRa
     };
     Ok(html! {
         dl.figures {
-            (figure(&words("业务线间应付总额", "Owed between lines"), &reports::bilateral::REPORT.file(), &amount(about, settlement.gross), &html! {}))
+            (figure(&words("业务线间应付总额", "Owed between lines"), &reports::bilateral::REPORT.file(), &amount(about, settlement.gross), &beside(before.map(|of| shown(of.gross)), &YEAR_TO_DATE, &shown(year.gross))))
             (figure(
                 &words("轧差后结算额", "Settled net"),
                 &reports::payments::REPORT.file(),
                 &amount(about, settlement.settled),
-                &pair(
-                    &format!("{payments} 笔付款，轧差率 {} %", settlement.netting_efficiency()),
-                    &format!("{payments} payments, netting efficiency {} %", settlement.netting_efficiency()),
-                ),
+                &html! {
+                    (pair(
+                        &format!("{payments} 笔付款，轧差率 {} %", settlement.netting_efficiency()),
+                        &format!("{payments} payments, netting efficiency {} %", settlement.netting_efficiency()),
+                    ))
+                    (beside(before.map(|of| shown(of.settled)), &YEAR_TO_DATE, &shown(year.settled)))
+                },
             ))
             (figure(
                 &words("期末合同负债", "Contract liability"),
                 &reports::liability_roll_forward::REPORT.file(),
                 &amount(about, liability.closing),
-                &html! { (say("其中流动 ", "of which current ")) (amount(about, current(&settlement.liability)?)) },
+                &html! {
+                    (say("其中流动 ", "of which current ")) (shown(current(&settlement.liability)?))
+                    (beside(of_before.map(|of| shown(of.contract.closing)), &YEAR_OPENING, &shown(of_year.contract.opening)))
+                },
             ))
-            (figure(&words("未兑积分", "Points outstanding"), &reports::points_roll_forward::REPORT.file(), &number(outstanding), &html! {}))
+            @if of_year.provision != ProvisionRow::default() {
+                (figure(
+                    &words("赠送积分预计负债", "Provision for points given"),
+                    &reports::provision_roll_forward::REPORT.file(),
+                    &shown(of_year.provision.closing),
+                    &beside(of_before.map(|of| shown(of.provision.closing)), &YEAR_OPENING, &shown(of_year.provision.opening)),
+                ))
+            }
+            (figure(&words("未兑积分", "Points outstanding"), &reports::points_roll_forward::REPORT.file(), &number(outstanding), &beside(of_before.map(|of| number(of.outstanding)), &YEAR_OPENING, &number(of_year.outstanding_before()?))))
             (figure(
                 &words("关账检查", "Close checks"),
                 &reports::close_checklist::REPORT.file(),
@@ -255,7 +281,7 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
     Ok(section("payments", &words("资金划拨", "Payments"), &sources, &content))
 }
 
-fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOfRange> {
+fn liability(about: &About<'_>, settlement: &Settlement, comparison: &Comparison) -> Result<Markup, OutOfRange> {
     let mut funders: BTreeMap<LineId, Vec<&LiabilityRow>> = BTreeMap::new();
     for row in &settlement.liability {
         funders.entry(row.cohort.scheme.line()).or_default().push(row);
@@ -271,6 +297,7 @@ fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOf
         });
     }
     let sum = total(&settlement.liability)?;
+    let said = sentences(about, settlement, comparison)?;
     let note = say(
         "不含增值税。减少负债的项目以负数列示；CSV 文件中为正数，由余额减去。",
         "Net of VAT. What lowers the liability is negative here; in the CSV file it is positive and subtracted.",
@@ -283,10 +310,13 @@ fn liability(about: &About<'_>, settlement: &Settlement) -> Result<Markup, OutOf
             (waterfall(about, &sum, "liability")?)
             h3 #liability-by-funder { (say("按承担方", "By funder")) }
             (liability_table(about, "liability-by-funder", &words("承担方", "Funder"), &lines)?)
+            h3 #why { (say("变动原因", "Why it moved")) }
+            (sentences_list(&said))
         }
     };
     let title = words("合同负债变动", "Contract liability roll-forward");
-    Ok(section("liability", &title, &[&reports::liability_roll_forward::REPORT.file()], &content))
+    let files = [reports::liability_roll_forward::REPORT.file(), reports::sentences::REPORT.file()];
+    Ok(section("liability", &title, &files.each_ref().map(String::as_str), &content))
 }
 
 /// The cohorts of one issue month, all funders together.

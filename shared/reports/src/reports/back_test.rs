@@ -29,7 +29,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         let known = Micro::of_points(*since).plus(*still)?;
         let ratio = match to_come.is_positive() && !known.is_negative() {
             true => {
-                Cell::Rate(Rate::from_scaled(known.share(Rate::SCALE, to_come.get())?.get())?.decimal().round_dp(4))
+                Cell::Percent(Rate::from_scaled(known.share(Rate::SCALE, to_come.get())?.get())?.decimal().round_dp(4))
             }
             false => Cell::Empty,
         };

@@ -2,7 +2,7 @@
 
 use crate::report::{Report, Scope, Source, column};
 use crate::sheet::Cell;
-use crate::words::words;
+use crate::words::{check_words, words};
 use interline_domain::units::money::OutOfRange;
 
 pub const REPORT: Report = Report {
@@ -23,11 +23,11 @@ pub const REPORT: Report = Report {
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let rows = source.settlement.checklist.iter().map(|row| {
         vec![
-            Cell::text(row.check),
+            Cell::Word(row.check.name(), check_words(row.check)),
             Cell::text(&row.expected),
             Cell::text(&row.actual),
-            Cell::text(if row.pass { "yes" } else { "no" }),
-            Cell::text(row.severity.word()),
+            Cell::word(if row.pass { "yes" } else { "no" }),
+            Cell::word(row.severity.word()),
             Cell::text(row.accepted.as_deref().unwrap_or_default()),
         ]
     });

@@ -2,8 +2,9 @@
 
 use crate::report::{Report, Scope, Source, column, summed};
 use crate::sheet::Cell;
-use crate::words::words;
+use crate::words::{role_words, words};
 use interline_domain::close::books::{Elimination, consolidation};
+use interline_domain::terms::rulebook::Account;
 use interline_domain::units::money::OutOfRange;
 
 pub const REPORT: Report = Report {
@@ -27,15 +28,16 @@ pub const REPORT: Report = Report {
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let code = |role| Cell::text(source.about.rulebook.accounts.of(role).code);
+    let role = |role: Account| Cell::Word(role.word(), role_words(source.about, role));
     let row = |row: Elimination| {
         Ok(vec![
-            Cell::text(row.why.word()),
+            Cell::word(row.why.word()),
             Cell::text(&row.entity),
-            Cell::text(row.role.word()),
+            role(row.role),
             code(row.role),
             Cell::Money(row.amount),
             Cell::text(&row.other),
-            Cell::text(row.other_role.word()),
+            role(row.other_role),
             code(row.other_role),
             Cell::Money(row.other_amount),
             Cell::Money(row.sum()?),

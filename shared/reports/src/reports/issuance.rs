@@ -33,7 +33,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(&row.scheme),
             Cell::text(row.issue_month),
             Cell::text(&row.line),
-            Cell::text(kind),
+            Cell::word(kind),
             Cell::Count(row.events),
             Cell::Money(row.sales),
             Cell::Points(row.points),

@@ -62,10 +62,10 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(current),
             Cell::Money(row.closing.minus(current)?),
             Cell::Points(*outstanding),
-            Cell::Rate(rate.decimal()),
-            previous_rate.map_or(Cell::Empty, |rate| Cell::Rate(rate.decimal())),
-            Cell::text(basis.word()),
-            Cell::text(method.word()),
+            Cell::part(*rate),
+            previous_rate.map_or(Cell::Empty, Cell::part),
+            Cell::word(basis.word()),
+            Cell::word(method.word()),
             Cell::text(basis.reason()),
         ])
     });

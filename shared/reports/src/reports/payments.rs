@@ -49,7 +49,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(order.payment.amount),
             Cell::text(about.rulebook.currency),
             Cell::text(order.date),
-            Cell::text(order.leg.word()),
+            Cell::word(order.leg.word()),
         ];
         for line in [payer, payee] {
             row.push(Cell::text(about.holder(line)));
@@ -57,7 +57,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             row.push(Cell::text(about.of_line(line, |line| &line.cnaps)));
             row.push(Cell::text(about.of_line(line, |line| &line.bic)));
         }
-        row.extend([Cell::text(about.purpose()), Cell::text(order.standing.word())]);
+        row.extend([Cell::text(about.purpose()), Cell::word(order.standing.word())]);
         row
     });
     Ok(rows.collect())

@@ -38,7 +38,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(row.platform_fee),
             Cell::Money(row.prior_period),
             Cell::Money(row.net),
-            Cell::text(direction),
+            Cell::word(direction),
             Cell::Money(row.carried_before),
             Cell::Money(row.carried_after),
             Cell::Money(row.to_pay),

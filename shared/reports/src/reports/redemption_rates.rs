@@ -54,7 +54,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(&row.cohort.scheme),
             Cell::text(row.cohort.issued),
             Cell::text(row.cohort.expires),
-            Cell::Rate(Decimal::from(row.age)),
+            Cell::Count(row.age as u64),
             Cell::Points(row.issued),
         ];
         let redeemed = row.redeemed_by_age.iter().map(|points| Cell::Points(*points));
@@ -63,10 +63,10 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         let factor = of.factors.iter().map(|factor| rounded(*factor, FACTOR_SCALE));
         cells.extend(factor.chain(iter::repeat(Cell::Empty)).take(factors));
         cells.extend([
-            Cell::text(row.basis.word()),
+            Cell::word(row.basis.word()),
             Cell::text(row.basis.reason()),
             Cell::Points(row.expected),
-            Cell::Rate(row.rate.decimal()),
+            Cell::part(row.rate),
             rounded(of.chain_ladder, 0),
             rounded(of.standard_error, 0),
             rounded(range(of, |ladder, error| ladder.checked_sub(error)), 0),

@@ -33,7 +33,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(&row.beneficiary),
             Cell::text(&row.rule),
             Cell::Money(row.base),
-            Cell::Rate(row.share.decimal()),
+            Cell::part(row.share),
             Cell::Money(row.amount),
             Cell::Money(row.cumulative_base),
             Cell::Money(row.cumulative_amount),

@@ -3,7 +3,7 @@
 use crate::about::About;
 use crate::report::{Column, Report, Scope, Source, column, summed};
 use crate::sheet::{Cell, Sheet};
-use crate::words::words;
+use crate::words::{role_words, words};
 use interline_domain::close::books::{Voucher, VoucherLine};
 use interline_domain::terms::rulebook::Dimension;
 use interline_domain::units::money::OutOfRange;
@@ -13,7 +13,7 @@ pub const REPORT: Report = Report {
     title: words("会计凭证", "Vouchers"),
     scope: Scope::Programme,
     columns: COLUMNS,
-    rows: |source: &Source<'_>| Ok::<_, OutOfRange>(rows(&source.settlement.vouchers)),
+    rows: |source: &Source<'_>| Ok::<_, OutOfRange>(rows(source.about, &source.settlement.vouchers)),
 };
 
 /// The name of the file that has those of payments.
@@ -44,34 +44,39 @@ const COLUMNS: &[Column] = &[
 /// Vouchers of payments, of a close or of a run of payments.
 pub fn cash(about: &About<'_>, vouchers: &[Voucher]) -> Sheet {
     let columns = COLUMNS.iter().map(Column::heading).collect();
-    Sheet { name: CASH, currency: about.rulebook.currency, columns, rows: rows(vouchers) }
+    Sheet { name: CASH, currency: about.rulebook.currency, columns, rows: rows(about, vouchers) }
 }
 
-fn rows(vouchers: &[Voucher]) -> Vec<Vec<Cell>> {
+fn rows(about: &About<'_>, vouchers: &[Voucher]) -> Vec<Vec<Cell>> {
     let lines = vouchers.iter().flat_map(|voucher| {
         let numbered = voucher.lines.iter().zip(1_u64..);
-        numbered.map(move |(line, number)| row(voucher, line, number))
+        numbered.map(move |(line, number)| row(about, voucher, line, number))
     });
     lines.collect()
 }
 
-fn row(voucher: &Voucher, line: &VoucherLine, number: u64) -> Vec<Cell> {
+fn row(about: &About<'_>, voucher: &Voucher, line: &VoucherLine, number: u64) -> Vec<Cell> {
+    let event = voucher.event;
     let code = |dimension: &Dimension| line.aux.get(dimension).map_or(Cell::Empty, Cell::text);
     let mut row = vec![
         Cell::text(&voucher.entity),
         Cell::text(voucher.date),
         Cell::text(voucher.number),
-        Cell::text(voucher.event.word()),
+        Cell::Word(event.word(), words(event.word_zh(), event.word_en())),
         Cell::text(number),
         Cell::text(&line.summary),
         Cell::text(&line.account),
         Cell::text(&line.account_name),
-        Cell::text(line.role.word()),
+        Cell::Word(line.role.word(), role_words(about, line.role)),
         Cell::Money(line.debit),
         Cell::Money(line.credit),
         line.counterparty.as_ref().map_or(Cell::Empty, Cell::text),
     ];
     row.extend(Dimension::ALL.iter().map(code));
-    row.extend([voucher.title().as_str(), if line.is_red() { "yes" } else { "no" }, &line.full_name].map(Cell::text));
+    row.extend([
+        Cell::text(voucher.title()),
+        Cell::word(if line.is_red() { "yes" } else { "no" }),
+        Cell::text(&line.full_name),
+    ]);
     row
 }

@@ -5,7 +5,7 @@ use super::taxes::all;
 use crate::close::books::{BooksEvent, TrialBalance, Voucher, VoucherLine, consolidation, dimension_of};
 use crate::close::checks::CheckId;
 use crate::close::netting::{Nets, residual};
-use crate::close::settlement::{Inputs, Settlement, TaxBase};
+use crate::close::settlement::{Inputs, Invoice, InvoiceKind, Settlement, TaxBase};
 use crate::terms::rulebook::{Account, Cash, Rulebook, Sales, Side, VatTreatment};
 use crate::units::currency::Currency;
 use crate::units::id::LineId;
@@ -163,10 +163,19 @@ fn taxes(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> R
     let supplied = of(&settlement.state.taxes)?.0.minus(of(before)?.0)?;
     let tax = Money::sum(settlement.invoices.iter().map(|invoice| invoice.tax))?;
     checks.amounts(CheckId::InvoicesTax, currency, supplied, tax);
+    checks.none(CheckId::InvoicesTaxIds, without_tax_id(inputs.rulebook, &settlement.invoices));
     let books = TrialBalance::of(&settlement.vouchers, BooksEvent::ALL)?;
     let posted = Money::sum(books.by_entity(&[Account::OutputVat])?.into_values())?;
     checks.amounts(CheckId::VouchersTax, inputs.rulebook.currency, moved, posted.negated()?);
     Ok(())
+}
+
+/// Who issues or gets an invoice and has no tax id in the rulebook. A receipt needs none.
+fn without_tax_id(rulebook: &Rulebook, invoices: &[Invoice]) -> Vec<String> {
+    let issued = invoices.iter().filter(|invoice| invoice.kind != InvoiceKind::Receipt);
+    let sides: BTreeSet<&LineId> = issued.flat_map(|invoice| [&invoice.issuer, &invoice.buyer]).collect();
+    let lacks = |line: &LineId| rulebook.line(line).is_none_or(|line| line.tax_id.is_empty());
+    sides.into_iter().filter(|line| lacks(line)).map(LineId::to_string).collect()
 }
 
 /// What consolidation eliminates: positions with each other, per step, and fees.

@@ -2,6 +2,7 @@
 
 use super::evidence::{Evidence, evidence};
 use super::taxes::Owed;
+use super::why::overridden;
 use crate::actuarial::experience::{Before, Learned, Life, Observed, UrrTerms};
 use crate::actuarial::liability::{Closing, CohortLiability, Movement, Phase, ProvisionRow, RollForward};
 use crate::actuarial::urr::Experience;
@@ -88,6 +89,7 @@ pub(super) fn liability(
     }
     urr.past = past(inputs.period, previous, &answer.states)?;
     urr.year = year(inputs.period, previous, &answer.rows)?;
+    urr.overridden = overridden(inputs, &answer.rates);
     answer.urr = urr;
     answer.forecast = forecast.into_values().collect();
     Ok(answer)

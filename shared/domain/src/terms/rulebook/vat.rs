@@ -51,6 +51,17 @@ pub enum VatTreatment {
     MarketingService,
 }
 
+impl VatTreatment {
+    /// The word in files.
+    pub const fn word(self) -> &'static str {
+        match self {
+            VatTreatment::None => "none",
+            VatTreatment::ThirdPartyConsideration => "third-party-consideration",
+            VatTreatment::MarketingService => "marketing-service",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VatRule {
     pub treatment: VatTreatment,

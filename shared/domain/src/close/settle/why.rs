@@ -1,0 +1,102 @@
+//! Why the estimate moved since the close before, funder by funder.
+
+use crate::actuarial::experience::{Indicators, Life};
+use crate::claims::lot::Cohort;
+use crate::close::settlement::{Inputs, RateBasis, RedemptionRateRow, State, UrrState};
+use crate::close::why::{EstimateChange, Moved, Overridden, ReEstimateReason};
+use crate::units::calendar::Period;
+use crate::units::id::SchemeId;
+use crate::units::micro::times;
+use crate::units::money::{OutOfRange, Rate};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A factor moves an estimate from a hundredth on.
+const TELLING: i128 = 100;
+
+/// The rates that a person set, of cohorts that are still open.
+pub(super) fn overridden(inputs: &Inputs<'_>, rows: &[RedemptionRateRow]) -> Vec<Overridden> {
+    let set = rows.iter().filter(|row| matches!(row.basis, RateBasis::Manual { .. }));
+    let rate = |row: &RedemptionRateRow| {
+        let manual = inputs.rulebook.urr_override(&row.cohort.scheme, row.cohort.issued, inputs.period)?;
+        Some(Overridden { cohort: row.cohort.clone(), rate: manual.rate() })
+    };
+    set.filter_map(rate).collect()
+}
+
+pub(super) fn why(
+    inputs: &Inputs<'_>,
+    previous: Option<&State>,
+    urr: &UrrState,
+    rows: &[RedemptionRateRow],
+) -> Result<Vec<EstimateChange>, OutOfRange> {
+    let programme = programme(previous.and_then(|state| state.urr.indicators), urr.indicators)?;
+    let mut changed = changed_by_person(previous, urr, rows);
+    let schemes: BTreeSet<&SchemeId> = rows.iter().map(|row| &row.cohort.scheme).collect();
+    let change = |scheme: &SchemeId| EstimateChange {
+        funder: scheme.line(),
+        reason: changed.remove(scheme).unwrap_or_else(|| programme.clone()),
+        new_points: new_points(inputs.period, scheme, urr, rows),
+    };
+    Ok(schemes.into_iter().map(change).collect())
+}
+
+fn moved(before: i128, after: i128) -> Result<Moved, OutOfRange> {
+    Ok(Moved { before: Rate::from_scaled(before)?, after: Rate::from_scaled(after)? })
+}
+
+/// Whether a factor is another by a hundredth or more.
+fn tells(before: i128, after: i128) -> Result<bool, OutOfRange> {
+    Ok(before != after && times((after - before).abs(), TELLING)? >= before)
+}
+
+fn programme(before: Option<Indicators>, now: Option<Indicators>) -> Result<ReEstimateReason, OutOfRange> {
+    let Some(now) = now else { return Ok(ReEstimateReason::Terms) };
+    let z = before.map_or(0, |before| before.z);
+    if z != now.z {
+        return Ok(ReEstimateReason::Credibility(moved(z, now.z)?));
+    }
+    let Some(before) = before else { return Ok(ReEstimateReason::Ages) };
+    Ok(if now.is_ignored {
+        ReEstimateReason::IgnoredMonth
+    } else if tells(before.level, now.level)? {
+        ReEstimateReason::Level(moved(before.level, now.level)?)
+    } else if tells(Rate::SCALE + before.margin, Rate::SCALE + now.margin)? {
+        ReEstimateReason::Margin(moved(before.margin, now.margin)?)
+    } else {
+        ReEstimateReason::Ages
+    })
+}
+
+/// By scheme, where the rate that a person set is another than at the close before. What has expired since has no rate
+/// to be set any more.
+fn changed_by_person(
+    previous: Option<&State>,
+    urr: &UrrState,
+    rows: &[RedemptionRateRow],
+) -> BTreeMap<SchemeId, ReEstimateReason> {
+    let Some(previous) = previous else { return BTreeMap::new() };
+    let rates = |list: &[Overridden]| -> BTreeMap<Cohort, Rate> {
+        list.iter().map(|set| (set.cohort.clone(), set.rate)).collect()
+    };
+    let (before, now) = (rates(&previous.urr.overridden), rates(&urr.overridden));
+    let known: BTreeSet<&Cohort> = previous.liability.iter().map(|state| &state.cohort).collect();
+    let mut changed = BTreeMap::new();
+    for row in rows.iter().filter(|row| known.contains(&row.cohort)) {
+        let is_over = matches!(row.basis, RateBasis::Expired | RateBasis::Remote);
+        if !is_over && before.get(&row.cohort) != now.get(&row.cohort) {
+            let reason = ReEstimateReason::Override { reason: row.basis.reason().to_owned() };
+            changed.entry(row.cohort.scheme.clone()).or_insert(reason);
+        }
+    }
+    changed
+}
+
+fn new_points(period: Period, scheme: &SchemeId, urr: &UrrState, rows: &[RedemptionRateRow]) -> Option<Moved> {
+    let issued = rows.iter().filter(|row| row.cohort.scheme == *scheme && row.cohort.issued == period);
+    let life = issued.max_by_key(|row| row.issued).map(|row| Life::of(&row.cohort));
+    let of = |month: Period| {
+        let mut rates = urr.rates.in_month(month).filter(|(of, ..)| *of == scheme);
+        rates.find(|(_, of, _)| life.is_none_or(|life| *of == life)).map(|(_, _, rate)| rate)
+    };
+    Some(Moved { before: of(period)?, after: of(period.next())? })
+}
