@@ -104,6 +104,11 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Show or confirm what is paid of a closed month
+    Payments {
+        #[command(subcommand)]
+        command: PaymentsCommand,
+    },
     /// Show the contract liability of a month's newest run
     Liability {
         #[arg(value_parser = period)]
@@ -177,6 +182,26 @@ pub enum RulebookCommand {
     },
 }
 
+#[derive(Debug, Clone, Subcommand)]
+pub enum PaymentsCommand {
+    /// List what is ordered and what of it is confirmed
+    List {
+        #[arg(value_parser = period)]
+        period: Period,
+    },
+    /// Confirm what the bank has carried out: it gets its vouchers, in a run of payments that is written once
+    Confirm {
+        #[arg(value_parser = period)]
+        period: Period,
+        /// All that is open was booked on this day; without it, and without statements, on the days of the orders
+        #[arg(long, value_name = "DATE", conflicts_with = "statements")]
+        paid_on: Option<NaiveDate>,
+        /// Bank statements (camt.053): what they say was booked
+        #[arg(value_name = "STATEMENT")]
+        statements: Vec<PathBuf>,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub enum AccountsCommand {
     /// Name the members whose account is not what their entries give
@@ -211,6 +236,7 @@ impl Arguments {
             Command::Close { .. }
             | Command::Reports { .. }
             | Command::Details { .. }
+            | Command::Payments { .. }
             | Command::Liability { .. }
             | Command::Verify { .. }
             | Command::Accounts { .. }
@@ -238,6 +264,7 @@ impl Command {
             Command::Close { .. }
             | Command::Reports { .. }
             | Command::Details { .. }
+            | Command::Payments { .. }
             | Command::Liability { .. }
             | Command::Verify { .. }
             | Command::Accounts { .. }

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use clap::{Command, CommandFactory};
 
 /// A command, and what somebody may type after `cargo interline`.
-const EXAMPLES: [(&[&str], &[&str]); 20] = [
+const EXAMPLES: [(&[&str], &[&str]); 23] = [
     (&["demo"], &["demo", "demo --data-dir trial --rulebook my.toml"]),
     (&["status"], &["status", "status --json --aws"]),
     (&["doctor"], &["doctor", "doctor --data-dir trial"]),
@@ -15,7 +15,15 @@ const EXAMPLES: [(&[&str], &[&str]); 20] = [
         &["import"],
         &["import january.csv february.csv.gz", "export 2017-01 | cargo interline --data-dir copy import --strict -"],
     ),
-    (&["close"], &["close 2017-01 --trial", "close 2017-01 --sign key.pem", "close 2017-02 --empty"]),
+    (
+        &["close"],
+        &[
+            "close 2017-01 --trial",
+            "close 2017-01 --sign key.pem",
+            "close 2017-02 --empty",
+            "close 2017-02 --remark 'new till'",
+        ],
+    ),
     (&["reports"], &["reports 2017-01", "reports 2017-01 --out reports", "reports 2017-01 --open"]),
     (
         &["details"],
@@ -23,6 +31,12 @@ const EXAMPLES: [(&[&str], &[&str]); 20] = [
             "details 2017-01 --funder drugstore --redeemer grocery",
             "details 2017-01 --funder drugstore --redeemer grocery --out slices.csv",
         ],
+    ),
+    (&["payments"], &["payments list 2017-01", "payments confirm 2017-01"]),
+    (&["payments", "list"], &["payments list 2017-01", "payments list 2017-01 --json"]),
+    (
+        &["payments", "confirm"],
+        &["payments confirm 2017-01 --paid-on 2017-02-14", "payments confirm 2017-01 statement.xml"],
     ),
     (&["liability"], &["liability 2017-01"]),
     (&["verify"], &["verify 2017-01", "verify 2017-01 --public-key key.pub.pem"]),

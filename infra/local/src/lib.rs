@@ -16,7 +16,7 @@ mod sigv4;
 pub mod verification;
 pub mod world;
 
-use arguments::{AccountsCommand, Arguments, Command, RulebookCommand};
+use arguments::{AccountsCommand, Arguments, Command, PaymentsCommand, RulebookCommand};
 use clap::FromArgMatches;
 use interline_lambda::Failure;
 use output::{Output, warn};
@@ -108,6 +108,12 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         }
         Command::Details { period, funder, redeemer, out } => {
             commands::details(&world, *period, (funder, redeemer), out.as_deref(), output).await
+        }
+        Command::Payments { command: PaymentsCommand::List { period } } => {
+            commands::payments::list(&world, *period, output).await
+        }
+        Command::Payments { command: PaymentsCommand::Confirm { period, paid_on, statements } } => {
+            commands::payments::confirm(&world, *period, *paid_on, statements, output).await
         }
         Command::Liability { period } => commands::liability(&world, *period, output).await,
         Command::Verify { period, public_key } => {

@@ -3,6 +3,7 @@
 use crate::served::{Served, assert_like, plain_get, redemption, sale};
 use futures::future::BoxFuture;
 use interline_cutoff::Close;
+use interline_domain::close::judgement::Judgement;
 use interline_domain::units::calendar::Period;
 use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
@@ -116,7 +117,12 @@ async fn the_progress_of_a_run_is_visible() {
         }
     }
     let (kind, run, rulebook) = (started.kind, started.run.clone(), started.rulebook.clone());
-    interline_settle::handle(app, interline_settle::Task { period: period(), kind, run, rulebook }).await.unwrap();
+    interline_settle::handle(
+        app,
+        interline_settle::Task { period: period(), kind, run, rulebook, judgement: Judgement::default() },
+    )
+    .await
+    .unwrap();
     let state = served.get("finance", PERIOD).await.ok();
     assert_eq!((&state["under_way"], &state["status"]), (&Value::Null, &json!("final")));
 }

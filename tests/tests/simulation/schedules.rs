@@ -13,6 +13,7 @@ use futures::future::LocalBoxFuture;
 use interline_cutoff::Close;
 use interline_domain::claims::lot::Cohort;
 use interline_domain::close::period::Run;
+use interline_domain::close::tally::SaleRates;
 use interline_domain::events::{Balances, Entry};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId};
@@ -425,9 +426,15 @@ async fn in_file(app: &App, (path, member, body): &Event, digest: &str) -> Resul
 async fn tally(app: &App, period: Period) -> Result<String, String> {
     let rulebook = app.rulebook().await.map_err(|failure| failure.to_string())?;
     let pseudonyms = app.pseudonyms(&rulebook.rulebook).await.map_err(|failure| failure.to_string())?;
-    let tallied =
-        interline_tally::tally(&app.ledger, app.engine(), &rulebook.rulebook, &pseudonyms, period, the_shard(SHARD))
-            .await;
+    let tallied = interline_tally::tally(
+        &app.ledger,
+        app.engine(),
+        (&rulebook.rulebook, &SaleRates::default()),
+        &pseudonyms,
+        period,
+        the_shard(SHARD),
+    )
+    .await;
     let tallied = tallied.map_err(|failure| failure.to_string())?;
     Ok(String::from_utf8(tallied.file.json().unwrap()).unwrap())
 }

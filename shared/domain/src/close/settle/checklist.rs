@@ -142,6 +142,12 @@ fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) 
     let provided =
         |state: Option<&&CohortState>| state.map(|state| state.liability.provision.closing).unwrap_or_default();
     let (mut untied, mut outside, mut left) = (0, 0, 0);
+    // What is booked of each is its exact closing, to the minor unit.
+    for state in before.values().chain(after.values()) {
+        let of = &state.liability;
+        let (contract, provision) = (of.exact_closing.money()?, of.provision.exact_closing.money()?);
+        untied += usize::from(contract != of.contract.closing || provision != of.provision.closing);
+    }
     for row in &settlement.liability {
         let (state, now) = (before.get(&row.cohort), after.get(&row.cohort));
         untied += usize::from(row.row.check().is_err() || row.row.opening != closing(state));

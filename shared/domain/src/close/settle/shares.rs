@@ -251,6 +251,7 @@ mod tests {
             reason: Reason::Redemption,
             terms: split.map(|split| SplitTerms::parse(split).unwrap()),
             vat_from: Period::parse("2025-01").unwrap(),
+            origin: Period::parse("2025-06").unwrap(),
         }
     }
 

@@ -206,6 +206,7 @@ fn an_older_month_that_changed_is_named_with_its_shards() {
         actual: "62 of 2016-11, not [7, 9]".to_owned(),
         pass: false,
         severity: Severity::Failure,
+        accepted: None,
     };
     assert_eq!(failed, [expected]);
 }
