@@ -187,7 +187,13 @@ fn a_tally_in_the_place_of_another_is_not_settled() {
         let place = |shard| key(period, &run, &tally_path(the_shard(shard)));
         let fourth = app.reports.get(&place(4)).await.unwrap();
         app.reports.put(&place(3), fourth).await.unwrap();
-        let task = interline_settle::Task { period, kind: started.kind, run: run.clone(), rulebook };
+        let task = interline_settle::Task {
+            period,
+            kind: started.kind,
+            run: run.clone(),
+            rulebook,
+            judgement: started.judgement.clone(),
+        };
         interline_settle::handle(&app, task).await
     });
     let failure = settled.unwrap_err();
