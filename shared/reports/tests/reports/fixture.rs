@@ -2,20 +2,22 @@
 //! line of which a bank knows nothing.
 
 use chrono::NaiveDate;
-use interline_domain::actuarial::liability::RollForward as LiabilityRoll;
-use interline_domain::actuarial::urr::Basis;
+use interline_domain::actuarial::liability::{ProvisionRow, RollForward as LiabilityRoll};
 use interline_domain::claims::lot::{Cohort, Expiry};
 use interline_domain::close::books::{BooksEvent, Voucher, VoucherLine};
 use interline_domain::close::checks::{CheckId, Severity};
+use interline_domain::close::judgement::Judgement;
 use interline_domain::close::netting::Payment;
+use interline_domain::close::settle::Evidence;
 use interline_domain::close::settlement::{
-    Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RedemptionRateRow, RollForward, Settlement,
-    SplitRow, State,
+    Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RateBasis, RedemptionRateRow, RollForward,
+    Settlement, SplitRow, State, UrrState,
 };
 use interline_domain::legs::FlowKind;
 use interline_domain::terms::rulebook::{Account, Dimension, Method, Product, Rulebook};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, SchemeId};
+use interline_domain::units::micro::Micro;
 use interline_domain::units::money::{Money, Points, Rate};
 use interline_reports::manifest::{RunKind, RunName};
 use rust_decimal::Decimal;
@@ -222,7 +224,12 @@ pub fn settlement() -> Settlement {
             debts: vec![],
             liability: vec![],
             carried: vec![],
+            taxes: vec![],
+            urr: UrrState::default(),
         },
+        invoices: vec![],
+        judgement: Judgement::default(),
+        why: Vec::new(),
         gross: money(1_340_809),
         settled: money(1_332_909),
         bilateral: bilateral.collect(),
@@ -233,7 +240,14 @@ pub fn settlement() -> Settlement {
 }
 
 fn check(check: CheckId, expected: &str, actual: &str, pass: bool) -> Check {
-    Check { check, expected: expected.to_owned(), actual: actual.to_owned(), pass, severity: Severity::Failure }
+    Check {
+        check,
+        expected: expected.to_owned(),
+        actual: actual.to_owned(),
+        pass,
+        severity: Severity::Failure,
+        accepted: None,
+    }
 }
 
 /// Opening, added, own line, to payable, agent, expired, re-estimate, reversed.
@@ -244,19 +258,25 @@ fn liability_row(cohort: Cohort, amounts: [i64; 8]) -> LiabilityRow {
         row: LiabilityRoll {
             opening: money(opening),
             added: money(added),
-            granted: Money::ZERO,
             own_line_revenue: money(own),
             to_payable: money(payable),
             agent_revenue: money(agent),
-            expired: money(expired),
+            breakage: Money::ZERO,
             re_estimate: money(re_estimate),
+            remeasured: Money::ZERO,
+            expired: money(expired),
             reversed: money(reversed),
             closing: money(closing),
-            current: money(closing * 9 / 10),
+            undone: Money::ZERO,
         },
+        provision: ProvisionRow::default(),
+        given: Points::ZERO,
+        expected: Micro::ZERO,
+        maturity: [money(closing * 9 / 10), Money::ZERO, Money::ZERO, money(closing - closing * 9 / 10)],
+        provision_maturity: [Money::ZERO; 4],
         rate: rate("0.96"),
         previous_rate: (opening > 0).then(|| rate("1")),
-        basis: Basis::Manual { reason: "=agreed with the auditor".to_owned() },
+        basis: RateBasis::Manual { reason: "=agreed with the auditor".to_owned() },
         method: Method::CatchUp,
         outstanding: Points::new(cohort.issued.months_since(period()).abs().into()),
         cohort,
@@ -269,13 +289,12 @@ fn rates(cohort: Cohort, issued: i64, redeemed: &[i64], expected: i64) -> Redemp
         age: redeemed.len() - 1,
         issued: Points::new(issued),
         redeemed_by_age: redeemed.iter().map(|points| Points::new(*points)).collect(),
-        factors: vec![Some(Decimal::new(2_482_545_454_545, 12))],
-        basis: Basis::Additive,
+        evidence: Evidence { factors: vec![Some(Decimal::new(2_482_545_454_545, 12))], ..Evidence::default() },
+        basis: RateBasis::Experience,
         expected: Points::new(expected),
         rate: rate(&Decimal::new(expected, 0).checked_div(Decimal::new(issued, 0)).unwrap().round_dp(8).to_string()),
-        standard_error: None,
         actual: Some(Points::new(16_308)),
-        expected_of_previous_close: Some(Decimal::new(15_000_123_456, 6)),
+        expected_of_previous_close: Some(Micro::new(15_000_123_456)),
     }
 }
 

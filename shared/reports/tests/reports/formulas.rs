@@ -3,7 +3,7 @@
 use crate::fixture::{RULEBOOK, run, settlement};
 use crate::workbooks::{cells, part};
 use encoding_rs::GB18030;
-use interline_domain::actuarial::urr::Basis;
+use interline_domain::close::settlement::RateBasis;
 use interline_domain::close::settlement::Settlement;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_reports::document::Comparison;
@@ -54,10 +54,10 @@ fn planted_in(settlement: &mut Settlement, planted: &str) {
         line.account_name = planted.to_owned();
     }
     for row in &mut settlement.liability {
-        row.basis = Basis::Manual { reason: planted.to_owned() };
+        row.basis = RateBasis::Manual { reason: planted.to_owned() };
     }
     for row in &mut settlement.redemption_rates {
-        row.basis = Basis::Manual { reason: planted.to_owned() };
+        row.basis = RateBasis::Manual { reason: planted.to_owned() };
     }
     for row in &mut settlement.splits {
         row.rule = planted.to_owned();
