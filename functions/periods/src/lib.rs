@@ -5,7 +5,7 @@ pub mod state_machine;
 
 use futures::future::BoxFuture;
 use interline_cutoff::{Close, trial_id};
-use interline_domain::close::judgement::{Judgement, NotAJudgement};
+use interline_domain::close::judgement::Judgement;
 use interline_domain::close::period::{Asked, Begin, CloseRefusal, PeriodState, Run, RunKind, check_begun};
 use interline_domain::close::settlement::Bilateral;
 use interline_domain::units::calendar::Period;
@@ -21,7 +21,6 @@ use interline_reports::pack::{MANIFEST, key};
 use lambda_http::{Body, Request, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a link to a report works.
@@ -103,24 +102,11 @@ struct CloseBody {
     kind: Option<String>,
     /// A final run may be of a month without entries.
     empty: Option<bool>,
-    /// On what the checks warn of.
-    remark: Option<String>,
-    /// Reasons by check, of those that a person takes as they are.
-    accept: Option<BTreeMap<String, String>>,
 }
 
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
-    let CloseBody { kind, empty, remark, accept } = call.json()?;
-    let accept = accept.unwrap_or_default();
-    let accept = accept.iter().map(|(check, reason)| (check.as_str(), reason.as_str()));
-    let judgement = Judgement::new(remark.as_deref(), accept).map_err(|error| {
-        let field = match error {
-            NotAJudgement::Text { field } => field,
-            NotAJudgement::NotAcceptable { .. } => "accept",
-        };
-        Problem::invalid(field, error.to_string())
-    })?;
+    let CloseBody { kind, empty } = call.json()?;
     let kind = kind.ok_or_else(|| Problem::missing("kind"))?;
     let empty = empty.unwrap_or_default();
     let kind = match kind.as_str() {
@@ -156,7 +142,7 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         run: Some(run.clone()),
         by: Some(call.asked.by.clone()),
         empty,
-        judgement,
+        judgement: Judgement::default(),
     };
     // By its name an execution is found from the run, and the run from the execution.
     let name = format!("{period}-{run}-{}", now.timestamp_millis());

@@ -22,7 +22,7 @@ pub const REPORTS_BUCKET: &str = "interline-reports";
 pub const INBOX_BUCKET: &str = "interline-inbox";
 /// Says how a folder's files are to be read.
 const FORMAT_MARKER: &str = "format";
-const FORMAT: &str = "3";
+const FORMAT: &str = "4";
 
 pub struct World {
     pub app: Arc<App>,

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 pub const SETTLEMENT: &str = "settlement.json";
 pub const COMPARISON: &str = "comparison.json";
-pub const SETTLEMENT_SCHEMA: &str = "interline.settlement.v2";
+pub const SETTLEMENT_SCHEMA: &str = "interline.settlement.v3";
 pub const COMPARISON_SCHEMA: &str = "interline.comparison.v2";
 
 /// `S` is a [`Settlement`], borrowed to be written and owned when it is read.

@@ -527,6 +527,6 @@ fn a_folder_of_another_format_is_refused_and_a_ledger_on_aws_is_not_served() {
     let folder = Folder::new();
     folder.good(&["import", &folder.file("events.csv")]);
     std::fs::write(folder.data().join("format"), "1\n").unwrap();
-    assert!(folder.refused(&["status"]).contains("is of format \"1\", this program reads format 3"));
+    assert!(folder.refused(&["status"]).contains("is of format \"1\", this program reads format 4"));
     assert!(folder.refused(&["--aws", "serve"]).contains("it serves no ledger on AWS"));
 }

@@ -114,7 +114,6 @@ checks! {
     VoucherSides: "voucher lines on the wrong side", "方向有误的分录";
     VoucherAux: "voucher lines without a code that their account asks for", "缺少辅助核算编码的分录";
     VouchersLiability: "contract liability of the vouchers = roll-forward", "凭证合同负债 = 变动表";
-    VouchersProvision: "provision of the vouchers = roll-forward", "凭证预计负债 = 变动表";
     VouchersTax: "output VAT of the vouchers = what the tax keys moved by", "凭证销项税额 = 税基变动额";
     InvoicesBilateral: "invoices and receipts = bilateral matrix", "开票与收据 = 双边矩阵";
     InvoicesTax: "tax of the invoices = output VAT of supplies between lines", "开票税额 = 业务线间销项税额";

@@ -131,9 +131,6 @@ fn liability(
     let sum = Money::sum(posted.values().copied())?;
     checks.amounts(CheckId::VouchersLiability, currency, total.closing.minus(total.opening)?, sum.negated()?);
     checks.equal(CheckId::LiabilityEntities, 0, differing(&moved, &posted));
-    let total = settlement.provision_total()?;
-    let posted = Money::sum(books.by_entity(&[Account::Provision])?.into_values())?;
-    checks.amounts(CheckId::VouchersProvision, currency, total.closing.minus(total.opening)?, posted.negated()?);
     let mut provided = BTreeMap::new();
     for (funder, row) in settlement.provision_by_funder()? {
         let used = row.opening.minus(row.closing)?;
