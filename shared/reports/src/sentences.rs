@@ -7,7 +7,7 @@ use crate::about::About;
 use crate::document::Comparison;
 use crate::html::page::{grouped, percent, rate_percent};
 use crate::rows::Rows;
-use crate::words::{Words, words};
+use crate::words::{Words, capitalised, words};
 use interline_domain::actuarial::experience::UrrTerms;
 use interline_domain::actuarial::liability::{ProvisionRow, RollForward};
 use interline_domain::close::settlement::Settlement;
@@ -193,7 +193,11 @@ impl Of<'_> {
 
     fn sentence(movement: Words, parts: Vec<Option<Words>>) -> Words {
         let parts: Vec<Words> = parts.into_iter().flatten().collect();
-        let told = if parts.is_empty() { vec![movement] } else { vec![movement, joined(&parts, "；", "; ")] };
+        let mut told = vec![movement];
+        if !parts.is_empty() {
+            let Words { zh, en } = joined(&parts, "；", "; ");
+            told.push(Words { zh, en: Cow::Owned(capitalised(&en)) });
+        }
         let Words { zh, en } = joined(&told, "。", ". ");
         Words { zh: Cow::Owned(format!("{zh}。")), en: Cow::Owned(format!("{en}.")) }
     }

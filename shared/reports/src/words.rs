@@ -17,7 +17,7 @@ pub const fn words(zh: &'static str, en: &'static str) -> Words {
     Words { zh: Cow::Borrowed(zh), en: Cow::Borrowed(en) }
 }
 
-fn capitalised(text: &str) -> String {
+pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

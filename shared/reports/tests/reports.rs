@@ -5,6 +5,8 @@
 mod comparisons;
 #[path = "reports/currencies.rs"]
 mod currencies;
+#[path = "reports/disclosure.rs"]
+mod disclosure;
 #[path = "reports/erp.rs"]
 mod erp;
 #[path = "reports/fixture.rs"]
@@ -15,6 +17,8 @@ mod formulas;
 mod orders;
 #[path = "reports/pages.rs"]
 mod pages;
+#[path = "reports/sentences.rs"]
+mod sentences;
 #[path = "reports/workbooks.rs"]
 mod workbooks;
 

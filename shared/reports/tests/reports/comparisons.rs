@@ -54,3 +54,33 @@ fn a_line_that_is_gone_has_nothing_left_at_the_end_of_the_year_to_date() {
     assert_eq!(gone.issued, dining(&november.this).issued);
     assert!(gone.outstanding.is_zero() && gone.liability.is_zero(), "{gone:?}");
 }
+
+/// The columns of dining's contract liability: opening, added, to payable, closing.
+fn contract(of: &interline_reports::document::Figures) -> [i64; 4] {
+    let row = dining(of).contract;
+    [row.opening, row.added, row.to_payable, row.closing].map(|amount| amount.minor())
+}
+
+#[test]
+fn a_year_to_date_begins_anew_and_last_years_stands_beside_it() {
+    let november = month("2016-11", None, None);
+    let december = month("2016-12", Some(&november), None);
+    // Each month of the fixture opens at 50,000.00, adds 40,000.00 and closes at 74,949.68.
+    assert_eq!(contract(&december.this), [5_000_000, 4_000_000, 1_333_332, 7_494_968]);
+    assert_eq!(contract(&december.year_to_date), [5_000_000, 8_000_000, 2_666_664, 7_494_968]);
+    let january = month("2017-01", Some(&december), None);
+    assert_eq!(contract(&january.year_to_date), contract(&january.this), "another year");
+    assert_eq!(january.year_to_date_before, None);
+    let next = month("2017-12", Some(&january), Some(&december));
+    assert_eq!(next.year_to_date_before.as_ref(), Some(&december.year_to_date));
+    assert_eq!(next.year_before.as_ref(), Some(&december.this));
+}
+
+#[test]
+fn points_issued_before_the_years_first_day_are_told_apart() {
+    let (december, january) = (month("2017-12", None, None), month("2018-01", None, None));
+    assert_eq!(dining(&december.this).of_opening.opening.minor(), 0, "all are of 2017");
+    assert_eq!(dining(&january.this).of_opening, dining(&january.this).contract);
+    let read: Comparison = serde_json::from_slice(&serde_json::to_vec(&january).unwrap()).unwrap();
+    assert_eq!(read, january);
+}

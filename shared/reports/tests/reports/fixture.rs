@@ -94,7 +94,7 @@ fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
 }
 
-fn cohort(funder: &str, issued: &str, expires: (i32, u32, u32)) -> Cohort {
+pub fn cohort(funder: &str, issued: &str, expires: (i32, u32, u32)) -> Cohort {
     let (year, month, day) = expires;
     Cohort {
         scheme: SchemeId::of(&line(funder)),

@@ -78,13 +78,13 @@ fn strings(xml: &str) -> Vec<String> {
         .collect()
 }
 
-/// The values of a sheet as text, empty cells within a row included.
 /// Where a report's sheet is: behind the overview, in the order of the reports.
 pub fn place(name: &str) -> usize {
     let sheets = REPORTS.iter().filter(|report| report.is_of_programme());
     2 + sheets.into_iter().position(|report| report.name == name).unwrap()
 }
 
+/// The values of a sheet as text, empty cells within a row included.
 pub fn rows(workbook: &[u8], sheet: usize) -> Vec<Vec<String>> {
     let column = |place: &str| {
         let letters = place.bytes().take_while(u8::is_ascii_uppercase);
@@ -147,4 +147,57 @@ fn codes_stay_text_and_headings_are_in_both_languages() {
 fn a_workbook_was_created_at_the_end_of_the_period() {
     let properties = part(&pack(RunKind::Final)["settlement.xlsx"], "docProps/core.xml");
     assert_eq!(properties.matches("2017-02-28T16:00:00Z").count(), 2, "created and modified: {properties}");
+}
+
+#[test]
+fn words_are_read_in_both_languages_and_parts_in_percent() {
+    let pack = pack(RunKind::Final);
+    let workbook = &pack["settlement.xlsx"];
+    let shown = |name: &str, row: usize, column: usize| rows(workbook, place(name))[row][column].clone();
+    assert_eq!(shown("issuance", 1, 3), "销售发放 Sale");
+    assert_eq!(shown("positions", 1, 6), "付款 Pays");
+    assert_eq!(shown("vouchers", 1, 3), "他业态兑换 Redeemed at other lines");
+    assert_eq!(shown("vouchers", 1, 8), "合同负债-积分 Contract liability");
+    let csv = String::from_utf8(pack["issuance.csv"].clone()).unwrap();
+    assert!(csv.contains(",dining,sale,321,"), "files have the word itself: {csv}");
+
+    let part_of = |name: &str, column: &str| {
+        let xml = part(workbook, &format!("xl/worksheets/sheet{}.xml", place(name)));
+        let style = xml.split(&format!("<c r=\"{column}\" s=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        style.parse::<usize>().unwrap()
+    };
+    let styles = part(workbook, "xl/styles.xml");
+    let cells = styles.split("<cellXfs").nth(1).unwrap().split("</cellXfs>").next().unwrap();
+    let formats: Vec<&str> = cells.split("<xf ").skip(1).collect();
+    let percent = styles.split("formatCode=\"0.00%\"").next().unwrap().rsplit("numFmtId=\"").next().unwrap();
+    let percent = format!("numFmtId=\"{}\"", percent.split('"').next().unwrap());
+    for (name, column) in [("splits", "F2"), ("liability-roll-forward", "S2"), ("redemption-rates", "K2")] {
+        let format = formats[part_of(name, column)];
+        assert!(format.starts_with(&percent), "{name}: {format}, not {percent}");
+    }
+}
+
+#[test]
+fn the_overview_has_the_headline_figures_beside_those_of_other_months() {
+    let workbook = &pack(RunKind::Final)["settlement.xlsx"];
+    let overview = rows(workbook, 1);
+    let of = |name: &str| overview.iter().find(|row| row.first().is_some_and(|cell| cell.starts_with(name))).unwrap();
+    assert_eq!(
+        of("主要数据")[1..],
+        [
+            "本月\nThis month",
+            "上月\nMonth before",
+            "本年累计 / 年初\nYear to date / year's opening",
+            "上年同月\nMonth of the year before"
+        ]
+    );
+    assert_eq!(of("业务线间应付总额")[1], "13408.09");
+    assert_eq!(of("业务线间应付总额")[3], "13408.09", "the only month of its year");
+    // 1 - 13,329.09 / 13,408.09
+    assert_eq!(of("轧差率")[1], "0.0059");
+    assert_eq!(of("期末合同负债")[1], "74949.68", "36,549.33 + 38,400.35 + 0.00");
+    assert_eq!(of("期末合同负债")[3], "57777", "on the year's first day");
+    assert_eq!(of("未兑积分")[1], "882492");
+    assert_eq!(of("应付款项笔数")[1], "3");
+    assert_eq!((of("未通过的检查项")[1].as_str(), of("提示项")[1].as_str()), ("1", "1"));
 }

@@ -100,3 +100,67 @@ fn new_points(period: Period, scheme: &SchemeId, urr: &UrrState, rows: &[Redempt
     };
     Some(Moved { before: of(period)?, after: of(period.next())? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i128 = Rate::SCALE;
+
+    fn shows(level: i128, margin: i128, z: i128) -> Indicators {
+        Indicators { level: level * S / 1_000, phi: S, margin: margin * S / 1_000, z: z * S / 1_000, is_ignored: false }
+    }
+
+    fn between(before: Indicators, now: Indicators) -> ReEstimateReason {
+        programme(Some(before), Some(now)).unwrap()
+    }
+
+    fn rates(before: &str, after: &str) -> Moved {
+        Moved { before: Rate::parse(before).unwrap(), after: Rate::parse(after).unwrap() }
+    }
+
+    #[test]
+    fn the_first_reason_that_holds_is_told() {
+        let before = shows(1_000, 20, 500);
+        let all = Indicators { is_ignored: true, ..shows(900, 50, 667) };
+        assert_eq!(between(before, all), ReEstimateReason::Credibility(rates("0.5", "0.667")));
+        let ignored = Indicators { is_ignored: true, ..shows(900, 50, 500) };
+        assert_eq!(between(before, ignored), ReEstimateReason::IgnoredMonth);
+        assert_eq!(between(before, shows(900, 50, 500)), ReEstimateReason::Level(rates("1", "0.9")));
+        assert_eq!(between(before, shows(1_000, 50, 500)), ReEstimateReason::Margin(rates("0.02", "0.05")));
+        assert_eq!(between(before, shows(1_000, 20, 500)), ReEstimateReason::Ages);
+    }
+
+    #[test]
+    fn less_than_a_hundredth_of_a_factor_is_no_reason() {
+        let before = shows(1_000, 0, 1_000);
+        assert_eq!(between(before, shows(1_009, 9, 1_000)), ReEstimateReason::Ages);
+        assert_eq!(between(before, shows(1_010, 0, 1_000)), ReEstimateReason::Level(rates("1", "1.01")));
+        assert_eq!(between(before, shows(1_009, 10, 1_000)), ReEstimateReason::Margin(rates("0", "0.01")));
+    }
+
+    #[test]
+    fn rates_that_are_not_of_experience_are_the_rulebooks() {
+        assert_eq!(programme(None, None), Ok(ReEstimateReason::Terms));
+        assert_eq!(programme(Some(shows(1_000, 0, 1_000)), None), Ok(ReEstimateReason::Terms));
+        let first = programme(None, Some(shows(1_000, 0, 167)));
+        assert_eq!(first, Ok(ReEstimateReason::Credibility(rates("0", "0.167"))));
+    }
+
+    #[test]
+    fn every_reason_is_read_as_it_was_written() {
+        let (moved, reason) = (rates("0.5", "1"), "agreed".to_owned());
+        for reason in [
+            ReEstimateReason::Override { reason },
+            ReEstimateReason::Credibility(moved),
+            ReEstimateReason::IgnoredMonth,
+            ReEstimateReason::Level(moved),
+            ReEstimateReason::Margin(moved),
+            ReEstimateReason::Ages,
+            ReEstimateReason::Terms,
+        ] {
+            let text = serde_json::to_string(&reason).unwrap();
+            assert_eq!(serde_json::from_str::<ReEstimateReason>(&text).unwrap(), reason, "{text}");
+        }
+    }
+}
