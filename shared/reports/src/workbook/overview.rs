@@ -2,6 +2,7 @@
 
 use super::{A4, ACCENT, Formats, both, cell};
 use crate::about::About;
+use crate::document::{Figures, LineFigures};
 use crate::error::RenderError;
 use crate::manifest::RunKind;
 use crate::report::Source;
@@ -94,75 +95,44 @@ fn figures(source: &Source<'_>) -> Result<Vec<Figure>, OutOfRange> {
     let (settlement, comparison) = (source.settlement, source.comparison);
     let year = &comparison.year_to_date;
     let [before, year_before] = [comparison.month_before.as_ref(), comparison.year_before.as_ref()];
-    let of_year = year.total()?;
-    let totals = [before, year_before].map(|of| of.map(|of| of.total()).transpose());
-    let [of_before, of_year_before] = totals;
-    let (of_before, of_year_before) = (of_before?, of_year_before?);
+    let (of_this, of_year) = (comparison.this.total()?, year.total()?);
+    let of_before = before.map(Figures::total).transpose()?;
+    let of_year_before = year_before.map(Figures::total).transpose()?;
     let money = |amount: Option<Money>| amount.map_or(Cell::Empty, Cell::Money);
-    let saved = |gross: Money, settled: Money| efficiency(gross, settled);
-    let part = |of: Option<&crate::document::Figures>| of.map_or(Cell::Empty, |of| saved(of.gross, of.settled));
-    let points = |of: Option<crate::document::LineFigures>| of.map_or(Cell::Empty, |of| Cell::Points(of.outstanding));
-    let of_month = |name: Words, value: Cell| Figure { name, values: [value, Cell::Empty, Cell::Empty, Cell::Empty] };
-    Ok(vec![
-        Figure {
-            name: words("业务线间应付总额", "Owed between lines"),
-            values: [
-                Cell::Money(settlement.gross),
-                money(before.map(|of| of.gross)),
-                Cell::Money(year.gross),
-                money(year_before.map(|of| of.gross)),
-            ],
-        },
-        Figure {
-            name: words("轧差后结算额", "Settled net"),
-            values: [
-                Cell::Money(settlement.settled),
-                money(before.map(|of| of.settled)),
-                Cell::Money(year.settled),
-                money(year_before.map(|of| of.settled)),
-            ],
-        },
-        Figure {
-            name: words("轧差率", "Netting efficiency"),
-            values: [
-                saved(settlement.gross, settlement.settled),
-                part(before),
-                saved(year.gross, year.settled),
-                part(year_before),
-            ],
-        },
-        Figure {
-            name: words("期末合同负债", "Contract liability"),
-            values: [
-                Cell::Money(settlement.liability_total()?.closing),
-                money(of_before.map(|of| of.contract.closing)),
-                Cell::Money(of_year.contract.opening),
-                money(of_year_before.map(|of| of.contract.closing)),
-            ],
-        },
-        Figure {
-            name: words("期末预计负债（赠送积分）", "Provision for points given"),
-            values: [
-                Cell::Money(settlement.provision_total()?.closing),
-                money(of_before.map(|of| of.provision.closing)),
-                Cell::Money(of_year.provision.opening),
-                money(of_year_before.map(|of| of.provision.closing)),
-            ],
-        },
-        Figure {
-            name: words("未兑积分", "Points outstanding"),
-            values: [
-                points(Some(of_year)),
+    let saved = |of: Option<&Figures>| of.map_or(Cell::Empty, |of| efficiency(of.gross, of.settled));
+    let points = |of: Option<LineFigures>| of.map_or(Cell::Empty, |of| Cell::Points(of.outstanding));
+    let moved = |of: fn(&Figures) -> Money| {
+        [Some(&comparison.this), before, Some(year), year_before].map(|figures| money(figures.map(of)))
+    };
+    let stood = |of: fn(&LineFigures) -> Money, opening: Money| {
+        let [this, before, then] = [Some(&of_this), of_before.as_ref(), of_year_before.as_ref()];
+        [money(this.map(of)), money(before.map(of)), Cell::Money(opening), money(then.map(of))]
+    };
+    let of_month = |value: Cell| [value, Cell::Empty, Cell::Empty, Cell::Empty];
+    let figures = [
+        (words("业务线间应付总额", "Owed between lines"), moved(|of| of.gross)),
+        (words("轧差后结算额", "Settled net"), moved(|of| of.settled)),
+        (words("轧差率", "Netting efficiency"), [Some(&comparison.this), before, Some(year), year_before].map(saved)),
+        (words("期末合同负债", "Contract liability"), stood(|of| of.contract.closing, of_year.contract.opening)),
+        (
+            words("期末预计负债（赠送积分）", "Provision for points given"),
+            stood(|of| of.provision.closing, of_year.provision.opening),
+        ),
+        (
+            words("未兑积分", "Points outstanding"),
+            [
+                points(Some(of_this)),
                 points(of_before),
                 Cell::Points(of_year.outstanding_before()?),
                 points(of_year_before),
             ],
-        },
-        of_month(words("应付款项笔数", "Payments due"), Cell::Count(settlement.payments.len() as u64)),
-        of_month(words("应付款项金额", "Payments due, amount"), Cell::Money(settlement.cash_moved()?)),
-        of_month(words("未通过的检查项", "Checks that fail"), counted(settlement, Check::fails)),
-        of_month(words("提示项", "Warnings"), counted(settlement, Check::warns)),
-    ])
+        ),
+        (words("应付款项笔数", "Payments due"), of_month(Cell::Count(settlement.payments.len() as u64))),
+        (words("应付款项金额", "Payments due, amount"), of_month(Cell::Money(settlement.cash_moved()?))),
+        (words("未通过的检查项", "Checks that fail"), of_month(counted(settlement, Check::fails))),
+        (words("提示项", "Warnings"), of_month(counted(settlement, Check::warns))),
+    ];
+    Ok(figures.into_iter().map(|(name, values)| Figure { name, values }).collect())
 }
 
 fn counted(settlement: &Settlement, of: fn(&Check) -> bool) -> Cell {

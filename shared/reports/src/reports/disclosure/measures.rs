@@ -6,6 +6,8 @@ use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange, Rate};
 use std::collections::BTreeMap;
 
+/// As it is, and at a higher and at a lower rate.
+type Closings = (Money, [Money; 2]);
 type ByFunder<T> = BTreeMap<Option<LineId>, T>;
 
 const STEPS: [Item; 4] = [
@@ -79,7 +81,7 @@ fn maturities(source: &Source<'_>) -> Result<[ByFunder<[Money; 4]>; 2], OutOfRan
 
 /// The closing of both books, and what it would be at a higher and at a lower rate: each open cohort by its own
 /// formula, to the minor unit, as it is booked.
-fn moved(source: &Source<'_>) -> Result<[ByFunder<(Money, [Money; 2])>; 2], OutOfRange> {
+fn moved(source: &Source<'_>) -> Result<[ByFunder<Closings>; 2], OutOfRange> {
     let mut books = [ByFunder::new(), ByFunder::new()];
     for state in &source.settlement.state.liability {
         let (Some(more), Some(less)) =
@@ -93,7 +95,7 @@ fn moved(source: &Source<'_>) -> Result<[ByFunder<(Money, [Money; 2])>; 2], OutO
         let closings = [of.contract.closing, of.provision.closing];
         for ((book, at), closing) in books.iter_mut().zip([contract, provision]).zip(closings) {
             for funder in [Some(state.cohort.scheme.line()), None] {
-                let sums: &mut (Money, [Money; 2]) = book.entry(funder).or_default();
+                let sums: &mut Closings = book.entry(funder).or_default();
                 sums.0.add(closing)?;
                 sums.1.iter_mut().zip(at).try_for_each(|(sum, at)| sum.add(at))?;
             }
