@@ -18,11 +18,9 @@ mod sale;
 mod sensitivity;
 
 pub use booking::Kept;
-pub use cohort::{
-    ClawBack, Closing, CohortLiability, Columns, LineRelease, Movement, ProvisionRow, RollForward, Withdrawn,
-};
+pub use cohort::{ClawBack, Closing, CohortLiability, Columns, LineRelease, Movement, ProvisionRow, RollForward};
 pub use release::Phase;
-pub use sale::{Sale, Standing as SaleStanding, Valuation, Valued, sale_share, stand_alone_value};
+pub use sale::{Sale, Standing as SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value};
 
 use crate::units::money::{Money, OutOfRange, Points};
 

@@ -2,7 +2,6 @@
 //! fail are right as they are.
 
 use crate::close::checks::CheckId;
-use crate::close::settlement::Settlement;
 use crate::units::limits::REASON_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,16 +56,6 @@ impl Judgement {
 
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl Settlement {
-    /// Takes a person's judgement in: what is accepted does not stop the run any more.
-    pub fn judge(&mut self, judgement: &Judgement) {
-        for check in self.checklist.iter_mut().filter(|check| !check.pass) {
-            check.accepted = judgement.accept.get(&check.check).cloned();
-        }
-        self.judgement = judgement.clone();
     }
 }
 

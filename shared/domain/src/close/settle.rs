@@ -23,7 +23,6 @@ use crate::close::settlement::{Inputs, SettleError, Settlement, State};
 use crate::units::money::Money;
 use checklist::checklist;
 pub use claims::MembersClaims;
-pub use evidence::Evidence;
 use invoices::invoices;
 pub use liability::MATURITY_MONTHS;
 use liability::liability;

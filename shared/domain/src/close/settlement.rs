@@ -8,7 +8,6 @@ use crate::close::checks::{CheckId, Severity};
 use crate::close::digest::ShardDigest;
 use crate::close::judgement::Judgement;
 use crate::close::netting::Payment;
-use crate::close::settle::Evidence;
 use crate::close::tally::{SaleRates, Tally};
 use crate::close::why::{EstimateChange, Overridden};
 use crate::legs::{FlowKind, Reason};
@@ -272,6 +271,20 @@ impl LiabilityRow {
     }
 }
 
+/// Points redeemed in the end by each method; none where a method cannot tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    pub chain_ladder: Option<Decimal>,
+    /// Mack's, of the chain ladder's ultimate.
+    pub standard_error: Option<Decimal>,
+    pub cape_cod: Option<Decimal>,
+    pub additive: Option<Decimal>,
+    pub survival: Option<Decimal>,
+    /// The chain ladder's factors from each age to the next, of all the scheme's cohorts that live as long.
+    pub factors: Vec<Option<Decimal>>,
+}
+
 /// A cohort's row of the redemption triangle, with what is made of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedemptionRateRow {
@@ -487,6 +500,14 @@ impl Check {
 }
 
 impl Settlement {
+    /// Takes a person's judgement in: what is accepted does not stop the run any more.
+    pub fn judge(&mut self, judgement: &Judgement) {
+        for check in self.checklist.iter_mut().filter(|check| !check.pass) {
+            check.accepted = judgement.accept.get(&check.check).cloned();
+        }
+        self.judgement = judgement.clone();
+    }
+
     /// Whether no check fails; what is only warned of may be.
     pub fn passes(&self) -> bool {
         !self.checklist.iter().any(Check::fails)

@@ -4,7 +4,7 @@
 use crate::report::{Report, Scope, Source, column, numbered, summed};
 use crate::sheet::Cell;
 use crate::words::words;
-use interline_domain::close::settle::Evidence;
+use interline_domain::close::settlement::Evidence;
 use interline_domain::close::settlement::{RedemptionRateRow, Settlement};
 use interline_domain::units::micro::Micro;
 use interline_domain::units::money::OutOfRange;

@@ -8,7 +8,7 @@ use interline_domain::close::books::{BooksEvent, Voucher, VoucherLine};
 use interline_domain::close::checks::{CheckId, Severity};
 use interline_domain::close::judgement::Judgement;
 use interline_domain::close::netting::Payment;
-use interline_domain::close::settle::Evidence;
+use interline_domain::close::settlement::Evidence;
 use interline_domain::close::settlement::{
     Bilateral, Check, ExpiryForecast, Issuance, LiabilityRow, Position, RateBasis, RedemptionRateRow, RollForward,
     Settlement, SplitRow, State, UrrState,

@@ -75,28 +75,6 @@ pub struct ProvisionColumns {
     pub closing: Money,
 }
 
-/// Points taken back with refunded sales or with points that were given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Withdrawn {
-    /// Open ones, spent ones and expired ones.
-    pub points: Points,
-    /// Spent already: now members' debts.
-    pub owed: Points,
-    /// Expired before.
-    pub gone: Points,
-}
-
-impl Withdrawn {
-    pub(super) fn plus(self, other: Self) -> Result<Self, OutOfRange> {
-        Ok(Self {
-            points: self.points.plus(other.points)?,
-            owed: self.owed.plus(other.owed)?,
-            gone: self.gone.plus(other.gone)?,
-        })
-    }
-}
-
 /// What happened to a cohort in a period.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Movement {
@@ -443,6 +421,7 @@ impl CohortLiability {
         let value = old.plus(movement.valued.given_value)?;
         let grown = self.issued.plus(month.issued)?;
         self.given_value = value.minus(movement.valued.revoked_value)?;
+        let undone = self.given_undone(movement, month, phase)?;
         let columns = &mut self.provision;
         if value.is_zero() && columns.closing.is_zero() && columns.granted.is_nothing() {
             return Ok(ProvisionRow::default());
@@ -461,19 +440,7 @@ impl CohortLiability {
             }
             Phase::Open | Phase::Ends | Phase::Over => Micro::ZERO,
         };
-        let back = movement.valued.provided_back;
-        let owed = Micro::of_points(movement.valued.revoked.owed);
-        let rated = match (old_issued.is_positive(), movement.valued.revoked.points) {
-            (true, points) => of_points(self.expected, points, old_issued)?,
-            (false, points) => of_points(self.at_issue.plus(month.at_issue)?, points, grown)?,
-        };
-        let undone = match () {
-            () if phase == Phase::Over => back,
-            () if !owed.is_positive() => Micro::ZERO,
-            () if rated <= owed => back,
-            () => Micro::new(divide_half_up(times(back.get(), owed.get())?, rated.get())?),
-        };
-        let reversed = back.minus(undone)?;
+        let reversed = movement.valued.provided_back.minus(undone)?;
         let named = Micro::sum(used.iter().copied().chain([reversed, closing]))?;
         let released = columns.exact_closing.plus(movement.valued.provided)?.minus(named)?;
 
@@ -506,6 +473,26 @@ impl CohortLiability {
             row.to_payable.add(answer.owed_given)?;
         }
         Ok(row)
+    }
+
+    /// The part of points given and taken back that was spent already.
+    fn given_undone(&self, movement: &Movement, month: &Month, phase: Phase) -> Result<Micro, OutOfRange> {
+        let (back, revoked) = (movement.valued.provided_back, movement.valued.revoked);
+        let owed = Micro::of_points(revoked.owed);
+        if phase == Phase::Over {
+            return Ok(back);
+        }
+        if !owed.is_positive() {
+            return Ok(Micro::ZERO);
+        }
+        let rated = match self.issued.is_positive() {
+            true => of_points(self.expected, revoked.points, self.issued)?,
+            false => of_points(self.at_issue.plus(month.at_issue)?, revoked.points, self.issued.plus(month.issued)?)?,
+        };
+        match rated <= owed {
+            true => Ok(back),
+            false => Ok(Micro::new(divide_half_up(times(back.get(), owed.get())?, rated.get())?)),
+        }
     }
 
     /// Tells apart what refunded sales had released: their spent points count at the cohort's mean, as lots do not

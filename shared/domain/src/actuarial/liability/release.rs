@@ -199,6 +199,19 @@ impl Standing {
             let now = part(old.allocated, stands, rated(old.issued)?.max(stands))?;
             release.re_estimate = now.minus(part(old.allocated, stands, old.expected)?)?;
         }
+        old.finish(&mut after, &mut release, month.allocated, measure, phase)?;
+        Ok((after, release))
+    }
+
+    /// What is left, and what of it expired or was measured anew.
+    fn finish(
+        &self,
+        after: &mut Self,
+        release: &mut Release,
+        allocated: Micro,
+        measure: Micro,
+        phase: Phase,
+    ) -> Result<(), OutOfRange> {
         let redeemed = Micro::of_points(after.redeemed.max(Points::ZERO));
         (after.expected, after.closing) = match phase {
             Phase::Open => (measure, after.allocated.minus(part(after.allocated, redeemed, measure)?)?),
@@ -218,7 +231,7 @@ impl Standing {
             release.reversed,
             after.closing,
         ]))?;
-        let rest = old.closing.plus(month.allocated)?.minus(named)?;
+        let rest = self.closing.plus(allocated)?.minus(named)?;
         release.closing = after.closing;
         match phase {
             Phase::Over => release.expired = rest,
@@ -226,7 +239,7 @@ impl Standing {
             Phase::Open | Phase::Ends if rest.get().abs() > NOISE => release.remeasured = rest,
             Phase::Open | Phase::Ends => {}
         }
-        Ok((after, release))
+        Ok(())
     }
 }
 

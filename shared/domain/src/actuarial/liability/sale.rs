@@ -1,6 +1,5 @@
 //! A sale's own share for its points, and what sales, gifts and their reversals come to.
 
-use super::cohort::Withdrawn;
 use crate::units::allocate::divide_half_up;
 use crate::units::currency::Currency;
 use crate::units::micro::{Micro, times};
@@ -67,6 +66,28 @@ pub struct Valuation {
     /// The part of the points that was expected to be redeemed when they were issued.
     pub rate: Rate,
     pub sale: Sale,
+}
+
+/// Points taken back with refunded sales or with points that were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// Open ones, spent ones and expired ones.
+    pub points: Points,
+    /// Spent already: now members' debts.
+    pub owed: Points,
+    /// Expired before.
+    pub gone: Points,
+}
+
+impl Withdrawn {
+    fn plus(self, other: Self) -> Result<Self, OutOfRange> {
+        Ok(Self {
+            points: self.points.plus(other.points)?,
+            owed: self.owed.plus(other.owed)?,
+            gone: self.gone.plus(other.gone)?,
+        })
+    }
 }
 
 /// What a period's sales, gifts and their reversals come to in one cohort.

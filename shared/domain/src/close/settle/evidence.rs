@@ -2,24 +2,10 @@
 
 use crate::actuarial::urr::{Experience, Triangle};
 use crate::claims::lot::Cohort;
+use crate::close::settlement::Evidence;
 use crate::units::id::SchemeId;
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Points redeemed in the end by each method; none where a method cannot tell.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Evidence {
-    pub chain_ladder: Option<Decimal>,
-    /// Mack's, of the chain ladder's ultimate.
-    pub standard_error: Option<Decimal>,
-    pub cape_cod: Option<Decimal>,
-    pub additive: Option<Decimal>,
-    pub survival: Option<Decimal>,
-    /// The chain ladder's factors from each age to the next, of all the scheme's cohorts that live as long.
-    pub factors: Vec<Option<Decimal>>,
-}
 
 /// By scheme and term. Triangles too young for a method are no reason to stop a close.
 pub(super) fn evidence(experience: &[Experience]) -> BTreeMap<Cohort, Evidence> {

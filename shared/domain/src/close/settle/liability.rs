@@ -1,6 +1,6 @@
 //! The contract liability and the provision of a period: rates, roll-forwards and forecast.
 
-use super::evidence::{Evidence, evidence};
+use super::evidence::evidence;
 use super::taxes::Owed;
 use super::why::overridden;
 use crate::actuarial::experience::{Before, Learned, Life, Observed, UrrTerms};
@@ -8,7 +8,7 @@ use crate::actuarial::liability::{Closing, CohortLiability, Movement, Phase, Pro
 use crate::actuarial::urr::Experience;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::settlement::{
-    CohortState, ExpiryForecast, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
+    CohortState, Evidence, ExpiryForecast, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
     RollForward as PointsRow, SettleError, State, UrrState, YearOfEstimates,
 };
 use crate::close::tally::{CostKey, SaleRates};
