@@ -41,7 +41,7 @@ pub(super) fn overview(
     sheet.set_row_height(0, 30)?;
     sheet.set_column_width(0, 46)?.set_column_width(1, 30)?;
     for column in 2..=4 {
-        sheet.set_column_width(column, 24)?;
+        sheet.set_column_width(column, 32)?;
     }
     let title = Format::new().set_bold().set_font_size(18).set_font_color(ACCENT);
     let label = Format::new().set_font_color(Color::Gray);

@@ -8,7 +8,7 @@ use crate::close::digest::EntryDigests;
 use crate::close::digest::ShardDigest;
 use crate::close::netting::nets;
 use crate::close::settle::settle;
-use crate::close::settlement::{LiabilityRow, Previous, Reread, State};
+use crate::close::settlement::{InvoiceKind, LiabilityRow, Previous, Reread, State};
 use crate::close::tally::{Fold, SaleRates, Tally, TallyError};
 use crate::events::{
     Accrual, Action, Command, Entry, EntryKind, GiveBack, Grant, Head, Origin, Redemption, Refund, Reversed, Target,
@@ -403,6 +403,25 @@ fn a_liability_that_does_not_tie_is_noticed() {
     assert_eq!(after(|all| all.state.liability[0].liability.allocated.add(Micro::new(1)).unwrap()), [cl0]);
     let above_face = "cohorts with a liability above the face value of their points";
     assert_eq!(after(|all| open(all).outstanding = Points::ZERO), [left, above_face]);
+}
+
+#[test]
+fn who_invoices_without_a_tax_id_is_named_and_a_receipt_needs_none() {
+    let months = months();
+    let mut settlement = months.settlement();
+    let named = |settlement: &Settlement| {
+        let checks = checklist(&months.inputs(), settlement, &nets_of(settlement)).unwrap();
+        let check = checks.into_iter().find(|check| check.check == CheckId::InvoicesTaxIds).unwrap();
+        assert_eq!(check.warns(), !check.pass);
+        check.actual
+    };
+    settlement.invoices.iter_mut().for_each(|invoice| invoice.kind = InvoiceKind::Receipt);
+    assert_eq!(named(&settlement), "none");
+    settlement.invoices.truncate(1);
+    settlement.invoices[0].kind = InvoiceKind::Red;
+    let mut sides = [&settlement.invoices[0].issuer, &settlement.invoices[0].buyer].map(LineId::to_string);
+    sides.sort();
+    assert_eq!(named(&settlement), sides.join("; "));
 }
 
 #[test]
