@@ -129,7 +129,7 @@ impl At<'_> {
                 expected.add(state.liability.expected.minus(Micro::of_points(state.liability.redeemed()?))?)?;
             }
         }
-        open.sort_by(|(one, _), (other, _)| one.cmp(other));
+        open.sort_by_key(|(cohort, _)| *cohort);
         let monthly = Micro::of_points(redeemed.max(Points::ZERO)).share(1, i128::from(months.max(1)))?;
         let (mut used, mut bound) = (Micro::ZERO, Micro::ZERO);
         for (cohort, points) in open {

@@ -47,7 +47,7 @@ fn table(
         rows.extend(told(of)?.into_iter().map(|(item, amount)| Row {
             table,
             book,
-            funder: funder.map(LineId::clone),
+            funder: funder.cloned(),
             item,
             span,
             from: figures.from,
