@@ -77,11 +77,11 @@ fn maturities(source: &Source<'_>) -> Result<[ByFunder<[Money; 4]>; 2], OutOfRan
     Ok(books)
 }
 
-/// The closing of both books, and what it would be at a higher and at a lower rate: each open cohort by its own
-/// formula, to the minor unit, as it is booked.
-/// A closing and how far it would move either way, by funder.
+/// A closing, and what it would be either way, by funder.
 type Moved = ByFunder<(Money, [Money; 2])>;
 
+/// The closing of both books, and what it would be at a higher and at a lower rate: each open cohort by its own
+/// formula, to the minor unit, as it is booked.
 fn moved(source: &Source<'_>) -> Result<[Moved; 2], OutOfRange> {
     let mut books = [ByFunder::new(), ByFunder::new()];
     for state in &source.settlement.state.liability {

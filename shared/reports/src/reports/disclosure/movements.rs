@@ -5,7 +5,6 @@ use super::{Item, Row, Value, item};
 use crate::document::{Figures, LineFigures};
 use crate::report::Source;
 use interline_domain::actuarial::liability::{ProvisionRow, RollForward};
-use interline_domain::units::id::LineId;
 use interline_domain::units::money::{Money, OutOfRange};
 
 type Told = Vec<(Item, Money)>;
