@@ -227,7 +227,7 @@ impl<'a> Stored<'a> {
         }
         let (kind, rulebook) = (RunKind::Final, self.run.rulebook.clone());
         // What a person said of it is part of the run.
-        let judgement = FinishedRun::read(app, period, &self.run).await?.settlement().await.map(|of| of.judgement);
+        let judgement = FinishedRun::read(app, period, self.run).await?.settlement().await.map(|of| of.judgement);
         let judgement = judgement.unwrap_or_default();
         let task = Task { period, kind, run: self.run.id.clone(), rulebook, judgement };
         match settle_pack(app, &task, tallies, proofs).await {

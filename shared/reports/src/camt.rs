@@ -83,7 +83,8 @@ pub fn parse(text: &[u8], currency: Currency) -> Result<Vec<Booked>, NotAStateme
                 }
             }
             Event::End(_) => {
-                if path.pop().as_deref() == Some("Ntry") {
+                let ended = path.pop();
+                if ended.is_some_and(|name| name == "Ntry") {
                     booked.extend(of_entry(&std::mem::take(&mut entry), number, currency)?);
                 }
             }
@@ -145,7 +146,7 @@ fn of_entry(entry: &Found, number: usize, currency: Currency) -> Result<Vec<Book
 
 /// Banks write decimals that the currency does not have.
 fn plain(text: &str, currency: Currency) -> Option<Money> {
-    let decimals = usize::try_from(currency.decimals()).ok()?;
+    let decimals = usize::from(currency.decimals());
     let text = match text.split_once('.') {
         Some((whole, fraction)) => {
             let kept = fraction.trim_end_matches('0');

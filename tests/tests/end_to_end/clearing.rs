@@ -208,7 +208,7 @@ fn totals_agree(pack: &Pack) {
     let opening = roll_forward.total("opening") + roll_forward.total("issued");
     assert_eq!(opening - redeemed - roll_forward.total("expired"), roll_forward.total("closing"));
     assert_eq!(roll_forward.total("issued"), pack.sheet("issuance").total("points"));
-    assert!(pack.sheet("close-checklist").rows.iter().all(|row| row["pass"] == "yes"));
+    assert!(pack.sheet("close-checklist").rows.iter().all(|row| row["pass"] == "yes" || row["severity"] == "warning"));
     for file in &manifest.files {
         let bytes = &pack.files[&file.path];
         assert_eq!((file.bytes, &file.sha256), (bytes.len() as u64, &sha256(bytes)), "{}", file.path);
@@ -330,7 +330,7 @@ async fn an_entry_put_behind_the_gate_stops_the_next_close_and_shows_in_a_verify
 }
 
 #[tokio::test]
-async fn a_close_that_cannot_be_computed_for_what_slipped_behind_the_gate_names_the_shard() {
+async fn a_close_that_is_stopped_by_what_slipped_behind_the_gate_names_the_shard() {
     let programme = Programme::sample("2017-01-31T12:00:00+08:00").await;
     small_month(&programme, "2017-01").await;
     programme.set_now(AFTER_JANUARY);
@@ -350,8 +350,9 @@ async fn a_close_that_cannot_be_computed_for_what_slipped_behind_the_gate_names_
     let failure = programme.close("2017-02").await.unwrap_err();
     assert_eq!(failure.class(), Class::ChecksFailed);
     let shard = interline_tests::shard(&interline_domain::units::id::MemberId::parse("rich").unwrap());
-    let cause =
-        format!("shards [{shard}] of 2017-01 changed after it was closed; the redemption rates: cohort grocery");
+    let cause = format!(
+        "sealed shards of the previous period are unchanged: expected 64 of 2017-01, found 63 of 2017-01, not [{shard}]"
+    );
     assert!(failure.to_string().contains(&cause), "{failure}");
 }
 
