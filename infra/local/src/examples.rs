@@ -22,6 +22,7 @@ const EXAMPLES: [(&[&str], &[&str]); 23] = [
             "close 2017-01 --sign key.pem",
             "close 2017-02 --empty",
             "close 2017-02 --remark 'new till'",
+            "close 2017-03 --accept 'month with so few redemptions that it teaches nothing=opening month'",
         ],
     ),
     (&["reports"], &["reports 2017-01", "reports 2017-01 --out reports", "reports 2017-01 --open"]),

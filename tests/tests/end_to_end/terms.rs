@@ -446,7 +446,7 @@ async fn terms_without_a_day_and_rates_set_by_a_person_may_change_while_months_a
         "lines: name of dining",
         "lines: bank_account of dining",
         "accounts: bank",
-        "urr_override: dining 2017-01",
+        "urr_override: dining",
     ];
     assert_eq!(undated, expected);
     assert!(proposal.past.is_empty() && proposal.differences.dated.is_empty());

@@ -161,8 +161,10 @@ async fn a_run_of_another_edition_is_named_as_what_it_is_and_its_files_are_check
     let found = verified(&programme, JANUARY).await;
     assert!(found.is_good() && !found.recomputed);
     let verdict = found.verdict();
-    let words = "closed by edition 2 (0.1.0); this program computes edition 1 (0.1.1) and does not";
-    assert!(verdict.starts_with(words), "{verdict}");
+    let own = CALCULATION_EDITION;
+    let words =
+        format!("closed by edition {} (0.1.0); this program computes edition {own} (0.1.1) and does not", own + 1);
+    assert!(verdict.starts_with(&words), "{verdict}");
 
     let run = final_run(&programme, JANUARY).await;
     put(&programme, &run, "positions.csv", b"touched".to_vec()).await;

@@ -10,6 +10,7 @@ mod evidence;
 mod found;
 mod invoices;
 mod liability;
+mod liability_checks;
 mod points;
 mod shares;
 mod taxes;

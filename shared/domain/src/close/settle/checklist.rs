@@ -3,19 +3,18 @@
 use super::book_checks::{books, differing};
 use super::estimate_checks::estimates;
 use super::found::Checks;
-use crate::actuarial::liability::RollForward;
-use crate::claims::lot::Cohort;
+use super::liability_checks::liability;
 use crate::close::carry::{balances as carried_balances, due};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::netting::{Nets, Payment, residual};
 use crate::close::orders::{lacking, orders};
-use crate::close::settlement::{Check, CohortState, Inputs, Settlement};
+use crate::close::settlement::{Check, Inputs, Settlement};
 use crate::close::tally::Tally;
 use crate::legs::{ControlKind, FlowKind};
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::Datelike;
 use rust_decimal::Decimal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Nets) -> Result<Vec<Check>, OutOfRange> {
     let tally = inputs.tally;
@@ -122,90 +121,6 @@ fn points(checks: &mut Checks, tally: &Tally, settlement: &Settlement) -> Result
     let closing = Points::sum(rows().map(|row| row.closing))?;
     checks.equal(CheckId::PointsRolled, opening.plus(moved)?.minus(expired)?, closing);
     checks.equal(CheckId::CohortsBelowZero, 0, rows().filter(|row| row.closing.is_negative()).count());
-    Ok(())
-}
-
-/// The liability's roll-forward ties with the previous close, with itself and
-/// with the points.
-fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> Result<(), OutOfRange> {
-    let previous = inputs.previous.iter().flat_map(|previous| &previous.state.liability);
-    let before: BTreeMap<&Cohort, &CohortState> = previous.map(|state| (&state.cohort, state)).collect();
-    let after: BTreeMap<&Cohort, &CohortState> =
-        settlement.state.liability.iter().map(|state| (&state.cohort, state)).collect();
-    let currency = inputs.rulebook.currency;
-    let total = settlement.liability_total()?;
-    let carried = Money::sum(before.values().map(|state| state.liability.contract.closing))?;
-    checks.amounts(CheckId::LiabilityCarried, currency, carried, total.opening);
-    checks.amounts(CheckId::LiabilityRolled, currency, total.computed()?, total.closing);
-    let closing =
-        |state: Option<&&CohortState>| state.map(|state| state.liability.contract.closing).unwrap_or_default();
-    let provided =
-        |state: Option<&&CohortState>| state.map(|state| state.liability.provision.closing).unwrap_or_default();
-    let (mut untied, mut outside, mut left) = (0, 0, 0);
-    // What is booked of each is its exact closing, to the minor unit.
-    for state in before.values().chain(after.values()) {
-        let of = &state.liability;
-        let (contract, provision) = (of.exact_closing.money()?, of.provision.exact_closing.money()?);
-        untied += usize::from(contract != of.contract.closing || provision != of.provision.closing);
-    }
-    for row in &settlement.liability {
-        let (state, now) = (before.get(&row.cohort), after.get(&row.cohort));
-        untied += usize::from(row.row.check().is_err() || row.row.opening != closing(state));
-        untied += usize::from(
-            row.provision.computed()? != row.provision.closing
-                || row.provision.opening != provided(state)
-                || row.provision.closing != provided(now),
-        );
-        let allocated = after.get(&row.cohort).map(|state| state.liability.allocated.money());
-        let allocated = allocated.transpose()?.unwrap_or_default();
-        outside += usize::from(row.row.closing.is_negative() || row.row.closing > allocated);
-        outside += usize::from(row.provision.closing.is_negative());
-        let is_left = !row.row.closing.is_zero() || !row.provision.closing.is_zero();
-        left += usize::from(row.outstanding.is_zero() && is_left);
-    }
-    // Cohorts without a row, too.
-    let rows: BTreeMap<&Cohort, &RollForward> =
-        settlement.liability.iter().map(|row| (&row.cohort, &row.row)).collect();
-    let mut moved_cl0 = 0;
-    for cohort in before.keys().chain(after.keys()).copied().collect::<BTreeSet<&Cohort>>() {
-        let valued = inputs.tally.valued.get(cohort).copied().unwrap_or_default();
-        let exact = |state: Option<&&CohortState>| state.map(|state| state.liability.allocated).unwrap_or_default();
-        let moved = exact(before.get(cohort)).plus(valued.allocated)?.minus(valued.back)?;
-        let closes = rows.get(cohort).map_or(closing(before.get(cohort)), |row| row.closing);
-        moved_cl0 += usize::from(exact(after.get(cohort)) != moved || closing(after.get(cohort)) != closes);
-    }
-    checks.equal(CheckId::LiabilityUntied, 0, untied);
-    checks.equal(CheckId::LiabilityOutside, 0, outside);
-    checks.equal(CheckId::Cl0Moved, 0, moved_cl0);
-    checks.equal(CheckId::LiabilityLeft, 0, left);
-
-    // The movements in points, rebuilt from what the liability carries.
-    let mut apart = 0;
-    let mut redeemed = Points::ZERO;
-    for row in &settlement.roll_forward {
-        let state = |states: &BTreeMap<&Cohort, &CohortState>| {
-            states.get(&row.cohort).map(|state| state.liability.clone()).unwrap_or_default()
-        };
-        let (old, new) = (state(&before), state(&after));
-        // What is withdrawn of spent and of expired points leaves what was issued, redeemed and expired.
-        let withdrawn = inputs.tally.valued.get(&row.cohort).map(|valued| valued.withdrawn());
-        let withdrawn = withdrawn.transpose()?.unwrap_or_default();
-        let taken = withdrawn.points.minus(withdrawn.owed)?.minus(withdrawn.gone)?;
-        let moved = new.redeemed()?.minus(old.redeemed()?)?.plus(withdrawn.owed)?;
-        redeemed.add(moved)?;
-        let same = moved == row.redeemed_own.plus(row.redeemed_other)?
-            && taken == row.reversed
-            && new.issued.minus(old.issued)? == row.issued.minus(withdrawn.points)?
-            && new.expired.minus(old.expired)?.plus(withdrawn.gone)? == row.expired
-            && old.outstanding()? == row.opening
-            && new.outstanding()? == row.closing;
-        apart += usize::from(!same);
-    }
-    let rows = || settlement.roll_forward.iter();
-    let rolled =
-        Points::sum(rows().map(|row| row.redeemed_own))?.plus(Points::sum(rows().map(|row| row.redeemed_other))?)?;
-    checks.equal(CheckId::LiabilityPoints, rolled, redeemed);
-    checks.equal(CheckId::LiabilityApart, 0, apart);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actuarial::liability::ProvisionRow;
+use crate::actuarial::liability::RollForward;
 use crate::claims::account::Account as Member;
 use crate::close::books::{BooksEvent, VoucherLine};
 use crate::close::digest::EntryDigests;
