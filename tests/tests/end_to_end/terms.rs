@@ -434,7 +434,7 @@ async fn terms_without_a_day_and_rates_set_by_a_person_may_change_while_months_a
             ("seal_after_hours = 1 ", "seal_after_hours = 24 "),
             ("name = \"Dining\"", "name = \"Restaurants\""),
             ("6217000000000000105", "6217000000000000205"),
-            ("name = \"银行存款\"", "name = \"银行\""),
+            ("code = \"122101\", name = \"积分清算\"", "code = \"122101\", name = \"积分\""),
             ("\n# --- Accounts", &format!("{rate}\n# --- Accounts")),
         ],
     );
@@ -445,7 +445,7 @@ async fn terms_without_a_day_and_rates_set_by_a_person_may_change_while_months_a
         "seal_after_hours",
         "lines: name of dining",
         "lines: bank_account of dining",
-        "accounts: bank",
+        "accounts: receivable",
         "urr_override: dining",
     ];
     assert_eq!(undated, expected);

@@ -89,9 +89,9 @@ impl Kind for Accrual {
     }
 }
 
-/// Points of a sale by funder: the line's own first, then its sponsors'.
+/// Points of a sale by funder, each once: the line's own first, then its sponsors'.
 /// Base and total are each rounded down; the difference is the sponsors', shared
-/// by largest remainder.
+/// by largest remainder. A line that is a sponsor of its own sales has both together.
 pub fn points_of_sale(
     rule: &EarnRule,
     line: &LineId,
@@ -114,7 +114,10 @@ pub fn points_of_sale(
     let weights: Vec<i128> = rule.sponsors.iter().map(|(_, share)| share.scaled()).collect();
     let extra = largest_remainder(points(total - base)?.get(), &weights)?;
     for ((sponsor, _), points) in rule.sponsors.iter().zip(extra) {
-        issued.push((sponsor.clone(), Points::new(points)));
+        match issued.iter_mut().find(|(funder, _)| funder == sponsor) {
+            Some((_, own)) => own.add(Points::new(points))?,
+            None => issued.push((sponsor.clone(), Points::new(points))),
+        }
     }
     issued.retain(|(_, points)| !points.is_zero());
     Ok(issued)
