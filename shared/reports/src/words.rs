@@ -70,6 +70,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("receipt", "收据", "Receipt"),
     ("redemption", "积分兑换", "Redemption"),
     ("platform-fee", "平台服务费", "Platform fee"),
+    ("share", "业态分成", "Share of another line"),
     ("repayment", "代偿欠分", "Repayment"),
     ("third-party-consideration", "第三方支付对价", "Third-party consideration"),
     ("marketing-service", "营销服务", "Marketing service"),

@@ -30,7 +30,7 @@ use liability::liability;
 use points::{debts, issuance, roll_forward};
 use shares::{bilateral, positions, shares};
 use taxes::Taxes;
-use vouchers::{planned, vouchers};
+use vouchers::{Taxed, planned, vouchers};
 use why::why;
 
 /// Settles a period: obligations and their split, netting, points, contract
@@ -40,16 +40,23 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let previous = inputs.previous.as_ref().map(|previous| previous.state);
     let (shares, bases) = shares(inputs.rulebook, &tally.obligations, previous)?;
     let bilateral = bilateral(&shares, &tally.pairs)?;
-    let mut taxes = Taxes::of(previous);
+    let mut taxes = Taxes::of(inputs.rulebook.currency, previous);
     let owed = taxes.owed(&shares)?;
     let sold = taxes.sales(&tally.sales)?;
+    let deemed = taxes.deemed(&tally.deemed)?;
     let nets = nets(bilateral.iter().map(|row| (&row.payer, &row.payee, row.amount)))?;
     let before: &[Payment] = previous.map_or(&[], |state| &state.carried);
     let paid = paid(inputs.rulebook, inputs.period, &nets, before)?;
     let positions = positions(inputs.rulebook, &bilateral, &shares, &nets, [before, &paid.carried])?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
     let liability = liability(inputs, previous, &roll_forward, &owed)?;
-    let vouchers = vouchers(inputs, &liability.closed, (&owed, &sold), &nets, &moved(before, &paid)?)?;
+    let vouchers = vouchers(
+        inputs,
+        &liability.closed,
+        Taxed { owed: &owed, sold: &sold, deemed: &deemed },
+        &nets,
+        &moved(before, &paid)?,
+    )?;
     let cash_vouchers = planned(inputs, &vouchers, &paid.payments)?;
     let debts = debts(tally, previous)?;
     let why = why(inputs, previous, &liability.urr, &liability.rates)?;

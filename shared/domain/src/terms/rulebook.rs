@@ -204,6 +204,18 @@ pub enum Beneficiary {
     /// Whichever line redeemed.
     Redeemer,
     Line(LineId),
+    /// A line that the redeeming line pays: funders owe that one the whole.
+    Charged(LineId),
+}
+
+impl Beneficiary {
+    /// The line that has the share, unless it is the redeeming one itself.
+    pub fn other_than(&self, redeemer: &LineId) -> Option<&LineId> {
+        match self {
+            Beneficiary::Redeemer => None,
+            Beneficiary::Line(line) | Beneficiary::Charged(line) => Some(line).filter(|line| *line != redeemer),
+        }
+    }
 }
 
 impl fmt::Display for Beneficiary {
@@ -211,6 +223,7 @@ impl fmt::Display for Beneficiary {
         match self {
             Beneficiary::Redeemer => f.write_str("redeemer"),
             Beneficiary::Line(line) => line.fmt(f),
+            Beneficiary::Charged(line) => write!(f, "redeemer>{line}"),
         }
     }
 }

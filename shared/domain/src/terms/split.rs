@@ -27,7 +27,10 @@ impl Party for Beneficiary {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "redeemer" => Some(Beneficiary::Redeemer),
-            line => Party::parse(line).map(Beneficiary::Line),
+            text => match text.strip_prefix("redeemer>") {
+                Some(line) => Party::parse(line).map(Beneficiary::Charged),
+                None => Party::parse(text).map(Beneficiary::Line),
+            },
         }
     }
 }
@@ -131,6 +134,8 @@ mod tests {
     fn terms_are_written_as_they_are_read() {
         assert_eq!(terms().to_string(), "standard redeemer=0.97 group=0.03");
         assert_eq!(SplitTerms::parse("standard"), None);
+        let charged = "standard redeemer=0.97 redeemer>group=0.03";
+        assert_eq!(SplitTerms::parse(charged).unwrap().to_string(), charged);
     }
 
     proptest! {

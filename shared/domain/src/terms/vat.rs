@@ -1,6 +1,5 @@
 //! VAT: gross = net + tax, always.
 
-use crate::terms::rulebook::{VatRule, VatTreatment};
 use crate::units::allocate::divide_half_up;
 use crate::units::money::{Money, OutOfRange, Rate};
 
@@ -25,26 +24,6 @@ pub fn added(net: Money, rate: Rate) -> Result<Amount, OutOfRange> {
     let exact = i128::from(net.minor()).checked_mul(rate.scaled()).ok_or(OutOfRange)?;
     let tax = Money::from_minor_wide(divide_half_up(exact, Rate::SCALE)?)?;
     Ok(Amount { gross: net.plus(tax)?, net, tax })
-}
-
-impl VatRule {
-    /// What the payee owes the tax office of an amount that it is paid.
-    pub fn output(&self, gross: Money) -> Result<Money, OutOfRange> {
-        match self.treatment {
-            VatTreatment::None => Ok(Money::ZERO),
-            VatTreatment::ThirdPartyConsideration | VatTreatment::MarketingService => {
-                Ok(contained(gross, self.rate)?.tax)
-            }
-        }
-    }
-
-    /// What the payer deducts of it.
-    pub fn deductible(&self, gross: Money) -> Result<Money, OutOfRange> {
-        match self.treatment {
-            VatTreatment::None | VatTreatment::ThirdPartyConsideration => Ok(Money::ZERO),
-            VatTreatment::MarketingService => Ok(contained(gross, self.rate)?.tax),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,8 @@ struct Month {
     /// What is still wrong at the close: names of checks that fail, and not those that only warn.
     #[serde(default)]
     failing: Vec<String>,
-    /// Some columns of reports, with all rows.
+    /// Some columns of reports, with all rows; or with those that have some value in a column:
+    /// `report where column is value, value`.
     #[serde(default)]
     reports: BTreeMap<String, String>,
 }
@@ -246,6 +247,8 @@ impl World {
     fn report(&self, period: Period, settlement: &Settlement, name: &str, asked: &str) -> String {
         let run = RunName { kind: RunKind::Final, id: "v1-scenario".to_owned() };
         let about = About { rulebook: &self.rulebook, period, run: &run };
+        let (name, only) = name.split_once(" where ").map_or((name, None), |(name, only)| (name, Some(only)));
+        let only = only.map(|only| only.split_once(" is ").unwrap_or_else(|| panic!("{only:?} says no values")));
         let report = REPORTS.iter().find(|report| report.name == name).unwrap_or_else(|| panic!("no report {name}"));
         let comparison = Comparison::of(&self.rulebook, &run, settlement, None, None).unwrap();
         let source = Source { about: &about, settlement, comparison: &comparison, line: None };
@@ -255,7 +258,13 @@ impl World {
             assert!(rows.columns().any(|known| known == *column), "{name} has no column {column}");
         }
         let row = |at| columns.iter().map(|column| rows.text(at, column)).collect::<Vec<_>>().join(",");
-        std::iter::once(columns.join(",")).chain((0..rows.len()).map(row)).collect::<Vec<_>>().join("\n")
+        let is_asked = |at: &usize| {
+            only.is_none_or(|(column, values)| values.split(", ").any(|value| value == rows.text(*at, column)))
+        };
+        std::iter::once(columns.join(","))
+            .chain((0..rows.len()).filter(is_asked).map(row))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 

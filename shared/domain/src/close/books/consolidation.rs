@@ -52,6 +52,11 @@ impl Elimination {
 /// What is owed, and to be eliminated against each other.
 const POSITIONS: [(Account, Account); 2] =
     [(Account::Payable, Account::Receivable), (Account::ClearingPayable, Account::ClearingReceivable)];
+/// By what one entity earns of another, and where the two post it.
+const TURNOVER: [(BooksEvent, Account, Account); 2] = [
+    (BooksEvent::Fee, Account::FeeExpense, Account::OtherRevenue),
+    (BooksEvent::Share, Account::ShareExpense, Account::ShareRevenue),
+];
 const TAX: [Account; 3] = [Account::InputVat, Account::InputVatPending, Account::OutputVat];
 const RECLASSED: [Account; 2] = [Account::AgentRevenue, Account::SettlementRevenue];
 
@@ -62,13 +67,15 @@ pub fn consolidation(vouchers: &[Voucher], cash: &[Voucher]) -> Result<Vec<Elimi
     for (owed, due) in POSITIONS {
         rows.extend(pairs(&all, Eliminates::Position, owed, due)?);
     }
-    let fees = TrialBalance::of(vouchers, &[BooksEvent::Fee])?;
-    let tax = fees.by_pair(&TAX)?;
-    for mut row in pairs(&fees, Eliminates::Turnover, Account::FeeExpense, Account::OtherRevenue)? {
-        // What only one of them has is owed to the tax office, and stays.
-        let of = |one: &LineId, other: &LineId| tax.get(&(one.clone(), other.clone())).copied().unwrap_or_default();
-        row.amount = row.amount.minus(of(&row.entity, &row.other).plus(of(&row.other, &row.entity))?)?;
-        rows.push(row);
+    for (event, expense, revenue) in TURNOVER {
+        let fees = TrialBalance::of(vouchers, &[event])?;
+        let tax = fees.by_pair(&TAX)?;
+        for mut row in pairs(&fees, Eliminates::Turnover, expense, revenue)? {
+            // What only one of them has is owed to the tax office, and stays.
+            let of = |one: &LineId, other: &LineId| tax.get(&(one.clone(), other.clone())).copied().unwrap_or_default();
+            row.amount = row.amount.minus(of(&row.entity, &row.other).plus(of(&row.other, &row.entity))?)?;
+            rows.push(row);
+        }
     }
     for role in RECLASSED {
         for (entity, amount) in all.by_entity(&[role])? {

@@ -102,10 +102,15 @@ events! {
     /// The same in the books of the line whose points pay.
     DebtRepaid: "debt-repaid", "代偿会员欠分", "Debts repaid, debtor",
         [ContractLiability] -> [Payable, AgentRevenue], true;
-    /// Shares of a split that go to another than the redeeming line; in the books of both.
+    /// The platform's shares of splits; in the books of both.
     #[serde(alias = "platform-fee")]
     Fee: "fee", "平台服务费", "Platform fees",
         [FeeExpense, InputVatPending, InputVat, Receivable] -> [Payable, OtherRevenue, OutputVat], true;
+    /// The same of third lines.
+    Share: "share", "业态分成", "Shares of other lines",
+        [ShareExpense, InputVatPending, InputVat, Receivable] -> [Payable, ShareRevenue, OutputVat], true;
+    /// VAT on what a line gave for its own points.
+    DeemedSale: "deemed-sale", "视同销售", "Deemed sales", [MarketingExpense] -> [OutputVat], true;
     /// Payables and receivables between lines become one net position each.
     Netting: "netting", "往来轧差", "Netting",
         [Payable, ClearingReceivable] -> [Receivable, ClearingPayable], false;

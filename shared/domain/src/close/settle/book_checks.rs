@@ -16,18 +16,26 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED_MAX: usize = 20;
 
 /// By what lines come to owe each other.
-const ARISING: [BooksEvent; 6] = [
+const ARISING: [BooksEvent; 7] = [
     BooksEvent::OtherRedemption,
     BooksEvent::Receivable,
     BooksEvent::GrantedUsed,
     BooksEvent::DebtRecovered,
     BooksEvent::DebtRepaid,
     BooksEvent::Fee,
+    BooksEvent::Share,
 ];
 const POSITIONS: [Account; 4] =
     [Account::Receivable, Account::Payable, Account::ClearingReceivable, Account::ClearingPayable];
-const FEES: [Account; 5] =
-    [Account::FeeExpense, Account::InputVat, Account::InputVatPending, Account::OtherRevenue, Account::OutputVat];
+const FEES: [Account; 7] = [
+    Account::FeeExpense,
+    Account::ShareExpense,
+    Account::InputVat,
+    Account::InputVatPending,
+    Account::OtherRevenue,
+    Account::ShareRevenue,
+    Account::OutputVat,
+];
 
 type Pairs = BTreeMap<(LineId, LineId), Money>;
 
@@ -184,7 +192,7 @@ fn eliminations(checks: &mut Checks, currency: Currency, settlement: &Settlement
         (&POSITIONS[..], of(&settlement.vouchers, &ARISING)?),
         (&POSITIONS, of(&settlement.vouchers, &[BooksEvent::Netting])?),
         (&POSITIONS, of(&settlement.cash_vouchers, &[BooksEvent::Payment])?),
-        (&FEES, of(&settlement.vouchers, &[BooksEvent::Fee])?),
+        (&FEES, of(&settlement.vouchers, &[BooksEvent::Fee, BooksEvent::Share])?),
     ] {
         let mut unordered: BTreeMap<BTreeSet<LineId>, Money> = BTreeMap::new();
         for ((entity, with), amount) in books.by_pair(roles)? {

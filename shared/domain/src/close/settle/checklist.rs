@@ -44,7 +44,9 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
         tally.details.amount,
         Money::sum(tally.obligations.values().map(|obligation| obligation.amount))?,
     );
-    checks.amounts(CheckId::SplitsOwed, currency, tally.details.amount, Money::sum(splits().map(|row| row.amount))?);
+    // What the redeeming line pays on is not owed twice.
+    let owed = splits().filter(|row| row.payer != row.redeemer).map(|row| row.amount);
+    checks.amounts(CheckId::SplitsOwed, currency, tally.details.amount, Money::sum(owed)?);
     checks.amounts(
         CheckId::BilateralSplits,
         currency,

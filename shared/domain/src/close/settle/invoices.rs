@@ -1,9 +1,10 @@
 //! What lines have to invoice each other: by product, tax and the month of what was supplied.
 
+use super::shares::{Due, dues};
 use super::taxes::Owed;
 use crate::close::settlement::{Inputs, Invoice, InvoiceKind};
-use crate::legs::Reason;
-use crate::terms::rulebook::{Beneficiary, Product, VatTreatment};
+use crate::terms::rulebook::{Product, VatTreatment};
+use crate::terms::split::WHOLE;
 use crate::units::allocate::divide_half_up;
 use crate::units::calendar::Period;
 use crate::units::micro::times;
@@ -67,23 +68,16 @@ pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice
 fn origins(inputs: &Inputs<'_>, owed: &Owed) -> Result<BTreeMap<Period, Money>, OutOfRange> {
     let mut exact: BTreeMap<Period, i128> = BTreeMap::new();
     for (key, sum) in &inputs.tally.obligations {
-        let Some((_, bears)) = key.funding.shares.iter().find(|(line, _)| *line == owed.payer) else { continue };
-        let is_repaid = key.reason == Reason::Repayment;
-        if is_repaid != (owed.product == Product::Repayment) || key.redeemer == owed.payer {
-            continue;
-        }
-        if inputs.rulebook.vat(&owed.payer, &owed.payee, owed.product, key.vat_from) != owed.rule {
-            continue;
-        }
-        let whole = [(Beneficiary::Redeemer, Rate::ONE)];
-        let shares = key.terms.as_ref().map_or(&whole[..], |terms| &terms.shares);
-        for (to, share) in shares {
-            let (beneficiary, is_fee) = match to {
-                Beneficiary::Line(line) if *line != key.redeemer => (line, true),
-                Beneficiary::Line(_) | Beneficiary::Redeemer => (&key.redeemer, false),
+        let supply = key.reason.row().supply.unwrap_or(Product::Repayment);
+        let shares = key.terms.as_ref().map_or(WHOLE, |terms| &terms.shares);
+        for (funder, bears) in key.funding.shares.iter().filter(|(funder, _)| *funder != key.redeemer) {
+            let dues = dues(inputs.rulebook, shares, (funder, &key.redeemer), supply)?;
+            let is_it = |due: &&Due<'_>| {
+                (due.payer, due.beneficiary, due.product) == (&owed.payer, &owed.payee, owed.product)
+                    && inputs.rulebook.vat(due.payer, due.beneficiary, due.product, key.vat_from) == owed.rule
             };
-            if *beneficiary == owed.payee && is_fee == (owed.product == Product::PlatformFee) {
-                let amount = times(i128::from(sum.amount.minor()), share.scaled())?;
+            for due in dues.iter().filter(is_it) {
+                let amount = times(i128::from(sum.amount.minor()), due.share.scaled())?;
                 *exact.entry(key.origin).or_default() += divide_half_up(times(amount, bears.scaled())?, Rate::SCALE)?;
             }
         }

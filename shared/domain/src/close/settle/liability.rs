@@ -13,7 +13,7 @@ use crate::close::settlement::{
 };
 use crate::close::tally::{CostKey, SaleRates};
 use crate::legs::FlowKind;
-use crate::terms::rulebook::{LiabilityTerms, Method, Product, Rulebook};
+use crate::terms::rulebook::{LiabilityTerms, Method, Rulebook};
 use crate::units::allocate::divide_half_up;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
@@ -372,7 +372,7 @@ fn movements(
         moved.entry(row.cohort.clone()).or_default().expired = row.expired;
     }
     let mut costs: BTreeMap<(&LineId, &LineId), Money> = BTreeMap::new();
-    for pair in owed.iter().filter(|pair| pair.product != Product::PlatformFee) {
+    for pair in owed.iter().filter(|pair| !pair.product.is_split_off()) {
         costs.entry((&pair.payer, &pair.payee)).or_default().add(pair.amount.minus(pair.input)?)?;
     }
     let mut exact: BTreeMap<(LineId, &LineId), BTreeMap<&Cohort, Micro>> = BTreeMap::new();

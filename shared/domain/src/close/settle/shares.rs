@@ -81,6 +81,11 @@ impl Grown {
         Ok(each.map(|((before, in_time), after)| Grown { before, in_time, after }).collect())
     }
 
+    fn plus(self, other: Self) -> Result<Self, OutOfRange> {
+        let (before, in_time) = (self.before.plus(other.before)?, self.in_time.plus(other.in_time)?);
+        Ok(Self { before, in_time, after: self.after.plus(other.after)? })
+    }
+
     fn of_period(self) -> Result<Money, OutOfRange> {
         self.after.minus(self.before)
     }
@@ -129,6 +134,49 @@ pub(super) fn shares(
     Ok((shares, carried))
 }
 
+/// Who pays whom what part of what a payer owes at a line.
+pub(super) struct Due<'a> {
+    pub(super) payer: &'a LineId,
+    pub(super) beneficiary: &'a LineId,
+    pub(super) product: Product,
+    pub(super) share: Rate,
+    /// Of the shares that it is made of.
+    places: Vec<usize>,
+}
+
+/// What becomes of shares of what `payer` owes `redeemer` for `supply`: one by one; but what the redeeming line pays
+/// to others it is paid itself.
+pub(super) fn dues<'a>(
+    rulebook: &Rulebook,
+    shares: &'a [(Beneficiary, Rate)],
+    (payer, redeemer): (&'a LineId, &'a LineId),
+    supply: Product,
+) -> Result<Vec<Due<'a>>, OutOfRange> {
+    let due =
+        |payer, beneficiary, product, share, place| Due { payer, beneficiary, product, share, places: vec![place] };
+    let mut dues: Vec<Due<'a>> = Vec::new();
+    for (place, (to, share)) in shares.iter().enumerate() {
+        let other = to.other_than(redeemer);
+        match to {
+            Beneficiary::Redeemer | Beneficiary::Line(_) => dues.push(match other {
+                None => due(payer, redeemer, supply, *share, place),
+                Some(line) => due(payer, line, rulebook.split_off(line), *share, place),
+            }),
+            Beneficiary::Charged(_) => {
+                match dues.iter_mut().find(|due| due.beneficiary == redeemer) {
+                    Some(own) => {
+                        own.share = Rate::from_scaled(own.share.scaled() + share.scaled())?;
+                        own.places.push(place);
+                    }
+                    None => dues.push(due(payer, redeemer, supply, *share, place)),
+                }
+                dues.extend(other.map(|line| due(redeemer, line, rulebook.split_off(line), *share, place)));
+            }
+        }
+    }
+    Ok(dues)
+}
+
 /// Shares out what a payer's part has grown by.
 fn shared_out(
     of: &Base,
@@ -138,23 +186,25 @@ fn shared_out(
     mut points: Points,
     shares: &mut Vec<Share>,
 ) -> Result<(), OutOfRange> {
-    for (grown, (to, share)) in part.shared(of.shares())?.into_iter().zip(of.shares()) {
-        let (beneficiary, product) = match to {
-            Beneficiary::Line(line) if *line != of.redeemer => (line.clone(), Product::PlatformFee),
-            Beneficiary::Line(_) | Beneficiary::Redeemer => (of.redeemer.clone(), of.supply()),
-        };
+    let parts = part.shared(of.shares())?;
+    for due in dues(rulebook, of.shares(), (payer, &of.redeemer), of.supply())? {
+        let Due { payer, beneficiary, product, share, places } = due;
+        let mut grown = Grown { before: Money::ZERO, in_time: Money::ZERO, after: Money::ZERO };
+        for one in places.iter().filter_map(|place| parts.get(*place)) {
+            grown = grown.plus(*one)?;
+        }
         let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
         let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
         let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
-            vat: rulebook.vat(payer, &beneficiary, product, of.vat_from),
+            vat: rulebook.vat(payer, beneficiary, product, of.vat_from),
             row: SplitRow {
                 payer: payer.clone(),
                 redeemer: of.redeemer.clone(),
                 product,
-                beneficiary,
+                beneficiary: beneficiary.clone(),
                 rule: of.rule.clone(),
-                share: *share,
+                share,
                 base: part.of_period()?,
                 amount: grown.of_period()?,
                 cumulative_base: part.after,

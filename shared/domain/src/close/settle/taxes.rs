@@ -3,9 +3,11 @@
 
 use super::shares::Share;
 use crate::close::settlement::{State, TaxBase, TaxKey};
-use crate::close::tally::{SalesKey, Sum, Sums};
+use crate::close::tally::{DeemedKey, SalesKey, Sum, Sums};
 use crate::terms::rulebook::{Product, VatRule, VatTreatment};
 use crate::terms::vat::{added, contained};
+use crate::units::allocate::exact_value;
+use crate::units::currency::Currency;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
@@ -34,40 +36,43 @@ pub(super) struct Sold {
 }
 
 /// The cumulative amounts by key.
-pub(super) struct Taxes(BTreeMap<TaxKey, Money>);
+pub(super) struct Taxes {
+    currency: Currency,
+    bases: BTreeMap<TaxKey, Money>,
+}
 
 /// The tax of all that a key has come to.
 fn tax(key: &TaxKey, base: Money) -> Result<Money, OutOfRange> {
     Ok(if key.inclusive { contained(base, key.rate)? } else { added(base, key.rate)? }.tax)
 }
 
-/// What the taxes of all keys are, those of sales to members apart.
+/// What the taxes of all keys are, those of sales to members apart, which tills may have posted.
 pub(super) fn all(bases: &[TaxBase]) -> Result<(Money, Money), OutOfRange> {
     let (mut lines, mut members) = (Money::ZERO, Money::ZERO);
     for TaxBase { key, base } in bases {
-        let sum = if key.buyer.is_some() { &mut lines } else { &mut members };
+        let sum = if key.treatment.is_some() { &mut lines } else { &mut members };
         sum.add(tax(key, *base)?)?;
     }
     Ok((lines, members))
 }
 
 impl Taxes {
-    pub(super) fn of(previous: Option<&State>) -> Self {
+    pub(super) fn of(currency: Currency, previous: Option<&State>) -> Self {
         let bases = previous.into_iter().flat_map(|state| &state.taxes);
-        Self(bases.map(|TaxBase { key, base }| (key.clone(), *base)).collect())
+        Self { currency, bases: bases.map(|TaxBase { key, base }| (key.clone(), *base)).collect() }
     }
 
     pub(super) fn bases(self) -> Vec<TaxBase> {
-        self.0.into_iter().map(|(key, base)| TaxBase { key, base }).collect()
+        self.bases.into_iter().map(|(key, base)| TaxBase { key, base }).collect()
     }
 
     /// The tax that an amount adds to its key.
     fn add(&mut self, key: TaxKey, amount: Money) -> Result<Money, OutOfRange> {
         let tax = |base| tax(&key, base);
-        let base = self.0.get(&key).copied().unwrap_or_default();
+        let base = self.bases.get(&key).copied().unwrap_or_default();
         let after = base.plus(amount)?;
         let moved = tax(after)?.minus(tax(base)?)?;
-        self.0.insert(key, after);
+        self.bases.insert(key, after);
         Ok(moved)
     }
 
@@ -81,7 +86,7 @@ impl Taxes {
         let mut owed = Vec::new();
         for ((payer, payee, product, rule), amount) in sums {
             let tax = match rule.treatment {
-                VatTreatment::None => Money::ZERO,
+                VatTreatment::None | VatTreatment::DeemedSale => Money::ZERO,
                 VatTreatment::ThirdPartyConsideration | VatTreatment::MarketingService => {
                     let (seller, buyer) = (payee.clone(), Some(payer.clone()));
                     let (rate, treatment) = (rule.rate, Some(rule.treatment));
@@ -90,13 +95,26 @@ impl Taxes {
                 }
             };
             let input = match rule.treatment {
-                VatTreatment::None | VatTreatment::ThirdPartyConsideration => Money::ZERO,
+                VatTreatment::None | VatTreatment::ThirdPartyConsideration | VatTreatment::DeemedSale => Money::ZERO,
                 VatTreatment::MarketingService => tax,
             };
             let (payer, payee) = (payer.clone(), payee.clone());
             owed.push(Owed { payer, payee, product, rule, amount, output: tax, input });
         }
         Ok(owed)
+    }
+
+    /// What lines owe on what they gave for their own points: on the points' face value, which contains it.
+    pub(super) fn deemed(&mut self, deemed: &Sums<DeemedKey>) -> Result<BTreeMap<LineId, Money>, OutOfRange> {
+        let mut taxes: BTreeMap<LineId, Money> = BTreeMap::new();
+        for (DeemedKey { line, rate, face_value }, Sum { points, .. }) in deemed {
+            let (seller, product) = (line.clone(), Some(Product::Redemption));
+            let treatment = Some(VatTreatment::DeemedSale);
+            let key = TaxKey { seller, buyer: None, product, treatment, rate: *rate, inclusive: true };
+            let base = self.currency.round_value(exact_value(*points, *face_value)?)?;
+            taxes.entry(line.clone()).or_default().add(self.add(key, base)?)?;
+        }
+        Ok(taxes)
     }
 
     pub(super) fn sales(&mut self, sales: &Sums<SalesKey>) -> Result<Vec<Sold>, OutOfRange> {

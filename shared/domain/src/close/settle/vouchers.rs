@@ -13,6 +13,15 @@ use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
 
+/// What bears tax, with it.
+#[derive(Clone, Copy)]
+pub(super) struct Taxed<'a> {
+    pub(super) owed: &'a [Owed],
+    pub(super) sold: &'a [Sold],
+    /// What lines owe for honouring their own points.
+    pub(super) deemed: &'a BTreeMap<LineId, Money>,
+}
+
 /// Records every event of the period once in the books of each party. What stands where is the
 /// table of [`BooksEvent`].
 ///
@@ -25,10 +34,11 @@ use std::collections::BTreeMap;
 pub(super) fn vouchers(
     inputs: &Inputs<'_>,
     closed: &[Closed],
-    (owed, sold): (&[Owed], &[Sold]),
+    taxed: Taxed<'_>,
     nets: &Nets,
     moved: &[Payment],
 ) -> Result<Vec<Voucher>, BooksError> {
+    let Taxed { owed, sold, deemed } = taxed;
     let mut books = Books::new(inputs.rulebook, inputs.period);
     if books.terms().sales == Sales::Full {
         sales(&mut books, sold)?;
@@ -48,6 +58,10 @@ pub(super) fn vouchers(
         funder.contract(&mut books, line)?;
         funder.given(&mut books, line)?;
         funder.other_lines(&mut books, line, owed)?;
+    }
+    for (line, tax) in deemed {
+        let lines = [Posting::debit(Account::MarketingExpense, *tax), Posting::credit(Account::OutputVat, *tax)];
+        books.post(line, BooksEvent::DeemedSale, &lines)?;
     }
     receivables(&mut books, owed)?;
     fees(&mut books, owed)?;
@@ -151,7 +165,7 @@ impl Funder {
     fn other_lines(&self, books: &mut Books<'_>, funder: &LineId, owed: &[Owed]) -> Result<(), BooksError> {
         for (line, release) in &self.lines {
             let of = owed.iter().filter(|owed| owed.payer == *funder && owed.payee == *line);
-            let of: Vec<&Owed> = of.filter(|owed| owed.product != Product::PlatformFee).collect();
+            let of: Vec<&Owed> = of.filter(|owed| !owed.product.is_split_off()).collect();
             let input = Money::sum(of.iter().map(|owed| owed.input))?;
             let cost = release.owed.plus(release.owed_given)?;
             let input_given = part(input, release.owed_given, cost)?;
@@ -206,28 +220,32 @@ fn receivables(books: &mut Books<'_>, owed: &[Owed]) -> Result<(), BooksError> {
                     [Posting::debit(Account::Receivable, *amount), Posting::credit(Account::ClawbackLoss, *amount)];
                 books.post(payee, BooksEvent::DebtRecovered, &lines.map(|posting| posting.with(payer)))?;
             }
-            Product::PlatformFee => {}
+            Product::PlatformFee | Product::Share => {}
         }
     }
     Ok(())
 }
 
+/// Shares that are not the redeeming line's, in the books of who pays and of who is paid.
 fn fees(books: &mut Books<'_>, owed: &[Owed]) -> Result<(), BooksError> {
-    for Owed { payer, payee, amount, output, input, .. } in
-        owed.iter().filter(|owed| owed.product == Product::PlatformFee)
-    {
+    for Owed { payer, payee, product, amount, output, input, .. } in owed {
+        let (event, expense, revenue) = match product {
+            Product::PlatformFee => (BooksEvent::Fee, Account::FeeExpense, Account::OtherRevenue),
+            Product::Share => (BooksEvent::Share, Account::ShareExpense, Account::ShareRevenue),
+            Product::Redemption | Product::Repayment => continue,
+        };
         let lines = [
-            Posting::debit(Account::FeeExpense, amount.minus(*input)?),
+            Posting::debit(expense, amount.minus(*input)?),
             Posting::debit(books.input_vat(), *input),
             Posting::credit(Account::Payable, *amount),
         ];
-        books.post(payer, BooksEvent::Fee, &lines.map(|posting| posting.with(payee)))?;
+        books.post(payer, event, &lines.map(|posting| posting.with(payee)))?;
         let lines = [
             Posting::debit(Account::Receivable, *amount),
-            Posting::credit(Account::OtherRevenue, amount.minus(*output)?),
+            Posting::credit(revenue, amount.minus(*output)?),
             Posting::credit(Account::OutputVat, *output),
         ];
-        books.post(payee, BooksEvent::Fee, &lines.map(|posting| posting.with(payer)))?;
+        books.post(payee, event, &lines.map(|posting| posting.with(payer)))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! looked up in the rulebook twice but for what an entry says first.
 
 use super::rates::SaleRates;
-use super::sums::{CostKey, FlowKey, ObligationKey, SalesKey, Sum, Tally, count};
+use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, Sum, Tally, count};
 use crate::actuarial::liability::{SaleStanding, Valuation, Valued};
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
@@ -121,8 +121,10 @@ struct Owed {
     rule: String,
     crosses_lines: bool,
     sum: Sum,
-    /// What the redeeming line keeps of it, and VAT that the payer deducts of that.
+    /// What the redeeming line is owed of it, and VAT that the payer deducts of that.
     cost: (Rate, Rate),
+    /// VAT that the line owes for honouring points of its own.
+    deemed: Option<Rate>,
     /// The places of those who pay.
     pairs: Vec<usize>,
 }
@@ -156,6 +158,7 @@ pub struct Fold<'r> {
     issued: Slots<Cohort, Issued>,
     flows: Slots<FlowKey, Sum>,
     costs: Slots<CostKey, Sum>,
+    deemed: BTreeMap<DeemedKey, Sum>,
     /// The place in `owed` of what was looked up once.
     terms: Slots<TermsKey, usize>,
     owed: Vec<Owed>,
@@ -179,6 +182,7 @@ impl<'r> Fold<'r> {
             issued: Slots::default(),
             flows: Slots::default(),
             costs: Slots::default(),
+            deemed: BTreeMap::new(),
             terms: Slots::default(),
             owed: Vec::new(),
             pairs: Vec::new(),
@@ -347,6 +351,12 @@ impl<'r> Fold<'r> {
                 }
             }
         }
+        if let Some(rate) = owed.deemed
+            && let Some(terms) = rulebook.liability(&cohort.scheme, cohort.issued)
+        {
+            let key = DeemedKey { line: redeemer.clone(), rate, face_value: terms.face_value };
+            self.deemed.entry(key).or_default().add(points, Money::ZERO, late)?;
+        }
         detail(Detail { entry, slice, rule: &owed.rule, crosses_lines: owed.crosses_lines })
     }
 
@@ -364,6 +374,7 @@ impl<'r> Fold<'r> {
             sales: self.sales,
             valued: self.issued.slots.into_iter().map(|(cohort, issued)| (cohort, issued.valued)).collect(),
             costs: self.costs.slots.into_iter().collect(),
+            deemed: self.deemed,
             flows: self.flows.slots.into_iter().collect(),
             obligations: owed.map(|owed| (owed.key, owed.sum)).collect(),
             pairs: pairs.collect(),
@@ -391,14 +402,17 @@ fn terms(
         None => rulebook.first_period,
         Some(supply) => {
             let to_redeemer = funding.payers(&redeemer).map(|payer| (payer, &redeemer, supply));
-            let shares = terms.iter().flat_map(|terms| &terms.shares);
-            let beneficiaries = shares.filter_map(|(to, _)| match to {
-                Beneficiary::Line(line) => Some(line),
-                Beneficiary::Redeemer => None,
-            });
-            let to_others = beneficiaries
-                .flat_map(|line| funding.payers(&redeemer).map(move |payer| (payer, line, Product::PlatformFee)));
-            rulebook.vat_since(&to_redeemer.chain(to_others).collect::<Vec<_>>(), origin)
+            let mut supplies: Vec<(&LineId, &LineId, Product)> = to_redeemer.collect();
+            for (to, _) in terms.iter().flat_map(|terms| &terms.shares) {
+                let Some(line) = to.other_than(&redeemer) else { continue };
+                match to {
+                    Beneficiary::Charged(_) => supplies.push((&redeemer, line, rulebook.split_off(line))),
+                    Beneficiary::Line(_) | Beneficiary::Redeemer => {
+                        supplies.extend(funding.payers(&redeemer).map(|payer| (payer, line, rulebook.split_off(line))))
+                    }
+                }
+            }
+            rulebook.vat_since(&supplies, origin)
         }
     };
     let key = ObligationKey { funding, scheme, redeemer, reason, terms, vat_from, origin };
@@ -414,15 +428,17 @@ fn terms(
     });
     let payers: Vec<usize> = payers.collect();
     let cost = cost(rulebook, &key);
+    let is_own = payers.is_empty() && key.reason.row().supply.is_some();
+    let deemed = is_own.then(|| rulebook.deemed_sale(&key.redeemer, origin)).flatten();
     let rule = key.reason.rule_word(key.terms.as_ref()).to_owned();
-    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), cost, pairs: payers, key });
+    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), cost, deemed, pairs: payers, key });
     owed.len() - 1
 }
 
-/// The part of what is owed that the redeeming line keeps, and VAT that the funder deducts of it.
+/// The part of what is owed that is owed to the redeeming line, and VAT that the funder deducts of it.
 fn cost(rulebook: &Rulebook, key: &ObligationKey) -> (Rate, Rate) {
     let is_own = |to: &Beneficiary| match to {
-        Beneficiary::Redeemer => true,
+        Beneficiary::Redeemer | Beneficiary::Charged(_) => true,
         Beneficiary::Line(line) => *line == key.redeemer,
     };
     let shares = key.terms.as_ref().map(|terms| terms.shares.iter().filter(|(to, _)| is_own(to)));

@@ -102,6 +102,17 @@ pub struct CostKey {
     pub deductible: Rate,
 }
 
+/// Points of a line that it honoured itself, where that is a deemed sale.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeemedKey {
+    pub line: LineId,
+    /// VAT of the original's month.
+    pub rate: Rate,
+    /// Of a point, in currency units.
+    pub face_value: Rate,
+}
+
 /// Sales of a line that were taxed alike, refunds deducted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +138,8 @@ pub struct Tally {
     pub valued: BTreeMap<Cohort, Valued>,
     /// Slices at other lines than their funder's.
     pub costs: Sums<CostKey>,
+    /// Slices at their funder's own line; what was returned is deducted.
+    pub deemed: Sums<DeemedKey>,
     /// Slices.
     pub flows: Sums<FlowKey>,
     /// Slices.
@@ -147,6 +160,7 @@ impl Tally {
             self.valued.entry(cohort.clone()).or_default().merge(valued)?;
         }
         merge(&mut self.costs, &other.costs)?;
+        merge(&mut self.deemed, &other.deemed)?;
         merge(&mut self.flows, &other.flows)?;
         merge(&mut self.obligations, &other.obligations)?;
         merge(&mut self.pairs, &other.pairs)?;
@@ -182,6 +196,8 @@ struct Stored {
     sales: Vec<Row<SalesKey>>,
     valued: Vec<ValuedRow>,
     costs: Vec<Row<CostKey>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deemed: Vec<Row<DeemedKey>>,
     flows: Vec<Row<FlowKey>>,
     obligations: Vec<Row<ObligationKey>>,
     pairs: Vec<Row<(LineId, LineId)>>,
@@ -216,6 +232,7 @@ impl Serialize for Tally {
                 .map(|(cohort, valued)| ValuedRow { cohort: cohort.clone(), valued: *valued })
                 .collect(),
             costs: rows(&self.costs),
+            deemed: rows(&self.deemed),
             flows: rows(&self.flows),
             obligations: rows(&self.obligations),
             pairs: rows(&self.pairs),
@@ -241,6 +258,7 @@ impl<'de> Deserialize<'de> for Tally {
             sales: each_once(stored.sales)?,
             valued,
             costs: each_once(stored.costs)?,
+            deemed: each_once(stored.deemed)?,
             flows: each_once(stored.flows)?,
             obligations: each_once(stored.obligations)?,
             pairs: each_once(stored.pairs)?,

@@ -97,11 +97,15 @@ roles! {
     SettlementRevenue: "settlement_revenue", "600105", "主营业务收入", "积分结算", credit;
     /// Platform fees received.
     OtherRevenue: "other_revenue", "605101", "其他业务收入", "平台服务费", credit;
+    /// Third lines' shares received.
+    ShareRevenue: "share_revenue", "605102", "其他业务收入", "业态分成", credit;
     /// Points given without a sale.
     MarketingExpense: "marketing_expense", "660101", "销售费用", "业务宣传费-积分", debit;
     /// Platform fees paid.
     #[serde(alias = "selling_expense")]
     FeeExpense: "fee_expense", "660102", "销售费用", "平台服务费", debit;
+    /// Third lines' shares paid.
+    ShareExpense: "share_expense", "660104", "销售费用", "业态分成", debit;
     /// What was paid to other lines for points of sales that were refunded, until the member
     /// makes it good.
     ClawbackLoss: "clawback_loss", "660103", "销售费用", "退款积分损失", debit;
@@ -112,6 +116,10 @@ const FORMER: [(&str, &[Account]); 2] = [
     ("clearing", &[Account::ClearingReceivable, Account::ClearingPayable]),
     ("selling_expense", &[Account::FeeExpense]),
 ];
+
+/// Roles that have another's account where a rulebook names that one alone.
+const ALIKE: [(Account, Account); 2] =
+    [(Account::ShareRevenue, Account::OtherRevenue), (Account::ShareExpense, Account::FeeExpense)];
 
 /// What an account keeps books of beside its balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -246,6 +254,11 @@ pub fn check(accounts: AccountsFile, check: &mut Check) -> Accounts {
             let aux = aux.iter().copied().collect();
             chart.0.insert(*role, AccountName { code: code.clone(), parent, name: name.clone(), aux });
             places.insert(*role, place.clone());
+        }
+    }
+    for (role, like) in ALIKE {
+        if !places.contains_key(&role) && places.contains_key(&like) {
+            chart.0.insert(role, chart.of(like));
         }
     }
     leaves(&chart, &places, check);

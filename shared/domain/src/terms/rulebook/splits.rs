@@ -10,6 +10,7 @@ use super::{Beneficiary, Rulebook, SplitRule};
 use crate::terms::split::SplitTerms;
 use crate::units::id::{LineId, Reference, SchemeId};
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 tables! {
@@ -26,7 +27,18 @@ tables! {
         to: Option<String> = optional(None),
         /// Who gets which share, `redeemer` or a line; they sum to 1.
         shares: Vec<Spanned<Share>> = some_tables(),
+        /// Who pays other lines their shares: `funder`, of what it owes; or `redeemer`, to whom the funder owes the whole.
+        /// Nets are the same, invoices and revenue are not.
+        fee_bearer: FeeBearer = optional(FeeBearer::Funder),
     }
+}
+
+/// Who pays shares that are not the redeeming line's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeeBearer {
+    Funder,
+    Redeemer,
 }
 
 pub struct Splits;
@@ -49,7 +61,11 @@ impl Section for Splits {
             if to == "redeemer" {
                 shares.push((Beneficiary::Redeemer, share));
             } else if let Some(line) = check.known_line(place, "shares", &to) {
-                shares.push((Beneficiary::Line(line), share));
+                let beneficiary = match rule.fee_bearer {
+                    FeeBearer::Funder => Beneficiary::Line(line),
+                    FeeBearer::Redeemer => Beneficiary::Charged(line),
+                };
+                shares.push((beneficiary, share));
             }
         }
         // The redeeming line first, then by name: the tie rule of the allocation.

@@ -18,21 +18,32 @@ use std::collections::BTreeSet;
 pub enum Product {
     /// Goods or services that the funder's points paid for.
     Redemption,
-    /// The platform's, or another line's, share of it.
+    /// The platform's share of it.
     PlatformFee,
+    /// A third line's share of it.
+    Share,
     /// Points of one line paid a member's debt to another: no supply.
     Repayment,
 }
 
 impl Product {
     /// What is taxed.
-    pub const ALL: [Product; 2] = [Product::Redemption, Product::PlatformFee];
+    pub const ALL: [Product; 3] = [Product::Redemption, Product::PlatformFee, Product::Share];
 
     pub const fn word(self) -> &'static str {
         match self {
             Product::Redemption => "redemption",
             Product::PlatformFee => "platform-fee",
+            Product::Share => "share",
             Product::Repayment => "repayment",
+        }
+    }
+
+    /// Whether it goes to another than the redeeming line.
+    pub const fn is_split_off(self) -> bool {
+        match self {
+            Product::PlatformFee | Product::Share => true,
+            Product::Redemption | Product::Repayment => false,
         }
     }
 }
@@ -49,6 +60,9 @@ pub enum VatTreatment {
     /// A discount on the member's invoice, and a marketing service to the
     /// funder: the payee owes output VAT, and the funder deducts it.
     MarketingService,
+    /// What a line gives for its own points is a supply without a price: it owes output VAT on
+    /// the points' face value, which contains it.
+    DeemedSale,
 }
 
 impl VatTreatment {
@@ -58,6 +72,7 @@ impl VatTreatment {
             VatTreatment::None => "none",
             VatTreatment::ThirdPartyConsideration => "third-party-consideration",
             VatTreatment::MarketingService => "marketing-service",
+            VatTreatment::DeemedSale => "deemed-sale",
         }
     }
 }
@@ -78,14 +93,16 @@ tables! {
         funder: String = optional("*".to_owned()),
         /// Who is paid, a line or `*` for every other.
         redeemer: String = optional("*".to_owned()),
-        /// `redemption`, `platform-fee` or `*` for both.
+        /// `redemption`, `platform-fee` (the platform's share), `share` (third lines' shares; without a rule of their own
+        /// the platform's) or `*` for all.
         product: String = optional("*".to_owned()),
         /// First day, the first of a month.
         from: String = required(String::new()),
         /// Last day, the last of a month; without it until further notice.
         to: Option<String> = optional(None),
-        /// `none`, `third-party-consideration` (the payee owes VAT, the payer deducts none) or `marketing-service`
-        /// (the payer deducts it).
+        /// `none`, `third-party-consideration` (the payee owes VAT, the payer deducts none), `marketing-service`
+        /// (the payer deducts it) or, where funder and redeemer are one line, `deemed-sale`: it owes VAT on what it gives
+        /// for its own points.
         treatment: VatTreatment = required(VatTreatment::None),
         /// The rate; what is settled contains the tax.
         rate: String = optional("0".to_owned()),
@@ -103,16 +120,17 @@ impl Key for OfSupply<'_> {
     type Pattern = (Option<LineId>, Option<LineId>, Option<Product>);
 
     /// The pair goes before the funder, the funder before the redeeming line,
-    /// and within each the product before any.
+    /// and within each the product before any, and third lines' shares before the platform's.
     fn patterns(&self) -> impl Iterator<Item = Self::Pattern> {
+        let like = (self.product == Product::Share).then_some(Product::PlatformFee);
         let lines = [(true, true), (true, false), (false, true), (false, false)].into_iter();
-        lines.flat_map(|pair| [(pair, true), (pair, false)]).map(|((funder, redeemer), product)| {
-            (
-                funder.then(|| self.funder.clone()),
-                redeemer.then(|| self.redeemer.clone()),
-                product.then_some(self.product),
-            )
-        })
+        let products = [Some(self.product), like, None].into_iter().enumerate();
+        let products = products.filter(|(at, product)| *at != 1 || product.is_some()).map(|(_, product)| product);
+        lines.flat_map(move |pair| products.clone().map(move |product| (pair, product))).map(
+            |((funder, redeemer), product)| {
+                (funder.then(|| self.funder.clone()), redeemer.then(|| self.redeemer.clone()), product)
+            },
+        )
     }
 }
 
@@ -131,7 +149,7 @@ impl Section for Vat {
         let redeemer = check.line_or_any(place, "redeemer", &rule.redeemer);
         let product = match Product::ALL.into_iter().find(|product| product.word() == rule.product) {
             None if rule.product != "*" => {
-                check.refuse(place, "product", "must be \"redemption\", \"platform-fee\" or \"*\"");
+                check.refuse(place, "product", "must be \"redemption\", \"platform-fee\", \"share\" or \"*\"");
                 None
             }
             product => Some(product),
@@ -141,45 +159,67 @@ impl Section for Vat {
         if rule.treatment == VatTreatment::None && rate.is_some_and(|rate| !rate.is_zero()) {
             check.refuse(place, "rate", "must be 0 where the treatment is \"none\"");
         }
+        if rule.treatment == VatTreatment::DeemedSale {
+            match (&funder, &redeemer) {
+                (Some(Some(funder)), Some(Some(redeemer))) if funder == redeemer => {}
+                (Some(_), Some(_)) => {
+                    check.refuse(place, "treatment", "\"deemed-sale\" must be of a line's points at itself");
+                }
+                _ => {}
+            }
+            if matches!(product, Some(Some(product)) if product != Product::Redemption) {
+                check.refuse(
+                    place,
+                    "product",
+                    "must be \"redemption\" or \"*\" where the treatment is \"deemed-sale\"",
+                );
+            }
+        }
         let value = rate.map(|rate| VatRule { treatment: rule.treatment, rate });
         let span = check.months(place, &rule.from, rule.to.as_deref(), value);
         Some(((funder?, redeemer?, product?), span?))
     }
 
     fn audit(rulebook: &Rulebook, check: &mut Check) {
-        if rulebook.sections.vat.is_empty() {
+        // What a line owes for its own points says nothing of others'.
+        let of_others = |(funder, redeemer, _): &Self::Pattern| funder.is_none() || funder != redeemer;
+        if !rulebook.sections.vat.patterns().any(of_others) {
             return;
         }
         let whole = Place::whole(Vat::NAME);
         let funders = rulebook.funders();
         let redeemers: BTreeSet<LineId> = funders.iter().chain(rulebook.sections.burn.patterns()).cloned().collect();
-        let shares = rulebook.sections.splits.spans().flat_map(|span| &span.value.shares);
-        let beneficiaries: BTreeSet<LineId> = shares
-            .filter_map(|(to, _)| match to {
-                Beneficiary::Line(line) => Some(line.clone()),
-                Beneficiary::Redeemer => None,
-            })
-            .collect();
-        for (product, payees) in [(Product::Redemption, redeemers), (Product::PlatformFee, beneficiaries)] {
-            for payee in &payees {
-                for funder in funders.iter().filter(|funder| *funder != payee) {
-                    let key = OfSupply { funder, redeemer: payee, product };
-                    let last = match product {
-                        Product::Redemption => rulebook.last_day_as_payee(payee, &funders),
-                        Product::PlatformFee | Product::Repayment => None,
-                    };
-                    let start = rulebook.first_day_of(&[funder, payee]);
-                    if let Some(day) = rulebook.sections.vat.first_gap(&key, start, last) {
-                        let product = product.word();
-                        check.refuse(&whole, "", format!("no rule for {product} from {funder} to {payee} on {day}"));
-                    }
-                }
+        let mut supplies: BTreeSet<(Product, LineId, LineId)> = BTreeSet::new();
+        for payee in &redeemers {
+            supplies.extend(funders.iter().map(|funder| (Product::Redemption, payee.clone(), funder.clone())));
+        }
+        for (to, _) in rulebook.sections.splits.spans().flat_map(|span| &span.value.shares) {
+            let (payee, payers) = match to {
+                Beneficiary::Redeemer => continue,
+                Beneficiary::Line(line) => (line, &funders),
+                Beneficiary::Charged(line) => (line, &redeemers),
+            };
+            let product = rulebook.split_off(payee);
+            supplies.extend(payers.iter().map(|payer| (product, payee.clone(), payer.clone())));
+        }
+        for (product, payee, funder) in supplies.iter().filter(|(_, payee, funder)| payee != funder) {
+            let key = OfSupply { funder, redeemer: payee, product: *product };
+            let last = match product {
+                Product::Redemption => rulebook.last_day_as_payee(payee, &funders),
+                Product::PlatformFee | Product::Share | Product::Repayment => None,
+            };
+            let start = rulebook.first_day_of(&[funder, payee]);
+            if let Some(day) = rulebook.sections.vat.first_gap(&key, start, last) {
+                let product = product.word();
+                check.refuse(&whole, "", format!("no rule for {product} from {funder} to {payee} on {day}"));
             }
         }
     }
 
     fn compare(comparison: &mut Comparison<'_>) {
-        for product in Product::ALL {
+        let has_shares = |book: &Rulebook| book.sections.vat.patterns().any(|(_, _, of)| *of == Some(Product::Share));
+        let are_apart = comparison.books().into_iter().any(has_shares);
+        for product in Product::ALL.into_iter().filter(|product| are_apart || *product != Product::Share) {
             comparison.by_pair(
                 |funders, redeemers| format!("vat: {} from {funders} to {redeemers}", product.word()),
                 |book| &book.sections.vat,
@@ -192,6 +232,17 @@ impl Section for Vat {
 }
 
 impl Rulebook {
+    /// What a share is that goes to another than the redeeming line.
+    pub fn split_off(&self, beneficiary: &LineId) -> Product {
+        if *beneficiary == self.platform { Product::PlatformFee } else { Product::Share }
+    }
+
+    /// The rate of VAT on what a line gives for its own points, where that is taxed.
+    pub fn deemed_sale(&self, line: &LineId, period: Period) -> Option<Rate> {
+        let rule = self.vat(line, line, Product::Redemption, period);
+        (rule.treatment == VatTreatment::DeemedSale).then_some(rule.rate)
+    }
+
     /// The first month since which payers' payments to payees have been taxed as in a month.
     pub fn vat_since(&self, pairs: &[(&LineId, &LineId, Product)], month: Period) -> Period {
         let in_month = |month: Period| -> Vec<VatRule> {
@@ -219,10 +270,6 @@ impl Rulebook {
 }
 
 fn words(rule: &VatRule) -> String {
-    let treatment = match rule.treatment {
-        VatTreatment::None => return "none".to_owned(),
-        VatTreatment::ThirdPartyConsideration => "third-party-consideration",
-        VatTreatment::MarketingService => "marketing-service",
-    };
-    format!("{treatment} {}", rule.rate)
+    let treatment = rule.treatment.word();
+    if rule.treatment == VatTreatment::None { treatment.to_owned() } else { format!("{treatment} {}", rule.rate) }
 }
