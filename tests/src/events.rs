@@ -33,11 +33,11 @@ fn command(line: &str, reference: &str, at: &str, member: &str, action: Action) 
 }
 
 pub fn sale(line: &str, reference: &str, at: &str, member: &str, amount: &str) -> Command {
-    command(line, reference, at, member, Action::Accrual(Accrual { amount: cny().parse_money(amount).unwrap() }))
+    command(line, reference, at, member, Action::Accrual(Accrual::of(cny().parse_money(amount).unwrap())))
 }
 
 pub fn redemption(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {
-    command(line, reference, at, member, Action::Redemption(Redemption { points: Points::new(points), bill: None }))
+    command(line, reference, at, member, Action::Redemption(Redemption::of(Points::new(points), None)))
 }
 
 pub fn grant(line: &str, reference: &str, at: &str, member: &str, points: i64) -> Command {

@@ -151,14 +151,14 @@ fn event(random: &mut Random) -> (&'static str, Action) {
         true => sale(random),
         false => {
             let (line, points) = random.of_line(&REDEMPTIONS);
-            (line, Action::Redemption(Redemption { points: Points::new(points), bill: None }))
+            (line, Action::Redemption(Redemption::of(Points::new(points), None)))
         }
     }
 }
 
 fn sale(random: &mut Random) -> (&'static str, Action) {
     let (line, minor) = random.of_line(&SALES);
-    (line, Action::Accrual(Accrual { amount: Money::from_minor(minor) }))
+    (line, Action::Accrual(Accrual::of(Money::from_minor(minor))))
 }
 
 /// SplitMix64: a stream of its own for every member, so that shards can be made

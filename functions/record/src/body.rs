@@ -1,8 +1,10 @@
 //! The body of an event: the fields that its kind has, whichever they are.
 
-use interline_domain::events::{Action, Command, EntryKind, Field, Fields, Form, Head, Origin, Refusal, fields_of};
+use interline_domain::events::{
+    Action, Command, EntryKind, Field, Fields, Form, Head, Origin, Refusal, Taxes, fields_of,
+};
 use interline_domain::units::currency::Currency;
-use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::id::{LineId, MemberId, Reference, TaxCode};
 use interline_domain::units::moment::parse_occurred_at;
 use interline_domain::units::money::{Money, Points};
 use interline_lambda::http::{Object, day, json_with};
@@ -22,12 +24,20 @@ struct Reverses {
     on: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaxPart {
+    code: Option<String>,
+    amount: Option<String>,
+}
+
 /// A value of JSON's type, not yet of the field's form.
 #[derive(Debug)]
 enum Sent {
     Text(String),
     Number(i64),
     Origin(Reverses),
+    Taxes(Vec<TaxPart>),
 }
 
 #[derive(Debug)]
@@ -119,9 +129,13 @@ impl<'de> Visitor<'de> for Shape {
 impl Sent {
     fn read<'de, A: MapAccess<'de>>(field: &Field, map: &mut A) -> Result<Option<Self>, A::Error> {
         Ok(match field.form {
-            Form::Amount => map.next_value::<Option<String>>()?.map(Sent::Text),
+            Form::Amount | Form::TaxCode => map.next_value::<Option<String>>()?.map(Sent::Text),
             Form::Points => map.next_value::<Option<i64>>()?.map(Sent::Number),
             Form::Origin => map.next_value::<Option<Object<Reverses>>>()?.map(|Object(of)| Sent::Origin(of)),
+            Form::Taxes => {
+                let parts = map.next_value::<Option<Vec<Object<TaxPart>>>>()?;
+                parts.map(|parts| Sent::Taxes(parts.into_iter().map(|Object(part)| part).collect()))
+            }
         })
     }
 }
@@ -154,7 +168,7 @@ impl Fields for InCurrency<'_> {
             Some(Sent::Text(text)) => {
                 self.currency.parse_money(text).map(Some).map_err(|error| Problem::invalid(field.json, error))
             }
-            Some(Sent::Number(_) | Sent::Origin(_)) | None => Ok(None),
+            Some(Sent::Number(_) | Sent::Origin(_) | Sent::Taxes(_)) | None => Ok(None),
         }
     }
 
@@ -163,7 +177,7 @@ impl Fields for InCurrency<'_> {
             Some(Sent::Number(points)) => {
                 Points::parse(&points.to_string()).map(Some).map_err(|error| Problem::invalid(field.json, error))
             }
-            Some(Sent::Text(_) | Sent::Origin(_)) | None => Ok(None),
+            Some(Sent::Text(_) | Sent::Origin(_) | Sent::Taxes(_)) | None => Ok(None),
         }
     }
 
@@ -178,6 +192,24 @@ impl Fields for InCurrency<'_> {
             reference: Reference::parse(reference).map_err(|error| Problem::invalid(name("reference"), error))?,
             on: on.as_deref().map(|text| day(&name("on"), text)).transpose()?,
         }))
+    }
+
+    fn taxes(&self, field: &Field, amount: Option<Money>) -> Result<Option<Taxes>, Problem> {
+        let Some(Sent::Taxes(sent)) = self.body.sent(field) else { return Ok(None) };
+        let mut parts = Vec::new();
+        for (at, TaxPart { code, amount }) in sent.iter().enumerate() {
+            let name = |part: &str| format!("{}[{at}].{part}", field.json);
+            let code = code.as_ref().ok_or_else(|| Problem::missing(&name("code")))?;
+            let code = TaxCode::parse(code).map_err(|error| Problem::invalid(name("code"), error))?;
+            let amount = amount.as_ref().map(|text| self.currency.parse_money(text)).transpose();
+            parts.push((code, amount.map_err(|error| Problem::invalid(name("amount"), error))?));
+        }
+        Taxes::sent(parts, amount).map(Some).map_err(|error| Problem::invalid(field.json, error))
+    }
+
+    fn tax_code(&self, field: &Field) -> Result<Option<TaxCode>, Problem> {
+        let Some(Sent::Text(text)) = self.body.sent(field) else { return Ok(None) };
+        TaxCode::parse(text).map(Some).map_err(|error| Problem::invalid(field.json, error))
     }
 
     fn missing(&self, field: &Field) -> Problem {

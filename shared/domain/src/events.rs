@@ -18,6 +18,7 @@ mod refund;
 mod refusal;
 mod revocation;
 mod stored;
+mod taxes;
 mod withdrawal;
 mod word;
 
@@ -31,10 +32,11 @@ pub use grant::Grant;
 pub use issue::Issue;
 pub use kind::{At, Balances, Did, Kind, Reversed, Reversible, Show, Target};
 pub use redemption::{Bill, Redemption, Spent, redemption_cap};
-pub use refund::{Refund, Refunded};
+pub use refund::{Refund, Refunded, RefundedTaxes};
 pub use refusal::{RULES, Refusal, Row, Rule};
 pub use revocation::Revocation;
-pub use stored::{Broken, Load, Store, by_slice};
+pub use stored::{Broken, Load, Store, amounts, by_slice};
+pub use taxes::{Taxes, TaxesError};
 pub use withdrawal::{Original, Withdrawal};
 
 use crate::claims::account::Account;
@@ -142,6 +144,13 @@ macro_rules! kinds {
             pub fn consideration(&self) -> Money {
                 match self {
                     $(Event::$kind(did) => $kind::consideration(did),)*
+                }
+            }
+
+            /// That amount by tax code, if it has any.
+            pub fn taxes(&self) -> Option<&Taxes> {
+                match self {
+                    $(Event::$kind(did) => $kind::taxes(did),)*
                 }
             }
 

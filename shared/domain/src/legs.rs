@@ -14,8 +14,10 @@ use crate::claims::lot::{Cohort, Slice};
 use crate::claims::slices::{parts_from_the_end, shared_out, values};
 use crate::terms::rulebook::Rulebook;
 use crate::units::allocate::exact_value;
+use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -23,6 +25,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub enum RatingError {
     #[error("the rulebook has no price for points of {scheme} redeemed at {redeemer} on {day}")]
     NoPrice { scheme: SchemeId, redeemer: LineId, day: NaiveDate },
+    #[error("the rulebook has no tax code {code} in {month}")]
+    NoTaxCode { code: TaxCode, month: Period },
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
 }
@@ -73,6 +77,8 @@ pub struct OwedLeg<'a> {
     pub redeemer: &'a LineId,
     /// The day whose terms apply.
     pub day: NaiveDate,
+    /// How what points paid for is taxed, where the event says so.
+    pub tax: Option<&'a TaxCode>,
     pub points: Points,
     /// What the member got for the points.
     pub value: Money,
@@ -95,20 +101,24 @@ pub(crate) fn moved<'a>(
     })
 }
 
-/// Claims issued by a line's sale of an amount, or given.
+/// Claims issued by a line's sale of an amount, with its net if it has tax codes; or given.
 pub(crate) fn issued<'a>(
     legs: &mut Legs<'_, 'a>,
     seller: &LineId,
-    sale: Option<Money>,
+    sale: Option<(Money, Option<Micro>)>,
     slices: &'a [Slice],
 ) -> Result<(), OutOfRange> {
     slices.iter().try_for_each(|Slice { cohort, points }| {
-        let amount = sale.filter(|_| cohort.scheme.line() == *seller);
+        let sale = sale.filter(|_| cohort.scheme.line() == *seller);
         legs(Leg::Issue(IssueLeg {
             cohort,
-            is_sold: amount.is_some(),
+            is_sold: sale.is_some(),
             before: SaleStanding::default(),
-            after: SaleStanding { amount: amount.unwrap_or_default(), points: *points },
+            after: SaleStanding {
+                amount: sale.map_or(Money::ZERO, |(amount, _)| amount),
+                net: sale.and_then(|(_, net)| net),
+                points: *points,
+            },
             withdrawn: Withdrawn::default(),
         }))
     })
@@ -130,6 +140,7 @@ pub(crate) fn repaid<'a>(
             cohort,
             redeemer: creditor,
             day,
+            tax: None,
             points: *points,
             value: Money::ZERO,
             price,
@@ -148,7 +159,7 @@ fn price(rulebook: &Rulebook, scheme: &SchemeId, redeemer: &LineId, day: NaiveDa
 pub(crate) fn redemption<'a>(
     rulebook: &Rulebook,
     redeemer: &'a LineId,
-    day: NaiveDate,
+    (day, tax): (NaiveDate, Option<&'a TaxCode>),
     value: Money,
     slices: &'a [Slice],
 ) -> Result<Vec<OwedLeg<'a>>, RatingError> {
@@ -161,6 +172,7 @@ pub(crate) fn redemption<'a>(
         cohort: &slice.cohort,
         redeemer,
         day,
+        tax,
         points: slice.points,
         value,
         price,

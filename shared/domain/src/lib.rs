@@ -27,9 +27,9 @@
 //!     let (line, member) = (LineId::parse(line)?, MemberId::parse("m-1")?);
 //!     Ok(Command { head: Head { line, reference: Reference::parse(reference)?, member, occurred_at }, action })
 //! };
-//! let sale = event("shop", "S-1", 3, Action::Accrual(Accrual { amount: Money::from_minor(100_000) }))?;
+//! let sale = event("shop", "S-1", 3, Action::Accrual(Accrual::of(Money::from_minor(100_000))))?;
 //! let sold = plan(&rulebook, &Account::default(), &sale, january, None)?;
-//! let stay = event("inn", "R-1", 9, Action::Redemption(Redemption { points: Points::new(60), bill: None }))?;
+//! let stay = event("inn", "R-1", 9, Action::Redemption(Redemption::of(Points::new(60), None)))?;
 //! let spent = plan(&rulebook, &sold.account, &stay, january, None)?;
 //! assert_eq!(spent.account.balance(rulebook.day(stay.occurred()))?, Points::new(40));
 //!

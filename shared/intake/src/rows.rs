@@ -9,10 +9,10 @@ use crate::rejects::{COLUMNS as REJECT_COLUMNS, REJECTED_ROW, restored};
 use chrono::{DateTime, FixedOffset};
 use flate2::read::MultiGzDecoder;
 use interline_domain::events::{
-    Action, Command, EntryKind, Field, Fields as EventFields, Head, Origin, Refusal, fields_of,
+    Action, Command, EntryKind, Field, Fields as EventFields, Head, Origin, Refusal, Taxes, fields_of,
 };
 use interline_domain::units::currency::Currency;
-use interline_domain::units::id::{IdError, LineId, MemberId, Reference};
+use interline_domain::units::id::{IdError, LineId, MemberId, Reference, TaxCode};
 use interline_domain::units::limits::LINES_MAX;
 use interline_domain::units::moment::{parse_day, parse_occurred_at};
 use interline_domain::units::money::{Money, Points};
@@ -209,10 +209,11 @@ enum Column {
     Amount,
     Points,
     Reverses,
+    Tax,
 }
 
 impl Column {
-    const ALL: [Column; 8] = [
+    const ALL: [Column; 9] = [
         Column::Event,
         Column::Line,
         Column::Reference,
@@ -221,10 +222,11 @@ impl Column {
         Column::Amount,
         Column::Points,
         Column::Reverses,
+        Column::Tax,
     ];
 
     /// Those that the kinds of events have of their own.
-    const OF_KINDS: [Column; 3] = [Column::Amount, Column::Points, Column::Reverses];
+    const OF_KINDS: [Column; 4] = [Column::Amount, Column::Points, Column::Reverses, Column::Tax];
 
     const fn name(self) -> &'static str {
         match self {
@@ -236,12 +238,13 @@ impl Column {
             Column::Amount => "amount",
             Column::Points => "points",
             Column::Reverses => "reverses",
+            Column::Tax => "tax",
         }
     }
 
-    /// A file without reversals may leave `reverses` out.
+    /// A file without reversals may leave `reverses` out, one of a line whose sales are taxed alike `tax`.
     fn is_required(self) -> bool {
-        self != Column::Reverses
+        !matches!(self, Column::Reverses | Column::Tax)
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -514,6 +517,23 @@ impl EventFields for OfKind<'_> {
         self.get(field)?.map(origin).transpose()
     }
 
+    fn taxes(&self, field: &Field, amount: Option<Money>) -> Result<Option<Taxes>, RowError> {
+        let Some(text) = self.get(field)? else { return Ok(None) };
+        let parts = text.split(';').map(|part| match part.split_once(':') {
+            None => Ok((tax_code(part)?, None)),
+            Some((code, amount)) => {
+                let amount = numbers::part(Column::Tax, self.currency, amount)?;
+                Ok((tax_code(code)?, Some(amount)))
+            }
+        });
+        let parts = parts.collect::<Result<Vec<_>, RowError>>()?;
+        Taxes::sent(parts, amount).map(Some).map_err(|error| Column::Tax.error("not-taxes", error.to_string()))
+    }
+
+    fn tax_code(&self, field: &Field) -> Result<Option<TaxCode>, RowError> {
+        self.get(field)?.map(tax_code).transpose()
+    }
+
     fn missing(&self, field: &Field) -> RowError {
         let rule = format!("is required where the event is {}", self.kind);
         RowError { field: field.name, code: "missing-field", rule }
@@ -541,6 +561,10 @@ impl KnownLines {
             }
         }
     }
+}
+
+fn tax_code(text: &str) -> Result<TaxCode, RowError> {
+    TaxCode::parse(text).map_err(|error| id_error(Column::Tax, &error))
 }
 
 fn reference(column: Column, text: &str) -> Result<Reference, RowError> {

@@ -1,6 +1,7 @@
 use crate::rows::usual_columns;
-use interline_domain::events::Command;
+use interline_domain::events::{Command, Taxes};
 use interline_domain::units::currency::Currency;
+use interline_domain::units::id::TaxCode;
 
 /// A file of events in the columns that an import reads.
 #[derive(Debug)]
@@ -32,7 +33,15 @@ impl FileOfEvents {
             &fields.amount.map(|amount| self.currency.show(amount).to_string()).unwrap_or_default(),
             &fields.points.map(|points| points.to_string()).unwrap_or_default(),
             &fields.reverses.map(|origin| origin.to_string()).unwrap_or_default(),
+            &self.tax(fields.taxes.as_ref(), fields.tax.as_ref()),
         ])
+    }
+
+    /// As a file says it: `13:80.00;9:20.00`, or one code.
+    fn tax(&self, taxes: Option<&Taxes>, code: Option<&TaxCode>) -> String {
+        let part = |(code, amount)| format!("{code}:{}", self.currency.show(amount));
+        let parts: Vec<String> = taxes.into_iter().flat_map(Taxes::iter).map(part).collect();
+        code.map_or_else(|| parts.join(";"), TaxCode::to_string)
     }
 
     pub fn finish(self) -> Result<Vec<u8>, RowNotWritten> {

@@ -5,11 +5,11 @@ use crate::problem::Problem;
 use chrono::SecondsFormat;
 use interline_domain::claims::account::Repayment;
 use interline_domain::claims::lot::Slice;
-use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show};
+use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show, Taxes};
 use interline_domain::legs::{OwedLeg, RatingError};
 use interline_domain::terms::rulebook::{Disclosure, Rulebook};
 use interline_domain::units::currency::Currency;
-use interline_domain::units::id::LineId;
+use interline_domain::units::id::{LineId, TaxCode};
 use interline_domain::units::money::{Money, OutOfRange, Points};
 use interline_ledger::Recorded;
 use serde_json::{Value, json};
@@ -94,6 +94,15 @@ impl Said for Shown<'_> {
         if let Some(day) = on {
             self.json[field.json]["on"] = json!(day);
         }
+    }
+
+    fn taxes(&mut self, field: &'static Field, taxes: &Taxes) {
+        let part = |(code, amount)| json!({ "code": code, "amount": money(self.currency, amount) });
+        self.json[field.json] = taxes.iter().map(part).collect();
+    }
+
+    fn tax_code(&mut self, field: &'static Field, code: &TaxCode) {
+        self.json[field.json] = json!(code);
     }
 }
 

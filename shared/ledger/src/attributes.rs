@@ -43,10 +43,14 @@ pub const AMOUNT: &str = "a";
 pub const POINTS: &str = "p";
 /// `code:reference` of what a reversal takes back, with `@day` where one is named.
 pub const REVERSES: &str = "x";
+/// The command's taxes, `code:minor;...`
+pub const TAXES: &str = "tx";
+/// The tax code of what the command's points pay for.
+pub const TAX: &str = "tc";
 // What was decided stands under the names that the event's kind gives it.
 
 /// What every entry has of what a month is closed from.
-pub const HEAD: [&str; 9] = [PK, SK, SEQUENCE, MEMBER, OCCURRED, OFFSET, AMOUNT, POINTS, REVERSES];
+pub const HEAD: [&str; 11] = [PK, SK, SEQUENCE, MEMBER, OCCURRED, OFFSET, AMOUNT, POINTS, REVERSES, TAXES, TAX];
 
 // Reference. Line, kind, reference and its scope are in the partition key. POINTS and
 // AMOUNT say how much of the entry is reversed.
@@ -56,6 +60,8 @@ pub const ENTRY_AT: &str = "k";
 pub const FINGERPRINT: &str = "f";
 /// The points reversed so far of each slice `points;...`
 pub const REVERSED_BY_SLICE: &str = "ps";
+/// The amounts reversed so far of each of a sale's tax codes `minor;...`
+pub const REVERSED_BY_TAX: &str = "pt";
 /// As long as nothing is recorded: a map file digest -> `field|code|rule`.
 pub const REFUSALS: &str = "no";
 

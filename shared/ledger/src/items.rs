@@ -11,10 +11,10 @@ use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use interline_domain::claims::account::Account;
 use interline_domain::events::{
     self, Action, Broken, Command, Entry, EntryKind, Event, Field, Fields, Head, Load, Origin, Refusal, Reversed, Rule,
-    Said, Store, by_slice,
+    Said, Store, Taxes, amounts, by_slice,
 };
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::{LineId, MemberId, Reference};
+use interline_domain::units::id::{LineId, MemberId, Reference, TaxCode};
 use interline_domain::units::moment::{parse_day, rfc3339_utc};
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
@@ -226,6 +226,16 @@ impl Fields for Reader<'_> {
         self.optional_text(REVERSES)?.map(origin).transpose()
     }
 
+    fn taxes(&self, _field: &Field, _amount: Option<Money>) -> Result<Option<Taxes>, LedgerError> {
+        let taxes = |text: &str| Taxes::parse(text).ok_or_else(|| self.broken(TAXES));
+        self.optional_text(TAXES)?.map(taxes).transpose()
+    }
+
+    fn tax_code(&self, _field: &Field) -> Result<Option<TaxCode>, LedgerError> {
+        let code = |text: &str| TaxCode::parse(text).map_err(|_| self.broken(TAX));
+        self.optional_text(TAX)?.map(code).transpose()
+    }
+
     fn missing(&self, field: &Field) -> LedgerError {
         self.broken(attribute(field))
     }
@@ -242,6 +252,8 @@ fn attribute(field: &Field) -> &'static str {
         events::Form::Amount => AMOUNT,
         events::Form::Points => POINTS,
         events::Form::Origin => REVERSES,
+        events::Form::Taxes => TAXES,
+        events::Form::TaxCode => TAX,
     }
 }
 
@@ -265,6 +277,14 @@ impl Said for Attributes<'_> {
     fn origin(&mut self, _field: &'static Field, Origin { kind, reference, on }: &Origin) {
         let on = on.map(|day| format!("@{day}")).unwrap_or_default();
         self.put(REVERSES, string(format!("{}:{reference}{on}", kind.code())));
+    }
+
+    fn taxes(&mut self, _field: &'static Field, taxes: &Taxes) {
+        self.put(TAXES, string(taxes));
+    }
+
+    fn tax_code(&mut self, _field: &'static Field, code: &TaxCode) {
+        self.put(TAX, string(code));
     }
 }
 
@@ -379,6 +399,7 @@ pub fn recorded_reference(entry: &Entry, shard: Shard, reversed: &Reversed) -> I
         put(AMOUNT, number(reversed.amount.minor()));
         let attributes: &mut dyn Store = &mut Attributes(&mut item);
         attributes.by_slice(REVERSED_BY_SLICE, &reversed.by_slice);
+        attributes.amounts(REVERSED_BY_TAX, &reversed.by_tax);
     }
     item
 }
@@ -412,6 +433,7 @@ pub fn known(item: &Item) -> Result<Known, LedgerError> {
         points: Points::new(reader.optional_number(POINTS)?.unwrap_or_default()),
         amount: Money::from_minor(reader.optional_number(AMOUNT)?.unwrap_or_default()),
         by_slice: by_slice(&reader, REVERSED_BY_SLICE).map_err(|Broken(name)| reader.broken(name))?,
+        by_tax: amounts(&reader, REVERSED_BY_TAX).map_err(|Broken(name)| reader.broken(name))?,
     };
     Ok(Known::Recorded {
         place: Place::parse(reader.text(ENTRY_AT)?).ok_or_else(|| reader.broken(ENTRY_AT))?,

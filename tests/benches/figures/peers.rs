@@ -292,11 +292,11 @@ impl Names {
         let slices = if row[9].is_empty() { Vec::new() } else { vec![self.slice(row)] };
         let event = match EntryKind::from_word(&row[1]).unwrap() {
             EntryKind::Accrual => Event::Accrual(Did {
-                asked: Accrual { amount: cny().parse_money(&row[5]).unwrap() },
+                asked: Accrual::of(cny().parse_money(&row[5]).unwrap()),
                 fact: Issue { slices, repaid: Vec::new() },
             }),
             EntryKind::Redemption => Event::Redemption(Did {
-                asked: Redemption { points: Points::parse(&row[6]).unwrap(), bill: None },
+                asked: Redemption::of(Points::parse(&row[6]).unwrap(), None),
                 fact: Spent { value: cny().parse_money(&row[7]).unwrap(), slices },
             }),
             other => panic!("the month has no {other}"),

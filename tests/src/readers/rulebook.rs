@@ -120,7 +120,7 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
         for line in rulebook.lines.iter().take(LINES_PLAYED).map(|line| &line.id) {
             for (size, minor) in SALES_MINOR.into_iter().enumerate() {
                 let amount = Money::from_minor(minor);
-                let _ = record(command(line, format!("S-{nth}-{size}"), Action::Accrual(Accrual { amount })));
+                let _ = record(command(line, format!("S-{nth}-{size}"), Action::Accrual(Accrual::of(amount))));
             }
             let _ = record(command(line, format!("G-{nth}"), Action::Grant(Grant { points: Points::new(777) })));
         }
@@ -131,7 +131,7 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
             if quoted.reason.is_some() || !quoted.points.is_positive() {
                 continue;
             }
-            let action = Action::Redemption(Redemption { points: quoted.points, bill });
+            let action = Action::Redemption(Redemption::of(quoted.points, bill));
             let redeemed = record(command(line, format!("R-{nth}"), action)).expect("what was quoted");
             assert_eq!(redeemed.event.points(), Ok(quoted.points));
             for (part, points) in [(0, Some(Points::new(1))), (1, None)] {
@@ -145,7 +145,7 @@ fn a_month_is_recorded_and_settled(rulebook: &Rulebook) -> Settlement {
         for (line, size) in refunded.flat_map(|line| [(line, 2), (line, 3)]) {
             let reference = Reference::parse(&format!("S-{nth}-{size}")).expect("a reference");
             let origin = Origin { kind: EntryKind::Accrual, reference, on: None };
-            let action = Action::Refund(Refund { origin, amount: None });
+            let action = Action::Refund(Refund::of(origin, None));
             let _ = record(command(line, format!("W-{nth}-{size}"), action));
         }
     }

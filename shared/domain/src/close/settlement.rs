@@ -14,7 +14,7 @@ use crate::legs::{FlowKind, Reason};
 use crate::terms::rulebook::{Method, Product, Rulebook, VatTreatment};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -57,6 +57,9 @@ pub struct TaxKey {
     pub rate: Rate,
     /// Whether the amounts contain the tax.
     pub inclusive: bool,
+    /// None: no event said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<TaxCode>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +166,9 @@ pub struct SplitBase {
     pub terms: Option<SplitTerms>,
     /// The first month since which VAT on it has been what it was on the original's day.
     pub vat_from: Period,
+    /// How what points paid for is taxed, where the events say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<TaxCode>,
     pub base: Money,
 }
 
@@ -363,6 +369,9 @@ pub struct Invoice {
     pub issuer: LineId,
     pub buyer: LineId,
     pub product: Product,
+    /// None: no event said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<TaxCode>,
     pub treatment: VatTreatment,
     pub rate: Rate,
     pub kind: InvoiceKind,

@@ -3,11 +3,12 @@
 use super::EntryKind;
 use super::canonical::Canonical;
 use super::entry::Head;
-use super::field::{AMOUNT, Field, Fields, Said};
+use super::field::{AMOUNT, Field, Fields, Said, TAXES};
 use super::issue::Issue;
 use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
+use super::taxes::Taxes;
 use crate::claims::account::Account;
 use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
@@ -21,24 +22,38 @@ use crate::units::money::{Money, OutOfRange, Points, Rate};
 pub struct Accrual {
     /// Of the sale.
     pub amount: Money,
+    /// By tax code; none if it has the line's own rate.
+    pub taxes: Taxes,
+}
+
+impl Accrual {
+    /// At the line's own rate of VAT.
+    pub fn of(amount: Money) -> Self {
+        Self { amount, taxes: Taxes::default() }
+    }
 }
 
 impl Kind for Accrual {
     const WORD: EntryKind = EntryKind::Accrual;
     const CONTROL: ControlKind = ControlKind::Accrual;
-    const FIELDS: &'static [Field] = &[AMOUNT];
+    const FIELDS: &'static [Field] = &[AMOUNT, TAXES];
     const STORED: &'static [&'static str] = Issue::STORED;
     type Fact = Issue;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
-        Ok(Self { amount: from.required(&AMOUNT, F::amount)? })
+        let amount = from.required(&AMOUNT, F::amount)?;
+        Ok(Self { amount, taxes: from.taxes(&TAXES, Some(amount))?.unwrap_or_default() })
     }
 
     fn say(&self, said: &mut dyn Said) {
         said.amount(&AMOUNT, self.amount);
+        if !self.taxes.is_empty() {
+            said.taxes(&TAXES, &self.taxes);
+        }
     }
 
     fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Issue, Option<Reversed>), Refusal> {
+        at.taxed(&self.taxes, self.amount)?;
         let rule = at.rulebook.earn(&at.head.line, at.day).ok_or_else(|| at.no_earn_rule())?;
         let issued = points_of_sale(rule, &at.head.line, at.rulebook.currency, self.amount)?;
         Ok((Issue::of(at, account, issued)?, None))
@@ -64,6 +79,10 @@ impl Kind for Accrual {
         did.asked.amount
     }
 
+    fn taxes(did: &Did<Self>) -> Option<&Taxes> {
+        Some(&did.asked.taxes)
+    }
+
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
@@ -71,7 +90,10 @@ impl Kind for Accrual {
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount)?;
-        legs::issued(legs, &head.line, Some(did.asked.amount), &did.fact.slices)?;
+        let Accrual { amount, taxes } = &did.asked;
+        let net =
+            if taxes.is_empty() { None } else { taxes.net(rulebook, &head.line, rulebook.period(head.occurred()))? };
+        legs::issued(legs, &head.line, Some((*amount, net)), &did.fact.slices)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

@@ -3,11 +3,12 @@
 use super::EntryKind;
 use super::canonical::Canonical;
 use super::field::{Field, Origin, Said};
+use super::taxes::Taxes;
 use super::{Action, Event};
 use crate::legs::{Leg, OwedLeg, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, MemberId, Reference};
+use crate::units::id::{LineId, MemberId, Reference, TaxCode};
 use crate::units::money::{Money, Points};
 use crate::units::scope::Scope;
 use chrono::{DateTime, FixedOffset, Utc};
@@ -54,6 +55,10 @@ pub struct Fields {
     pub amount: Option<Money>,
     pub points: Option<Points>,
     pub reverses: Option<Origin>,
+    /// Of an amount.
+    pub taxes: Option<Taxes>,
+    /// Of what points paid for.
+    pub tax: Option<TaxCode>,
 }
 
 impl Said for Fields {
@@ -67,6 +72,14 @@ impl Said for Fields {
 
     fn origin(&mut self, _field: &'static Field, origin: &Origin) {
         self.reverses = Some(origin.clone());
+    }
+
+    fn taxes(&mut self, _field: &'static Field, taxes: &Taxes) {
+        self.taxes = Some(taxes.clone());
+    }
+
+    fn tax_code(&mut self, _field: &'static Field, code: &TaxCode) {
+        self.tax = Some(code.clone());
     }
 }
 
@@ -100,6 +113,7 @@ impl Command {
             ("reverses", own.reverses != others.reverses),
             ("amount", own.amount != others.amount),
             ("points", own.points != others.points),
+            ("tax", own.taxes != others.taxes || own.tax != others.tax),
         ];
         differences.into_iter().find(|(_, differs)| *differs).map(|(field, _)| field)
     }
@@ -127,6 +141,12 @@ fn write_command(text: &mut Canonical, head: &Head, kind: EntryKind, fields: &Fi
     if let Some(origin) = &fields.reverses {
         // Writing to memory cannot fail.
         let _ = write!(text, "{origin}");
+    }
+    if let Some(taxes) = &fields.taxes {
+        let _ = write!(text, "|{taxes}");
+    }
+    if let Some(code) = &fields.tax {
+        let _ = write!(text, "|{code}");
     }
 }
 
@@ -199,7 +219,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{GiveBack, Grant, Refund};
+    use crate::events::{GiveBack, Grant, Refund, RefundedTaxes};
     use crate::units::moment::parse_occurred_at;
 
     fn origin(reference: &str) -> Origin {
@@ -214,7 +234,7 @@ mod tests {
                 member: MemberId::parse("M1").unwrap(),
                 occurred_at: parse_occurred_at("2017-01-31T18:05:09+08:00").unwrap(),
             },
-            action: Action::Refund(Refund { origin: origin("S-1"), amount: Some(Money::from_minor(1250)) }),
+            action: Action::Refund(Refund::of(origin("S-1"), Some(Money::from_minor(1250)))),
         }
     }
 
@@ -233,8 +253,13 @@ mod tests {
         let recorded = |command: Command| {
             let withdrawal = crate::events::Withdrawal::none(command.occurred());
             let Action::Refund(asked) = command.action else { unreachable!() };
-            let fact =
-                crate::events::Refunded { sale: Money::ZERO, amount: Money::ZERO, before: Money::ZERO, withdrawal };
+            let fact = crate::events::Refunded {
+                sale: Money::ZERO,
+                amount: Money::ZERO,
+                before: Money::ZERO,
+                taxes: RefundedTaxes::default(),
+                withdrawal,
+            };
             let home = Period::parse("2017-01").unwrap();
             let event = Event::Refund(crate::events::Did { asked, fact });
             Entry { head: command.head, scope: Scope::Line, home, booked: home, event }
@@ -254,8 +279,8 @@ mod tests {
         assert_eq!(other(later), Some("occurred_at"));
         let said = |action: Action| Command { action, ..reversal() }.differing_field(&recorded);
         let amount = Some(Money::from_minor(1250));
-        assert_eq!(said(Action::Refund(Refund { origin: origin("S-2"), amount })), Some("reverses"));
-        assert_eq!(said(Action::Refund(Refund { origin: origin("S-1"), amount: None })), Some("amount"));
+        assert_eq!(said(Action::Refund(Refund::of(origin("S-2"), amount))), Some("reverses"));
+        assert_eq!(said(Action::Refund(Refund::of(origin("S-1"), None))), Some("amount"));
         assert_eq!(said(Action::GiveBack(GiveBack { origin: origin("S-1"), points: None })), Some("amount"));
         assert_eq!(said(Action::Grant(Grant { points: Points::new(1) })), Some("reverses"));
     }

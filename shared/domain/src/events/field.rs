@@ -3,7 +3,8 @@
 
 use super::EntryKind;
 use super::refusal::Refusal;
-use crate::units::id::Reference;
+use super::taxes::Taxes;
+use crate::units::id::{Reference, TaxCode};
 use crate::units::money::{Money, Points};
 use chrono::NaiveDate;
 use std::fmt;
@@ -27,12 +28,20 @@ pub enum Form {
     Points,
     /// An earlier event.
     Origin,
+    /// Parts of the amount by tax code: `13`, or `13:80.00;9:20.00`.
+    Taxes,
+    /// One tax code.
+    TaxCode,
 }
 
 pub const AMOUNT: Field = Field { name: "amount", json: "amount", form: Form::Amount };
 /// What a member buys with points and with money.
 pub const BILL: Field = Field { name: "amount", json: "bill", form: Form::Amount };
 pub const POINTS: Field = Field { name: "points", json: "points", form: Form::Points };
+/// How a sale is taxed, or what is refunded of it.
+pub const TAXES: Field = Field { name: "tax", json: "taxes", form: Form::Taxes };
+/// How what points pay for is taxed.
+pub const TAX: Field = Field { name: "tax", json: "tax", form: Form::TaxCode };
 pub const REVERSES: Field = Field { name: "reverses", json: "reverses", form: Form::Origin };
 
 /// The event that a reversal takes back.
@@ -59,6 +68,9 @@ pub trait Fields {
     fn amount(&self, field: &Field) -> Result<Option<Money>, Self::Error>;
     fn points(&self, field: &Field) -> Result<Option<Points>, Self::Error>;
     fn origin(&self, field: &Field) -> Result<Option<Origin>, Self::Error>;
+    /// Parts of `amount`.
+    fn taxes(&self, field: &Field, amount: Option<Money>) -> Result<Option<Taxes>, Self::Error>;
+    fn tax_code(&self, field: &Field) -> Result<Option<TaxCode>, Self::Error>;
 
     fn missing(&self, field: &Field) -> Self::Error;
     fn refused(&self, refusal: Refusal) -> Self::Error;
@@ -90,4 +102,6 @@ pub trait Said {
     fn amount(&mut self, field: &'static Field, amount: Money);
     fn points(&mut self, field: &'static Field, points: Points);
     fn origin(&mut self, field: &'static Field, origin: &Origin);
+    fn taxes(&mut self, field: &'static Field, taxes: &Taxes);
+    fn tax_code(&mut self, field: &'static Field, code: &TaxCode);
 }

@@ -9,7 +9,7 @@ use super::kind::{At, Balances, Did, Kind, Reversed, Show};
 use super::redemption::Redemption;
 use super::refusal::Refusal;
 use super::stored::{
-    BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE,
+    BEFORE, Broken, Load, Loaded, ORIGINAL_AT, ORIGINAL_TAX, ORIGINAL_VALUE, REPAID, RETURNED, SLICES, Store, VALUE,
 };
 use super::withdrawal::{Original, part_of_points, read_by_points, say_by_points};
 use crate::claims::account::{Account, Repayment};
@@ -18,7 +18,7 @@ use crate::legs::ControlKind;
 use crate::legs::{self, Leg, Legs, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, TaxCode};
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::NaiveDate;
@@ -37,6 +37,8 @@ pub struct Returned {
     pub original: Original,
     /// What the member got for the original.
     pub original_value: Money,
+    /// How it was taxed, where it said so.
+    pub original_tax: Option<TaxCode>,
     /// Given back before.
     pub before: Points,
     pub points: Points,
@@ -49,7 +51,8 @@ impl Kind for GiveBack {
     const REVERSES: Option<EntryKind> = Some(EntryKind::Redemption);
     const CONTROL: ControlKind = ControlKind::Return;
     const FIELDS: &'static [Field] = &[REVERSES, POINTS];
-    const STORED: &'static [&'static str] = &[SLICES, ORIGINAL_AT, ORIGINAL_VALUE, BEFORE, RETURNED, VALUE, REPAID];
+    const STORED: &'static [&'static str] =
+        &[SLICES, ORIGINAL_AT, ORIGINAL_VALUE, ORIGINAL_TAX, BEFORE, RETURNED, VALUE, REPAID];
     type Fact = Returned;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
@@ -82,13 +85,17 @@ impl Kind for GiveBack {
         let value = value_returned(spent.value, &spent.slices, before, points)?;
         let original = Original { at: head.occurred(), slices: spent.slices.clone() };
         let reversed = Reversed { points: before.plus(points)?, ..target.reversed.clone() };
-        Ok((Returned { original, original_value: spent.value, before, points, value, repaid }, Some(reversed)))
+        let (original_value, original_tax) = (spent.value, did.asked.tax.clone());
+        Ok((Returned { original, original_value, original_tax, before, points, value, repaid }, Some(reversed)))
     }
 
     fn store(fact: &Returned, to: &mut dyn Store) {
         to.slices(SLICES, &fact.original.slices);
         to.moment(ORIGINAL_AT, fact.original.at);
         to.money(ORIGINAL_VALUE, fact.original_value);
+        if let Some(code) = &fact.original_tax {
+            to.text(ORIGINAL_TAX, code.to_string());
+        }
         to.points(BEFORE, fact.before);
         to.points(RETURNED, fact.points);
         to.money(VALUE, fact.value);
@@ -100,6 +107,7 @@ impl Kind for GiveBack {
         Ok(Returned {
             original: Original { at: from.moment(ORIGINAL_AT)?, slices: from.slices(SLICES)? },
             original_value: from.money(ORIGINAL_VALUE)?,
+            original_tax: from.tax_code(ORIGINAL_TAX)?,
             before: from.points(BEFORE)?,
             points: from.points(RETURNED)?,
             value: from.money(VALUE)?,
@@ -113,6 +121,9 @@ impl Kind for GiveBack {
         let (original, value) = (fact.original_value.minor(), fact.value.minor());
         // Writing to a String cannot fail.
         let _ = write!(text, "|{at}|{original}|{}|{}|{value}", fact.before, fact.points);
+        if let Some(code) = &fact.original_tax {
+            let _ = write!(text, "|{code}");
+        }
         text.repaid(&fact.repaid);
     }
 
@@ -126,9 +137,10 @@ impl Kind for GiveBack {
         rulebook: &Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
-        let Returned { original, original_value, before, points, repaid, .. } = &did.fact;
+        let Returned { original, original_value, original_tax, before, points, repaid, .. } = &did.fact;
         let day = rulebook.day(original.at);
-        let whole = legs::redemption(rulebook, &head.line, day, *original_value, &original.slices)?;
+        let whole =
+            legs::redemption(rulebook, &head.line, (day, original_tax.as_ref()), *original_value, &original.slices)?;
         legs::returned(whole, *before, *points)?.into_iter().map(Leg::Owed).try_for_each(&mut *legs)?;
         legs::repaid(legs, rulebook, head.occurred(), repaid)
     }

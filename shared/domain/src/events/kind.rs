@@ -6,6 +6,7 @@ use super::entry::{Entry, Head};
 use super::field::{Field, Fields, Origin, Said};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
+use super::taxes::Taxes;
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
@@ -55,6 +56,8 @@ pub struct Reversed {
     pub amount: Money,
     /// For a sale or points given: the points of each slice. Empty as long as nothing is reversed.
     pub by_slice: Vec<Points>,
+    /// For a sale with tax codes: the amount of each part, in the codes' order. Empty as long as nothing is reversed.
+    pub by_tax: Vec<Money>,
 }
 
 impl Reversed {
@@ -152,6 +155,11 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
         Money::ZERO
     }
 
+    /// That amount by tax code, if it has any.
+    fn taxes(_did: &Did<Self>) -> Option<&Taxes> {
+        None
+    }
+
     /// When what it is about was sold: a refund is of its sale's day.
     fn sold_at(_did: &Did<Self>, head: &Head) -> DateTime<Utc> {
         head.occurred()
@@ -173,6 +181,27 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
 }
 
 impl<'a> At<'a> {
+    /// That each part is of a code of the event's month, and all of them are the amount.
+    pub(super) fn taxed(&self, taxes: &Taxes, amount: Money) -> Result<(), Refusal> {
+        if taxes.is_empty() {
+            return Ok(());
+        }
+        let month = Period::of_day(self.day);
+        if let Some(code) = taxes.unknown(self.rulebook, month) {
+            return Err(Refusal::UnknownTaxCode { code: code.clone(), month });
+        }
+        self.parts_of(taxes, amount)
+    }
+
+    pub(super) fn parts_of(&self, taxes: &Taxes, amount: Money) -> Result<(), Refusal> {
+        let (parts, show) = (taxes.sum()?, |amount| self.rulebook.currency.show(amount));
+        if parts == amount {
+            Ok(())
+        } else {
+            Err(Refusal::TaxesNotTheAmount { parts: show(parts), amount: show(amount) })
+        }
+    }
+
     /// The member's own entry that a reversal takes back.
     pub(super) fn target(&self, origin: &Origin) -> Result<Target<'a>, Refusal> {
         let not_found = || Refusal::TargetNotFound { kind: origin.kind, reference: origin.reference.clone() };

@@ -3,7 +3,7 @@
 use super::EntryKind;
 use super::canonical::Canonical;
 use super::entry::Head;
-use super::field::{BILL, Field, Fields, POINTS, Said};
+use super::field::{BILL, Field, Fields, POINTS, Said, TAX};
 use super::kind::{At, Balances, Did, Kind, Reversed, Reversible, Show};
 use super::refusal::Refusal;
 use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE};
@@ -15,7 +15,7 @@ use crate::terms::rulebook::{BurnRule, Rulebook};
 use crate::units::allocate::exact_value;
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::NaiveDate;
 use std::fmt::Write;
@@ -25,6 +25,8 @@ pub struct Redemption {
     pub points: Points,
     /// What the member buys with them and with money.
     pub bill: Option<Money>,
+    /// How it is taxed; by the rules for the pair of lines if it does not say.
+    pub tax: Option<TaxCode>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +36,24 @@ pub struct Spent {
     pub slices: Vec<Slice>,
 }
 
+impl Redemption {
+    /// Taxed by the rules for the pair of lines.
+    pub fn of(points: Points, bill: Option<Money>) -> Self {
+        Self { points, bill, tax: None }
+    }
+}
+
 impl Kind for Redemption {
     const WORD: EntryKind = EntryKind::Redemption;
     const CONTROL: ControlKind = ControlKind::Redemption;
-    const FIELDS: &'static [Field] = &[POINTS, BILL];
+    const FIELDS: &'static [Field] = &[POINTS, BILL, TAX];
     const STORED: &'static [&'static str] = &[SLICES, VALUE];
     type Fact = Spent;
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
         let bill = from.amount(&BILL)?;
-        Ok(Self { points: from.required(&POINTS, F::points)?, bill })
+        let points = from.required(&POINTS, F::points)?;
+        Ok(Self { points, bill, tax: from.tax_code(&TAX)? })
     }
 
     fn say(&self, said: &mut dyn Said) {
@@ -51,12 +61,19 @@ impl Kind for Redemption {
         if let Some(bill) = self.bill {
             said.amount(&BILL, bill);
         }
+        if let Some(code) = &self.tax {
+            said.tax_code(&TAX, code);
+        }
     }
 
     fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Spent, Option<Reversed>), Refusal> {
         let (line, day) = (&at.head.line, at.day);
         let no_rule = || Refusal::NoBurnRule { line: line.clone(), day };
         let rule = at.rulebook.burn(line, day).ok_or_else(no_rule)?;
+        let month = Period::of_day(day);
+        if let Some(code) = self.tax.as_ref().filter(|code| at.rulebook.tax_code(code, month).is_none()) {
+            return Err(Refusal::UnknownTaxCode { code: code.clone(), month });
+        }
         self.check(at, rule, account)?;
         let Some(slices) = account.lots_for(self.points, day)? else {
             return Err(Refusal::InsufficientPoints { available: account.balance(day)?, requested: self.points });
@@ -98,7 +115,8 @@ impl Kind for Redemption {
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         let day = rulebook.day(head.occurred());
-        let honoured = legs::redemption(rulebook, &head.line, day, did.fact.value, &did.fact.slices)?;
+        let honoured =
+            legs::redemption(rulebook, &head.line, (day, did.asked.tax.as_ref()), did.fact.value, &did.fact.slices)?;
         Ok(honoured.into_iter().map(Leg::Owed).try_for_each(legs)?)
     }
 

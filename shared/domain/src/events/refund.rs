@@ -5,13 +5,14 @@ use super::Event;
 use super::accrual::points_of_sale;
 use super::canonical::Canonical;
 use super::entry::Head;
-use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said};
+use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said, TAXES};
 use super::kind::{At, Balances, Did, Kind, Reversed, Show, Target};
 use super::refusal::Refusal;
 use super::stored::{
-    BEFORE, BEFORE_AMOUNT, BEFORE_BY_SLICE, Broken, GONE, Load, Loaded, ORIGINAL_AT, ORIGINAL_VALUE, OWED, REFUNDED,
-    REPAID, SLICES, Store, TAKEN, WITHDRAWN,
+    BEFORE, BEFORE_AMOUNT, BEFORE_BY_SLICE, BEFORE_BY_TAX, Broken, GONE, Load, Loaded, ORIGINAL_AT, ORIGINAL_TAXES,
+    ORIGINAL_VALUE, OWED, REFUNDED, REFUNDED_BY_TAX, REPAID, SLICES, Store, TAKEN, WITHDRAWN,
 };
+use super::taxes::Taxes;
 use super::withdrawal::{Original, Withdrawal};
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
@@ -21,12 +22,15 @@ use crate::terms::rulebook::Rulebook;
 use crate::units::currency::Currency;
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::{DateTime, Utc};
+use std::fmt::Write;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refund {
     pub origin: Origin,
     /// Of the sale; without it whatever is left.
     pub amount: Option<Money>,
+    /// By the sale's tax codes; without them in proportion to what is left of each.
+    pub taxes: Taxes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +41,45 @@ pub struct Refunded {
     pub before: Money,
     /// Refunded now.
     pub amount: Money,
+    pub taxes: RefundedTaxes,
     pub withdrawal: Withdrawal,
+}
+
+/// What is refunded of a sale by its tax codes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RefundedTaxes {
+    pub sale: Taxes,
+    /// Refunded before of each; none if nothing was.
+    pub before: Vec<Money>,
+    pub now: Taxes,
+}
+
+impl RefundedTaxes {
+    /// What was left of the sale before.
+    fn left(&self) -> Result<Taxes, OutOfRange> {
+        self.sale.minus_each(&self.before)
+    }
+}
+
+impl Refund {
+    /// By whatever the sale is taxed.
+    pub fn of(origin: Origin, amount: Option<Money>) -> Self {
+        Self { origin, amount, taxes: Taxes::default() }
+    }
 }
 
 impl Kind for Refund {
     const WORD: EntryKind = EntryKind::Reversal;
     const REVERSES: Option<EntryKind> = Some(EntryKind::Accrual);
     const CONTROL: ControlKind = ControlKind::Withdrawal;
-    const FIELDS: &'static [Field] = &[REVERSES, AMOUNT];
+    const FIELDS: &'static [Field] = &[REVERSES, AMOUNT, TAXES];
     const STORED: &'static [&'static str] = &[
         ORIGINAL_VALUE,
         BEFORE_AMOUNT,
         REFUNDED,
+        ORIGINAL_TAXES,
+        BEFORE_BY_TAX,
+        REFUNDED_BY_TAX,
         SLICES,
         ORIGINAL_AT,
         BEFORE,
@@ -64,13 +95,16 @@ impl Kind for Refund {
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
         let (origin, amount) = (from.required(&REVERSES, F::origin)?, from.amount(&AMOUNT)?);
         from.none(&POINTS, F::points, "a sale is reversed by its amount")?;
-        Ok(Self { origin, amount })
+        Ok(Self { origin, amount, taxes: from.taxes(&TAXES, amount)?.unwrap_or_default() })
     }
 
     fn say(&self, said: &mut dyn Said) {
         said.origin(&REVERSES, &self.origin);
         if let Some(amount) = self.amount {
             said.amount(&AMOUNT, amount);
+        }
+        if !self.taxes.is_empty() {
+            said.taxes(&TAXES, &self.taxes);
         }
     }
 
@@ -86,17 +120,22 @@ impl Kind for Refund {
         let (sale, before) = (asked.amount, target.reversed.amount);
         let amount = part_of_amount(at.rulebook.currency, sale, before, self.amount)?;
         let after = before.plus(amount)?;
+        let taxes = self.taxes(at, &asked.taxes, &target.reversed.by_tax, amount)?;
         let points = points_of_refund(at.rulebook, target, &fact.slices, sale.minus(after)?)?;
         let original = Original { at: target.entry.head.occurred(), slices: fact.slices.clone() };
         let withdrawal = Withdrawal::of(at, account, original, target.reversed, points)?;
-        let reversed = withdrawal.reversed(after)?;
-        Ok((Refunded { sale, before, amount, withdrawal }, Some(reversed)))
+        let by_tax = taxes.sale.minus(&taxes.left()?.minus(&taxes.now)?)?.iter().map(|(_, amount)| amount).collect();
+        let reversed = Reversed { by_tax, ..withdrawal.reversed(after)? };
+        Ok((Refunded { sale, before, amount, taxes, withdrawal }, Some(reversed)))
     }
 
     fn store(fact: &Refunded, to: &mut dyn Store) {
         to.money(ORIGINAL_VALUE, fact.sale);
         to.money(BEFORE_AMOUNT, fact.before);
         to.money(REFUNDED, fact.amount);
+        to.taxes(ORIGINAL_TAXES, &fact.taxes.sale);
+        to.amounts(BEFORE_BY_TAX, &fact.taxes.before);
+        to.taxes(REFUNDED_BY_TAX, &fact.taxes.now);
         fact.withdrawal.store(to);
     }
 
@@ -104,11 +143,24 @@ impl Kind for Refund {
         let withdrawal = Withdrawal::load(from)?;
         let from = Loaded(from);
         let (sale, before) = (from.money(ORIGINAL_VALUE)?, from.money(BEFORE_AMOUNT)?);
-        Ok(Refunded { sale, before, amount: from.money(REFUNDED)?, withdrawal })
+        let taxes = RefundedTaxes {
+            sale: from.taxes(ORIGINAL_TAXES)?,
+            before: from.amounts(BEFORE_BY_TAX)?,
+            now: from.taxes(REFUNDED_BY_TAX)?,
+        };
+        Ok(Refunded { sale, before, amount: from.money(REFUNDED)?, taxes, withdrawal })
     }
 
     fn write_canonical(fact: &Refunded, text: &mut Canonical) {
         fact.withdrawal.write_canonical([fact.sale, fact.before, fact.amount], text);
+        let RefundedTaxes { sale, before, now } = &fact.taxes;
+        if !sale.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "|taxes;{sale}|{now}|");
+            for amount in before {
+                let _ = write!(text, ";{}", amount.minor());
+            }
+        }
     }
 
     fn points(did: &Did<Self>) -> Result<Points, OutOfRange> {
@@ -117,6 +169,10 @@ impl Kind for Refund {
 
     fn consideration(did: &Did<Self>) -> Money {
         did.fact.amount
+    }
+
+    fn taxes(did: &Did<Self>) -> Option<&Taxes> {
+        Some(&did.fact.taxes.now)
     }
 
     fn sold_at(did: &Did<Self>, _head: &Head) -> DateTime<Utc> {
@@ -129,10 +185,18 @@ impl Kind for Refund {
         rulebook: &Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
-        let Refunded { sale, before, amount, withdrawal } = &did.fact;
+        let Refunded { sale, before, amount, taxes, withdrawal } = &did.fact;
         withdrawal.legs(legs, FlowKind::Taken, &head.line, *amount)?;
         let before = sale.minus(*before)?;
-        withdrawal.valued(legs, Some((&head.line, before, before.minus(*amount)?)))?;
+        let (mut nets, left) = ([None; 2], taxes.left()?);
+        if !taxes.sale.is_empty() {
+            let month = rulebook.period(withdrawal.original.at);
+            let net = |taxes: &Taxes| taxes.net(rulebook, &head.line, month);
+            nets = [net(&left)?, net(&left.minus(&taxes.now)?)?];
+        }
+        let [net_before, net_left] = nets;
+        let stand = [(before, net_before), (before.minus(*amount)?, net_left)];
+        withdrawal.valued(legs, Some((&head.line, stand)))?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.withdrawal.repaid)
     }
 
@@ -144,6 +208,30 @@ impl Kind for Refund {
         to.money("amount", fact.amount);
         fact.withdrawal.show(to);
         Ok(())
+    }
+}
+
+impl Refund {
+    /// The part of each of the sale's tax codes.
+    fn taxes(&self, at: &At<'_>, sale: &Taxes, before: &[Money], amount: Money) -> Result<RefundedTaxes, Refusal> {
+        if sale.is_empty() {
+            let because = "the sale has the line's own rate";
+            return match self.taxes.is_empty() {
+                true => Ok(RefundedTaxes::default()),
+                false => Err(Refusal::Superfluous(TAXES.name, because)),
+            };
+        }
+        let left = sale.minus_each(before)?;
+        let now = if self.taxes.is_empty() {
+            left.shared(amount)?
+        } else {
+            if let Some((code, left)) = left.exceeded_by(&self.taxes) {
+                return Err(Refusal::MoreTaxedThanLeft { code, left: at.rulebook.currency.show(left) });
+            }
+            at.parts_of(&self.taxes, amount)?;
+            self.taxes.clone()
+        };
+        Ok(RefundedTaxes { sale: sale.clone(), before: before.to_vec(), now })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::EntryKind;
 use crate::units::calendar::Period;
 use crate::units::currency::Shown;
-use crate::units::id::{LineId, Reference};
+use crate::units::id::{LineId, Reference, TaxCode};
 use crate::units::limits::FUTURE_TOLERANCE_MINUTES;
 use crate::units::money::{OutOfRange, Points};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -53,6 +53,12 @@ pub enum Refusal {
     MorePointsThanLeft(Points),
     #[error("is more than the {0} left to reverse")]
     MoreAmountThanLeft(Shown),
+    #[error("the programme has no tax code {code} in {month}")]
+    UnknownTaxCode { code: TaxCode, month: Period },
+    #[error("its parts are {parts} and not the amount, {amount}")]
+    TaxesNotTheAmount { parts: Shown, amount: Shown },
+    #[error("is more than the {left} of {code} left to reverse")]
+    MoreTaxedThanLeft { code: TaxCode, left: Shown },
     #[error("must be empty: {1}")]
     Superfluous(&'static str, &'static str),
     #[error("makes a number that is out of range")]
@@ -88,6 +94,8 @@ pub enum Rule {
     BeforeTarget,
     AlreadyReversed,
     MoreThanLeft,
+    UnknownTaxCode,
+    TaxesNotTheAmount,
     Superfluous,
     OutOfRange,
 }
@@ -116,7 +124,7 @@ const fn row(
 }
 
 /// In the order of [`Rule`].
-pub const RULES: [Row; 22] = [
+pub const RULES: [Row; 24] = [
     row(Rule::UnknownLine, ("unknown-line", "line", false), (404, "The programme has no such line")),
     row(
         Rule::PhoneLikeMember,
@@ -153,6 +161,8 @@ pub const RULES: [Row; 22] = [
     ),
     row(Rule::AlreadyReversed, ("already-reversed", "reverses", true), (422, "The event is reversed in full already")),
     row(Rule::MoreThanLeft, ("more-than-left", "points", true), (422, "More than is left to reverse")),
+    row(Rule::UnknownTaxCode, ("unknown-tax-code", "tax", false), (422, "The programme has no such tax code")),
+    row(Rule::TaxesNotTheAmount, ("taxes-not-the-amount", "tax", false), (422, "The taxed parts are not the amount")),
     row(Rule::Superfluous, ("superfluous-field", "", false), (422, "The field has no place in this event")),
     row(Rule::OutOfRange, ("out-of-range", "points", false), (422, "A number becomes too large")),
 ];
@@ -197,7 +207,11 @@ impl Refusal {
             Refusal::NotReversible(_) => Rule::NotReversible,
             Refusal::BeforeTarget(_) => Rule::BeforeTarget,
             Refusal::AlreadyReversed => Rule::AlreadyReversed,
-            Refusal::MorePointsThanLeft(_) | Refusal::MoreAmountThanLeft(_) => Rule::MoreThanLeft,
+            Refusal::MorePointsThanLeft(_) | Refusal::MoreAmountThanLeft(_) | Refusal::MoreTaxedThanLeft { .. } => {
+                Rule::MoreThanLeft
+            }
+            Refusal::UnknownTaxCode { .. } => Rule::UnknownTaxCode,
+            Refusal::TaxesNotTheAmount { .. } => Rule::TaxesNotTheAmount,
             Refusal::Superfluous(..) => Rule::Superfluous,
             Refusal::OutOfRange => Rule::OutOfRange,
         }
@@ -214,6 +228,9 @@ impl Refusal {
         }
         if let Refusal::MoreAmountThanLeft(_) = self {
             return "amount";
+        }
+        if let Refusal::MoreTaxedThanLeft { .. } = self {
+            return "tax";
         }
         self.rule().row().field
     }

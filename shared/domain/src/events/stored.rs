@@ -1,9 +1,10 @@
 //! What was decided, as it is kept: named numbers and texts. The ledger keeps them
 //! and never looks in.
 
+use super::taxes::Taxes;
 use crate::claims::account::Repayment;
 use crate::claims::lot::Slice;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, TaxCode};
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, Points};
 use chrono::{DateTime, Utc};
@@ -46,6 +47,14 @@ pub const BEFORE_AMOUNT: &str = "qa";
 pub const BEFORE_BY_SLICE: &str = "qs";
 /// For a refund: the amount refunded now.
 pub const REFUNDED: &str = "b";
+/// For a refund: the amounts of the sale by tax code `code:minor;...`
+pub const ORIGINAL_TAXES: &str = "xo";
+/// For a refund: the amounts refunded before of each tax code `minor;...`
+pub const BEFORE_BY_TAX: &str = "xq";
+/// For a refund: the amounts refunded now by tax code.
+pub const REFUNDED_BY_TAX: &str = "xn";
+/// For a return: the tax code of its original.
+pub const ORIGINAL_TAX: &str = "xc";
 /// For a withdrawal: the points withdrawn now of each slice `points;...`
 pub const WITHDRAWN: &str = "ns";
 /// For a withdrawal: slices that were taken from their lots.
@@ -86,6 +95,20 @@ impl dyn Store + '_ {
         self.list(name, points, |text, points| {
             // Writing to a String cannot fail.
             let _ = write!(text, "{points}");
+        });
+    }
+
+    /// None at all are not stored.
+    pub(super) fn taxes(&mut self, name: &'static str, taxes: &Taxes) {
+        if !taxes.is_empty() {
+            self.text(name, taxes.to_string());
+        }
+    }
+
+    /// One for each tax code.
+    pub fn amounts(&mut self, name: &'static str, amounts: &[Money]) {
+        self.list(name, amounts, |text, amount| {
+            let _ = write!(text, "{}", amount.minor());
         });
     }
 
@@ -136,6 +159,18 @@ impl<L: Load> Loaded<'_, L> {
         })
     }
 
+    pub(super) fn taxes(&self, name: &'static str) -> Result<Taxes, Broken> {
+        Taxes::parse(self.0.text(name)?.unwrap_or_default()).ok_or(Broken(name))
+    }
+
+    pub(super) fn tax_code(&self, name: &'static str) -> Result<Option<TaxCode>, Broken> {
+        self.0.text(name)?.map(|text| TaxCode::parse(text).map_err(|_| Broken(name))).transpose()
+    }
+
+    pub(super) fn amounts(&self, name: &'static str) -> Result<Vec<Money>, Broken> {
+        self.list(name, |text| text.parse().ok().map(Money::from_minor))
+    }
+
     pub(super) fn by_slice(&self, name: &'static str) -> Result<Vec<Points>, Broken> {
         self.list(name, |text| text.parse().ok().map(Points::new))
     }
@@ -144,6 +179,11 @@ impl<L: Load> Loaded<'_, L> {
         let text = self.0.text(name)?.unwrap_or_default();
         text.split_terminator(';').map(parse).collect::<Option<_>>().ok_or(Broken(name))
     }
+}
+
+/// The amounts of each tax code, as [`Store`] was given them.
+pub fn amounts<L: Load>(from: &L, name: &'static str) -> Result<Vec<Money>, Broken> {
+    Loaded(from).amounts(name)
 }
 
 /// The points of each slice, as [`Store`] was given them.

@@ -12,6 +12,7 @@ use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::{self, FlowKind, IssueLeg, Leg, Legs};
 use crate::units::id::LineId;
+use crate::units::micro::Micro;
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::{DateTime, Utc};
@@ -166,12 +167,12 @@ impl Withdrawal {
         Ok(())
     }
 
-    /// What it takes back, slice by slice. `sale`: the seller, and what stood and stands of the amount; nothing of a
-    /// gift. What can no longer be told counts as expired.
+    /// What it takes back, slice by slice. `sale`: the seller, and what stood and stands of the amount, with its net if
+    /// it has tax codes; nothing of a gift. What can no longer be told counts as expired.
     pub(super) fn valued<'a>(
         &'a self,
         legs: &mut Legs<'_, 'a>,
-        sale: Option<(&LineId, Money, Money)>,
+        sale: Option<(&LineId, [(Money, Option<Micro>); 2])>,
     ) -> Result<(), OutOfRange> {
         let of = |slices: &[Slice], cohort: &Cohort| {
             Points::sum(slices.iter().filter(|slice| slice.cohort == *cohort).map(|slice| slice.points))
@@ -182,12 +183,12 @@ impl Withdrawal {
             let owed = of(&self.owed, &slice.cohort)?;
             let gone = points.minus(of(&self.taken, &slice.cohort)?)?.minus(owed)?;
             let amounts = sale.filter(|(seller, ..)| slice.cohort.scheme.line() == **seller);
-            let (amount, left) = amounts.map_or((Money::ZERO, Money::ZERO), |(_, before, left)| (before, left));
+            let [(amount, net), (left, net_left)] = amounts.map_or([(Money::ZERO, None); 2], |(_, stand)| stand);
             legs(Leg::Issue(IssueLeg {
                 cohort: &slice.cohort,
                 is_sold: amounts.is_some(),
-                before: SaleStanding { amount, points: before },
-                after: SaleStanding { amount: left, points: before.minus(points)? },
+                before: SaleStanding { amount, net, points: before },
+                after: SaleStanding { amount: left, net: net_left, points: before.minus(points)? },
                 withdrawn: Withdrawn { points, owed, gone },
             }))?;
         }

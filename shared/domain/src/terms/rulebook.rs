@@ -29,6 +29,7 @@ mod section;
 mod shards;
 mod splits;
 mod table;
+mod tax_codes;
 mod tolerance;
 mod urr;
 mod vat;
@@ -41,6 +42,7 @@ pub use earn::EarnRule;
 pub use liability::{LiabilityTerms, Method};
 pub use payments::{PaymentDays, PaymentFiles, PaymentTerms};
 pub use reference::reference;
+pub use tax_codes::TaxCodeTerms;
 pub use tolerance::Tolerances;
 pub use vat::{Product, VatRule, VatTreatment};
 
@@ -119,6 +121,7 @@ sections! {
     urr: urr::Urr = one_or_more;
     urr_override: overrides::Overrides = tables;
     vat: vat::Vat = tables;
+    tax_codes: tax_codes::TaxCodes = tables;
     payments: payments::Payments = one_or_more;
     books: books::BooksSection = one_or_more;
     forecast: forecast::Forecast = one_or_more;

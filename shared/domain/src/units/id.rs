@@ -1,6 +1,6 @@
 //! Names: of lines, members and events.
 
-use crate::units::limits::{LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX};
+use crate::units::limits::{LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX, TAX_CODE_MAX};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -90,6 +90,11 @@ id! {
 id! {
     /// A line's own number for an event.
     Reference, REFERENCE_MAX
+}
+
+id! {
+    /// How a sale, or what points paid for, is taxed.
+    TaxCode, TAX_CODE_MAX
 }
 
 impl SchemeId {

@@ -40,6 +40,12 @@ pub const NAME_MAX: usize = 140;
 pub const BANK_ACCOUNT_MAX: usize = 64;
 /// Characters of a taxpayer's number.
 pub const TAX_ID_MAX: usize = 35;
+/// Characters of a tax code.
+pub const TAX_CODE_MAX: usize = 16;
+/// Parts of one amount that are taxed by different codes.
+pub const TAX_PARTS_MAX: usize = 10;
+/// Digits of a classification code of goods and services (税收分类编码).
+pub const GOODS_CODE_MAX: usize = 19;
 /// Characters of a payment's purpose.
 pub const PURPOSE_MAX: usize = 140;
 /// Business days from the payments to the hub to those that it makes.

@@ -77,8 +77,8 @@ fn clearing_is_reported_by_pair_share_and_line_with_late_events_told_apart() {
         ("earn = [", "earn = [{ line = \"hq\", from = \"2025-01-01\", points_per_unit = \"0\" }, "),
         ("prices = [", "prices = [{ redeemer = \"hq\", from = \"2025-01-01\", price = \"0.7\" }, "),
     ]));
-    let redeem = |points| Action::Redemption(Redemption { points: Points::new(points), bill: None });
-    let sale = |amount| Action::Accrual(Accrual { amount: money(amount) });
+    let redeem = |points| Action::Redemption(Redemption::of(Points::new(points), None));
+    let sale = |amount| Action::Accrual(Accrual::of(money(amount)));
     for (line, member, action) in [
         ("shop", "m1", sale("1000")),
         ("shop", "m1", sale("500")),
@@ -372,13 +372,7 @@ fn expired_points_are_revenue_and_a_late_redemption_takes_from_it() {
     assert!(second.expiry_forecast.is_empty());
     assert_eq!(row.rate, rate("0.4"), "a fact now");
 
-    assert!(programme.record(
-        "inn",
-        "m1",
-        20,
-        1,
-        Action::Redemption(Redemption { points: Points::new(20), bill: None })
-    ));
+    assert!(programme.record("inn", "m1", 20, 1, Action::Redemption(Redemption::of(Points::new(20), None))));
     let third = programme.close();
     let row = &third.liability[0].row;
     assert_eq!((row.released().unwrap(), row.closing), (Money::ZERO, Money::ZERO));
@@ -434,7 +428,7 @@ fn late_sales_add_to_their_own_cohort_and_leave_what_was_allocated() {
     let mut programme = Programme::new(SMALL);
     programme.sale("shop", "1000");
     let first = programme.close();
-    assert!(programme.record("shop", "m1", 31, 1, Action::Accrual(Accrual { amount: money("500") })));
+    assert!(programme.record("shop", "m1", 31, 1, Action::Accrual(Accrual::of(money("500")))));
     programme.sale("shop", "200");
     let second = programme.close();
     let old = &second.liability[0];
@@ -591,8 +585,8 @@ fn play(programme: &mut Programme, step: &Step) {
         programme.record(line, member, step.day, step.months_late, action);
     };
     match &step.deed {
-        Deed::Sale(minor) => record(Action::Accrual(Accrual { amount: Money::from_minor(*minor) })),
-        Deed::Spend(points) => record(Action::Redemption(Redemption { points: Points::new(*points), bill: None })),
+        Deed::Sale(minor) => record(Action::Accrual(Accrual::of(Money::from_minor(*minor)))),
+        Deed::Spend(points) => record(Action::Redemption(Redemption::of(Points::new(*points), None))),
         Deed::Gift(points) => record(Action::Grant(Grant { points: Points::new(*points) })),
         Deed::TakeBack(which, part) => {
             if programme.entries() == 0 {
@@ -779,8 +773,8 @@ proptest! {
         for deeds in months {
             for (sells, redeems, minor, points) in deeds {
                 let [seller, redeemer] = [sells, redeems].map(|at| ["shop", "inn"][at]);
-                programme.record(seller, "m1", 5, 0, Action::Accrual(Accrual { amount: Money::from_minor(minor) }));
-                let spend = Action::Redemption(Redemption { points: Points::new(points), bill: None });
+                programme.record(seller, "m1", 5, 0, Action::Accrual(Accrual::of(Money::from_minor(minor))));
+                let spend = Action::Redemption(Redemption::of(Points::new(points), None));
                 programme.record(redeemer, "m1", 6, 0, spend);
             }
             post(&programme.close());

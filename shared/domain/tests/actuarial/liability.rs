@@ -189,7 +189,7 @@ fn valuation(face: &str, urr: &str) -> Valuation {
 /// A month in which the cohort is sold.
 fn sold(by: &Valuation, amount: &str, number: i64) -> Movement {
     let mut movement = Movement::default();
-    movement.valued.sell(by, SaleStanding { amount: money(amount), points: points(number) }).unwrap();
+    movement.valued.sell(by, SaleStanding { net: None, amount: money(amount), points: points(number) }).unwrap();
     movement
 }
 
@@ -393,7 +393,7 @@ impl Members {
             let movement = &mut brought.movement;
             match *deed {
                 Deed::Sell { minor, points: number } => {
-                    let sale = SaleStanding { amount: Money::from_minor(minor), points: points(number) };
+                    let sale = SaleStanding { net: None, amount: Money::from_minor(minor), points: points(number) };
                     movement.valued.sell(&self.by, sale).unwrap();
                     self.sales.push(sale);
                     self.issued += number;
@@ -460,7 +460,7 @@ impl Members {
                         continue;
                     }
                     let kept = i64::try_from(i128::from(number) * i128::from(left) / i128::from(amount)).unwrap();
-                    let after = SaleStanding { amount: Money::from_minor(left), points: points(kept) };
+                    let after = SaleStanding { net: None, amount: Money::from_minor(left), points: points(kept) };
                     let withdrawn = self.withdraw(number - kept, spent, over);
                     gone += withdrawn.gone.get();
                     brought.movement.valued.refund(&self.by, before, after, withdrawn).unwrap();
@@ -653,14 +653,14 @@ proptest! {
         let by = Members::new(&life).by;
         let mut months: Vec<Valued> = vec![Valued::default(); 4];
         for (at, (minor, number, parts)) in sales.iter().enumerate() {
-            let mut standing = SaleStanding { amount: Money::from_minor(*minor), points: points(*number) };
+            let mut standing = SaleStanding { net: None, amount: Money::from_minor(*minor), points: points(*number) };
             let month = at % 2;
             months[month].sell(&by, standing).unwrap();
             months[month].give(&by, points(*number)).unwrap();
             for (step, part) in parts.iter().map(Some).chain([None]).enumerate() {
                 let left = part.map_or(0, |part| standing.amount.minor() * part / 1_000);
                 let kept = part.map_or(0, |part| standing.points.get() * part / 1_000);
-                let after = SaleStanding { amount: Money::from_minor(left), points: points(kept) };
+                let after = SaleStanding { net: None, amount: Money::from_minor(left), points: points(kept) };
                 let taken = standing.points.minus(after.points).unwrap();
                 let withdrawn = Withdrawn { points: taken, ..Withdrawn::default() };
                 let month = &mut months[(month + step).min(3)];
@@ -705,7 +705,7 @@ proptest! {
         let mut deeds: Vec<Valued> = Vec::new();
         let mut at_once = Valued::default();
         for (minor, number, first, second) in sales {
-            let standing = |minor: i64, number: i64| SaleStanding { amount: Money::from_minor(minor), points: points(number) };
+            let standing = |minor: i64, number: i64| SaleStanding { net: None, amount: Money::from_minor(minor), points: points(number) };
             let whole = standing(minor, number);
             let part = standing(minor * first / 1_000, number * first / 1_000);
             let left = standing(part.amount.minor() * second / 1_000, part.points.get() * second / 1_000);

@@ -86,7 +86,7 @@ impl Programme {
     }
 
     pub fn sale(&mut self, line: &str, amount: &str) {
-        assert!(self.record(line, "m1", 10, 0, Action::Accrual(Accrual { amount: crate::money(amount) })));
+        assert!(self.record(line, "m1", 10, 0, Action::Accrual(Accrual::of(crate::money(amount)))));
     }
 
     pub fn grant(&mut self, line: &str, points: i64) {
@@ -94,13 +94,7 @@ impl Programme {
     }
 
     pub fn spend(&mut self, line: &str, points: i64) {
-        assert!(self.record(
-            line,
-            "m1",
-            20,
-            0,
-            Action::Redemption(Redemption { points: Points::new(points), bill: None })
-        ));
+        assert!(self.record(line, "m1", 20, 0, Action::Redemption(Redemption::of(Points::new(points), None))));
     }
 
     /// Takes back an event by its number, all that is left of it.

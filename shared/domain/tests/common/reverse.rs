@@ -15,7 +15,7 @@ pub fn reverse(
 ) -> Action {
     let origin = Origin { kind, reference, on };
     match kind {
-        EntryKind::Accrual => Action::Refund(Refund { origin, amount }),
+        EntryKind::Accrual => Action::Refund(Refund::of(origin, amount)),
         EntryKind::Redemption => Action::GiveBack(GiveBack { origin, points }),
         EntryKind::Adjustment => Action::Revocation(Revocation { origin, points }),
         EntryKind::Reversal => panic!("a reversal is not reversed"),

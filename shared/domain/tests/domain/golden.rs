@@ -124,7 +124,7 @@ fn a_month_goes_from_lots_to_payments_to_the_last_fen() {
     }
     let mut entries = Vec::new();
     for redemption in &chain.redemption {
-        let action = Action::Redemption(Redemption { points: points(redemption.points), bill: None });
+        let action = Action::Redemption(Redemption::of(points(redemption.points), None));
         let mut command = command(&redemption.line, &redemption.reference, &redemption.occurred_at, action);
         command.head.member = member(&redemption.member);
         let account = accounts.get_mut(&redemption.member).unwrap();
@@ -268,8 +268,8 @@ impl Step {
     fn action(&self) -> Action {
         let asked = || points(self.points.unwrap());
         match self.event {
-            EntryKind::Accrual => Action::Accrual(Accrual { amount: money(self.amount.as_deref().unwrap()) }),
-            EntryKind::Redemption => Action::Redemption(Redemption { points: asked(), bill: None }),
+            EntryKind::Accrual => Action::Accrual(Accrual::of(money(self.amount.as_deref().unwrap()))),
+            EntryKind::Redemption => Action::Redemption(Redemption::of(asked(), None)),
             EntryKind::Adjustment => Action::Grant(Grant { points: asked() }),
             EntryKind::Reversal => {
                 reverse(EntryKind::Accrual, reference(self.reverses.as_deref().unwrap()), None, None, None)

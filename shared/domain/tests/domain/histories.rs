@@ -171,10 +171,8 @@ impl World {
             action,
         };
         let (command, target) = match &step.deed {
-            Deed::Sale { minor } => (new(Action::Accrual(Accrual { amount: Money::from_minor(*minor) })), None),
-            Deed::Spend { points } => {
-                (new(Action::Redemption(Redemption { points: Points::new(*points), bill: None })), None)
-            }
+            Deed::Sale { minor } => (new(Action::Accrual(Accrual::of(Money::from_minor(*minor)))), None),
+            Deed::Spend { points } => (new(Action::Redemption(Redemption::of(Points::new(*points), None))), None),
             Deed::Gift { points } => (new(Action::Grant(Grant { points: Points::new(*points) })), None),
             Deed::TakeBack { kind, which, percent } => {
                 let of_kind = |index: &usize| kind.is_none_or(|kind| self.entries[*index].kind() == kind);

@@ -67,7 +67,7 @@ fn accounts() -> impl Strategy<Value = Account> {
 }
 
 fn redeem(rulebook: &Rulebook, account: &Account, wished: Points, bill: Option<Money>) -> Result<Money, Refusal> {
-    let command = command("HT", "R1", NOON, Action::Redemption(Redemption { points: wished, bill }));
+    let command = command("HT", "R1", NOON, Action::Redemption(Redemption::of(wished, bill)));
     let plan = plan_in_time(rulebook, account, &command, None)?;
     let value = spent(&plan.entry).unwrap().value;
     Ok(value)

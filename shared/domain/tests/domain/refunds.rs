@@ -62,10 +62,8 @@ impl Member {
         let (at_line, name) = (words.next().unwrap(), words.next().unwrap());
         let mut target = None;
         let action = match kind {
-            EntryKind::Accrual => Action::Accrual(Accrual { amount: money(words.next().unwrap()) }),
-            EntryKind::Redemption => {
-                Action::Redemption(Redemption { points: whole(words.next().unwrap()), bill: None })
-            }
+            EntryKind::Accrual => Action::Accrual(Accrual::of(money(words.next().unwrap()))),
+            EntryKind::Redemption => Action::Redemption(Redemption::of(whole(words.next().unwrap()), None)),
             EntryKind::Adjustment => Action::Grant(Grant { points: whole(words.next().unwrap()) }),
             EntryKind::Reversal => {
                 let (word, of) = words.next().unwrap().split_once(':').unwrap();

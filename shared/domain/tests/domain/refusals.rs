@@ -70,6 +70,9 @@ fn rule(refusal: &Refusal) -> &'static str {
         Refusal::AlreadyReversed => "AlreadyReversed",
         Refusal::MorePointsThanLeft(_) => "MorePointsThanLeft",
         Refusal::MoreAmountThanLeft(_) => "MoreAmountThanLeft",
+        Refusal::UnknownTaxCode { .. } => "UnknownTaxCode",
+        Refusal::TaxesNotTheAmount { .. } => "TaxesNotTheAmount",
+        Refusal::MoreTaxedThanLeft { .. } => "MoreTaxedThanLeft",
         Refusal::Superfluous(..) => "Superfluous",
         Refusal::OutOfRange => "OutOfRange",
     }
@@ -93,8 +96,8 @@ const OF_REDEMPTIONS: [&str; 9] = [
 const OF_REVERSALS: [&str; 6] =
     ["TargetNotFound", "NotReversible", "BeforeTarget", "AlreadyReversed", "MorePointsThanLeft", "MoreAmountThanLeft"];
 const _: () = assert!(
-    // One more, `Superfluous`, is found where an event is read.
-    OF_EVERY_COMMAND.len() + OF_ISSUES.len() + OF_REDEMPTIONS.len() + OF_REVERSALS.len() + 1 == 23,
+    // One more, `Superfluous`, is found where an event is read, and those of tax codes have tests of their own.
+    OF_EVERY_COMMAND.len() + OF_ISSUES.len() + OF_REDEMPTIONS.len() + OF_REVERSALS.len() + 1 + 3 == 26,
     "a refusal is listed for no command"
 );
 
@@ -241,7 +244,7 @@ fn out_of_range(says: &'static str, command: Command, lots: &[(&str, i64)]) -> C
 
 #[test]
 fn an_accrual_is_refused_with_the_rule_and_the_field() {
-    let sale = Action::Accrual(Accrual { amount: money("1.00") });
+    let sale = Action::Accrual(Accrual::of(money("1.00")));
     let mut cases = nowhere_and_never(&sale);
     cases.push(no_earn_rule("a line that never issued points", "vault", &sale));
     cases.push(no_earn_rule("a line that issues no more", "club", &sale));
@@ -264,7 +267,7 @@ fn a_grant_is_refused_with_the_rule_and_the_field() {
 #[test]
 fn a_redemption_is_refused_with_the_rule_and_the_field() {
     let spend = |at_line: &str, number: i64, bill: Option<&str>| {
-        command(at_line, "X1", NOON, Action::Redemption(Redemption { points: points(number), bill: bill.map(money) }))
+        command(at_line, "X1", NOON, Action::Redemption(Redemption::of(points(number), bill.map(money))))
     };
     let poor = Account::default();
     let rich = account(&[(LOT, 100_000)]);
@@ -380,7 +383,7 @@ fn a_redemption_is_refused_with_the_rule_and_the_field() {
             true,
         ),
     ];
-    let mut cases = nowhere_and_never(&Action::Redemption(Redemption { points: points(50), bill: None }));
+    let mut cases = nowhere_and_never(&Action::Redemption(Redemption::of(points(50), None)));
     cases.extend(rows.into_iter().map(|(says, command, account, expected, code, field, depends_on_state)| Case {
         says,
         command,
@@ -410,9 +413,8 @@ fn take_back(kind: EntryKind, amount: Option<&str>, number: Option<i64>) -> Acti
 fn a_reversal_is_refused_with_the_rule_and_the_field() {
     use EntryKind::Reversal;
     let [sold, redeemed, given] = [EntryKind::Accrual, EntryKind::Redemption, EntryKind::Adjustment];
-    let sale = recorded("shop", Action::Accrual(Accrual { amount: money("100.00") }), &account(&[]));
-    let spent =
-        recorded("shop", Action::Redemption(Redemption { points: points(80), bill: None }), &account(&[(LOT, 100)]));
+    let sale = recorded("shop", Action::Accrual(Accrual::of(money("100.00"))), &account(&[]));
+    let spent = recorded("shop", Action::Redemption(Redemption::of(points(80), None)), &account(&[(LOT, 100)]));
     let gift = recorded("shop", Action::Grant(Grant { points: points(30) }), &account(&[]));
     let back = |kind| command("shop", "X1", NOON, take_back(kind, None, None));
     let part = |kind, amount, number| command("shop", "X1", NOON, take_back(kind, amount, number));
@@ -420,6 +422,7 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
         points: points(number),
         amount: Money::from_minor(amount),
         by_slice: vec![points(number)],
+        by_tax: Vec::new(),
     };
     let of = |plan: &Plan, reversed: Reversed| Some((plan.entry.clone(), reversed));
     let none = Reversed::default;
@@ -557,16 +560,14 @@ fn a_reversal_is_refused_with_the_rule_and_the_field() {
 #[test]
 fn every_limit_is_accepted_at_its_boundary() {
     let rulebook = rulebook(RULEBOOK);
-    let spend = |number: i64, bill: Option<&str>| {
-        Action::Redemption(Redemption { points: points(number), bill: bill.map(money) })
-    };
+    let spend = |number: i64, bill: Option<&str>| Action::Redemption(Redemption::of(points(number), bill.map(money)));
     let mut spent_today = account(&[(LOT, 5000)]);
     spent_today.redeemed.insert((line("inn"), day("2025-04-10")), points(250));
     let mut spent_this_month = account(&[(LOT, 5000)]);
     spent_this_month.redeemed.insert((line("inn"), day("2025-04-01")), points(300));
     spent_this_month.redeemed.insert((line("inn"), day("2025-03-31")), points(300));
     let rich = account(&[(LOT, 5000)]);
-    let sale = |amount: &str| Action::Accrual(Accrual { amount: money(amount) });
+    let sale = |amount: &str| Action::Accrual(Accrual::of(money(amount)));
     for (says, command, account) in [
         ("ten minutes ahead", command("shop", "X1", "2025-04-10T12:10:00+08:00", sale("1.00")), &rich),
         ("the programme's first second", command("shop", "X1", "2025-01-01T00:00:00+08:00", sale("1.00")), &rich),
@@ -592,7 +593,7 @@ fn every_limit_is_accepted_at_its_boundary() {
 fn a_sale_too_small_to_earn_is_accepted_and_issues_nothing() {
     let rulebook = rulebook(RULEBOOK);
     for (at_line, amount) in [("shop", "0.99"), ("inn", "9.99")] {
-        let command = command(at_line, "X1", NOON, Action::Accrual(Accrual { amount: money(amount) }));
+        let command = command(at_line, "X1", NOON, Action::Accrual(Accrual::of(money(amount))));
         let plan = decide(&rulebook, &account(&[]), &command, None).unwrap();
         assert_eq!(issue(&plan.entry), Some(&Issue::default()), "{at_line} {amount}");
         assert!(plan.account.lots.is_empty());
@@ -603,7 +604,7 @@ fn a_sale_too_small_to_earn_is_accepted_and_issues_nothing() {
 fn a_return_frees_the_caps_of_the_day_it_was_spent_on() {
     let rulebook = rulebook(RULEBOOK);
     let bill = Some(money("100.00"));
-    let redeem = command("inn", "X0", NOON, Action::Redemption(Redemption { points: points(300), bill }));
+    let redeem = command("inn", "X0", NOON, Action::Redemption(Redemption::of(points(300), bill)));
     let spent = decide(&rulebook, &account(&[(LOT, 5000)]), &redeem, None).unwrap();
     assert_eq!(spent.account.redeemed_on(&line("inn"), day("2025-04-10")), points(300));
     let give_back = command("inn", "X1", NOON, take_back(EntryKind::Redemption, None, Some(120)));
@@ -611,7 +612,7 @@ fn a_return_frees_the_caps_of_the_day_it_was_spent_on() {
     let returned = decide(&rulebook, &spent.account, &give_back, Some(&target)).unwrap();
     assert_eq!(returned.account.redeemed_on(&line("inn"), day("2025-04-10")), points(180));
     assert_eq!(returned.reversed, Some(Reversed { points: points(120), ..Reversed::default() }));
-    let again = command("inn", "X2", NOON, Action::Redemption(Redemption { points: points(121), bill }));
+    let again = command("inn", "X2", NOON, Action::Redemption(Redemption::of(points(121), bill)));
     assert_eq!(
         decide(&rulebook, &returned.account, &again, None),
         Err(Refusal::AboveDayCap { left: Points::new(120) })
@@ -624,7 +625,7 @@ fn what_is_spent_counts_against_each_cap_that_the_line_has() {
     assert!(RULEBOOK.contains(caps));
     let spent = |caps_instead: &str| {
         let rulebook = rulebook(&RULEBOOK.replace(caps, caps_instead));
-        let redeem = command("inn", "X0", NOON, Action::Redemption(Redemption { points: points(300), bill: None }));
+        let redeem = command("inn", "X0", NOON, Action::Redemption(Redemption::of(points(300), None)));
         let once = decide(&rulebook, &account(&[(LOT, 5000)]), &redeem, None).unwrap();
         let again = command("inn", "X1", NOON, redeem.action.clone());
         let refused = decide(&rulebook, &once.account, &again, None).err().map(|refusal| refusal.code());
@@ -637,9 +638,8 @@ fn what_is_spent_counts_against_each_cap_that_the_line_has() {
 
 #[test]
 fn exactly_what_is_left_can_be_taken_back() {
-    let sale = recorded("shop", Action::Accrual(Accrual { amount: money("100.00") }), &account(&[]));
-    let spent =
-        recorded("shop", Action::Redemption(Redemption { points: points(80), bill: None }), &account(&[(LOT, 100)]));
+    let sale = recorded("shop", Action::Accrual(Accrual::of(money("100.00"))), &account(&[]));
+    let spent = recorded("shop", Action::Redemption(Redemption::of(points(80), None)), &account(&[(LOT, 100)]));
     for (plan, kind, amount, number) in
         [(&sale, EntryKind::Accrual, Some("100.00"), None), (&spent, EntryKind::Redemption, None, Some(80))]
     {
@@ -655,15 +655,14 @@ fn exactly_what_is_left_can_be_taken_back() {
 fn a_line_that_has_left_sells_no_more_and_may_still_take_back() {
     let after = |action| check(&rulebook(RULEBOOK), &command("fair", "X1", "2025-04-01T00:00:00+08:00", action), now());
     let left = Refusal::LineNotActive { line: line("fair"), day: day("2025-04-01") };
-    assert_eq!(after(Action::Accrual(Accrual { amount: money("1.00") })), Err(left.clone()));
-    assert_eq!(after(Action::Redemption(Redemption { points: points(1), bill: None })), Err(left));
+    assert_eq!(after(Action::Accrual(Accrual::of(money("1.00")))), Err(left.clone()));
+    assert_eq!(after(Action::Redemption(Redemption::of(points(1), None))), Err(left));
     assert_eq!(after(take_back(EntryKind::Accrual, None, None)), Ok(()));
 }
 
 #[test]
 fn another_lines_event_is_not_found() {
-    let spent =
-        recorded("vault", Action::Redemption(Redemption { points: points(80), bill: None }), &account(&[(LOT, 100)]));
+    let spent = recorded("vault", Action::Redemption(Redemption::of(points(80), None)), &account(&[(LOT, 100)]));
     let give_back = command("shop", "X1", NOON, take_back(EntryKind::Redemption, None, None));
     let target = (spent.entry, Reversed::default());
     let refusal = decide(&rulebook(RULEBOOK), &spent.account, &give_back, Some(&target)).err();
@@ -672,7 +671,7 @@ fn another_lines_event_is_not_found() {
 
 #[test]
 fn a_sale_of_exactly_the_minimum_earns() {
-    let command = command("inn", "X1", NOON, Action::Accrual(Accrual { amount: money("10.00") }));
+    let command = command("inn", "X1", NOON, Action::Accrual(Accrual::of(money("10.00"))));
     let plan = decide(&rulebook(RULEBOOK), &account(&[]), &command, None).unwrap();
     assert_eq!(
         plan.account,
@@ -704,13 +703,13 @@ fn new_points_pay_the_debt_to_their_own_funder_first_and_then_the_others_by_name
 }
 
 fn so_far(number: i64, amount: &str) -> Reversed {
-    Reversed { points: points(number), amount: money(amount), by_slice: vec![points(number)] }
+    Reversed { points: points(number), amount: money(amount), by_slice: vec![points(number)], by_tax: Vec::new() }
 }
 
 #[test]
 fn a_refund_takes_no_points_that_are_past_their_date() {
     let rulebook = rulebook(&RULEBOOK.replace("months = 12", "months = 1"));
-    let sale = command("shop", "X0", "2025-02-01T09:00:00+08:00", Action::Accrual(Accrual { amount: money("100.00") }));
+    let sale = command("shop", "X0", "2025-02-01T09:00:00+08:00", Action::Accrual(Accrual::of(money("100.00"))));
     let sold = decide(&rulebook, &account(&[]), &sale, None).unwrap();
     let target = (sold.entry, Reversed::default());
     for (refunded_at, taken) in [("2025-03-31T23:59:59+08:00", 100), ("2025-04-01T00:00:00+08:00", 0)] {
@@ -728,7 +727,7 @@ fn a_rulebook_corrected_between_two_refunds_never_gives_points_back() {
         r#"{ line = "shop", from = "2025-01-01", points_per_unit = "1" }"#,
         r#"{ line = "shop", from = "2025-01-01", points_per_unit = "1.9" }"#,
     ));
-    let sold = recorded("shop", Action::Accrual(Accrual { amount: money("100.00") }), &account(&[]));
+    let sold = recorded("shop", Action::Accrual(Accrual::of(money("100.00"))), &account(&[]));
     // Half was refunded by the old rate: 50 points are gone. By the new one the
     // remaining 40.00 would be worth 76 of the 100.
     let target = (sold.entry, so_far(50, "50.00"));
@@ -747,7 +746,7 @@ fn a_rulebook_may_allow_phone_numbers_as_members() {
     let salt = "pseudonym_salt = \"refusals\"";
     let allowing = rulebook(&RULEBOOK.replace(salt, &format!("{salt}, allow_phone_members = true")));
     for name in ["13800138000", "8613800138000"] {
-        let command = of_member(name, command("shop", "X1", NOON, Action::Accrual(Accrual { amount: money("1.00") })));
+        let command = of_member(name, command("shop", "X1", NOON, Action::Accrual(Accrual::of(money("1.00")))));
         assert_eq!(check(&rulebook(RULEBOOK), &command, now()), Err(Refusal::PhoneLikeMember), "{name}");
         assert_eq!(check(&allowing, &command, now()), Ok(()), "{name}");
     }

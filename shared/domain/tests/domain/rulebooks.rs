@@ -1176,7 +1176,7 @@ fn points_that_nobody_paid_for_are_valued_at_their_own_cost() {
     valued.give(&terms, points(1_000)).unwrap();
     assert_eq!(valued.given_value, Micro::of_money(money("4.00")));
     let mut valued = Valued::default();
-    valued.sell(&terms, SaleStanding { amount: money("90.10"), points: points(1_000) }).unwrap();
+    valued.sell(&terms, SaleStanding { net: None, amount: money("90.10"), points: points(1_000) }).unwrap();
     // 9.90 of 90.10 + 9.90.
     assert_eq!(valued.allocated, Micro::new(891_990_000));
 }

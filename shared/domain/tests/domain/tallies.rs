@@ -35,8 +35,8 @@ fn one_of_each() -> Vec<Entry> {
         reverse(kind, reference(name), None, amount.map(money), number.map(points))
     };
     let steps = [
-        ("ML", "S1", Action::Accrual(Accrual { amount: money("100.00") }), None),
-        ("HT", "R1", Action::Redemption(Redemption { points: points(80), bill: None }), None),
+        ("ML", "S1", Action::Accrual(Accrual::of(money("100.00"))), None),
+        ("HT", "R1", Action::Redemption(Redemption::of(points(80), None)), None),
         ("HT", "R1-back", reverse(EntryKind::Redemption, "R1", None, Some(30)), Some(1)),
         ("ML", "S1-refund", reverse(EntryKind::Accrual, "S1", Some("75.50"), None), Some(0)),
         ("DN", "G1", Action::Grant(Grant { points: points(50) }), None),
@@ -422,9 +422,9 @@ fn a_sale_without_points_is_counted_as_one_and_nothing_else_is() {
         plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
     };
     let entries = [
-        plan("PM", Action::Accrual(Accrual { amount: money("999.99") })),
-        plan("ML", Action::Accrual(Accrual { amount: money("1.00") })),
-        plan("HT", Action::Redemption(Redemption { points: points(10), bill: None })),
+        plan("PM", Action::Accrual(Accrual::of(money("999.99")))),
+        plan("ML", Action::Accrual(Accrual::of(money("1.00")))),
+        plan("HT", Action::Redemption(Redemption::of(points(10), None))),
     ];
     let tally = tally(&rulebook, &entries);
     let unearned: Vec<(&str, u64, Money)> =
@@ -437,7 +437,7 @@ fn a_sale_without_points_is_counted_as_one_and_nothing_else_is() {
 fn movements_of_a_cohort_are_counted_and_summed_over_shards() {
     let rulebook = programme();
     let spend = |at: &str, name: &str| {
-        let mut command = command("HT", "R1", at, Action::Redemption(Redemption { points: points(10), bill: None }));
+        let mut command = command("HT", "R1", at, Action::Redemption(Redemption::of(points(10), None)));
         command.head.member = member(name);
         plan_in_time(&rulebook, &account(&[("ML|2025-01|never", 100)]), &command, None).unwrap().entry
     };
@@ -461,7 +461,7 @@ fn an_entry_is_counted_once_for_a_pair_of_lines_and_each_slice_for_its_obligatio
     let rulebook = programme();
     let account = account(&[("ML|2025-01|never", 10), ("ML|2025-02|never", 20), ("DN|2025-01|never", 30)]);
     let spend = |number: i64| {
-        let redemption = Redemption { points: points(number), bill: None };
+        let redemption = Redemption::of(points(number), None);
         let command = command("HT", &format!("R{number}"), "2025-03-01T09:00:00+08:00", Action::Redemption(redemption));
         plan_in_time(&rulebook, &account, &command, None).unwrap().entry
     };
@@ -479,12 +479,8 @@ fn an_entry_is_counted_once_for_a_pair_of_lines_and_each_slice_for_its_obligatio
 fn a_late_event_is_labelled_with_its_origin_and_counted_as_prior_period() {
     let rulebook = programme();
     let account = account(&[("ML|2025-01|never", 100)]);
-    let command = command(
-        "HT",
-        "R1",
-        "2025-03-31T23:59:59+08:00",
-        Action::Redemption(Redemption { points: points(10), bill: None }),
-    );
+    let command =
+        command("HT", "R1", "2025-03-31T23:59:59+08:00", Action::Redemption(Redemption::of(points(10), None)));
     let late = plan(&rulebook, &account, &command, period("2025-04"), None).unwrap().entry;
     assert!(late.is_late());
     let (tally, details) = fold(&rulebook, [&late]);
@@ -513,8 +509,7 @@ fn an_obligation_stands_under_the_terms_of_its_payer_and_redeemer_on_the_day_of_
     let text = include_str!("../golden/programme.toml");
     let rulebook = rulebook(&format!("{text}{}{}", split("of-malls", "ML", "HQ"), split("of-hotels", "HT", "TP")));
     let spend = |at_line: &str, lot: &str, occurred_at: &str| {
-        let command =
-            command(at_line, "R1", occurred_at, Action::Redemption(Redemption { points: points(10), bill: None }));
+        let command = command(at_line, "R1", occurred_at, Action::Redemption(Redemption::of(points(10), None)));
         let entry = plan_in_time(&rulebook, &account(&[(lot, 10)]), &command, None).unwrap().entry;
         let tally = tally(&rulebook, [&entry]);
         let terms = tally.obligations.keys().map(|key| match &key.terms {

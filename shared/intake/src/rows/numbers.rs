@@ -17,8 +17,13 @@ pub fn amount(kind: EntryKind, currency: Currency, text: &str) -> Result<Money, 
         Err(AmountError::Zero) if kind == EntryKind::Accrual => {
             Err(Column::Amount.error("zero-amount", "earns nothing: leave the row out"))
         }
-        _ => currency.parse_money(text).map_err(amount_error),
+        _ => currency.parse_money(text).map_err(|error| amount_error(Column::Amount, error)),
     }
+}
+
+/// A part of an amount.
+pub fn part(column: Column, currency: Currency, text: &str) -> Result<Money, RowError> {
+    currency.parse_money(text).map_err(|error| amount_error(column, error))
 }
 
 pub fn points(kind: EntryKind, text: &str) -> Result<Points, RowError> {
@@ -43,14 +48,14 @@ fn negative(text: &str) -> Option<&str> {
     text.strip_prefix(['-', '\u{2212}', '－']).or_else(bracketed)
 }
 
-fn amount_error(error: AmountError) -> RowError {
+fn amount_error(column: Column, error: AmountError) -> RowError {
     let code = match error {
         AmountError::NotADecimal(_) => "not-a-decimal",
         AmountError::TooManyDecimals(_) => "too-many-decimals",
         AmountError::Zero => "zero",
         AmountError::TooLarge(_) => "too-large",
     };
-    Column::Amount.error(code, error.to_string())
+    column.error(code, error.to_string())
 }
 
 fn points_error(error: NumberError) -> RowError {

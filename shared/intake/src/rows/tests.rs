@@ -56,12 +56,12 @@ fn check(cases: &[(&str, &str, &str)]) {
 #[test]
 fn each_kind_of_event_is_read() {
     let taking_back = |kind, on| Origin { kind, reference: Reference::parse("X-9").unwrap(), on };
-    let refund = |on, amount| Action::Refund(Refund { origin: taking_back(EntryKind::Accrual, on), amount });
+    let refund = |on, amount| Action::Refund(Refund::of(taking_back(EntryKind::Accrual, on), amount));
     let (amount, points) = (Money::from_minor(1250), Points::new(120));
     for (event, values, action) in [
-        ("accrual", "12.50,,", Action::Accrual(Accrual { amount })),
-        ("redemption", ",120,", Action::Redemption(Redemption { points, bill: None })),
-        ("redemption", "12.5,120,", Action::Redemption(Redemption { points, bill: Some(amount) })),
+        ("accrual", "12.50,,", Action::Accrual(Accrual::of(amount))),
+        ("redemption", ",120,", Action::Redemption(Redemption::of(points, None))),
+        ("redemption", "12.5,120,", Action::Redemption(Redemption::of(points, Some(amount)))),
         ("adjustment", ",120,", Action::Grant(Grant { points })),
         ("reversal", ",,accrual:X-9", refund(None, None)),
         ("reversal", "12.50,,accrual:X-9", refund(None, Some(amount))),
@@ -670,9 +670,9 @@ fn action() -> impl Strategy<Value = Action> {
     let kinds = vec![EntryKind::Accrual, EntryKind::Redemption, EntryKind::Adjustment];
     let target = (proptest::sample::select(kinds), name(64).prop_map(|text| Reference::parse(&text).unwrap()));
     prop_oneof![
-        money().prop_map(|amount| Action::Accrual(Accrual { amount })),
+        money().prop_map(|amount| Action::Accrual(Accrual::of(amount))),
         (points(), proptest::option::of(money()))
-            .prop_map(|(points, bill)| Action::Redemption(Redemption { points, bill })),
+            .prop_map(|(points, bill)| Action::Redemption(Redemption::of(points, bill))),
         points().prop_map(|points| Action::Grant(Grant { points })),
         (target, proptest::option::of(0..80_000_i32), proptest::option::of(money()), proptest::option::of(points()))
             .prop_map(|((kind, reference), on, amount, points)| {
@@ -680,7 +680,7 @@ fn action() -> impl Strategy<Value = Action> {
                 match kind {
                     EntryKind::Redemption => Action::GiveBack(GiveBack { origin, points }),
                     EntryKind::Adjustment => Action::Revocation(Revocation { origin, points }),
-                    EntryKind::Accrual | EntryKind::Reversal => Action::Refund(Refund { origin, amount }),
+                    EntryKind::Accrual | EntryKind::Reversal => Action::Refund(Refund::of(origin, amount)),
                 }
             }),
     ]

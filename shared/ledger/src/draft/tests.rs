@@ -38,16 +38,16 @@ fn command(reference: &str, action: Action) -> Command {
 
 /// Of 1,000.00, which earns 100 points.
 fn sale(amount: &str) -> Command {
-    command("S-1", Action::Accrual(Accrual { amount: Currency::parse("CNY").unwrap().parse_money(amount).unwrap() }))
+    command("S-1", Action::Accrual(Accrual::of(Currency::parse("CNY").unwrap().parse_money(amount).unwrap())))
 }
 
 fn redemption(points: i64) -> Command {
-    command("R-1", Action::Redemption(Redemption { points: Points::new(points), bill: None }))
+    command("R-1", Action::Redemption(Redemption::of(Points::new(points), None)))
 }
 
 fn refund() -> Command {
     let origin = Origin { kind: EntryKind::Accrual, reference: Reference::parse("S-1").unwrap(), on: None };
-    command("X-1", Action::Refund(Refund { origin, amount: None }))
+    command("X-1", Action::Refund(Refund::of(origin, None)))
 }
 
 fn key(kind: EntryKind, reference: &str) -> Key {

@@ -4,6 +4,7 @@ use crate::about::About;
 use crate::report::{Report, Scope, Source, column, summed};
 use crate::sheet::Cell;
 use crate::words::words;
+use interline_domain::close::settlement::Invoice;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::OutOfRange;
 
@@ -19,6 +20,7 @@ pub const REPORT: Report = Report {
         column("buyer_name", "购买方名称", "Buyer name"),
         column("buyer_tax_id", "购买方税号", "Buyer tax id"),
         column("item", "项目", "Item"),
+        column("code", "税码", "Tax code"),
         column("goods_code", "税收分类编码", "Goods code"),
         column("kind", "票种", "Kind"),
         column("original_period", "原业务月", "Original period"),
@@ -47,7 +49,8 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         let mut cells: Vec<Cell> = [party(&row.issuer), party(&row.buyer)].into_iter().flatten().collect();
         cells.extend([
             Cell::word(row.product.word()),
-            Cell::Empty,
+            row.code.as_ref().map_or(Cell::Empty, Cell::text),
+            goods_code(about, row),
             Cell::word(row.kind.word()),
             Cell::text(row.original_period),
             Cell::Money(row.gross.minus(row.tax)?),
@@ -60,6 +63,12 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         Ok(cells)
     });
     rows.collect()
+}
+
+/// Of the code, in the month of the supply.
+fn goods_code(about: &About<'_>, row: &Invoice) -> Cell {
+    let terms = row.code.as_ref().and_then(|code| about.rulebook.tax_code(code, row.original_period));
+    terms.map_or(Cell::Empty, |terms| Cell::text(&terms.goods_code))
 }
 
 fn legal_name<'a>(about: &About<'a>, line: &LineId) -> &'a str {

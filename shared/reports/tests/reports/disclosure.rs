@@ -233,6 +233,7 @@ fn lines_see_their_own_invoices_and_debts_with_names_that_the_tax_office_knows()
         issuer: line("group"),
         buyer: line("dining"),
         product: Product::PlatformFee,
+        code: None,
         treatment: VatTreatment::MarketingService,
         rate: rate("0.06"),
         kind: InvoiceKind::Blue,

@@ -51,6 +51,8 @@ pub fn sale_share(net: Micro, own: Micro, all: Micro) -> Result<Micro, OutOfRang
 pub struct Standing {
     /// Of the sale, as reported; nothing of a gift.
     pub amount: Money,
+    /// Net of VAT, where parts of it are taxed by codes of their own; else it is net of the line's rate.
+    pub net: Option<Micro>,
     /// Of one cohort.
     pub points: Points,
 }
@@ -118,7 +120,7 @@ pub struct Valued {
 
 impl Valuation {
     fn share(&self, of: Standing) -> Result<Micro, OutOfRange> {
-        let net = self.sale.net(Micro::of_money(of.amount))?;
+        let net = of.net.map_or_else(|| self.sale.net(Micro::of_money(of.amount)), Ok)?;
         let points = stand_alone_value(self.currency, of.points, self.face_value, self.rate)?;
         sale_share(net, points, points)
     }

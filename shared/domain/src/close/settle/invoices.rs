@@ -44,6 +44,7 @@ pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice
                 issuer: owed.payee.clone(),
                 buyer: owed.payer.clone(),
                 product: owed.product,
+                code: owed.code.clone(),
                 treatment: owed.rule.treatment,
                 rate: if is_invoice { owed.rule.rate } else { Rate::ZERO },
                 kind,
@@ -54,12 +55,8 @@ pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice
         }
     }
     rows.sort_by(|one, other| {
-        (&one.issuer, &one.buyer, one.product, one.original_period).cmp(&(
-            &other.issuer,
-            &other.buyer,
-            other.product,
-            other.original_period,
-        ))
+        let key = |row: &Invoice| (row.issuer.clone(), row.buyer.clone(), row.product, row.code.clone());
+        (key(one), one.original_period).cmp(&(key(other), other.original_period))
     });
     Ok(rows)
 }
@@ -73,8 +70,10 @@ fn origins(inputs: &Inputs<'_>, owed: &Owed) -> Result<BTreeMap<Period, Money>, 
         for (funder, bears) in key.funding.shares.iter().filter(|(funder, _)| *funder != key.redeemer) {
             let dues = dues(inputs.rulebook, shares, (funder, &key.redeemer), supply)?;
             let is_it = |due: &&Due<'_>| {
-                (due.payer, due.beneficiary, due.product) == (&owed.payer, &owed.payee, owed.product)
-                    && inputs.rulebook.vat(due.payer, due.beneficiary, due.product, key.vat_from) == owed.rule
+                let code = key.tax.as_ref().filter(|_| due.product == Product::Redemption);
+                (due.payer, due.beneficiary, due.product, code)
+                    == (&owed.payer, &owed.payee, owed.product, owed.code.as_ref())
+                    && inputs.rulebook.vat_of(due.payer, due.beneficiary, due.product, key.vat_from, code) == owed.rule
             };
             for due in dues.iter().filter(is_it) {
                 let amount = times(i128::from(sum.amount.minor()), due.share.scaled())?;

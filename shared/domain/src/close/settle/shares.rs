@@ -9,7 +9,7 @@ use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule};
 use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::Decimal;
@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 /// A row of the split report with what the bilateral matrix needs of it.
 pub(super) struct Share {
     pub(super) row: SplitRow,
+    /// By which events said it is.
+    pub(super) code: Option<TaxCode>,
     /// How it is taxed.
     pub(super) vat: VatRule,
     prior_period: Money,
@@ -37,21 +39,22 @@ struct Base {
     unsplit: Option<Reason>,
     terms: Option<SplitTerms>,
     vat_from: Period,
+    tax: Option<TaxCode>,
 }
 
 impl Base {
     fn of(key: &ObligationKey) -> Self {
-        let ObligationKey { scheme, funding, redeemer, reason, terms, vat_from, .. } = key.clone();
+        let ObligationKey { scheme, funding, redeemer, reason, terms, vat_from, tax, .. } = key.clone();
         let unsplit = (!reason.row().is_split).then_some(reason);
         let rule = reason.rule_word(terms.as_ref()).to_owned();
-        Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from }
+        Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from, tax }
     }
 
     fn carried(base: &SplitBase) -> Self {
-        let SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, .. } = base.clone();
+        let SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, tax, .. } = base.clone();
         // By any of the reasons that are split.
         let rule = unsplit.unwrap_or(Reason::Redemption).rule_word(terms.as_ref()).to_owned();
-        Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from }
+        Self { scheme, funding, redeemer, rule, unsplit, terms, vat_from, tax }
     }
 
     /// What the redeeming line's own share pays for: the same for all reasons that are split.
@@ -123,8 +126,8 @@ pub(super) fn shares(
                 }
             }
         }
-        let Base { scheme, funding, redeemer, unsplit, terms, vat_from, .. } = of;
-        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, base: after });
+        let Base { scheme, funding, redeemer, unsplit, terms, vat_from, tax, .. } = of;
+        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, tax, base: after });
     }
     let order = |share: &Share| {
         let SplitRow { payer, redeemer, rule, .. } = &share.row;
@@ -197,7 +200,8 @@ fn shared_out(
         let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
         let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
-            vat: rulebook.vat(payer, beneficiary, product, of.vat_from),
+            vat: rulebook.vat_of(payer, beneficiary, product, of.vat_from, of.tax.as_ref()),
+            code: of.tax.clone().filter(|_| product == Product::Redemption),
             row: SplitRow {
                 payer: payer.clone(),
                 redeemer: of.redeemer.clone(),
@@ -302,6 +306,7 @@ mod tests {
             terms: split.map(|split| SplitTerms::parse(split).unwrap()),
             vat_from: Period::parse("2025-01").unwrap(),
             origin: Period::parse("2025-06").unwrap(),
+            tax: None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::terms::rulebook::{Product, VatRule, VatTreatment};
 use crate::terms::vat::{added, contained};
 use crate::units::allocate::exact_value;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, TaxCode};
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ pub(super) struct Owed {
     pub(super) payer: LineId,
     pub(super) payee: LineId,
     pub(super) product: Product,
+    pub(super) code: Option<TaxCode>,
     pub(super) rule: VatRule,
     /// Negative when returns exceed redemptions.
     pub(super) amount: Money,
@@ -79,18 +80,22 @@ impl Taxes {
     /// The bilateral amounts by product and tax: the redeeming line's own share, and shares of redemptions at
     /// other lines. By payer, payee and product.
     pub(super) fn owed(&mut self, shares: &[Share]) -> Result<Vec<Owed>, OutOfRange> {
-        let mut sums: BTreeMap<(&LineId, &LineId, Product, VatRule), Money> = BTreeMap::new();
-        for Share { row, vat, .. } in shares.iter().filter(|share| share.row.payer != share.row.beneficiary) {
-            sums.entry((&row.payer, &row.beneficiary, row.product, *vat)).or_default().add(row.amount)?;
+        let mut sums: BTreeMap<(&LineId, &LineId, Product, Option<&TaxCode>, VatRule), Money> = BTreeMap::new();
+        for Share { row, vat, code, .. } in shares.iter().filter(|share| share.row.payer != share.row.beneficiary) {
+            sums.entry((&row.payer, &row.beneficiary, row.product, code.as_ref(), *vat))
+                .or_default()
+                .add(row.amount)?;
         }
         let mut owed = Vec::new();
-        for ((payer, payee, product, rule), amount) in sums {
+        for ((payer, payee, product, code, rule), amount) in sums {
+            let code = code.cloned();
             let tax = match rule.treatment {
                 VatTreatment::None | VatTreatment::DeemedSale => Money::ZERO,
                 VatTreatment::ThirdPartyConsideration | VatTreatment::MarketingService => {
                     let (seller, buyer) = (payee.clone(), Some(payer.clone()));
                     let (rate, treatment) = (rule.rate, Some(rule.treatment));
-                    let key = TaxKey { seller, buyer, product: Some(product), treatment, rate, inclusive: true };
+                    let (product, code) = (Some(product), code.clone());
+                    let key = TaxKey { seller, buyer, product, treatment, rate, inclusive: true, code };
                     self.add(key, amount)?
                 }
             };
@@ -99,7 +104,7 @@ impl Taxes {
                 VatTreatment::MarketingService => tax,
             };
             let (payer, payee) = (payer.clone(), payee.clone());
-            owed.push(Owed { payer, payee, product, rule, amount, output: tax, input });
+            owed.push(Owed { payer, payee, product, code, rule, amount, output: tax, input });
         }
         Ok(owed)
     }
@@ -110,7 +115,7 @@ impl Taxes {
         for (DeemedKey { line, rate, face_value }, Sum { points, .. }) in deemed {
             let (seller, product) = (line.clone(), Some(Product::Redemption));
             let treatment = Some(VatTreatment::DeemedSale);
-            let key = TaxKey { seller, buyer: None, product, treatment, rate: *rate, inclusive: true };
+            let key = TaxKey { seller, buyer: None, product, treatment, rate: *rate, inclusive: true, code: None };
             let base = self.currency.round_value(exact_value(*points, *face_value)?)?;
             taxes.entry(line.clone()).or_default().add(self.add(key, base)?)?;
         }
@@ -119,11 +124,12 @@ impl Taxes {
 
     pub(super) fn sales(&mut self, sales: &Sums<SalesKey>) -> Result<Vec<Sold>, OutOfRange> {
         let mut sold = Vec::new();
-        for (SalesKey { line, kind, rate, inclusive }, Sum { amount, .. }) in sales {
+        for (SalesKey { line, kind, rate, inclusive, tax }, Sum { amount, .. }) in sales {
             let is_refund = *kind == crate::legs::ControlKind::Withdrawal;
             let amount = if is_refund { amount.negated()? } else { *amount };
             let (rate, inclusive) = (*rate, *inclusive);
-            let key = TaxKey { seller: line.clone(), buyer: None, product: None, treatment: None, rate, inclusive };
+            let (seller, code) = (line.clone(), tax.clone());
+            let key = TaxKey { seller, buyer: None, product: None, treatment: None, rate, inclusive, code };
             let tax = self.add(key, amount)?;
             let gross = if inclusive { amount } else { amount.plus(tax)? };
             sold.push(Sold { line: line.clone(), is_refund, gross, tax });

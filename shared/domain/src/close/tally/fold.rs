@@ -10,7 +10,7 @@ use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, Rati
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule, VatTreatment};
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, MemberId, SchemeId};
+use crate::units::id::{LineId, MemberId, SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use crate::units::shard::Shard;
 use chrono::NaiveDate;
@@ -80,12 +80,17 @@ struct TermsKey {
     redeemer: LineId,
     reason: Reason,
     day: NaiveDate,
+    tax: Option<TaxCode>,
 }
 
-impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, NaiveDate> {
+impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, (NaiveDate, Option<&TaxCode>)> {
     fn equivalent(&self, key: &TermsKey) -> bool {
-        let Self(scheme, redeemer, reason, day) = self;
-        **scheme == key.scheme && **redeemer == key.redeemer && *reason == key.reason && *day == key.day
+        let Self(scheme, redeemer, reason, (day, tax)) = self;
+        **scheme == key.scheme
+            && **redeemer == key.redeemer
+            && *reason == key.reason
+            && *day == key.day
+            && *tax == key.tax.as_ref()
     }
 }
 
@@ -258,7 +263,7 @@ impl<'r> Fold<'r> {
 
     /// Counted from what the entry says of itself, so that they check what its legs say;
     /// only what is owed for claims, which the entry does not know, is the legs'.
-    fn control(&mut self, entry: &Entry, settled: Money, late: bool) -> Result<(), OutOfRange> {
+    fn control(&mut self, entry: &Entry, settled: Money, late: bool) -> Result<(), RatingError> {
         let (line, kind) = (&entry.head.line, entry.event.control());
         let points = entry.event.points()?;
         let (points, amount) = match kind {
@@ -274,17 +279,29 @@ impl<'r> Fold<'r> {
             self.unearned.entry(line.clone()).or_default().add(points, amount, late)?;
         }
         let sum = self.controls.of(&Parts(line, kind, (), ()), || ((line.clone(), kind), Sum::default()));
-        sum.add(points, amount, late)
+        Ok(sum.add(points, amount, late)?)
     }
 
     /// A sale or refund by its tax, which is that of the sale's month.
-    fn sale(&mut self, entry: &Entry, kind: ControlKind, amount: Money, late: bool) -> Result<(), OutOfRange> {
+    fn sale(&mut self, entry: &Entry, kind: ControlKind, amount: Money, late: bool) -> Result<(), RatingError> {
         let line = &entry.head.line;
         let month = self.rulebook.period(entry.event.sold_at(&entry.head));
-        let Some(terms) = self.rulebook.liability(&SchemeId::of(line), month) else { return Ok(()) };
-        let (rate, inclusive) = (terms.vat_rate, terms.tax_inclusive);
-        let key = SalesKey { line: line.clone(), kind, rate, inclusive };
-        self.sales.entry(key).or_default().add(Points::ZERO, amount, late)
+        let terms = self.rulebook.liability(&SchemeId::of(line), month);
+        let inclusive = terms.is_none_or(|terms| terms.tax_inclusive);
+        let mut add = |rate, tax, amount| {
+            let key = SalesKey { line: line.clone(), kind, rate, inclusive, tax };
+            self.sales.entry(key).or_default().add(Points::ZERO, amount, late)
+        };
+        if let Some(taxes) = entry.event.taxes().filter(|taxes| !taxes.is_empty()) {
+            for (code, amount) in taxes.iter() {
+                let missing = || RatingError::NoTaxCode { code: code.clone(), month };
+                let rate = self.rulebook.tax_code(code, month).ok_or_else(missing)?.rate;
+                add(rate, Some(code.clone()), amount)?;
+            }
+            return Ok(());
+        }
+        // Settling says which terms are missing.
+        terms.map_or(Ok(()), |terms| add(terms.vat_rate, None, amount)).map_err(RatingError::from)
     }
 
     fn issue(&mut self, leg: &IssueLeg<'_>) -> Result<(), OutOfRange> {
@@ -328,13 +345,14 @@ impl<'r> Fold<'r> {
         late: bool,
         detail: &mut dyn FnMut(Detail<'_>) -> Result<(), OutOfRange>,
     ) -> Result<(), OutOfRange> {
-        let OwedLeg { cohort, redeemer, reason, day, points, amount, .. } = slice;
+        let OwedLeg { cohort, redeemer, reason, day, tax, points, amount, .. } = slice;
         self.flow(cohort, redeemer, reason.row().flow, points, amount, late)?;
         let (rulebook, owed, pairs) = (self.rulebook, &mut self.owed, &mut self.pairs);
-        let at = *self.terms.of(&Parts(&cohort.scheme, redeemer, reason, day), || {
-            let (scheme, redeemer) = (cohort.scheme.clone(), redeemer.clone());
-            let at = terms(rulebook, &scheme, &redeemer, reason, day, owed, pairs);
-            (TermsKey { scheme, redeemer, reason, day }, at)
+        let at = *self.terms.of(&Parts(&cohort.scheme, redeemer, reason, (day, tax)), || {
+            let (scheme, redeemer, tax) = (cohort.scheme.clone(), redeemer.clone(), tax.cloned());
+            let key = TermsKey { scheme, redeemer, reason, day, tax };
+            let at = terms(rulebook, &key, owed, pairs);
+            (key, at)
         });
         let owed = &mut self.owed[at];
         self.details.add(points, if owed.crosses_lines { amount } else { Money::ZERO }, late)?;
@@ -384,18 +402,10 @@ impl<'r> Fold<'r> {
 }
 
 /// The place of what is owed under the terms of a day, and of those who pay.
-fn terms(
-    rulebook: &Rulebook,
-    scheme: &SchemeId,
-    redeemer: &LineId,
-    reason: Reason,
-    day: NaiveDate,
-    owed: &mut Vec<Owed>,
-    pairs: &mut Vec<Pair>,
-) -> usize {
-    let split = || rulebook.split(scheme, redeemer, day);
+fn terms(rulebook: &Rulebook, of: &TermsKey, owed: &mut Vec<Owed>, pairs: &mut Vec<Pair>) -> usize {
+    let TermsKey { scheme, redeemer, reason, day, tax } = of.clone();
+    let split = || rulebook.split(&scheme, &redeemer, day);
     let terms = reason.row().is_split.then(split).flatten().map(SplitTerms::from);
-    let (scheme, redeemer) = (scheme.clone(), redeemer.clone());
     let funding = rulebook.funding(&scheme);
     let origin = Period::of_day(day);
     let vat_from = match reason.row().supply {
@@ -412,10 +422,11 @@ fn terms(
                     }
                 }
             }
-            rulebook.vat_since(&supplies, origin)
+            let since = rulebook.vat_since(&supplies, origin);
+            tax.as_ref().map_or(since, |code| since.max(rulebook.tax_code_since(code, origin)))
         }
     };
-    let key = ObligationKey { funding, scheme, redeemer, reason, terms, vat_from, origin };
+    let key = ObligationKey { funding, scheme, redeemer, reason, terms, vat_from, origin, tax };
     if let Some(at) = owed.iter().position(|owed| owed.key == key) {
         return at;
     }
@@ -429,7 +440,7 @@ fn terms(
     let payers: Vec<usize> = payers.collect();
     let cost = cost(rulebook, &key);
     let is_own = payers.is_empty() && key.reason.row().supply.is_some();
-    let deemed = is_own.then(|| rulebook.deemed_sale(&key.redeemer, origin)).flatten();
+    let deemed = is_own.then(|| rulebook.deemed_sale(&key.redeemer, origin, key.tax.as_ref())).flatten();
     let rule = key.reason.rule_word(key.terms.as_ref()).to_owned();
     owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), cost, deemed, pairs: payers, key });
     owed.len() - 1
@@ -444,7 +455,7 @@ fn cost(rulebook: &Rulebook, key: &ObligationKey) -> (Rate, Rate) {
     let shares = key.terms.as_ref().map(|terms| terms.shares.iter().filter(|(to, _)| is_own(to)));
     let share = shares.map_or(Rate::SCALE, |shares| shares.map(|(_, share)| share.scaled()).sum());
     let rule = match key.reason.row().supply {
-        Some(supply) => rulebook.vat(&key.scheme.line(), &key.redeemer, supply, key.vat_from),
+        Some(supply) => rulebook.vat_of(&key.scheme.line(), &key.redeemer, supply, key.vat_from, key.tax.as_ref()),
         None => VatRule::NONE,
     };
     let deductible = if rule.treatment == VatTreatment::MarketingService { rule.rate } else { Rate::ZERO };

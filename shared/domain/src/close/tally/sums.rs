@@ -5,7 +5,7 @@ use crate::claims::lot::Cohort;
 use crate::legs::{ControlKind, FlowKind, Reason};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,6 +88,9 @@ pub struct ObligationKey {
     pub vat_from: Period,
     /// The original's month.
     pub origin: Period,
+    /// How what points paid for is taxed, where the event says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<TaxCode>,
 }
 
 /// What a cohort's claims cost at another line, before the split.
@@ -123,6 +126,9 @@ pub struct SalesKey {
     pub rate: Rate,
     /// Whether the amounts contain it.
     pub inclusive: bool,
+    /// By which it is taxed so; none: the line's own rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<TaxCode>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

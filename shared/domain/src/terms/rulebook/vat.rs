@@ -7,7 +7,7 @@ use super::section::Section;
 use super::table::{Key, Span};
 use super::{Beneficiary, Rulebook};
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, TaxCode};
 use crate::units::money::Rate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -238,8 +238,8 @@ impl Rulebook {
     }
 
     /// The rate of VAT on what a line gives for its own points, where that is taxed.
-    pub fn deemed_sale(&self, line: &LineId, period: Period) -> Option<Rate> {
-        let rule = self.vat(line, line, Product::Redemption, period);
+    pub fn deemed_sale(&self, line: &LineId, period: Period, tax: Option<&TaxCode>) -> Option<Rate> {
+        let rule = self.vat_of(line, line, Product::Redemption, period, tax);
         (rule.treatment == VatTreatment::DeemedSale).then_some(rule.rate)
     }
 
@@ -256,6 +256,21 @@ impl Rulebook {
         let now = in_month(month);
         // Between two edges nothing changes, so the month before each tells.
         months.into_iter().rev().take_while(|edge| in_month(*edge) == now).last().unwrap_or(month)
+    }
+
+    /// As [`vat`](Self::vat), where the redemption said a code: it is taxed at the code's rate, if at all.
+    pub fn vat_of(
+        &self,
+        funder: &LineId,
+        redeemer: &LineId,
+        product: Product,
+        period: Period,
+        tax: Option<&TaxCode>,
+    ) -> VatRule {
+        let rule = self.vat(funder, redeemer, product, period);
+        let code = tax.filter(|_| product == Product::Redemption && rule.treatment != VatTreatment::None);
+        let rate = code.and_then(|code| self.tax_code(code, period)).map_or(rule.rate, |terms| terms.rate);
+        VatRule { rate, ..rule }
     }
 
     /// How what `funder` pays `redeemer` in a period is taxed. Without any rule

@@ -49,14 +49,14 @@ fn months_by(rulebook: &str) -> Months {
 fn months_and_january(rulebook: &str) -> (Months, Settlement) {
     let rulebook = Rulebook::parse(rulebook).unwrap();
     let reference = |text: &str| Reference::parse(text).unwrap();
-    let spend = |points| Action::Redemption(Redemption { points: Points::new(points), bill: None });
+    let spend = |points| Action::Redemption(Redemption::of(Points::new(points), None));
     let origin = |kind| Origin { kind, reference: reference("taken-back"), on: None };
     let give_back = |points| {
         let points = Some(Points::new(points));
         Action::GiveBack(GiveBack { origin: origin(EntryKind::Redemption), points })
     };
-    let refund = || Action::Refund(Refund { origin: origin(EntryKind::Accrual), amount: None });
-    let sale = |minor| Action::Accrual(Accrual { amount: Money::from_minor(minor) });
+    let refund = || Action::Refund(Refund::of(origin(EntryKind::Accrual), None));
+    let sale = |minor| Action::Accrual(Accrual::of(Money::from_minor(minor)));
     let mut account = Member::default();
     let mut entries: Vec<Entry> = Vec::new();
     for (line, day, action, target) in [
