@@ -206,6 +206,16 @@ pub enum Beneficiary {
     Line(LineId),
 }
 
+impl Beneficiary {
+    /// Who is paid by it, and whether that is for a share of what another line redeemed: a fee.
+    pub fn paid<'a>(&'a self, redeemer: &'a LineId) -> (&'a LineId, bool) {
+        match self {
+            Beneficiary::Line(line) if line != redeemer => (line, true),
+            Beneficiary::Line(_) | Beneficiary::Redeemer => (redeemer, false),
+        }
+    }
+}
+
 impl fmt::Display for Beneficiary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

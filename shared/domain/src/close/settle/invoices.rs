@@ -2,10 +2,12 @@
 
 use super::taxes::Owed;
 use crate::close::settlement::{Inputs, Invoice, InvoiceKind};
-use crate::legs::Reason;
-use crate::terms::rulebook::{Beneficiary, Product, VatTreatment};
+use crate::terms::rulebook::{Product, VatRule, VatTreatment};
+use crate::terms::split::WHOLE;
+use crate::terms::vat::contained;
 use crate::units::allocate::divide_half_up;
 use crate::units::calendar::Period;
+use crate::units::id::LineId;
 use crate::units::micro::times;
 use crate::units::money::{Money, OutOfRange, Rate};
 use std::collections::BTreeMap;
@@ -15,20 +17,23 @@ use std::collections::BTreeMap;
 ///
 /// Third parties' consideration is invoiced to the member: it is a receipt here, without tax.
 pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice>, OutOfRange> {
+    let exact = origins(inputs)?;
     let mut rows = Vec::new();
     for owed in owed {
         let is_invoice = owed.rule.treatment == VatTreatment::MarketingService;
         let tax = if is_invoice { owed.output } else { Money::ZERO };
         let mut left = (owed.amount, tax);
         let mut of_supply = Vec::new();
-        for (origin, gross) in origins(inputs, owed)?.into_iter().filter(|(origin, _)| *origin != inputs.period) {
+        let origins = exact.get(&(&owed.payer, &owed.payee, owed.product, owed.rule));
+        for (origin, exact) in origins.into_iter().flatten().filter(|(origin, _)| **origin != inputs.period) {
+            let gross = Money::from_minor_wide(divide_half_up(*exact, Rate::SCALE)?)?;
             let part = match owed.amount.is_zero() {
-                true => crate::terms::vat::contained(gross, owed.rule.rate)?.tax,
-                false => part(tax, gross, owed.amount)?,
+                true => contained(gross, owed.rule.rate)?.tax,
+                false => tax.proportion_of(gross, owed.amount)?,
             };
             let tax = if is_invoice { part } else { Money::ZERO };
             left = (left.0.minus(gross)?, left.1.minus(tax)?);
-            of_supply.push((origin, gross, tax));
+            of_supply.push((*origin, gross, tax));
         }
         of_supply.push((inputs.period, left.0, left.1));
         for (original_period, gross, tax) in
@@ -63,38 +68,25 @@ pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice
     Ok(rows)
 }
 
-/// The exact shares of what was supplied in each month, to the minor unit.
-fn origins(inputs: &Inputs<'_>, owed: &Owed) -> Result<BTreeMap<Period, Money>, OutOfRange> {
-    let mut exact: BTreeMap<Period, i128> = BTreeMap::new();
+/// Payer, payee, product and tax.
+type Supply<'a> = (&'a LineId, &'a LineId, Product, VatRule);
+
+/// The exact shares of what was supplied in each month, in 10^-8 of minor units.
+fn origins<'a>(inputs: &'a Inputs<'_>) -> Result<BTreeMap<Supply<'a>, BTreeMap<Period, i128>>, OutOfRange> {
+    let mut exact: BTreeMap<Supply<'a>, BTreeMap<Period, i128>> = BTreeMap::new();
     for (key, sum) in &inputs.tally.obligations {
-        let Some((_, bears)) = key.funding.shares.iter().find(|(line, _)| *line == owed.payer) else { continue };
-        let is_repaid = key.reason == Reason::Repayment;
-        if is_repaid != (owed.product == Product::Repayment) || key.redeemer == owed.payer {
-            continue;
-        }
-        if inputs.rulebook.vat(&owed.payer, &owed.payee, owed.product, key.vat_from) != owed.rule {
-            continue;
-        }
-        let whole = [(Beneficiary::Redeemer, Rate::ONE)];
-        let shares = key.terms.as_ref().map_or(&whole[..], |terms| &terms.shares);
-        for (to, share) in shares {
-            let (beneficiary, is_fee) = match to {
-                Beneficiary::Line(line) if *line != key.redeemer => (line, true),
-                Beneficiary::Line(_) | Beneficiary::Redeemer => (&key.redeemer, false),
-            };
-            if *beneficiary == owed.payee && is_fee == (owed.product == Product::PlatformFee) {
+        let shares = key.terms.as_ref().map_or(WHOLE, |terms| &terms.shares);
+        for (payer, bears) in key.funding.shares.iter().filter(|(payer, _)| *payer != key.redeemer) {
+            for (to, share) in shares {
+                let (payee, is_fee) = to.paid(&key.redeemer);
+                let product = if is_fee { Product::PlatformFee } else { key.reason.supply() };
+                let rule = inputs.rulebook.vat(payer, payee, product, key.vat_from);
                 let amount = times(i128::from(sum.amount.minor()), share.scaled())?;
-                *exact.entry(key.origin).or_default() += divide_half_up(times(amount, bears.scaled())?, Rate::SCALE)?;
+                let of_supply = exact.entry((payer, payee, product, rule)).or_default();
+                *of_supply.entry(key.origin).or_default() +=
+                    divide_half_up(times(amount, bears.scaled())?, Rate::SCALE)?;
             }
         }
     }
-    let rounded = exact
-        .into_iter()
-        .map(|(origin, exact)| Ok((origin, Money::from_minor_wide(divide_half_up(exact, Rate::SCALE)?)?)));
-    rounded.collect()
-}
-
-fn part(amount: Money, some: Money, all: Money) -> Result<Money, OutOfRange> {
-    let exact = times(i128::from(amount.minor()), i128::from(some.minor()))? * i128::from(all.minor().signum());
-    Money::from_minor_wide(divide_half_up(exact, i128::from(all.minor()).abs())?)
+    Ok(exact)
 }

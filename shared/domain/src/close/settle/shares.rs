@@ -56,7 +56,7 @@ impl Base {
 
     /// What the redeeming line's own share pays for: the same for all reasons that are split.
     fn supply(&self) -> Product {
-        self.unsplit.unwrap_or(Reason::Redemption).row().supply.unwrap_or(Product::Repayment)
+        self.unsplit.unwrap_or(Reason::Redemption).supply()
     }
 
     fn shares(&self) -> &[(Beneficiary, Rate)] {
@@ -139,20 +139,18 @@ fn shared_out(
     shares: &mut Vec<Share>,
 ) -> Result<(), OutOfRange> {
     for (grown, (to, share)) in part.shared(of.shares())?.into_iter().zip(of.shares()) {
-        let (beneficiary, product) = match to {
-            Beneficiary::Line(line) if *line != of.redeemer => (line.clone(), Product::PlatformFee),
-            Beneficiary::Line(_) | Beneficiary::Redeemer => (of.redeemer.clone(), of.supply()),
-        };
+        let (beneficiary, is_fee) = to.paid(&of.redeemer);
+        let product = if is_fee { Product::PlatformFee } else { of.supply() };
         let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
         let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
         let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
-            vat: rulebook.vat(payer, &beneficiary, product, of.vat_from),
+            vat: rulebook.vat(payer, beneficiary, product, of.vat_from),
             row: SplitRow {
                 payer: payer.clone(),
                 redeemer: of.redeemer.clone(),
                 product,
-                beneficiary,
+                beneficiary: beneficiary.clone(),
                 rule: of.rule.clone(),
                 share: *share,
                 base: part.of_period()?,
