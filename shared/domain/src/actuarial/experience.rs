@@ -195,10 +195,6 @@ struct Cell<'a> {
     open: i128,
 }
 
-fn half_up(numerator: i128, denominator: i128) -> Result<i128, OutOfRange> {
-    divide_half_up(numerator, denominator)
-}
-
 fn product(factors: &[i128]) -> Result<i128, OutOfRange> {
     factors.iter().try_fold(1, |product, factor| times(product, *factor))
 }
@@ -217,10 +213,6 @@ impl Parameters {
             Life::Months(_) => (life, age),
             Life::Never => (life, age.min(self.open_age)),
         }
-    }
-
-    fn months_up_to(month: Period, count: u32) -> impl Fn(Period) -> bool {
-        move |of| of <= month && i64::from(month.months_since(of)) < i64::from(count)
     }
 
     /// Whether the month brought too little to teach anything.
@@ -280,6 +272,15 @@ pub fn compared_sum<'a>(rows: impl Iterator<Item = &'a Compared>) -> Result<(i12
     Ok(sums)
 }
 
+/// Actual over expected of some months, in 10^-8; none where nothing was expected.
+fn actual_to_expected<'a>(rows: impl Iterator<Item = &'a Compared>) -> Result<Option<i128>, OutOfRange> {
+    let (actual, expected) = compared_sum(rows)?;
+    if !expected.is_positive() {
+        return Ok(None);
+    }
+    divide_half_up(product(&[actual, Micro::SCALE, S])?, expected.get()).map(Some)
+}
+
 impl Memory {
     /// The months compared, the earliest first.
     pub fn months(&self) -> BTreeSet<Period> {
@@ -288,14 +289,13 @@ impl Memory {
 
     /// Actual over expected of the last months before and with `month`, in 10^-8; none where nothing was expected.
     pub fn ratio(&self, month: Period, months: u32, scheme: Option<&SchemeId>) -> Result<Option<i128>, OutOfRange> {
-        let of = Parameters::months_up_to(month, months);
-        let rows =
-            self.compared.iter().filter(|row| of(row.month) && scheme.is_none_or(|scheme| row.scheme == *scheme));
-        let (actual, expected) = compared_sum(rows)?;
-        if !expected.is_positive() {
-            return Ok(None);
-        }
-        half_up(product(&[actual, Micro::SCALE, S])?, expected.get()).map(Some)
+        actual_to_expected(self.recent(month, months, scheme))
+    }
+
+    /// What was compared in the last months before and with `month`, of all schemes or of one.
+    pub fn recent(&self, month: Period, months: u32, scheme: Option<&SchemeId>) -> impl Iterator<Item = &Compared> {
+        let of = month.last_months(months);
+        self.compared.iter().filter(move |row| of(row.month) && scheme.is_none_or(|scheme| row.scheme == *scheme))
     }
 
     /// Takes a close's comparison in: what teaches nothing is only remembered as such.
@@ -319,9 +319,8 @@ impl Memory {
         let mut squares = 0_i128;
         for at in 0..months.len() {
             let of = &months[(at + 1).saturating_sub(SHORTFALL_CLOSES)..=at];
-            let (actual, expected) = compared_sum(self.compared.iter().filter(|row| of.contains(&row.month)))?;
-            if expected.is_positive() {
-                let short = (half_up(product(&[actual, Micro::SCALE, S])?, expected.get())? - S).max(0);
+            if let Some(ratio) = actual_to_expected(self.compared.iter().filter(|row| of.contains(&row.month)))? {
+                let short = (ratio - S).max(0);
                 squares = squares.checked_add(times(short, short)?).ok_or(OutOfRange)?;
             }
         }
@@ -329,7 +328,7 @@ impl Memory {
         if count == 0 {
             return Ok(0);
         }
-        half_up(times(terms.margin.scaled(), half_up(squares, count)?.isqrt())?, S)
+        divide_half_up(times(terms.margin.scaled(), divide_half_up(squares, count)?.isqrt())?, S)
     }
 
     /// How far experience counts after so many months.
@@ -339,7 +338,7 @@ impl Memory {
             return Ok(S);
         }
         let months = i128::from(month.months_since(first)) + 1;
-        Ok(half_up(times(months, S)?, i128::from(terms.initial_months))?.min(S))
+        Ok(divide_half_up(times(months, S)?, i128::from(terms.initial_months))?.min(S))
     }
 }
 
@@ -356,8 +355,7 @@ impl Learned {
         let is_ignored = memory.learn(compare(observed, month)?, month, &terms)?;
         let cells = cells(observed);
         let taught = |cell: &&Cell<'_>| !memory.ignored.contains(&cell.month);
-        let (in_window, in_level) =
-            (Parameters::months_up_to(month, terms.window_months), Parameters::months_up_to(month, terms.level_months));
+        let (in_window, in_level) = (month.last_months(terms.window_months), month.last_months(terms.level_months));
         let window = || cells.iter().filter(taught).filter(|cell| in_window(cell.month));
         let recent = || cells.iter().filter(taught).filter(|cell| in_level(cell.month));
 
@@ -369,7 +367,7 @@ impl Learned {
         }
         let mut rates = BTreeMap::new();
         for (key, (redeemed, open)) in ages.into_iter().filter(|(_, (_, open))| *open > 0) {
-            rates.insert(key, half_up(times(redeemed.max(0), S)?, open)?.min(S));
+            rates.insert(key, divide_half_up(times(redeemed.max(0), S)?, open)?.min(S));
         }
         let top = rates.values().copied().max().filter(|top| *top > 0).unwrap_or(S);
         let mut this = Self {
@@ -386,7 +384,7 @@ impl Learned {
             expected += times(cell.open, this.rate(cell.life, cell.age))?;
         }
         if expected > 0 {
-            this.indicators.level = half_up(product(&[actual.max(0), S, S])?, expected)?;
+            this.indicators.level = divide_half_up(product(&[actual.max(0), S, S])?, expected)?;
         }
 
         let mut schemes: BTreeMap<&SchemeId, (i128, i128)> = BTreeMap::new();
@@ -399,7 +397,7 @@ impl Learned {
         for (scheme, (actual, expected)) in schemes {
             let expected = expected + times(credibility, S)?;
             if expected > 0 {
-                let factor = half_up(product(&[actual.max(0) + credibility, S, S])?, expected)?;
+                let factor = divide_half_up(product(&[actual.max(0) + credibility, S, S])?, expected)?;
                 this.schemes.insert(scheme.clone(), factor);
             }
         }
@@ -418,7 +416,7 @@ impl Learned {
         begun: Period,
         memory: &Memory,
     ) -> Result<i128, OutOfRange> {
-        let in_level = Parameters::months_up_to(month, self.terms.level_months);
+        let in_level = month.last_months(self.terms.level_months);
         let months = std::iter::successors(Some(month), |month| Some(month.previous()));
         let months = months.take_while(|of| *of >= begun && in_level(*of));
         let months =
@@ -430,9 +428,9 @@ impl Learned {
         for cell in recent {
             moved = moved.checked_add(times(i128::from(cell.age), cell.redeemed)?).ok_or(OutOfRange)?;
         }
-        let flow = half_up(times(moved, Micro::SCALE)?, months)?.max(0);
+        let flow = divide_half_up(times(moved, Micro::SCALE)?, months)?.max(0);
         let to_come = Micro::sum(observed.iter().map(|row| self.by_rates(row)).collect::<Result<Vec<_>, _>>()?)?.get();
-        if 0 < to_come && to_come < flow { half_up(times(flow, S)?, to_come) } else { Ok(S) }
+        if 0 < to_come && to_come < flow { divide_half_up(times(flow, S)?, to_come) } else { Ok(S) }
     }
 
     /// The part of open points that is redeemed at an age.
@@ -444,22 +442,20 @@ impl Learned {
     fn scheme_rate(&self, scheme: &SchemeId, life: Life, age: u32) -> Result<i128, OutOfRange> {
         let own = self.schemes.get(scheme).copied().unwrap_or(S);
         let exact = product(&[self.rate(life, age), self.indicators.level])?;
-        Ok(half_up(times(exact, own)?, times(S, S)?)?.min(S))
+        Ok(divide_half_up(times(exact, own)?, times(S, S)?)?.min(S))
     }
 
-    /// The part of points open after an age that is not redeemed before they expire; before the
-    /// first with none.
-    fn left(&self, scheme: &SchemeId, life: Life, after: Option<u32>) -> Result<i128, OutOfRange> {
-        let first = after.map_or(0, |age| age + 1);
-        (first..=self.terms.last_age(life))
-            .rev()
-            .try_fold(S, |left, age| half_up(times(left, S - self.scheme_rate(scheme, life, age)?)?, S))
+    /// The part of open points that is not redeemed at some ages. It is rounded age by age, so their order counts.
+    fn left(&self, scheme: &SchemeId, life: Life, ages: impl IntoIterator<Item = u32>) -> Result<i128, OutOfRange> {
+        ages.into_iter()
+            .try_fold(S, |left, age| divide_half_up(times(left, S - self.scheme_rate(scheme, life, age)?)?, S))
     }
 
     /// Micro-points to come by the rates of the ages.
     fn by_rates(&self, row: &Observed<'_>) -> Result<Micro, OutOfRange> {
         let Some((age, open)) = self.open(row)? else { return Ok(Micro::ZERO) };
-        let left = self.left(&row.cohort.scheme, Life::of(row.cohort), Some(age))?;
+        let life = Life::of(row.cohort);
+        let left = self.left(&row.cohort.scheme, life, (age + 1..=self.terms.last_age(life)).rev())?;
         open.share(S - left, S)
     }
 
@@ -486,7 +482,7 @@ impl Learned {
         let redeemed = Micro::of_points(row.issued).minus(open)?;
         let initial = Micro::of_points(row.issued).part(row.initial)?.minus(redeemed)?.max(Micro::ZERO);
         let mixed = times(z, floored.get())?.checked_add(times(S - z, initial.get())?).ok_or(OutOfRange)?;
-        let to_come = Micro::new(half_up(mixed, S)?).min(open);
+        let to_come = Micro::new(divide_half_up(mixed, S)?).min(open);
         let next = match z == S {
             true => Some(open.share(self.scheme_rate(scheme, Life::of(row.cohort), age + 1)?, S)?),
             false => None,
@@ -499,17 +495,17 @@ impl Learned {
         let Some((age, open)) = self.open(row)? else { return Ok(0) };
         let life = Life::of(row.cohort);
         let last = self.terms.last_age(life).min(age.saturating_add(months));
-        let left = (age + 1..=last)
-            .try_fold(S, |left, age| half_up(times(left, S - self.scheme_rate(&row.cohort.scheme, life, age)?)?, S))?;
+        let left = self.left(&row.cohort.scheme, life, age + 1..=last)?;
         Ok(open.share(S - left, S)?.get())
     }
 
     /// The part that will be redeemed of points that a scheme issues in the next month.
     pub fn of_new(&self, scheme: &SchemeId, life: Life, initial: Rate) -> Result<Rate, OutOfRange> {
         let Indicators { phi, margin, z, .. } = self.indicators;
-        let paced = half_up(times(S - self.left(scheme, life, None)?, phi)?, S)?;
-        let margined = half_up(times(paced, S + margin)?, S)?.min(S).max(self.terms.floor.scaled());
+        let left = self.left(scheme, life, (0..=self.terms.last_age(life)).rev())?;
+        let paced = divide_half_up(times(S - left, phi)?, S)?;
+        let margined = divide_half_up(times(paced, S + margin)?, S)?.min(S).max(self.terms.floor.scaled());
         let mixed = times(z, margined)? + times(S - z, initial.scaled())?;
-        Rate::from_scaled(half_up(mixed, S)?)
+        Rate::from_scaled(divide_half_up(mixed, S)?)
     }
 }

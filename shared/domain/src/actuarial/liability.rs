@@ -22,12 +22,10 @@ pub use cohort::{ClawBack, Closing, CohortLiability, Columns, LineRelease, Movem
 pub use release::Phase;
 pub use sale::{Sale, Standing as SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value};
 
-use crate::units::money::{Money, OutOfRange, Points};
+use crate::units::money::{Money, OutOfRange};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LiabilityError {
-    #[error("of {issued} points, {redeemed} are redeemed and {expired} expired: more than there are")]
-    Overdrawn { issued: Points, redeemed: Points, expired: Points },
     #[error("the roll-forward closes at {} minor units, its movements at {}", .found.minor(), .computed.minor())]
     Untied { found: Money, computed: Money },
     #[error(transparent)]

@@ -2,7 +2,7 @@
 //! slice first.
 
 use crate::claims::lot::Slice;
-use crate::units::allocate::{divide_half_up, largest_remainder};
+use crate::units::allocate::largest_remainder;
 use crate::units::money::{Money, OutOfRange, Points};
 
 /// What the next part of a slice is, counted from the end of all slices.
@@ -23,7 +23,8 @@ impl Part {
 
     /// Of an amount that belongs to `total` points: successive parts sum to the whole.
     pub(crate) fn of(&self, amount: Money, total: Points) -> Result<Money, OutOfRange> {
-        cumulative(amount, self.until, total)?.minus(cumulative(amount, self.before, total)?)
+        let first = |points: Points| amount.proportion(points.get(), total.get());
+        first(self.until)?.minus(first(self.before)?)
     }
 }
 
@@ -52,13 +53,6 @@ pub(crate) fn parts_from_the_end(
 pub fn from_the_end(slices: &[Slice], before: Points, points: Points) -> Result<Vec<Slice>, OutOfRange> {
     let parts = parts_from_the_end(slices.iter().map(|slice| slice.points), before, points)?;
     parts.into_iter().map(|part| Ok(Slice { cohort: slices[part.at].cohort.clone(), points: part.points()? })).collect()
-}
-
-/// The part of an amount that belongs to the first `points` of `total`, so that
-/// successive parts sum to the whole.
-pub fn cumulative(amount: Money, points: Points, total: Points) -> Result<Money, OutOfRange> {
-    let exact = i128::from(amount.minor()).checked_mul(i128::from(points.get())).ok_or(OutOfRange)?;
-    Money::from_minor_wide(divide_half_up(exact, i128::from(total.get()))?)
 }
 
 /// What the member got for each slice: the value in proportion to the points.

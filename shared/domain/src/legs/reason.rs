@@ -63,6 +63,11 @@ impl Reason {
         self.row().word
     }
 
+    /// What the redeeming line's own share is billed as.
+    pub fn supply(self) -> Product {
+        self.row().supply.unwrap_or(Product::Repayment)
+    }
+
     /// What reports call the rule by which it is split: that of the terms, `whole` without
     /// any, or the reason's own word where it is never split.
     pub fn rule_word(self, terms: Option<&SplitTerms>) -> &str {

@@ -1,6 +1,6 @@
 //! The one place that rounds and the one place that allocates.
 
-use crate::units::money::{OutOfRange, Points, Rate};
+use crate::units::money::{Money, OutOfRange, Points, Rate};
 
 /// `numerator / denominator` to the nearest integer, halves away from zero
 /// (commercial rounding). The denominator must be positive.
@@ -13,6 +13,41 @@ pub fn divide_half_up(numerator: i128, denominator: i128) -> Result<i128, OutOfR
         / denominator.unsigned_abs().checked_mul(2).ok_or(OutOfRange)?;
     let magnitude = i128::try_from(magnitude).map_err(|_| OutOfRange)?;
     Ok(if numerator < 0 { -magnitude } else { magnitude })
+}
+
+/// `amount x some / all`, half up; nothing of a whole that is not positive.
+pub fn proportion(amount: i128, some: impl Into<i128>, all: impl Into<i128>) -> Result<i128, OutOfRange> {
+    let (some, all) = (some.into(), all.into());
+    if all <= 0 {
+        return Ok(0);
+    }
+    divide_half_up(amount.checked_mul(some).ok_or(OutOfRange)?, all)
+}
+
+/// The same of a whole of either sign: of what is negative, a negative part is a positive proportion.
+pub fn signed_proportion(amount: i128, some: i64, all: i64) -> Result<i128, OutOfRange> {
+    let (some, all) = (i128::from(some), i128::from(all));
+    proportion(amount, some * all.signum(), all.abs())
+}
+
+impl Money {
+    /// `self x some / all`, half up; nothing of a whole that is not positive.
+    pub fn proportion(self, some: impl Into<i128>, all: impl Into<i128>) -> Result<Self, OutOfRange> {
+        Self::from_minor_wide(proportion(i128::from(self.minor()), some, all)?)
+    }
+
+    /// The same of an amount of either sign.
+    pub fn proportion_of(self, some: Self, all: Self) -> Result<Self, OutOfRange> {
+        Self::from_minor_wide(signed_proportion(i128::from(self.minor()), some.minor(), all.minor())?)
+    }
+}
+
+impl Points {
+    /// `self x some / all`, half up; nothing of a whole that is not positive.
+    pub fn proportion(self, some: Self, all: Self) -> Result<Self, OutOfRange> {
+        let points = proportion(i128::from(self.get()), some.get(), all.get())?;
+        i64::try_from(points).map(Self::new).map_err(|_| OutOfRange)
+    }
 }
 
 /// `points x rate`, before rounding: in currency units, times [`Rate::SCALE`].
@@ -75,6 +110,19 @@ mod tests {
             assert_eq!(divide_half_up(numerator, denominator), Ok(expected), "{numerator}/{denominator}");
         }
         assert_eq!(divide_half_up(1, 0), Err(OutOfRange));
+    }
+
+    #[test]
+    fn a_proportion_of_nothing_is_nothing_and_only_a_signed_one_knows_a_negative_whole() {
+        for (some, all, of, signed) in
+            [(1, 2, 3, 3), (-1, 2, -3, -3), (1, 0, 0, 0), (1, -2, 0, -3), (-1, -2, 0, 3), (2, 3, 3, 3)]
+        {
+            assert_eq!(proportion(5, some, all), Ok(of), "{some}/{all}");
+            assert_eq!(signed_proportion(5, some, all), Ok(signed), "{some}/{all}");
+        }
+        assert_eq!(proportion(i128::MAX, 2, 3), Err(OutOfRange));
+        assert_eq!(Money::from_minor(-5).proportion(1, 2), Ok(Money::from_minor(-3)));
+        assert_eq!(Points::new(5).proportion(Points::new(1), Points::new(2)), Ok(Points::new(3)));
     }
 
     #[test]

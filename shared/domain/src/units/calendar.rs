@@ -63,6 +63,11 @@ impl Period {
             - earlier.first_day.month0() as i32
     }
 
+    /// Whether a month is among the last so many up to this one.
+    pub fn last_months(self, count: u32) -> impl Fn(Self) -> bool {
+        move |of| of <= self && i64::from(self.months_since(of)) < i64::from(count)
+    }
+
     pub fn year(self) -> i32 {
         self.first_day.year()
     }

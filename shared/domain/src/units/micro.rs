@@ -1,8 +1,8 @@
 //! Millionths of a point or of a minor unit: what is estimated or shared per sale is kept
 //! so fine, and rounded once where it is said.
 
-use crate::units::allocate::divide_half_up;
-use crate::units::money::{Money, OutOfRange, Points, Rate};
+use crate::units::allocate::{divide_half_up, proportion};
+use crate::units::money::{Money, OutOfRange, Points, Rate, checked};
 use serde::{Deserialize, Serialize};
 
 /// Signed. Products of two of them still fit the integers they are calculated with.
@@ -26,9 +26,10 @@ pub mod text {
     }
 }
 
+checked!(Micro);
+
 impl Micro {
     pub const SCALE: i128 = 1_000_000;
-    pub const ZERO: Self = Self(0);
 
     pub const fn new(millionths: i128) -> Self {
         Self(millionths)
@@ -46,42 +47,14 @@ impl Micro {
         Self(i128::from(money.minor()) * Self::SCALE)
     }
 
-    pub const fn is_zero(self) -> bool {
-        self.0 == 0
-    }
-
-    pub const fn is_positive(self) -> bool {
-        self.0 > 0
-    }
-
-    pub const fn is_negative(self) -> bool {
-        self.0 < 0
-    }
-
-    pub fn plus(self, other: Self) -> Result<Self, OutOfRange> {
-        self.0.checked_add(other.0).map(Self).ok_or(OutOfRange)
-    }
-
-    pub fn minus(self, other: Self) -> Result<Self, OutOfRange> {
-        self.0.checked_sub(other.0).map(Self).ok_or(OutOfRange)
-    }
-
-    pub fn negated(self) -> Result<Self, OutOfRange> {
-        self.0.checked_neg().map(Self).ok_or(OutOfRange)
-    }
-
-    pub fn add(&mut self, other: Self) -> Result<(), OutOfRange> {
-        *self = self.plus(other)?;
-        Ok(())
-    }
-
-    pub fn sum(items: impl IntoIterator<Item = Self>) -> Result<Self, OutOfRange> {
-        items.into_iter().try_fold(Self::ZERO, Self::plus)
-    }
-
     /// `self x numerator / denominator`, half up. The denominator is positive.
     pub fn share(self, numerator: i128, denominator: i128) -> Result<Self, OutOfRange> {
         Ok(Self(divide_half_up(times(self.0, numerator)?, denominator)?))
+    }
+
+    /// `self x some / all`, half up; nothing of a whole that is not positive.
+    pub fn proportion(self, some: impl Into<i128>, all: impl Into<i128>) -> Result<Self, OutOfRange> {
+        proportion(self.0, some, all).map(Self)
     }
 
     /// The part of it that a rate says, half up.

@@ -36,6 +36,7 @@ pub struct Money(i64);
 #[serde(transparent)]
 pub struct Points(i64);
 
+/// What all amounts have, whatever integer they are of.
 macro_rules! checked {
     ($name:ident) => {
         impl $name {
@@ -58,15 +59,15 @@ macro_rules! checked {
                 Ok(())
             }
 
-            pub fn is_zero(self) -> bool {
+            pub const fn is_zero(self) -> bool {
                 self.0 == 0
             }
 
-            pub fn is_positive(self) -> bool {
+            pub const fn is_positive(self) -> bool {
                 self.0 > 0
             }
 
-            pub fn is_negative(self) -> bool {
+            pub const fn is_negative(self) -> bool {
                 self.0 < 0
             }
 
@@ -76,6 +77,8 @@ macro_rules! checked {
         }
     };
 }
+
+pub(super) use checked;
 
 checked!(Money);
 checked!(Points);

@@ -1,8 +1,10 @@
 //! From exact amounts to minor units, so that columns add up and never drift.
 
+use crate::units::id::LineId;
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What rounding to millionths may leave of a sum that is whole.
 pub(super) const NOISE: i128 = 32;
@@ -57,6 +59,66 @@ pub(super) fn share_out(total: Money, columns: &mut [(&mut Kept, Micro)]) -> Res
     }
     let rest = total.minus(Money::sum(parts.iter().copied())?)?;
     Ok((parts, rest))
+}
+
+/// What both roll-forwards have beside the columns of their own.
+pub(super) struct Book<'a> {
+    pub(super) incoming: &'a mut Kept,
+    pub(super) own: &'a mut Kept,
+    pub(super) other: &'a mut BTreeMap<LineId, Kept>,
+    pub(super) undone: &'a mut Kept,
+    pub(super) closing: &'a mut Money,
+}
+
+/// What a period brings to them.
+pub(super) struct Brought<'a> {
+    pub(super) incoming: Micro,
+    /// The own line first, then the others.
+    pub(super) redeemed: &'a [Micro],
+    pub(super) undone: Micro,
+    pub(super) closing: Micro,
+}
+
+/// What is booked of it.
+pub(super) struct Booked<const N: usize> {
+    pub(super) opening: Money,
+    pub(super) incoming: Money,
+    pub(super) own: Money,
+    pub(super) other: Vec<Money>,
+    /// The columns of its own.
+    pub(super) named: [Money; N],
+    pub(super) undone: Money,
+    pub(super) closing: Money,
+}
+
+impl Book<'_> {
+    /// Books a period: what no column can take was not brought in.
+    pub(super) fn period<const N: usize>(
+        self,
+        lines: &[LineId],
+        brought: &Brought<'_>,
+        named: [(&mut Kept, Micro); N],
+    ) -> Result<Booked<N>, OutOfRange> {
+        for line in lines {
+            self.other.entry(line.clone()).or_default();
+        }
+        let (opening, closing) = (*self.closing, brought.closing.money()?);
+        let incoming = self.incoming.rounded(brought.incoming)?;
+        let undone = self.undone.rounded(brought.undone)?;
+        let [own, others @ ..] = brought.redeemed else { return Err(OutOfRange) };
+        let mut columns = vec![(self.own, *own)];
+        columns.extend(self.other.values_mut().zip(others.iter().copied()));
+        columns.extend(named);
+        let (parts, rest) = share_out(opening.plus(incoming)?.minus(closing)?, &mut columns)?;
+        self.incoming.booked = self.incoming.booked.minus(rest)?;
+        self.other.retain(|_, kept| !kept.is_nothing());
+        *self.closing = closing;
+        let mut parts = parts.into_iter();
+        let own = parts.next().unwrap_or_default();
+        let other: Vec<Money> = parts.by_ref().take(lines.len()).collect();
+        let named = std::array::from_fn(|_| parts.next().unwrap_or_default());
+        Ok(Booked { opening, incoming: incoming.minus(rest)?, own, other, named, undone, closing })
+    }
 }
 
 #[cfg(test)]

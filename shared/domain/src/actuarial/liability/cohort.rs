@@ -1,12 +1,12 @@
 //! One cohort from close to close, and its rows of the roll-forwards.
 
 use super::LiabilityError;
-use super::booking::{Kept, share_out};
-use super::release::{Month, Phase, Release, Standing};
+use super::booking::{Book, Brought, Kept};
+use super::release::{Month, Phase, Release, Standing, undone};
 use super::sale::Valued;
-use crate::units::allocate::{divide_half_up, largest_remainder};
+use crate::units::allocate::largest_remainder;
 use crate::units::id::LineId;
-use crate::units::micro::{Micro, times};
+use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -248,6 +248,11 @@ impl CohortLiability {
         self.issued.minus(self.redeemed()?)?.minus(self.expired)
     }
 
+    /// Micro-points that are still expected to be redeemed.
+    pub fn to_come(&self) -> Result<Micro, OutOfRange> {
+        self.expected.minus(Micro::of_points(self.redeemed()?))
+    }
+
     fn standing(&self) -> Result<Standing, OutOfRange> {
         Ok(Standing {
             issued: self.issued,
@@ -291,7 +296,7 @@ impl CohortLiability {
         for line in &lines {
             let cost = movement.cost.get(line).copied().unwrap_or_default();
             let owed_given = match grown.is_positive() && given.is_positive() {
-                true => part(cost, given, grown)?,
+                true => cost.proportion(given.get(), grown.get())?,
                 false => Money::ZERO,
             };
             answers
@@ -369,37 +374,46 @@ impl CohortLiability {
         answers: &mut BTreeMap<LineId, LineRelease>,
     ) -> Result<RollForward, OutOfRange> {
         let columns = &mut self.contract;
-        for line in lines {
-            columns.other.entry(line.clone()).or_default();
-        }
-        let opening = columns.closing;
-        let closing = release.closing.money()?;
-        let mut added = columns.added.rounded(month.allocated)?;
-        let undone = columns.undone.rounded(release.undone)?;
-        let mut to_book = vec![(&mut columns.own, release.redeemed[0])];
-        to_book.extend(columns.other.values_mut().zip(release.redeemed[1..].iter().copied()));
-        to_book.extend([
+        let book = Book {
+            incoming: &mut columns.added,
+            own: &mut columns.own,
+            other: &mut columns.other,
+            undone: &mut columns.undone,
+            closing: &mut columns.closing,
+        };
+        let brought = Brought {
+            incoming: month.allocated,
+            redeemed: &release.redeemed,
+            undone: release.undone,
+            closing: release.closing,
+        };
+        let named = [
             (&mut columns.breakage, release.breakage),
             (&mut columns.re_estimate, release.re_estimate),
             (&mut columns.remeasured, release.remeasured),
             (&mut columns.expired, release.expired),
             (&mut columns.reversed, release.reversed),
-        ]);
-        let (parts, rest) = share_out(opening.plus(added)?.minus(closing)?, &mut to_book)?;
-        added = added.minus(rest)?;
-        columns.added.booked = columns.added.booked.minus(rest)?;
-        columns.closing = closing;
-        columns.other.retain(|_, kept| !kept.is_nothing());
-        let mut row = RollForward { opening, added, closing, undone, own_line_revenue: parts[0], ..Default::default() };
-        for (line, released) in lines.iter().zip(&parts[1..]) {
+        ];
+        let booked = book.period(lines, &brought, named)?;
+        let [breakage, re_estimate, remeasured, expired, reversed] = booked.named;
+        let mut row = RollForward {
+            opening: booked.opening,
+            added: booked.incoming,
+            own_line_revenue: booked.own,
+            breakage,
+            re_estimate,
+            remeasured,
+            expired,
+            reversed,
+            closing: booked.closing,
+            undone: booked.undone,
+            ..Default::default()
+        };
+        for (line, released) in lines.iter().zip(booked.other) {
             let answer = answers.entry(line.clone()).or_default();
-            answer.released = *released;
+            answer.released = released;
             row.to_payable.add(answer.owed)?;
             row.agent_revenue.add(answer.agent_revenue()?)?;
-        }
-        let named = [&mut row.breakage, &mut row.re_estimate, &mut row.remeasured, &mut row.expired, &mut row.reversed];
-        for (field, part) in named.into_iter().zip(&parts[1 + lines.len()..]) {
-            *field = *part;
         }
         Ok(row)
     }
@@ -421,17 +435,20 @@ impl CohortLiability {
         let value = old.plus(movement.valued.given_value)?;
         let grown = self.issued.plus(month.issued)?;
         self.given_value = value.minus(movement.valued.revoked_value)?;
-        let undone = self.given_undone(movement, month, phase)?;
+        let revoked = movement.valued.revoked;
+        let basis = match self.issued.is_positive() {
+            true => (self.expected, self.issued),
+            false => (self.at_issue.plus(month.at_issue)?, grown),
+        };
+        let undone = undone(phase, movement.valued.provided_back, (revoked.points, revoked.owed), basis)?;
         let columns = &mut self.provision;
         if value.is_zero() && columns.closing.is_zero() && columns.granted.is_nothing() {
             return Ok(ProvisionRow::default());
         }
-        for line in lines {
-            columns.other.entry(line.clone()).or_default();
-        }
         let mut used = Vec::new();
         for (redeemed, returned) in month.redeemed.iter().zip(&month.returned) {
-            used.push(of_points(value, *redeemed, grown)?.minus(of_points(old, *returned, old_issued)?)?);
+            let of_returned = old.proportion(returned.get(), old_issued.get())?;
+            used.push(value.proportion(redeemed.get(), grown.get())?.minus(of_returned)?);
         }
         let closing = match phase {
             Phase::Open if after.issued.is_positive() => {
@@ -444,55 +461,35 @@ impl CohortLiability {
         let named = Micro::sum(used.iter().copied().chain([reversed, closing]))?;
         let released = columns.exact_closing.plus(movement.valued.provided)?.minus(named)?;
 
-        let opening = columns.closing;
-        let mut granted = columns.granted.rounded(movement.valued.provided)?;
-        let undone = columns.undone.rounded(undone)?;
         columns.exact_closing = closing;
-        columns.closing = closing.money()?;
-        let mut to_book = vec![(&mut columns.own, used[0])];
-        to_book.extend(columns.other.values_mut().zip(used[1..].iter().copied()));
-        to_book.extend([(&mut columns.released, released), (&mut columns.reversed, reversed)]);
-        let (parts, rest) = share_out(opening.plus(granted)?.minus(columns.closing)?, &mut to_book)?;
-        granted = granted.minus(rest)?;
-        columns.granted.booked = columns.granted.booked.minus(rest)?;
-        columns.other.retain(|_, kept| !kept.is_nothing());
+        let book = Book {
+            incoming: &mut columns.granted,
+            own: &mut columns.own,
+            other: &mut columns.other,
+            undone: &mut columns.undone,
+            closing: &mut columns.closing,
+        };
+        let brought = Brought { incoming: movement.valued.provided, redeemed: &used, undone, closing };
+        let named = [(&mut columns.released, released), (&mut columns.reversed, reversed)];
+        let booked = book.period(lines, &brought, named)?;
+        let [released, reversed] = booked.named;
         let mut row = ProvisionRow {
-            opening,
-            granted,
-            used_own: parts[0],
-            closing: columns.closing,
-            released: parts[lines.len() + 1],
-            reversed: parts[lines.len() + 2],
-            undone,
+            opening: booked.opening,
+            granted: booked.incoming,
+            used_own: booked.own,
+            released,
+            reversed,
+            closing: booked.closing,
+            undone: booked.undone,
             ..Default::default()
         };
-        for (line, used) in lines.iter().zip(&parts[1..]) {
+        for (line, used) in lines.iter().zip(booked.other) {
             let answer = answers.entry(line.clone()).or_default();
-            answer.used = *used;
-            row.used_other.add(*used)?;
+            answer.used = used;
+            row.used_other.add(used)?;
             row.to_payable.add(answer.owed_given)?;
         }
         Ok(row)
-    }
-
-    /// The part of points given and taken back that was spent already.
-    fn given_undone(&self, movement: &Movement, month: &Month, phase: Phase) -> Result<Micro, OutOfRange> {
-        let (back, revoked) = (movement.valued.provided_back, movement.valued.revoked);
-        let owed = Micro::of_points(revoked.owed);
-        if phase == Phase::Over {
-            return Ok(back);
-        }
-        if !owed.is_positive() {
-            return Ok(Micro::ZERO);
-        }
-        let rated = match self.issued.is_positive() {
-            true => of_points(self.expected, revoked.points, self.issued)?,
-            false => of_points(self.at_issue.plus(month.at_issue)?, revoked.points, self.issued.plus(month.issued)?)?,
-        };
-        match rated <= owed {
-            true => Ok(back),
-            false => Ok(Micro::new(divide_half_up(times(back.get(), owed.get())?, rated.get())?)),
-        }
     }
 
     /// Tells apart what refunded sales had released: their spent points count at the cohort's mean, as lots do not
@@ -525,7 +522,7 @@ impl CohortLiability {
     fn owe(&mut self, owed: Points) -> Result<Spent, OutOfRange> {
         let at_others = Points::sum(self.redeemed_other.values().map(|points| (*points).max(Points::ZERO)))?;
         let redeemed = at_others.plus(self.redeemed_own.max(Points::ZERO))?;
-        let other = if redeemed.is_positive() { share(owed, at_others, redeemed)? } else { Points::ZERO };
+        let other = owed.proportion(at_others, redeemed)?;
         let own = owed.minus(other)?;
         self.redeemed_own = self.redeemed_own.minus(own)?;
         let weights: Vec<i128> = self.redeemed_other.values().map(|points| i128::from(points.get().max(0))).collect();
@@ -548,20 +545,6 @@ struct Spent {
 impl Spent {
     /// Their part of what other lines were paid.
     fn of(&self, cost: Money) -> Result<Money, OutOfRange> {
-        if self.at_others.is_positive() { part(cost, self.other, self.at_others) } else { Ok(Money::ZERO) }
+        cost.proportion(self.other.get(), self.at_others.get())
     }
-}
-
-fn share(points: Points, some: Points, all: Points) -> Result<Points, OutOfRange> {
-    let exact = times(i128::from(points.get()), i128::from(some.get()))?;
-    i64::try_from(divide_half_up(exact, i128::from(all.get()))?).map(Points::new).map_err(|_| OutOfRange)
-}
-
-fn part(amount: Money, some: Points, all: Points) -> Result<Money, OutOfRange> {
-    let exact = times(i128::from(amount.minor()), i128::from(some.get()))?;
-    Money::from_minor_wide(divide_half_up(exact, i128::from(all.get()))?)
-}
-
-fn of_points(amount: Micro, some: Points, all: Points) -> Result<Micro, OutOfRange> {
-    if all.is_positive() { amount.share(i128::from(some.get()), i128::from(all.get())) } else { Ok(Micro::ZERO) }
 }

@@ -16,8 +16,7 @@
 //! ```
 
 use super::booking::NOISE;
-use crate::units::allocate::divide_half_up;
-use crate::units::micro::{Micro, times};
+use crate::units::micro::Micro;
 use crate::units::money::{OutOfRange, Points};
 
 /// Where a cohort is in its life at a close.
@@ -102,23 +101,13 @@ impl Value {
 
     /// k x v
     pub fn of(&self, points: Points) -> Result<Micro, OutOfRange> {
-        part(self.allocated, Micro::of_points(points), self.at_issue)
+        self.allocated.proportion(Micro::of_points(points).get(), self.at_issue.get())
     }
 
     /// k x b
     pub fn breakage(&self, points: Points) -> Result<Micro, OutOfRange> {
-        part(self.allocated, Micro::of_points(points), self.expected)?.minus(self.of(points)?)
+        self.allocated.proportion(Micro::of_points(points).get(), self.expected.get())?.minus(self.of(points)?)
     }
-}
-
-/// `amount x some / all`; nothing of nothing.
-fn part(amount: Micro, some: Micro, all: Micro) -> Result<Micro, OutOfRange> {
-    if all.is_positive() { amount.share(some.get(), all.get()) } else { Ok(Micro::ZERO) }
-}
-
-/// `expected x points / of`.
-fn expected_of(expected: Micro, points: Points, of: Points) -> Result<Micro, OutOfRange> {
-    part(expected, Micro::of_points(points), Micro::of_points(of))
 }
 
 impl Standing {
@@ -138,7 +127,10 @@ impl Standing {
 
     /// What is expected in all at the end of a cohort, before the fact: E*.
     fn expected_at_end(&self, after: &Self, is_new: bool) -> Result<Micro, OutOfRange> {
-        let before = if is_new { after.at_issue } else { expected_of(self.expected, after.issued, self.issued)? };
+        let before = match is_new {
+            true => after.at_issue,
+            false => self.expected.proportion(after.issued.get(), self.issued.get())?,
+        };
         Ok(before.max(Micro::of_points(after.redeemed)).max(Micro::ZERO))
     }
 
@@ -163,11 +155,11 @@ impl Standing {
         // u x points, u being E'/N' or, of nothing, the rate before.
         let rated = |points: Points| {
             if after.issued.is_positive() {
-                expected_of(measure, points, after.issued)
+                measure.proportion(points.get(), after.issued.get())
             } else if is_new {
-                expected_of(at_issue, points, grown)
+                at_issue.proportion(points.get(), grown.get())
             } else {
-                expected_of(old.expected, points, old.issued)
+                old.expected.proportion(points.get(), old.issued.get())
             }
         };
         let returned_all = Points::sum(month.returned.iter().copied())?;
@@ -188,16 +180,14 @@ impl Standing {
                 release.breakage.add(now.breakage(*redeemed)?.minus(last.breakage(*returned)?)?)?;
             }
         }
-        release.undone = match phase {
-            Phase::Over => month.back,
-            Phase::Open | Phase::Ends if is_new => undone(month, at_issue, grown)?,
-            Phase::Open | Phase::Ends => undone(month, old.expected, old.issued)?,
-        };
+        let basis = if is_new { (at_issue, grown) } else { (old.expected, old.issued) };
+        release.undone = undone(phase, month.back, (month.withdrawn_sold, month.owed_sold), basis)?;
         release.reversed = month.back.minus(release.undone)?;
         if phase != Phase::Over && stands.is_positive() && old.expected.is_positive() {
             let stands = Micro::of_points(stands);
-            let now = part(old.allocated, stands, rated(old.issued)?.max(stands))?;
-            release.re_estimate = now.minus(part(old.allocated, stands, old.expected)?)?;
+            let recognised = |expected: Micro| old.allocated.proportion(stands.get(), expected.get());
+            let now = recognised(rated(old.issued)?.max(stands))?;
+            release.re_estimate = now.minus(recognised(old.expected)?)?;
         }
         old.finish(&mut after, &mut release, month.allocated, measure, phase)?;
         Ok((after, release))
@@ -213,12 +203,13 @@ impl Standing {
         phase: Phase,
     ) -> Result<(), OutOfRange> {
         let redeemed = Micro::of_points(after.redeemed.max(Points::ZERO));
+        let waits = |after: &Self| after.allocated.minus(after.allocated.proportion(redeemed.get(), measure.get())?);
         (after.expected, after.closing) = match phase {
-            Phase::Open => (measure, after.allocated.minus(part(after.allocated, redeemed, measure)?)?),
+            Phase::Open => (measure, waits(after)?),
             Phase::Ends | Phase::Over => (redeemed, Micro::ZERO),
         };
         if phase == Phase::Ends {
-            release.expired = after.allocated.minus(part(after.allocated, redeemed, measure)?)?;
+            release.expired = waits(after)?;
         }
         if phase == Phase::Open && measure.is_zero() {
             // Nobody is expected to redeem anything: nothing is left to wait for.
@@ -243,15 +234,24 @@ impl Standing {
     }
 }
 
-/// `min(back, back x q / (w x u))`
-fn undone(month: &Month, expected: Micro, issued: Points) -> Result<Micro, OutOfRange> {
-    let (owed, withdrawn) = (Micro::of_points(month.owed_sold), month.withdrawn_sold);
+/// The part that was released already of what is taken `back` with withdrawn points, some of which are owed, that is
+/// were spent: `min(back, back x owed / (withdrawn x u))`, where so much was expected of so many points: u.
+pub(super) fn undone(
+    phase: Phase,
+    back: Micro,
+    (withdrawn, owed): (Points, Points),
+    (expected, of): (Micro, Points),
+) -> Result<Micro, OutOfRange> {
+    if phase == Phase::Over {
+        return Ok(back);
+    }
     if !owed.is_positive() || !withdrawn.is_positive() {
         return Ok(Micro::ZERO);
     }
-    let rated = expected_of(expected, withdrawn, issued)?;
+    let owed = Micro::of_points(owed);
+    let rated = expected.proportion(withdrawn.get(), of.get())?;
     if rated <= owed {
-        return Ok(month.back);
+        return Ok(back);
     }
-    Ok(Micro::new(divide_half_up(times(month.back.get(), owed.get())?, rated.get())?).min(month.back))
+    Ok(back.share(owed.get(), rated.get())?.min(back))
 }

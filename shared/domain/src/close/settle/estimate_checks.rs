@@ -1,14 +1,14 @@
 //! Whether the estimate and what is booked by it look as usual: a person looks where they do not.
 
 use super::found::Checks;
-use crate::actuarial::experience::Memory;
+use crate::actuarial::experience::{Memory, UrrTerms, compared_sum};
 use crate::actuarial::liability::RollForward;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::checks::CheckId;
 use crate::close::settlement::{CohortState, Inputs, LiabilityRow, RateBasis, Settlement};
 use crate::legs::FlowKind;
 use crate::terms::rulebook::Tolerances;
-use crate::units::allocate::divide_half_up;
+use crate::units::allocate::signed_proportion;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::micro::{Micro, times};
@@ -72,14 +72,14 @@ impl At<'_> {
     /// Actual to expected, of the programme and by funder.
     fn redemptions(&self, checks: &mut Checks) -> Result<(), OutOfRange> {
         let (period, tolerances) = (self.inputs.period, &self.tolerances);
-        let Some(first) = self.memory().compared.iter().map(|row| row.month).min() else { return Ok(()) };
+        let months = self.memory().months();
+        let Some(first) = months.first() else { return Ok(()) };
         if let Some(ratio) = self.memory().ratio(period, 1, None)? {
             let of = tolerances.month;
             checks.within(CheckId::ExpectedMonth, bounds(of), shown(ratio), is_within(ratio, of));
         }
-        let is_young = self.memory().compared.iter().map(|row| row.month).collect::<BTreeSet<_>>().len()
-            < usize::try_from(YEAR).unwrap_or_default()
-            && period.months_since(first) < YOUNG_CLOSES;
+        let is_young =
+            months.len() < usize::try_from(YEAR).unwrap_or_default() && period.months_since(*first) < YOUNG_CLOSES;
         let of = if is_young { (tolerances.young_quarter, tolerances.quarter.1) } else { tolerances.quarter };
         if let Some(ratio) = self.memory().ratio(period, QUARTER, None)? {
             checks.within(CheckId::ExpectedQuarter, bounds(of), shown(ratio), is_within(ratio, of));
@@ -87,9 +87,7 @@ impl At<'_> {
         let schemes: BTreeSet<&SchemeId> = self.memory().compared.iter().map(|row| &row.scheme).collect();
         let mut far = Vec::new();
         for scheme in schemes {
-            let recent = |month: Period| month <= period && i64::from(period.months_since(month)) < i64::from(QUARTER);
-            let rows = self.memory().compared.iter().filter(|row| row.scheme == *scheme && recent(row.month));
-            let expected = Micro::sum(rows.map(|row| row.expected))?;
+            let (_, expected) = compared_sum(self.memory().recent(period, QUARTER, Some(scheme)))?;
             if expected < Micro::of_points(tolerances.funder_points) {
                 continue;
             }
@@ -114,11 +112,11 @@ impl At<'_> {
         let mut expected = Micro::ZERO;
         let months =
             YEAR.min(u32::try_from(period.months_since(self.inputs.rulebook.first_period)).unwrap_or_default() + 1);
+        let in_year = period.last_months(months);
         for state in &self.settlement.state.liability {
             let mut before = Points::ZERO;
             for (age, of) in (0_u32..).zip(&state.redeemed) {
-                let month = state.cohort.issued.plus_months(age);
-                if month <= period && i64::from(period.months_since(month)) < i64::from(months) {
+                if in_year(state.cohort.issued.plus_months(age)) {
                     redeemed.add(of.minus(before)?)?;
                 }
                 before = *of;
@@ -126,23 +124,22 @@ impl At<'_> {
             let outstanding = state.liability.outstanding()?;
             if !state.liability.is_over && outstanding.is_positive() {
                 open.push((&state.cohort, outstanding));
-                expected.add(state.liability.expected.minus(Micro::of_points(state.liability.redeemed()?))?)?;
+                expected.add(state.liability.to_come()?)?;
             }
         }
         open.sort_by_key(|(cohort, _)| *cohort);
         let monthly = Micro::of_points(redeemed.max(Points::ZERO)).share(1, i128::from(months.max(1)))?;
-        let (mut used, mut bound) = (Micro::ZERO, Micro::ZERO);
+        let mut bound = Micro::ZERO;
         for (cohort, points) in open {
             let points = Micro::of_points(points);
             let taken = match cohort.expires {
                 Expiry::On(day) => {
                     let left = i128::from(Period::of_day(day).months_since(period).max(0));
-                    let can = monthly.share(left, 1)?.minus(used)?.max(Micro::ZERO);
+                    let can = monthly.share(left, 1)?.minus(bound)?.max(Micro::ZERO);
                     points.min(can)
                 }
                 Expiry::Never => points,
             };
-            used.add(taken)?;
             bound.add(taken)?;
         }
         let (expected, bound) = (expected.points()?, bound.points()?);
@@ -186,10 +183,10 @@ impl At<'_> {
         for (funder, row) in self.settlement.liability_by_funder()? {
             let moved = row.closing.minus(row.opening)?;
             let (opening, closing) = points.get(&funder).copied().unwrap_or_default();
-            let ratio = ratio(moved.minor(), row.opening.minor())?;
-            let of_points = self::ratio(closing.minus(opening)?.get(), opening.get())?;
-            let is_far = ratio.abs() > tolerances.liability.scaled() && moved.abs() > least;
-            if row.opening.is_positive() && is_far && of_points.abs() * 2 < ratio.abs() {
+            let of_amount = ratio(moved.minor(), row.opening.minor())?;
+            let of_points = ratio(closing.minus(opening)?.get(), opening.get())?;
+            let is_far = of_amount.abs() > tolerances.liability.scaled() && moved.abs() > least;
+            if row.opening.is_positive() && is_far && of_points.abs() * 2 < of_amount.abs() {
                 far.push(format!("{funder} {}", currency.show(moved)));
             }
         }
@@ -241,15 +238,15 @@ impl At<'_> {
         let (mut unvalued, mut above_face, mut signs, mut above) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let states: BTreeMap<&Cohort, &CohortState> =
             self.settlement.state.liability.iter().map(|state| (&state.cohort, state)).collect();
+        let floor = match rulebook.urr(self.inputs.period) {
+            UrrTerms::Experience(terms) => terms.floor,
+            UrrTerms::Initial => Rate::ZERO,
+        };
         for line in &self.settlement.liability {
             let LiabilityRow { cohort, row, provision, outstanding, basis, .. } = line;
             let Some(terms) = rulebook.liability(&cohort.scheme, cohort.issued) else { continue };
             let face =
                 rulebook.currency.round_value(times(i128::from(outstanding.get()), terms.face_value.scaled())?)?;
-            let floor = match rulebook.urr(self.inputs.period) {
-                crate::actuarial::experience::UrrTerms::Experience(terms) => terms.floor,
-                crate::actuarial::experience::UrrTerms::Initial => Rate::ZERO,
-            };
             let floored = Micro::of_money(face).part(floor)?;
             let nothing = row.closing.is_zero() && provision.closing.is_zero();
             // A person, or redemption that is remote, may say that nothing comes.
@@ -346,9 +343,5 @@ impl At<'_> {
 
 /// In 10^-8; of nothing nothing.
 fn ratio(some: i64, all: i64) -> Result<i128, OutOfRange> {
-    if all == 0 {
-        return Ok(0);
-    }
-    let exact = times(i128::from(some), Rate::SCALE)? * i128::from(all.signum());
-    divide_half_up(exact, i128::from(all).abs())
+    signed_proportion(Rate::SCALE, some, all)
 }

@@ -4,7 +4,9 @@ use super::evidence::evidence;
 use super::taxes::Owed;
 use super::why::overridden;
 use crate::actuarial::experience::{Before, Learned, Life, Observed, UrrTerms};
-use crate::actuarial::liability::{Closing, CohortLiability, Movement, Phase, ProvisionRow, RollForward};
+use crate::actuarial::liability::{
+    ClawBack, Closing, CohortLiability, LineRelease, Movement, Phase, ProvisionRow, RollForward, stand_alone_value,
+};
 use crate::actuarial::urr::Experience;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::settlement::{
@@ -14,7 +16,6 @@ use crate::close::settlement::{
 use crate::close::tally::{CostKey, SaleRates};
 use crate::legs::FlowKind;
 use crate::terms::rulebook::{LiabilityTerms, Method, Rulebook};
-use crate::units::allocate::divide_half_up;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::micro::Micro;
@@ -29,7 +30,10 @@ const PAST_CLOSES: usize = 60;
 /// One cohort's close, with what the vouchers need of it.
 pub(super) struct Closed {
     pub(super) cohort: Cohort,
-    pub(super) closing: Closing,
+    pub(super) row: RollForward,
+    pub(super) provision: ProvisionRow,
+    pub(super) lines: BTreeMap<LineId, LineRelease>,
+    pub(super) claw_back: ClawBack,
 }
 
 #[derive(Default)]
@@ -175,28 +179,29 @@ impl<'a> Closes<'a> {
     ) -> Result<Row, SettleError> {
         let (expected, basis, next) = self.expected(inputs, learned)?;
         let before = self.before.map(|state| &state.liability);
-        let closing = CohortLiability::close(before, &self.movement, expected, self.phase)?;
-        let outstanding = closing.state.outstanding()?;
+        let Closing { state, row, provision, lines, claw_back } =
+            CohortLiability::close(before, &self.movement, expected, self.phase)?;
+        let outstanding = state.outstanding()?;
         let previous_rate = self.before.and_then(|state| state.urr);
         let issued = self.experience.issued;
-        let urr = rate(closing.state.expected, issued)?;
-        let is_still = closing.row == RollForward::default() && closing.provision == ProvisionRow::default();
+        let urr = rate(state.expected, issued)?;
+        let is_still = row == RollForward::default() && provision == ProvisionRow::default();
         let liability = if is_still && outstanding.is_zero() && self.movement == Movement::default() {
             None
         } else {
             Some(LiabilityRow {
                 cohort: self.cohort.clone(),
-                row: closing.row,
-                provision: closing.provision,
+                row,
+                provision,
                 rate: urr.unwrap_or(Rate::ONE),
                 previous_rate,
                 basis: basis.clone(),
                 method: self.terms.method,
                 outstanding,
-                given: closing.state.given,
-                expected: closing.state.expected,
-                maturity: maturity(learned, &self.observed(), closing.row.closing)?,
-                provision_maturity: maturity(learned, &self.observed(), closing.provision.closing)?,
+                given: state.given,
+                expected: state.expected,
+                maturity: maturity(learned, &self.observed(), row.closing)?,
+                provision_maturity: maturity(learned, &self.observed(), provision.closing)?,
             })
         };
         let compared = self.observed().before;
@@ -210,7 +215,7 @@ impl<'a> Closes<'a> {
             issued,
             redeemed_by_age: self.experience.redeemed.clone(),
             basis,
-            expected: closing.state.expected.points()?,
+            expected: state.expected.points()?,
             rate: urr.unwrap_or(Rate::ONE),
             evidence: evidence.get(self.cohort).cloned().unwrap_or_default(),
             actual,
@@ -218,12 +223,12 @@ impl<'a> Closes<'a> {
         };
         let state = CohortState {
             cohort: self.cohort.clone(),
-            liability: closing.state.clone(),
-            redeemed: self.experience.redeemed.clone(),
+            liability: state,
+            redeemed: self.experience.redeemed,
             next,
             urr,
         };
-        let closed = Closed { cohort: self.cohort.clone(), closing };
+        let closed = Closed { cohort: self.cohort.clone(), row, provision, lines, claw_back };
         Ok(Row { liability, rate, state, closed, face_value: self.terms.face_value })
     }
 }
@@ -253,10 +258,7 @@ fn maturity(learned: Option<&Learned>, row: &Observed<'_>, closing: Money) -> Re
     let mut before = Money::ZERO;
     for (step, months) in steps.iter_mut().zip(MATURITY_MONTHS) {
         let until = match learned {
-            Some(learned) if all > 0 => {
-                let exact = i128::from(closing.minor()).checked_mul(learned.within(row, months)?).ok_or(OutOfRange)?;
-                Money::from_minor_wide(divide_half_up(exact, all)?)?
-            }
+            Some(learned) if all > 0 => closing.proportion(learned.within(row, months)?, all)?,
             Some(_) | None => closing,
         };
         *step = until.minus(before)?;
@@ -325,28 +327,29 @@ fn of_next_month(
 
 /// What each past close expected to come, beside what came since and is still expected.
 fn past(period: Period, previous: Option<&State>, states: &[CohortState]) -> Result<Vec<PastClose>, OutOfRange> {
-    let (mut open, mut to_come, mut redeemed) = (Points::ZERO, Micro::ZERO, Points::ZERO);
-    for state in states {
-        let of = state.liability.redeemed()?;
-        open.add(state.liability.outstanding()?)?;
-        to_come.add(state.liability.expected.minus(Micro::of_points(of))?)?;
-        redeemed.add(of)?;
-    }
+    let open = states.iter().map(|state| state.liability.outstanding()).collect::<Result<Vec<_>, _>>()?;
+    let open = Points::sum(open)?;
+    let (redeemed, to_come) = came(states)?;
     let now = PastClose { close: period, open, to_come, redeemed, since: Points::ZERO, still: to_come };
     let mut past: Vec<PastClose> = previous.map(|state| state.urr.past.clone()).unwrap_or_default();
     for close in &mut past {
-        let (mut redeemed, mut still) = (Points::ZERO, Micro::ZERO);
-        for state in states.iter().filter(|state| state.cohort.issued <= close.close) {
-            let of = state.liability.redeemed()?;
-            redeemed.add(of)?;
-            still.add(state.liability.expected.minus(Micro::of_points(of))?)?;
-        }
+        let (redeemed, still) = came(states.iter().filter(|state| state.cohort.issued <= close.close))?;
         close.since = redeemed.minus(close.redeemed)?;
         close.still = still;
     }
     past.push(now);
     let first = past.len().saturating_sub(PAST_CLOSES);
     Ok(past.split_off(first))
+}
+
+/// What came of some cohorts, and what is still to come.
+fn came<'a>(states: impl IntoIterator<Item = &'a CohortState>) -> Result<(Points, Micro), OutOfRange> {
+    let (mut redeemed, mut to_come) = (Points::ZERO, Micro::ZERO);
+    for CohortState { liability, .. } in states {
+        redeemed.add(liability.redeemed()?)?;
+        to_come.add(liability.to_come()?)?;
+    }
+    Ok((redeemed, to_come))
 }
 
 fn year(period: Period, previous: Option<&State>, rows: &[LiabilityRow]) -> Result<YearOfEstimates, OutOfRange> {
@@ -466,7 +469,7 @@ fn expiring(
     row: &Row,
 ) -> Result<(), OutOfRange> {
     let cohort = &row.closed.cohort;
-    let outstanding = row.closed.closing.state.outstanding()?;
+    let outstanding = row.state.liability.outstanding()?;
     let month = match cohort.expires {
         Expiry::On(day) => Period::of_day(day),
         Expiry::Never => return Ok(()),
@@ -475,7 +478,7 @@ fn expiring(
         return Ok(());
     }
     let currency = inputs.rulebook.currency;
-    let value = crate::actuarial::liability::stand_alone_value(currency, outstanding, row.face_value, Rate::ONE)?;
+    let value = stand_alone_value(currency, outstanding, row.face_value, Rate::ONE)?;
     let scheme = cohort.scheme.clone();
     let sum = forecast.entry((scheme.clone(), month)).or_insert_with(|| ExpiryForecast {
         scheme,
@@ -486,5 +489,5 @@ fn expiring(
     });
     sum.points.add(outstanding)?;
     sum.value.add(value.money()?)?;
-    sum.liability.add(row.closed.closing.row.closing.plus(row.closed.closing.provision.closing)?)
+    sum.liability.add(row.closed.row.closing.plus(row.closed.provision.closing)?)
 }

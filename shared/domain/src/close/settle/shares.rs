@@ -59,7 +59,7 @@ impl Base {
 
     /// What the redeeming line's own share pays for: the same for all reasons that are split.
     fn supply(&self) -> Product {
-        self.unsplit.unwrap_or(Reason::Redemption).row().supply.unwrap_or(Product::Repayment)
+        self.unsplit.unwrap_or(Reason::Redemption).supply()
     }
 
     fn shares(&self) -> &[(Beneficiary, Rate)] {

@@ -8,7 +8,6 @@ use crate::close::netting::{Nets, Payment, residual};
 use crate::close::orders::orders;
 use crate::close::settlement::Inputs;
 use crate::terms::rulebook::{Account, Cash, Netting, Product, Sales};
-use crate::units::allocate::divide_half_up;
 use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange};
 use std::collections::BTreeMap;
@@ -44,12 +43,12 @@ pub(super) fn vouchers(
         sales(&mut books, sold)?;
     }
     let mut funders: BTreeMap<LineId, Funder> = BTreeMap::new();
-    for Closed { cohort, closing } in closed {
+    for Closed { cohort, row, provision, lines, claw_back } in closed {
         let funder = funders.entry(cohort.scheme.line()).or_default();
-        funder.row = funder.row.plus(&closing.row)?;
-        funder.provision = funder.provision.plus(&closing.provision)?;
-        funder.claw_back = funder.claw_back.plus(&closing.claw_back)?;
-        for (line, release) in &closing.lines {
+        funder.row = funder.row.plus(row)?;
+        funder.provision = funder.provision.plus(provision)?;
+        funder.claw_back = funder.claw_back.plus(claw_back)?;
+        for (line, release) in lines {
             let sum = funder.lines.entry(line.clone()).or_default();
             *sum = sum.plus(release)?;
         }
@@ -168,7 +167,7 @@ impl Funder {
             let of: Vec<&Owed> = of.filter(|owed| !owed.product.is_split_off()).collect();
             let input = Money::sum(of.iter().map(|owed| owed.input))?;
             let cost = release.owed.plus(release.owed_given)?;
-            let input_given = part(input, release.owed_given, cost)?;
+            let input_given = input.proportion_of(release.owed_given, cost)?;
             let input_sold = input.minus(input_given)?;
             let is_debt = of.iter().all(|owed| owed.product == Product::Repayment) && !of.is_empty();
             let event = if is_debt { BooksEvent::DebtRepaid } else { BooksEvent::OtherRedemption };
@@ -191,15 +190,6 @@ impl Funder {
         }
         Ok(())
     }
-}
-
-/// `amount x some / all`; nothing of nothing.
-fn part(amount: Money, some: Money, all: Money) -> Result<Money, OutOfRange> {
-    if all.is_zero() || amount.is_zero() {
-        return Ok(Money::ZERO);
-    }
-    let exact = i128::from(amount.minor()) * i128::from(some.minor()) * i128::from(all.minor().signum());
-    Money::from_minor_wide(divide_half_up(exact, i128::from(all.abs().minor()))?)
 }
 
 /// What other lines' points pay for a member's purchase, in the books of who delivered; and debts that

@@ -76,7 +76,7 @@ fn open_points(source: &Source<'_>, told: &mut Told) -> Result<(), OutOfRange> {
         }
         for funder in [Some(state.cohort.scheme.line()), None] {
             let (to_come, all) = sums.entry(funder).or_default();
-            to_come.add(of.expected.minus(Micro::of_points(of.redeemed()?))?)?;
+            to_come.add(of.to_come()?)?;
             all.add(open)?;
         }
     }
