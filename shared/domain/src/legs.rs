@@ -101,11 +101,14 @@ pub(crate) fn moved<'a>(
     })
 }
 
+/// An amount of a sale, and what it is net where it has tax codes.
+pub(crate) type Sold = (Money, Option<Micro>);
+
 /// Claims issued by a line's sale of an amount, with its net if it has tax codes; or given.
 pub(crate) fn issued<'a>(
     legs: &mut Legs<'_, 'a>,
     seller: &LineId,
-    sale: Option<(Money, Option<Micro>)>,
+    sale: Option<Sold>,
     slices: &'a [Slice],
 ) -> Result<(), OutOfRange> {
     slices.iter().try_for_each(|Slice { cohort, points }| {

@@ -88,6 +88,11 @@ impl Events {
 
 /// The columns of a file that was not read as far as its own.
 pub fn usual_columns() -> Vec<&'static str> {
+    Column::ALL.into_iter().filter(|column| *column != Column::Tax).map(Column::name).collect()
+}
+
+/// Every column that a file may have.
+pub fn all_columns() -> Vec<&'static str> {
     Column::ALL.map(Column::name).to_vec()
 }
 

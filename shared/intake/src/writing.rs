@@ -1,4 +1,4 @@
-use crate::rows::usual_columns;
+use crate::rows::all_columns;
 use interline_domain::events::{Command, Taxes};
 use interline_domain::units::currency::Currency;
 use interline_domain::units::id::TaxCode;
@@ -18,7 +18,7 @@ impl FileOfEvents {
     pub fn new(currency: Currency) -> Result<Self, RowNotWritten> {
         let rows = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         let mut file = Self { rows, currency };
-        file.row(&usual_columns())?;
+        file.row(&all_columns())?;
         Ok(file)
     }
 

@@ -8,7 +8,7 @@ use interline_domain::close::settle::settle;
 use interline_domain::close::settlement::{Inputs, Settlement};
 use interline_domain::close::tally::{Fold, SaleRates, Tally, TallyError};
 use interline_domain::events::{Accrual, Did, Entry, EntryKind, Event, Head, Issue, Redemption, Spent};
-use interline_domain::terms::rulebook::{Beneficiary, Rulebook};
+use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId};
 use interline_domain::units::money::{Money, Points};
@@ -81,10 +81,7 @@ fn write_files(folder: &Path, month: &Month<'_>, rulebook: &Rulebook) {
             writeln!(prices, "{funder},{redeemer},{price}").unwrap();
             let Some(split) = rulebook.split(funder, redeemer, day) else { continue };
             for (part, (to, share)) in split.shares.iter().enumerate() {
-                let to = match to {
-                    Beneficiary::Redeemer => redeemer,
-                    Beneficiary::Line(line) => line,
-                };
+                let to = to.other_than(redeemer).unwrap_or(redeemer);
                 writeln!(splits, "{funder},{redeemer},{part},{to},{share}").unwrap();
             }
         }

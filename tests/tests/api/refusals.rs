@@ -180,6 +180,40 @@ pub fn accruals() -> Vec<Row> {
         row("grocery", "PUT", path, sale("m1", "2017-02-01T00:15:01+08:00", "1.00"), "in-the-future", "occurred_at"),
         row("grocery", "PUT", path, sale("m1", "2016-12-31T23:59:59+08:00", "1.00"), "before-programme", "occurred_at"),
         row("group", "PUT", "/v1/lines/group/accruals/N-1", &good, "no-earn-rule", "line"),
+        row("grocery", "PUT", path, with(&good, "taxes", json!([{ "code": "17" }])), "unknown-tax-code", "taxes"),
+        row(
+            "grocery",
+            "PUT",
+            path,
+            with(&good, "taxes", json!([{ "code": "13", "amount": "8.00" }, { "code": "9", "amount": "1.99" }])),
+            "taxes-not-the-amount",
+            "taxes",
+        ),
+        row(
+            "grocery",
+            "PUT",
+            path,
+            with(&good, "taxes", json!([{ "code": "13" }, { "code": "9" }])),
+            "invalid-field",
+            "taxes",
+        ),
+        row("grocery", "PUT", path, with(&good, "taxes", json!([{ "code": "1 3" }])), "invalid-field", "taxes[0].code"),
+        row(
+            "grocery",
+            "PUT",
+            path,
+            with(&good, "taxes", json!([{ "amount": "1.00" }])),
+            "invalid-field",
+            "taxes[0].code",
+        ),
+        row(
+            "grocery",
+            "PUT",
+            path,
+            with(&good, "taxes", json!([{ "code": "13", "amount": "0" }])),
+            "invalid-field",
+            "taxes[0].amount",
+        ),
         row("travel", "PUT", "/v1/lines/travel/accruals/N-1", &good, "line-not-active", "line"),
         row("grocery", "PUT", s1, with(&recorded, "amount", json!("10000.01")), "conflict", "amount"),
         row("grocery", "PUT", s1, with(&recorded, "occurred_at", json!(AT)), "conflict", "occurred_at"),
@@ -220,6 +254,8 @@ pub fn redemptions() -> Vec<Row> {
         row("grocery", "PUT", path, redemption("m1", "2017-02-01T00:15:01+08:00", 1), "in-the-future", "occurred_at"),
         row("grocery", "PUT", path, redemption("m1", "2016-12-31T15:59:59Z", 1), "before-programme", "occurred_at"),
         row("group", "PUT", &at("group"), redeem(10), "no-burn-rule", "line"),
+        row("grocery", "PUT", path, with(&redeem(10), "tax", json!("17")), "unknown-tax-code", "tax"),
+        row("grocery", "PUT", path, with(&redeem(10), "tax", json!("1 3")), "invalid-field", "tax"),
         row("grocery", "PUT", path, redeem(POINTS_MAX), "insufficient-points", "points"),
         row("grocery", "PUT", path, redemption("m2", AT, 1), "insufficient-points", "points"),
         row("dining", "PUT", &at("dining"), redeem(50), "below-minimum", "points"),
@@ -436,7 +472,9 @@ fn strict_rulebook() -> String {
     ];
     let limits: Vec<(&str, &str)> = limits.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
     // From February on only.
-    edited(RULEBOOK, &limits).replace("id = \"travel\"", "id = \"travel\"\nfrom = \"2017-02-01\"")
+    let codes = ["13", "9"].map(|code| format!("\n[[tax_codes]]\nid = \"{code}\"\nrate = \"0.{code:0>2}\"\n"));
+    let book = edited(RULEBOOK, &limits).replace("id = \"travel\"", "id = \"travel\"\nfrom = \"2017-02-01\"");
+    format!("{book}{}", codes.concat())
 }
 
 /// A member with points, and with something to meet in each row.

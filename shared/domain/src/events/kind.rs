@@ -194,12 +194,8 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn parts_of(&self, taxes: &Taxes, amount: Money) -> Result<(), Refusal> {
-        let (parts, show) = (taxes.sum()?, |amount| self.rulebook.currency.show(amount));
-        if parts == amount {
-            Ok(())
-        } else {
-            Err(Refusal::TaxesNotTheAmount { parts: show(parts), amount: show(amount) })
-        }
+        let parts = taxes.sum()?;
+        if parts == amount { Ok(()) } else { Err(Refusal::TaxesNotTheAmount(self.rulebook.currency.show(parts))) }
     }
 
     /// The member's own entry that a reversal takes back.

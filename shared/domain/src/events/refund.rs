@@ -225,8 +225,8 @@ impl Refund {
         let now = if self.taxes.is_empty() {
             left.shared(amount)?
         } else {
-            if let Some((code, left)) = left.exceeded_by(&self.taxes) {
-                return Err(Refusal::MoreTaxedThanLeft { code, left: at.rulebook.currency.show(left) });
+            if let Some(code) = left.exceeded_by(&self.taxes) {
+                return Err(Refusal::MoreTaxedThanLeft(code.clone()));
             }
             at.parts_of(&self.taxes, amount)?;
             self.taxes.clone()

@@ -55,10 +55,10 @@ pub enum Refusal {
     MoreAmountThanLeft(Shown),
     #[error("the programme has no tax code {code} in {month}")]
     UnknownTaxCode { code: TaxCode, month: Period },
-    #[error("its parts are {parts} and not the amount, {amount}")]
-    TaxesNotTheAmount { parts: Shown, amount: Shown },
-    #[error("is more than the {left} of {code} left to reverse")]
-    MoreTaxedThanLeft { code: TaxCode, left: Shown },
+    #[error("its parts are {0} together and not the amount")]
+    TaxesNotTheAmount(Shown),
+    #[error("is more than is left of {0} to reverse")]
+    MoreTaxedThanLeft(TaxCode),
     #[error("must be empty: {1}")]
     Superfluous(&'static str, &'static str),
     #[error("makes a number that is out of range")]
@@ -207,11 +207,11 @@ impl Refusal {
             Refusal::NotReversible(_) => Rule::NotReversible,
             Refusal::BeforeTarget(_) => Rule::BeforeTarget,
             Refusal::AlreadyReversed => Rule::AlreadyReversed,
-            Refusal::MorePointsThanLeft(_) | Refusal::MoreAmountThanLeft(_) | Refusal::MoreTaxedThanLeft { .. } => {
+            Refusal::MorePointsThanLeft(_) | Refusal::MoreAmountThanLeft(_) | Refusal::MoreTaxedThanLeft(_) => {
                 Rule::MoreThanLeft
             }
             Refusal::UnknownTaxCode { .. } => Rule::UnknownTaxCode,
-            Refusal::TaxesNotTheAmount { .. } => Rule::TaxesNotTheAmount,
+            Refusal::TaxesNotTheAmount(_) => Rule::TaxesNotTheAmount,
             Refusal::Superfluous(..) => Rule::Superfluous,
             Refusal::OutOfRange => Rule::OutOfRange,
         }
@@ -229,7 +229,7 @@ impl Refusal {
         if let Refusal::MoreAmountThanLeft(_) = self {
             return "amount";
         }
-        if let Refusal::MoreTaxedThanLeft { .. } = self {
+        if let Refusal::MoreTaxedThanLeft(_) = self {
             return "tax";
         }
         self.rule().row().field

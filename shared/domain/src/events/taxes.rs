@@ -95,9 +95,8 @@ impl Taxes {
     }
 
     /// A code of `other` of which there is less here, or none.
-    pub fn exceeded_by(&self, other: &Self) -> Option<(TaxCode, Money)> {
-        let more = other.0.iter().find(|(code, amount)| *amount > self.of(code));
-        more.map(|(code, _)| (code.clone(), self.of(code)))
+    pub fn exceeded_by<'a>(&self, other: &'a Self) -> Option<&'a TaxCode> {
+        other.0.iter().find(|(code, amount)| *amount > self.of(code)).map(|(code, _)| code)
     }
 
     /// An amount shared over these by largest remainder.

@@ -10,9 +10,8 @@ use super::stored::{
 use crate::actuarial::liability::{SaleStanding, Withdrawn};
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
-use crate::legs::{self, FlowKind, IssueLeg, Leg, Legs};
+use crate::legs::{self, FlowKind, IssueLeg, Leg, Legs, Sold};
 use crate::units::id::LineId;
-use crate::units::micro::Micro;
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::{DateTime, Utc};
@@ -172,7 +171,7 @@ impl Withdrawal {
     pub(super) fn valued<'a>(
         &'a self,
         legs: &mut Legs<'_, 'a>,
-        sale: Option<(&LineId, [(Money, Option<Micro>); 2])>,
+        sale: Option<(&LineId, [Sold; 2])>,
     ) -> Result<(), OutOfRange> {
         let of = |slices: &[Slice], cohort: &Cohort| {
             Points::sum(slices.iter().filter(|slice| slice.cohort == *cohort).map(|slice| slice.points))

@@ -71,8 +71,8 @@ fn rule(refusal: &Refusal) -> &'static str {
         Refusal::MorePointsThanLeft(_) => "MorePointsThanLeft",
         Refusal::MoreAmountThanLeft(_) => "MoreAmountThanLeft",
         Refusal::UnknownTaxCode { .. } => "UnknownTaxCode",
-        Refusal::TaxesNotTheAmount { .. } => "TaxesNotTheAmount",
-        Refusal::MoreTaxedThanLeft { .. } => "MoreTaxedThanLeft",
+        Refusal::TaxesNotTheAmount(_) => "TaxesNotTheAmount",
+        Refusal::MoreTaxedThanLeft(_) => "MoreTaxedThanLeft",
         Refusal::Superfluous(..) => "Superfluous",
         Refusal::OutOfRange => "OutOfRange",
     }

@@ -665,14 +665,22 @@ fn name(max: usize) -> impl Strategy<Value = String> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let money = || (1..=1_000_000_000_000_i64).prop_map(Money::from_minor);
+    let money = || (1..=300_000_000_000_i64).prop_map(Money::from_minor);
     let points = || (1..=100_000_000_000_i64).prop_map(Points::new);
     let kinds = vec![EntryKind::Accrual, EntryKind::Redemption, EntryKind::Adjustment];
     let target = (proptest::sample::select(kinds), name(64).prop_map(|text| Reference::parse(&text).unwrap()));
     prop_oneof![
         money().prop_map(|amount| Action::Accrual(Accrual::of(amount))),
-        (points(), proptest::option::of(money()))
-            .prop_map(|(points, bill)| Action::Redemption(Redemption::of(points, bill))),
+        (money(), proptest::sample::subsequence(vec!["13", "6", "goods-9"], 1..=3)).prop_map(|(amount, codes)| {
+            let each = Money::from_minor(amount.minor());
+            let parts = codes.iter().map(|code| (TaxCode::parse(code).unwrap(), Some(each))).collect();
+            let amount = Money::from_minor(each.minor() * codes.len() as i64);
+            Action::Accrual(Accrual { amount, taxes: Taxes::sent(parts, Some(amount)).unwrap() })
+        }),
+        (points(), proptest::option::of(money()), proptest::option::of(name(16))).prop_map(|(points, bill, tax)| {
+            let tax = tax.map(|code| TaxCode::parse(&code).unwrap());
+            Action::Redemption(Redemption { points, bill, tax })
+        }),
         points().prop_map(|points| Action::Grant(Grant { points })),
         (target, proptest::option::of(0..80_000_i32), proptest::option::of(money()), proptest::option::of(points()))
             .prop_map(|((kind, reference), on, amount, points)| {
@@ -712,6 +720,12 @@ fn value(command: &Command, column: Column) -> String {
         Column::Amount => command.fields().amount.map(|amount| cny().show(amount).to_string()).unwrap_or_default(),
         Column::Points => command.fields().points.map(|points| points.to_string()).unwrap_or_default(),
         Column::Reverses => command.fields().reverses.map(|origin| origin.to_string()).unwrap_or_default(),
+        Column::Tax => {
+            let fields = command.fields();
+            let part = |(code, amount): (&TaxCode, Money)| format!("{code}:{}", cny().show(amount));
+            let parts: Vec<String> = fields.taxes.iter().flat_map(Taxes::iter).map(part).collect();
+            fields.tax.map_or_else(|| parts.join(";"), |code| code.to_string())
+        }
     }
 }
 
