@@ -56,7 +56,7 @@ pub struct ClaimsLeg<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssueLeg<'a> {
     pub cohort: &'a Cohort,
-    /// Whether the funder's own sale issued them; else they were given.
+    /// Whether the funder's own sale issued them; else they were given, be it with another line's sale.
     pub is_sold: bool,
     pub before: SaleStanding,
     pub after: SaleStanding,
@@ -103,12 +103,11 @@ pub(crate) fn issued<'a>(
     slices: &'a [Slice],
 ) -> Result<(), OutOfRange> {
     slices.iter().try_for_each(|Slice { cohort, points }| {
-        let amount = sale.filter(|_| cohort.scheme.line() == *seller);
         legs(Leg::Issue(IssueLeg {
             cohort,
-            is_sold: amount.is_some(),
+            is_sold: sale.is_some() && cohort.scheme.line() == *seller,
             before: SaleStanding::default(),
-            after: SaleStanding { amount: amount.unwrap_or_default(), points: *points },
+            after: SaleStanding { amount: sale.unwrap_or_default(), points: *points },
             withdrawn: Withdrawn::default(),
         }))
     })

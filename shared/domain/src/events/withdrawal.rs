@@ -181,11 +181,10 @@ impl Withdrawal {
             let before = slice.points.minus(self.before_of(at))?;
             let owed = of(&self.owed, &slice.cohort)?;
             let gone = points.minus(of(&self.taken, &slice.cohort)?)?.minus(owed)?;
-            let amounts = sale.filter(|(seller, ..)| slice.cohort.scheme.line() == **seller);
-            let (amount, left) = amounts.map_or((Money::ZERO, Money::ZERO), |(_, before, left)| (before, left));
+            let (amount, left) = sale.map_or((Money::ZERO, Money::ZERO), |(_, before, left)| (before, left));
             legs(Leg::Issue(IssueLeg {
                 cohort: &slice.cohort,
-                is_sold: amounts.is_some(),
+                is_sold: sale.is_some_and(|(seller, ..)| slice.cohort.scheme.line() == *seller),
                 before: SaleStanding { amount, points: before },
                 after: SaleStanding { amount: left, points: before.minus(points)? },
                 withdrawn: Withdrawn { points, owed, gone },
