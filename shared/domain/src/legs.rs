@@ -60,7 +60,7 @@ pub struct ClaimsLeg<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssueLeg<'a> {
     pub cohort: &'a Cohort,
-    /// Whether the funder's own sale issued them; else they were given.
+    /// Whether the funder's own sale issued them; else they were given, be it with another line's sale.
     pub is_sold: bool,
     pub before: SaleStanding,
     pub after: SaleStanding,
@@ -112,10 +112,9 @@ pub(crate) fn issued<'a>(
     slices: &'a [Slice],
 ) -> Result<(), OutOfRange> {
     slices.iter().try_for_each(|Slice { cohort, points }| {
-        let sale = sale.filter(|_| cohort.scheme.line() == *seller);
         legs(Leg::Issue(IssueLeg {
             cohort,
-            is_sold: sale.is_some(),
+            is_sold: sale.is_some() && cohort.scheme.line() == *seller,
             before: SaleStanding::default(),
             after: SaleStanding {
                 amount: sale.map_or(Money::ZERO, |(amount, _)| amount),

@@ -65,6 +65,8 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("position", "往来", "Position"),
     ("turnover", "内部收支", "Turnover"),
     ("reclass", "重分类", "Reclass"),
+    ("sponsored", "赞助积分销售", "Sponsored sales"),
+    ("sponsored-used", "赞助积分已用", "Sponsored points used"),
     ("blue", "蓝字发票", "Blue"),
     ("red", "红字发票", "Red"),
     ("receipt", "收据", "Receipt"),

@@ -8,6 +8,7 @@ mod cash;
 mod consolidation;
 mod events;
 mod posting;
+mod sponsored;
 mod trial;
 mod voucher;
 
@@ -15,5 +16,6 @@ pub use cash::{Paid, cash_vouchers};
 pub use consolidation::{Eliminates, Elimination, consolidation};
 pub use events::{BooksEvent, EventRow};
 pub use posting::{Books, BooksError, Posting};
+pub use sponsored::SponsoredSums;
 pub use trial::{TrialBalance, Turnover};
 pub use voucher::{Voucher, VoucherLine, dimension_of};

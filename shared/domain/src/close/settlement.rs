@@ -1,9 +1,9 @@
 //! What a settlement is: its inputs, its rows, and what it hands to the next one.
 
 use crate::actuarial::experience::{Indicators, Memory};
-use crate::actuarial::liability::{CohortLiability, ProvisionRow, RollForward as LiabilityRollForward};
+use crate::actuarial::liability::{CohortLiability, ProvisionRow, RollForward as LiabilityRollForward, Sponsored};
 use crate::claims::lot::Cohort;
-use crate::close::books::{BooksError, Voucher};
+use crate::close::books::{BooksError, SponsoredSums, Voucher};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::digest::ShardDigest;
 use crate::close::judgement::Judgement;
@@ -237,6 +237,9 @@ pub struct CohortState {
     pub next: Option<Micro>,
     /// E over N at this close; none where nothing is issued.
     pub urr: Option<Rate>,
+    /// What of its points other lines' sales issued, by seller; not what is refunded in full.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sponsored: BTreeMap<LineId, Sponsored>,
 }
 
 /// A cohort's row of the contract liability's roll-forward.
@@ -520,6 +523,15 @@ impl Settlement {
     /// Whether no check fails; what is only warned of may be.
     pub fn passes(&self) -> bool {
         !self.checklist.iter().any(Check::fails)
+    }
+
+    /// What sales with points of sponsors come to so far in the group's books.
+    pub fn sponsored_sales(&self) -> Result<SponsoredSums, OutOfRange> {
+        let mut sums = SponsoredSums::default();
+        for CohortState { cohort, liability, sponsored, .. } in &self.state.liability {
+            sums.add(&cohort.scheme.line(), liability, sponsored)?;
+        }
+        Ok(sums)
     }
 
     /// The roll-forward of every funder's contract liability.

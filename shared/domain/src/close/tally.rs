@@ -7,6 +7,6 @@ mod sums;
 
 pub use fold::{Detail, Fold, TallyError};
 pub use rates::{SaleRate, SaleRates};
-pub use sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, Sum, Sums, Tally};
+pub use sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Sums, Tally};
 
 pub(crate) use sums::count;

@@ -181,11 +181,10 @@ impl Withdrawal {
             let before = slice.points.minus(self.before_of(at))?;
             let owed = of(&self.owed, &slice.cohort)?;
             let gone = points.minus(of(&self.taken, &slice.cohort)?)?.minus(owed)?;
-            let amounts = sale.filter(|(seller, ..)| slice.cohort.scheme.line() == **seller);
-            let [(amount, net), (left, net_left)] = amounts.map_or([(Money::ZERO, None); 2], |(_, stand)| stand);
+            let [(amount, net), (left, net_left)] = sale.map_or([(Money::ZERO, None); 2], |(_, stand)| stand);
             legs(Leg::Issue(IssueLeg {
                 cohort: &slice.cohort,
-                is_sold: amounts.is_some(),
+                is_sold: sale.is_some_and(|(seller, ..)| slice.cohort.scheme.line() == *seller),
                 before: SaleStanding { amount, net, points: before },
                 after: SaleStanding { amount: left, net: net_left, points: before.minus(points)? },
                 withdrawn: Withdrawn { points, owed, gone },

@@ -3,7 +3,7 @@
 use crate::shown;
 use chrono::NaiveDate;
 use interline_domain::close::books::{
-    Books, BooksError, BooksEvent, Paid, Posting, Voucher, VoucherLine, cash_vouchers, consolidation,
+    Books, BooksError, BooksEvent, Paid, Posting, SponsoredSums, Voucher, VoucherLine, cash_vouchers, consolidation,
 };
 use interline_domain::close::netting::Payment;
 use interline_domain::terms::rulebook::{Account, Rulebook, Side};
@@ -188,7 +188,7 @@ fn the_group_is_principal_of_what_its_entities_earn_as_agents() {
     books.post(&shop, BooksEvent::Fee, &lines.map(|text| posting(text).with(&inn))).unwrap();
     let lines = ["debit receivable 24.00", "credit other_revenue 22.64", "credit output_vat 1.36"];
     books.post(&inn, BooksEvent::Fee, &lines.map(|text| posting(text).with(&shop))).unwrap();
-    let rows = consolidation(&books.numbered(), &[]).unwrap();
+    let rows = consolidation(&books.numbered(), &[], &SponsoredSums::default()).unwrap();
     assert!(rows.iter().all(|row| row.sum() == Ok(Money::ZERO)), "{rows:?}");
     let told: Vec<String> = rows
         .iter()

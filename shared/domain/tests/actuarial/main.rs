@@ -9,6 +9,7 @@ mod liability;
 mod programme;
 #[path = "../common/reverse.rs"]
 mod reverse;
+mod sponsored;
 mod urr;
 
 use interline_domain::units::currency::Currency;

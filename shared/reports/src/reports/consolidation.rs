@@ -43,5 +43,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(row.sum()?),
         ])
     };
-    consolidation(&source.settlement.vouchers, &source.settlement.cash_vouchers)?.into_iter().map(row).collect()
+    let settlement = source.settlement;
+    let sponsored = settlement.sponsored_sales()?;
+    consolidation(&settlement.vouchers, &settlement.cash_vouchers, &sponsored)?.into_iter().map(row).collect()
 }

@@ -99,6 +99,7 @@ fn months() -> [Settlement; 2] {
         redeemed: vec![Points::new(100), Points::new(200), Points::new(300)],
         next: None,
         urr: Some(rate("0.6")),
+        sponsored: BTreeMap::new(),
     }];
     state.urr.rates.set(&old().scheme, Life::Months(12), Period::parse("2017-03").unwrap(), rate("0.62"));
     let compared = |month: &str, actual, expected| Compared {

@@ -49,7 +49,7 @@ pub fn sale_share(net: Micro, own: Micro, all: Micro) -> Result<Micro, OutOfRang
 /// What stands of a sale or gift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Of the sale, as reported; nothing of a gift.
+    /// Of the sale that issued them, as reported, be it another line's; nothing of a gift.
     pub amount: Money,
     /// Net of VAT, where parts of it are taxed by codes of their own; else it is net of the line's rate.
     pub net: Option<Micro>,
@@ -120,9 +120,19 @@ pub struct Valued {
 
 impl Valuation {
     fn share(&self, of: Standing) -> Result<Micro, OutOfRange> {
-        let net = of.net.map_or_else(|| self.sale.net(Micro::of_money(of.amount)), Ok)?;
-        let points = stand_alone_value(self.currency, of.points, self.face_value, self.rate)?;
+        let net = self.net(of)?;
+        let points = self.stand_alone(of.points)?;
         sale_share(net, points, points)
+    }
+
+    /// What an amount of a sale is net of its VAT.
+    pub fn net(&self, of: Standing) -> Result<Micro, OutOfRange> {
+        of.net.map_or_else(|| self.sale.net(Micro::of_money(of.amount)), Ok)
+    }
+
+    /// What points of a sale are worth on their own.
+    pub fn stand_alone(&self, points: Points) -> Result<Micro, OutOfRange> {
+        stand_alone_value(self.currency, points, self.face_value, self.rate)
     }
 
     fn expected(&self, points: Points) -> Result<Micro, OutOfRange> {

@@ -1,6 +1,7 @@
 //! What the group's accounts eliminate and reclassify of its entities' books.
 
 use super::events::BooksEvent;
+use super::sponsored::SponsoredSums;
 use super::trial::TrialBalance;
 use super::voucher::Voucher;
 use crate::terms::rulebook::Account;
@@ -18,6 +19,11 @@ pub enum Eliminates {
     /// The group is the principal of all its points: what its entities earned as agents, or of one
     /// another's points, is revenue of points.
     Reclass,
+    /// Sales that issued points of a sponsor: the group shares their price with these, too, and provides for none.
+    /// Since the first period, as are the rows of what runs off.
+    Sponsored,
+    /// What of that has been earned.
+    SponsoredUsed,
 }
 
 impl Eliminates {
@@ -26,6 +32,8 @@ impl Eliminates {
             Eliminates::Position => "position",
             Eliminates::Turnover => "turnover",
             Eliminates::Reclass => "reclass",
+            Eliminates::Sponsored => "sponsored",
+            Eliminates::SponsoredUsed => "sponsored-used",
         }
     }
 }
@@ -60,8 +68,12 @@ const TURNOVER: [(BooksEvent, Account, Account); 2] = [
 const TAX: [Account; 3] = [Account::InputVat, Account::InputVatPending, Account::OutputVat];
 const RECLASSED: [Account; 2] = [Account::AgentRevenue, Account::SettlementRevenue];
 
-/// The entries of a period, by its vouchers and by what of them was paid.
-pub fn consolidation(vouchers: &[Voucher], cash: &[Voucher]) -> Result<Vec<Elimination>, OutOfRange> {
+/// The entries of a period, by its vouchers and by what of them was paid; and those of sponsored sales so far.
+pub fn consolidation(
+    vouchers: &[Voucher],
+    cash: &[Voucher],
+    sales: &SponsoredSums,
+) -> Result<Vec<Elimination>, OutOfRange> {
     let all = TrialBalance::of(vouchers.iter().chain(cash), BooksEvent::ALL)?;
     let mut rows = Vec::new();
     for (owed, due) in POSITIONS {
@@ -89,6 +101,28 @@ pub fn consolidation(vouchers: &[Voucher], cash: &[Voucher]) -> Result<Vec<Elimi
                 other_amount: amount,
             });
         }
+    }
+    rows.extend(sponsored(sales)?);
+    Ok(rows)
+}
+
+/// What sellers took for revenue and sponsors for an expense is a liability of the group's, which is earned as the
+/// sponsors' points are redeemed.
+fn sponsored(sales: &SponsoredSums) -> Result<Vec<Elimination>, OutOfRange> {
+    let row = |why, amount: Money, (entity, role): (&LineId, Account), (other, other_role): (&LineId, Account)| {
+        let (entity, other) = (entity.clone(), other.clone());
+        Ok(Elimination { why, entity, role, amount, other, other_role, other_amount: amount.negated()? })
+    };
+    let mut rows = Vec::new();
+    for ((seller, sponsor), contract) in &sales.contract {
+        let liability = (sponsor, Account::ContractLiability);
+        rows.push(row(Eliminates::Sponsored, contract.all, (seller, Account::Revenue), liability)?);
+        rows.push(row(Eliminates::SponsoredUsed, contract.used()?, liability, (sponsor, Account::PointsRevenue))?);
+    }
+    for (sponsor, provided) in &sales.provision {
+        let (provision, expense) = ((sponsor, Account::Provision), (sponsor, Account::MarketingExpense));
+        rows.push(row(Eliminates::Sponsored, provided.all, provision, expense)?);
+        rows.push(row(Eliminates::SponsoredUsed, provided.used()?, expense, provision)?);
     }
     Ok(rows)
 }

@@ -204,7 +204,8 @@ fn eliminations(checks: &mut Checks, currency: Currency, settlement: &Settlement
     checks.amounts(CheckId::EliminationSum, currency, Money::ZERO, left);
     checks.equal(CheckId::EliminationPairs, 0, pairs);
     let mut open = 0;
-    for row in consolidation(&settlement.vouchers, &settlement.cash_vouchers)? {
+    let sponsored = settlement.sponsored_sales()?;
+    for row in consolidation(&settlement.vouchers, &settlement.cash_vouchers, &sponsored)? {
         open += usize::from(!row.sum()?.is_zero());
     }
     checks.equal(CheckId::Consolidation, 0, open);

@@ -5,7 +5,8 @@ use super::taxes::Owed;
 use super::why::overridden;
 use crate::actuarial::experience::{Before, Learned, Life, Observed, UrrTerms};
 use crate::actuarial::liability::{
-    ClawBack, Closing, CohortLiability, LineRelease, Movement, Phase, ProvisionRow, RollForward, stand_alone_value,
+    ClawBack, Closing, CohortLiability, LineRelease, Movement, Phase, ProvisionRow, RollForward, Sponsored,
+    stand_alone_value,
 };
 use crate::actuarial::urr::Experience;
 use crate::claims::lot::{Cohort, Expiry};
@@ -227,10 +228,25 @@ impl<'a> Closes<'a> {
             redeemed: self.experience.redeemed,
             next,
             urr,
+            sponsored: sponsored(inputs, self.before, self.cohort)?,
         };
         let closed = Closed { cohort: self.cohort.clone(), row, provision, lines, claw_back };
         Ok(Row { liability, rate, state, closed, face_value: self.terms.face_value })
     }
+}
+
+/// What other lines' sales issued of a cohort, by seller.
+fn sponsored(
+    inputs: &Inputs<'_>,
+    before: Option<&CohortState>,
+    cohort: &Cohort,
+) -> Result<BTreeMap<LineId, Sponsored>, OutOfRange> {
+    let mut sellers = before.map(|state| state.sponsored.clone()).unwrap_or_default();
+    for (seller, moved) in inputs.tally.sponsored.get(cohort).into_iter().flatten() {
+        sellers.entry(seller.clone()).or_default().merge(moved)?;
+    }
+    sellers.retain(|_, of| !of.is_nothing());
+    Ok(sellers)
 }
 
 /// What closing one cohort adds to the reports.

@@ -2,8 +2,8 @@
 //! looked up in the rulebook twice but for what an entry says first.
 
 use super::rates::SaleRates;
-use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, Sum, Tally, count};
-use crate::actuarial::liability::{SaleStanding, Valuation, Valued};
+use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count};
+use crate::actuarial::liability::{GroupSale, SaleStanding, Sponsored, Valuation, Valued};
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
 use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason};
@@ -114,6 +114,12 @@ impl Equivalent<Cohort> for Parts<&Cohort, (), (), ()> {
     }
 }
 
+impl Equivalent<(Cohort, LineId)> for Parts<&Cohort, &LineId, (), ()> {
+    fn equivalent(&self, (cohort, line): &(Cohort, LineId)) -> bool {
+        *self.1 == *line && *self.0 == *cohort
+    }
+}
+
 impl Equivalent<(LineId, ControlKind)> for Parts<&LineId, ControlKind, (), ()> {
     fn equivalent(&self, (line, kind): &(LineId, ControlKind)) -> bool {
         self.1 == *kind && *self.0 == *line
@@ -148,6 +154,16 @@ struct Issued {
     valued: Valued,
 }
 
+/// What a sale, or a refund of one, moved in one cohort.
+#[derive(Clone, Copy)]
+struct Met {
+    /// The cohort's place.
+    at: usize,
+    is_sold: bool,
+    before: SaleStanding,
+    after: SaleStanding,
+}
+
 /// Folds the entries of one shard. The same for a trial and a final run.
 pub struct Fold<'r> {
     rulebook: &'r Rulebook,
@@ -161,6 +177,9 @@ pub struct Fold<'r> {
     unearned: BTreeMap<LineId, Sum>,
     sales: BTreeMap<SalesKey, Sum>,
     issued: Slots<Cohort, Issued>,
+    /// Of the entry that is taken in, what its sale moved.
+    met: Vec<Met>,
+    sponsored: Slots<(Cohort, LineId), Sponsored>,
     flows: Slots<FlowKey, Sum>,
     costs: Slots<CostKey, Sum>,
     deemed: BTreeMap<DeemedKey, Sum>,
@@ -185,6 +204,8 @@ impl<'r> Fold<'r> {
             unearned: BTreeMap::new(),
             sales: BTreeMap::new(),
             issued: Slots::default(),
+            met: Vec::new(),
+            sponsored: Slots::default(),
             flows: Slots::default(),
             costs: Slots::default(),
             deemed: BTreeMap::new(),
@@ -257,6 +278,7 @@ impl<'r> Fold<'r> {
             }
             Leg::Issue(leg) => self.issue(&leg),
         })?;
+        self.sponsor(&entry.head.line)?;
         self.control(entry, settled, late)?;
         Ok(())
     }
@@ -317,11 +339,47 @@ impl<'r> Fold<'r> {
         let Some(terms) = &issued.terms else { return Ok(()) };
         let is_new = before == SaleStanding::default();
         match (is_sold, is_new) {
-            (true, true) => issued.valued.sell(terms, after),
-            (true, false) => issued.valued.refund(terms, before, after, withdrawn),
-            (false, true) => issued.valued.give(terms, after.points),
-            (false, false) => issued.valued.revoke(terms, before.points, after.points, withdrawn),
+            (true, true) => issued.valued.sell(terms, after)?,
+            (true, false) => issued.valued.refund(terms, before, after, withdrawn)?,
+            (false, true) => issued.valued.give(terms, after.points)?,
+            (false, false) => issued.valued.revoke(terms, before.points, after.points, withdrawn)?,
         }
+        if before.amount != after.amount {
+            self.met.push(Met { at: self.issued.last, is_sold, before, after });
+        }
+        Ok(())
+    }
+
+    /// What a sale with points of sponsors is to the group, which is the seller of all of them.
+    fn sponsor(&mut self, seller: &LineId) -> Result<(), OutOfRange> {
+        let Self { rulebook, issued, met, sponsored, .. } = self;
+        let Some(Met { at, .. }) = met.iter().find(|met| !met.is_sold) else {
+            met.clear();
+            return Ok(());
+        };
+        let month = issued.slots[*at].0.issued;
+        let terms = rulebook.liability(&SchemeId::of(seller), month);
+        let Some(terms) = terms.map(|terms| terms.valuation(rulebook.currency, Rate::ONE)) else {
+            met.clear();
+            return Ok(());
+        };
+        let (mut before, mut after) = (GroupSale::default(), GroupSale::default());
+        for (sale, of) in [(&mut before, (|met| met.before) as fn(&Met) -> SaleStanding), (&mut after, |met| met.after)]
+        {
+            for met in met.iter() {
+                sale.net = terms.net(of(met))?;
+                let worth = issued.slots[met.at].1.terms.map(|terms| terms.stand_alone(of(met).points)).transpose()?;
+                let sum = if met.is_sold { &mut sale.own } else { &mut sale.sponsors };
+                sum.add(worth.unwrap_or_default())?;
+            }
+        }
+        for met in met.drain(..).filter(|met| !met.is_sold) {
+            let (cohort, Issued { terms: Some(terms), .. }) = &issued.slots[met.at] else { continue };
+            let key = || ((cohort.clone(), seller.clone()), Sponsored::default());
+            let sum = sponsored.of(&Parts(cohort, seller, (), ()), key);
+            sum.moved(terms, (&before, met.before), (&after, met.after))?;
+        }
+        Ok(())
     }
 
     fn flow(
@@ -390,6 +448,7 @@ impl<'r> Fold<'r> {
             controls: self.controls.slots.into_iter().collect(),
             unearned: self.unearned,
             sales: self.sales,
+            sponsored: sponsored_by_cohort(self.sponsored.slots),
             valued: self.issued.slots.into_iter().map(|(cohort, issued)| (cohort, issued.valued)).collect(),
             costs: self.costs.slots.into_iter().collect(),
             deemed: self.deemed,
@@ -399,6 +458,14 @@ impl<'r> Fold<'r> {
             details: self.details,
         }
     }
+}
+
+fn sponsored_by_cohort(sums: Vec<((Cohort, LineId), Sponsored)>) -> SponsoredSales {
+    let mut cohorts = SponsoredSales::new();
+    for ((cohort, seller), sum) in sums.into_iter().filter(|(_, sum)| !sum.is_nothing()) {
+        cohorts.entry(cohort).or_default().insert(seller, sum);
+    }
+    cohorts
 }
 
 /// The place of what is owed under the terms of a day, and of those who pay.

@@ -1,6 +1,6 @@
 //! What is added up of a month, and how it is stored.
 
-use crate::actuarial::liability::Valued;
+use crate::actuarial::liability::{Sponsored, Valued};
 use crate::claims::lot::Cohort;
 use crate::legs::{ControlKind, FlowKind, Reason};
 use crate::terms::split::{FundingTerms, SplitTerms};
@@ -131,6 +131,9 @@ pub struct SalesKey {
     pub tax: Option<TaxCode>,
 }
 
+/// By the sponsor's cohort and the seller.
+pub type SponsoredSales = BTreeMap<Cohort, BTreeMap<LineId, Sponsored>>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     pub entries: u64,
@@ -142,6 +145,8 @@ pub struct Tally {
     pub sales: Sums<SalesKey>,
     /// What sales and gifts are worth to their funders, and what reversals took back.
     pub valued: BTreeMap<Cohort, Valued>,
+    /// What sales are worth to the group beyond that, by the points of sponsors that they issued.
+    pub sponsored: SponsoredSales,
     /// Slices at other lines than their funder's.
     pub costs: Sums<CostKey>,
     /// Slices at their funder's own line; what was returned is deducted.
@@ -164,6 +169,12 @@ impl Tally {
         merge(&mut self.sales, &other.sales)?;
         for (cohort, valued) in &other.valued {
             self.valued.entry(cohort.clone()).or_default().merge(valued)?;
+        }
+        for (cohort, sellers) in &other.sponsored {
+            let own = self.sponsored.entry(cohort.clone()).or_default();
+            for (seller, sum) in sellers {
+                own.entry(seller.clone()).or_default().merge(sum)?;
+            }
         }
         merge(&mut self.costs, &other.costs)?;
         merge(&mut self.deemed, &other.deemed)?;
@@ -195,12 +206,21 @@ struct ValuedRow {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SponsoredRow {
+    cohort: Cohort,
+    sellers: BTreeMap<LineId, Sponsored>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     entries: u64,
     controls: Vec<Row<(LineId, ControlKind)>>,
     unearned: Vec<Row<LineId>>,
     sales: Vec<Row<SalesKey>>,
     valued: Vec<ValuedRow>,
+    #[serde(default)]
+    sponsored: Vec<SponsoredRow>,
     costs: Vec<Row<CostKey>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deemed: Vec<Row<DeemedKey>>,
@@ -237,6 +257,11 @@ impl Serialize for Tally {
                 .iter()
                 .map(|(cohort, valued)| ValuedRow { cohort: cohort.clone(), valued: *valued })
                 .collect(),
+            sponsored: self
+                .sponsored
+                .iter()
+                .map(|(cohort, sellers)| SponsoredRow { cohort: cohort.clone(), sellers: sellers.clone() })
+                .collect(),
             costs: rows(&self.costs),
             deemed: rows(&self.deemed),
             flows: rows(&self.flows),
@@ -257,12 +282,19 @@ impl<'de> Deserialize<'de> for Tally {
                 return Err(serde::de::Error::custom("a cohort stands in the tally twice"));
             }
         }
+        let mut sponsored = BTreeMap::new();
+        for row in stored.sponsored {
+            if sponsored.insert(row.cohort, row.sellers).is_some() {
+                return Err(serde::de::Error::custom("a sponsor's cohort stands in the tally twice"));
+            }
+        }
         Ok(Tally {
             entries: stored.entries,
             controls: each_once(stored.controls)?,
             unearned: each_once(stored.unearned)?,
             sales: each_once(stored.sales)?,
             valued,
+            sponsored,
             costs: each_once(stored.costs)?,
             deemed: each_once(stored.deemed)?,
             flows: each_once(stored.flows)?,
