@@ -50,7 +50,7 @@ pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-pub const KINDS: [Kind; 38] = [
+pub const KINDS: [Kind; 40] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -85,6 +85,8 @@ pub const KINDS: [Kind; 38] = [
     Kind::of(Rule::BeforeTarget),
     Kind::of(Rule::AlreadyReversed),
     Kind::of(Rule::MoreThanLeft),
+    Kind::of(Rule::UnknownTaxCode),
+    Kind::of(Rule::TaxesNotTheAmount),
     Kind::of(Rule::Superfluous),
     Kind::of(Rule::OutOfRange),
     INTERNAL,
