@@ -681,7 +681,8 @@ def data_is_kept(world):
 
 def what_may_be_missing_may_be_looked_for(world):
     """Who reads what may not be there also lists it, or S3 says that it may not be read."""
-    maybe = (("ImportRole", "checkpoints/*"), ("ImportRole", "files/*"), ("RulebookPolicy", "rulebooks/keys/*"))
+    maybe = (("ImportRole", "checkpoints/*"), ("ImportRole", "files/*"), ("PeriodsRole", "payments/*"),
+             ("RulebookPolicy", "rulebooks/keys/*"))
     for name, prefix in maybe:
         listed_prefixes = [
             text for _, statement in statements(world, name) if "s3:ListBucket" in listed(statement["Action"])
@@ -717,8 +718,8 @@ def final_runs_are_written_once(world):
     wanted = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
     if (once.get("Action"), once.get("Condition")) != ("s3:PutObject", wanted):
         yield "a final run's files may be written over"
-    if once.get("Resource") != {"Fn::Sub": "${ReportsBucket.Arn}/periods/*"}:
-        yield "not all files of final runs are written once"
+    if once.get("Resource") != [{"Fn::Sub": "${ReportsBucket.Arn}/%s/*" % folder} for folder in ("periods", "payments")]:
+        yield "not all files of final runs and of payments are written once"
     bucket = world.resources["ReportsBucket"]["Properties"]
     if bucket.get("ObjectLockEnabled") is not True or "Rule" in bucket["ObjectLockConfiguration"]:
         yield "the bucket cannot lock objects, or locks all of them"

@@ -1,6 +1,7 @@
-//! Shows periods, their runs and reports, starts closes, and shows a line its
-//! own position.
+//! Shows periods, their runs and reports, starts closes, confirms payments, and
+//! shows a line its own position.
 
+mod payments;
 pub mod state_machine;
 
 use futures::future::BoxFuture;
@@ -11,7 +12,7 @@ use interline_domain::close::settlement::Bilateral;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::LineId;
 use interline_lambda::finished::FinishedRun;
-use interline_lambda::http::{Call, Reply, not_served, respond};
+use interline_lambda::http::{Call, Object, Reply, not_served, respond};
 use interline_lambda::problem::{CLOSE_UNDER_WAY, Problem};
 use interline_lambda::routes::{Function, PeriodsRoute, Route};
 use interline_lambda::wire::money;
@@ -39,6 +40,8 @@ async fn answer(app: &App, starter: &Starter, call: &Call) -> Result<Reply, Prob
         PeriodsRoute::All => periods(app, call).await,
         PeriodsRoute::One { period } => one(app, call, *period).await,
         PeriodsRoute::Close { period } => close(app, starter, call, *period).await,
+        PeriodsRoute::Payments { period } => payments::list(app, call, *period).await,
+        PeriodsRoute::Confirm { period } => payments::confirm(app, call, *period).await,
         PeriodsRoute::Reports { period } => reports(app, call, *period).await,
         PeriodsRoute::Report { period, path } => report(app, call, *period, path).await,
         PeriodsRoute::Position { line } => position(app, call, line).await,
@@ -102,11 +105,22 @@ struct CloseBody {
     kind: Option<String>,
     /// A final run may be of a month without entries.
     empty: Option<bool>,
+    /// Said of its warnings.
+    remark: Option<String>,
+    /// Checks that are right as they are.
+    accept: Option<Vec<Object<Accepted>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    check: String,
+    reason: String,
 }
 
 async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Result<Reply, Problem> {
     call.only(&[])?;
-    let CloseBody { kind, empty } = call.json()?;
+    let CloseBody { kind, empty, remark, accept } = call.json()?;
     let kind = kind.ok_or_else(|| Problem::missing("kind"))?;
     let empty = empty.unwrap_or_default();
     let kind = match kind.as_str() {
@@ -114,6 +128,9 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         "final" => RunKind::Final,
         _ => return Err(Problem::invalid("kind", "must be trial or final")),
     };
+    let accept = accept.iter().flatten().map(|Object(of)| (of.check.as_str(), of.reason.as_str()));
+    let judgement =
+        Judgement::new(remark.as_deref(), accept).map_err(|error| Problem::invalid(error.field, error.rule))?;
     let state = known(app, period).await?;
     let published = app.rulebook().await?;
     let (rulebook, now) = (&published.rulebook, app.now());
@@ -142,7 +159,7 @@ async fn close(app: &App, starter: &Starter, call: &Call, period: Period) -> Res
         run: Some(run.clone()),
         by: Some(call.asked.by.clone()),
         empty,
-        judgement: Judgement::default(),
+        judgement,
     };
     // By its name an execution is found from the run, and the run from the execution.
     let name = format!("{period}-{run}-{}", now.timestamp_millis());

@@ -14,8 +14,12 @@ use interline_reports::camt::Booked;
 use interline_reports::payment_run::{
     Confirmed, PAYMENT_RUN, PAYMENT_RUN_SCHEMA, PaymentRun, all_vouchers, payment_key,
 };
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// How often somebody else may have been faster.
+const TRIES: usize = 8;
 
 /// What the bank has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +39,11 @@ pub enum NotConfirmed {
     Nothing(Period),
     #[error("the rulebook says that payments of {0} are booked as planned, at the close (cash = \"planned\")")]
     Planned(Period),
-    #[error("paid_on: {day} lies before the end of {period}")]
+    #[error("{day} does not lie after {period}")]
     TooEarly { day: NaiveDate, period: Period },
     #[error("{id}: the statement says {said}, {} was ordered", .ordered)]
     OtherAmount { id: String, said: String, ordered: String },
-    #[error("payments of {0} were confirmed at the same time by somebody else: try again")]
+    #[error("payments of {0} are being confirmed by others: try again")]
     AtOnce(Period),
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -80,6 +84,21 @@ impl Payments {
         });
         orders.filter(|order| !done.contains(order.end_to_end_id.as_str())).collect()
     }
+
+    /// Every payment: those that are confirmed with their run, in its order, then what is open.
+    pub fn all(&self, period: Period) -> Vec<(Option<u32>, Confirmed)> {
+        let runs = self.runs.iter();
+        let confirmed = runs.flat_map(|run| run.confirmed.iter().map(|of| (Some(run.number), of.clone())));
+        confirmed.chain(self.open(period).into_iter().map(|of| (None, of))).collect()
+    }
+
+    /// As the command line and the API show a payment.
+    pub fn shown(&self, run: Option<u32>, of: &Confirmed) -> Value {
+        json!({
+            "end_to_end_id": of.end_to_end_id, "payer": of.payment.payer, "payee": of.payment.payee,
+            "amount": self.currency().show(of.payment.amount).to_string(), "day": of.day, "run": run,
+        })
+    }
 }
 
 /// The runs of payments of a month, in their order.
@@ -87,7 +106,11 @@ async fn runs(app: &App, period: Period) -> Result<Vec<PaymentRun>, Failure> {
     let mut runs = Vec::new();
     for number in 1.. {
         let key = payment_key(period, number, PAYMENT_RUN);
-        let Some(bytes) = app.reports.find(&key).await? else { break };
+        // Asked for by its name: who may list only what begins so is told of nothing else that it is missing.
+        if app.reports.count(&key, 1).await? == 0 {
+            break;
+        }
+        let bytes = app.reports.get(&key).await?;
         let run: PaymentRun = serde_json::from_slice(&bytes)
             .map_err(|error| Failure::Corrupt(format!("object {key} is no run of payments: {error}")))?;
         if (run.schema.as_str(), run.period, run.number) != (PAYMENT_RUN_SCHEMA, period, number) {
@@ -99,8 +122,24 @@ async fn runs(app: &App, period: Period) -> Result<Vec<PaymentRun>, Failure> {
 }
 
 /// Confirms what was carried out. Repeating it confirms what is left; what a run that broke off left
-/// unwritten is written by the next call, whatever it is of.
+/// unwritten is written by the next call, whatever it is of. Of several at once each payment is of one.
 pub async fn confirm(
+    app: &App,
+    period: Period,
+    carried: &Carried,
+    by: Option<&str>,
+) -> Result<(PaymentRun, Payments), NotConfirmed> {
+    for _ in 0..TRIES {
+        match confirm_once(app, period, carried, by).await {
+            // What the other one has left is seen by looking again.
+            Err(NotConfirmed::AtOnce(_)) => {}
+            done => return done,
+        }
+    }
+    Err(NotConfirmed::AtOnce(period))
+}
+
+async fn confirm_once(
     app: &App,
     period: Period,
     carried: &Carried,

@@ -1,6 +1,7 @@
 //! Errors as callers see them: RFC 9457 problems with a stable type.
 
 use crate::failure::{Class, Failure};
+use crate::payments::NotConfirmed;
 use interline_domain::close::period::CloseRefusal;
 use interline_domain::events::{Refusal, Rule};
 use interline_ledger::{LedgerError, Rejection};
@@ -45,12 +46,16 @@ pub const TOO_EARLY: Kind = kind("too-early", 409, "The period may not be sealed
 pub const PERIOD_EMPTY: Kind =
     kind("period-empty", 409, "The period has no entries, and nobody said that this is right");
 pub const CLOSE_UNDER_WAY: Kind = kind("close-under-way", 409, "A run of the period is under way");
+pub const NOTHING_TO_CONFIRM: Kind = kind("nothing-to-confirm", 409, "No payment of the period is left to confirm");
+pub const PAYMENTS_PLANNED: Kind =
+    kind("payments-planned", 409, "Payments of the period are booked as planned, at its close");
 pub const BODY_TOO_LARGE: Kind = kind("body-too-large", 413, "The body is too large");
+pub const NOT_AS_ORDERED: Kind = kind("not-as-ordered", 422, "What was paid is not what was ordered");
 pub const INTERNAL: Kind = kind("internal", 500, "Something is wrong on our side");
 pub const UNAVAILABLE: Kind = kind("unavailable", 503, "Not possible at this moment; try again");
 
 /// Every problem that a caller can meet.
-pub const KINDS: [Kind; 40] = [
+pub const KINDS: [Kind; 43] = [
     INVALID_JSON,
     INVALID_FIELD,
     INVALID_CURSOR,
@@ -65,6 +70,8 @@ pub const KINDS: [Kind; 40] = [
     TOO_EARLY,
     PERIOD_EMPTY,
     CLOSE_UNDER_WAY,
+    NOTHING_TO_CONFIRM,
+    PAYMENTS_PLANNED,
     BODY_TOO_LARGE,
     Kind::of(Rule::PhoneLikeMember),
     Kind::of(Rule::InTheFuture),
@@ -89,6 +96,7 @@ pub const KINDS: [Kind; 40] = [
     Kind::of(Rule::TaxesNotTheAmount),
     Kind::of(Rule::Superfluous),
     Kind::of(Rule::OutOfRange),
+    NOT_AS_ORDERED,
     INTERNAL,
     UNAVAILABLE,
 ];
@@ -157,6 +165,11 @@ impl Problem {
         json
     }
 
+    fn unavailable(internal: String) -> Self {
+        let detail = "too busy or out of reach for a moment; repeat the request as it is";
+        Self { internal: Some(internal), ..Self::new(UNAVAILABLE, detail) }
+    }
+
     fn internal(error: &dyn std::error::Error) -> Self {
         let detail = "something went wrong, and we have been told; the request may be repeated as it is";
         Self { internal: Some(error.to_string()), ..Self::new(INTERNAL, detail) }
@@ -206,11 +219,24 @@ impl From<CloseRefusal> for Problem {
     }
 }
 
+impl From<NotConfirmed> for Problem {
+    fn from(error: NotConfirmed) -> Self {
+        let said = error.to_string();
+        match error {
+            NotConfirmed::NotFinal(_) => Self::not_found(said),
+            NotConfirmed::Nothing(_) => Self::new(NOTHING_TO_CONFIRM, said),
+            NotConfirmed::Planned(_) => Self::new(PAYMENTS_PLANNED, said),
+            NotConfirmed::TooEarly { .. } | NotConfirmed::OtherAmount { .. } => Self::new(NOT_AS_ORDERED, said),
+            NotConfirmed::AtOnce(_) => Self::unavailable(said),
+            NotConfirmed::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         if matches!(failure.class(), Class::Retryable | Class::TimedOut) {
-            let detail = "too busy or out of reach for a moment; repeat the request as it is";
-            return Self { internal: Some(failure.to_string()), ..Self::new(UNAVAILABLE, detail) };
+            return Self::unavailable(failure.to_string());
         }
         match &failure {
             Failure::Ledger(error) => match error {

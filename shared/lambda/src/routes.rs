@@ -42,6 +42,8 @@ pub enum PeriodsRoute {
     All,
     One { period: Period },
     Close { period: Period },
+    Payments { period: Period },
+    Confirm { period: Period },
     Reports { period: Period },
     Report { period: Period, path: String },
     Position { line: LineId },
@@ -72,7 +74,7 @@ pub struct Row {
 }
 
 /// A line touches what lies under its own path. The member service reads one member.
-/// Finance reads everything and closes.
+/// Finance reads everything, closes, and confirms payments.
 pub const ROUTES: &[Row] = &[
     row("PUT", "/v1/lines/{line}/accruals/{reference}", "put-entry", &[Who::OwnLine], |at| put(at, EntryKind::Accrual)),
     row("PUT", "/v1/lines/{line}/redemptions/{reference}", "put-entry", &[Who::OwnLine], |at| {
@@ -114,6 +116,12 @@ pub const ROUTES: &[Row] = &[
     }),
     row("POST", "/v1/periods/{period}/close", "close", &[Who::Finance], |at| {
         Ok(Route::Periods(PeriodsRoute::Close { period: period(at[0])? }))
+    }),
+    row("GET", "/v1/periods/{period}/payments", "payments", &[Who::Finance], |at| {
+        Ok(Route::Periods(PeriodsRoute::Payments { period: period(at[0])? }))
+    }),
+    row("POST", "/v1/periods/{period}/payments", "confirm-payments", &[Who::Finance], |at| {
+        Ok(Route::Periods(PeriodsRoute::Confirm { period: period(at[0])? }))
     }),
     row("GET", "/v1/periods/{period}/reports", "reports", &[Who::Finance], |at| {
         Ok(Route::Periods(PeriodsRoute::Reports { period: period(at[0])? }))
@@ -213,6 +221,8 @@ impl Route {
                 PeriodsRoute::All
                 | PeriodsRoute::One { .. }
                 | PeriodsRoute::Close { .. }
+                | PeriodsRoute::Payments { .. }
+                | PeriodsRoute::Confirm { .. }
                 | PeriodsRoute::Reports { .. }
                 | PeriodsRoute::Report { .. },
             ) => None,

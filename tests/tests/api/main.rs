@@ -8,6 +8,7 @@ mod disclosure;
 mod events;
 mod identity;
 mod lists;
+mod payments;
 mod periods;
 mod problems;
 mod quotes;

@@ -1,9 +1,9 @@
 //! Closing a month over HTTP, following it, and what it leaves to be downloaded.
 
-use crate::served::{Served, assert_like, plain_get, redemption, sale};
+use crate::served::{Served, assert_like, plain_get, redemption, sale, with_pairs};
 use futures::future::BoxFuture;
 use interline_cutoff::Close;
-use interline_domain::close::judgement::Judgement;
+use interline_domain::close::judgement::{ACCEPTABLE, Judgement};
 use interline_domain::units::calendar::Period;
 use interline_lambda::{Failure, ShardTask};
 use interline_periods::Starter;
@@ -11,6 +11,7 @@ use interline_reports::manifest::sha256;
 use interline_reports::pack::{MANIFEST, key, tally_path};
 use interline_tests::calls::{arn, event, read, request};
 use interline_tests::pack::Pack;
+use interline_tests::programme::RULEBOOK;
 use interline_tests::{SHARDS, the_shard};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -75,6 +76,80 @@ async fn a_close_is_started_followed_and_found_final() {
     let again = served.close("2017-01", "trial").await;
     assert_eq!((&again["status"], &again["final"]), (&json!("final"), &state["final"]));
     assert_ne!(again["trial"], state["trial"]);
+}
+
+/// The file of a final run.
+async fn report(served: &Served, period: &str, run: &Value, path: &str) -> String {
+    let key = key(Period::parse(period).unwrap(), run.as_str().unwrap(), path);
+    String::from_utf8(served.programme.app().reports.get(&key).await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_remark_on_a_close_stands_in_its_statement() {
+    let served = january().await;
+    let (path, remark) = (format!("{PERIOD}/close"), "new till at the bakery");
+    let body = json!({ "kind": "final", "remark": format!(" {remark} ") });
+    assert_eq!(served.post("finance", &path, body).await.status, 202);
+    let state = served.settled("2017-01").await;
+    assert!(report(&served, "2017-01", &state["final"]["run"], "statement.html").await.contains(remark));
+}
+
+/// A February in which next to nothing of what was expected was redeemed, closed because a person says
+/// that this is right.
+pub async fn ignored() -> Served {
+    let rulebook = format!("{}\n[[urr]]\ninitial_months = 1\n", with_pairs(RULEBOOK));
+    let served = Served::with_rulebook(&rulebook, "2017-02-10T12:00:00+08:00").await;
+    served.record("grocery", "accruals/S-1", sale("m1", AT, "1000000.00")).await;
+    served.record("grocery", "redemptions/R-1", redemption("m1", AT, 300_000)).await;
+    served.close("2017-01", "final").await;
+    served.set_now("2017-03-10T12:00:00+08:00");
+    let path = "/v1/periods/2017-02/close";
+    served.post("finance", path, json!({ "kind": "final", "empty": true })).await;
+    let state = served.settled("2017-02").await;
+    assert_eq!((&state["status"], &state["final"]), (&json!("sealed"), &Value::Null), "{state:#}");
+    let failed = state["under_way"]["failed"].as_str().unwrap();
+    assert!(failed.contains(ACCEPTABLE[0].name()), "{failed}");
+    let accept = json!([{ "check": ACCEPTABLE[0].name(), "reason": "all tills were down" }]);
+    served.post("finance", path, json!({ "kind": "final", "accept": accept })).await;
+    served.settled("2017-02").await;
+    served
+}
+
+#[tokio::test]
+async fn a_check_that_fails_stops_a_close_unless_it_is_accepted_for_a_reason_that_stands_in_the_checklist() {
+    let served = ignored().await;
+    let state = served.get("finance", "/v1/periods/2017-02").await.ok();
+    assert_eq!((&state["status"], &state["checklist"]["passed"]), (&json!("final"), &json!(true)), "{state:#}");
+    let checks = state["checklist"]["checks"].as_array().unwrap();
+    let accepted: Vec<&Value> = checks.iter().filter(|check| check.get("accepted").is_some()).collect();
+    let [check] = accepted[..] else { panic!("{accepted:#?}") };
+    let said = (&check["check"], &check["accepted"], &check["pass"]);
+    assert_eq!(said, (&json!(ACCEPTABLE[0].name()), &json!("all tills were down"), &json!(false)));
+    let checklist = report(&served, "2017-02", &state["final"]["run"], "close-checklist.csv").await;
+    assert!(checklist.contains("all tills were down"), "{checklist}");
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_close_is_handed_to_the_execution() {
+    let served = january().await;
+    let asked: Arc<Mutex<Vec<Close>>> = Arc::default();
+    let noted = asked.clone();
+    let starter: Starter = Box::new(move |_, close| -> BoxFuture<'static, Result<(), Failure>> {
+        noted.lock().unwrap().push(close);
+        Box::pin(async { Ok(()) })
+    });
+    let body = json!({
+        "kind": "trial", "remark": "new till", "accept": [{ "check": ACCEPTABLE[2].name(), "reason": "a test" }],
+    });
+    let call = request(&event(&arn("finance"), "POST", &format!("{PERIOD}/close"), &body.to_string()));
+    let (status, answer) = read(interline_periods::handle(served.programme.app(), &starter, call).await);
+    assert_eq!(status, 202, "{answer}");
+    let close = asked.lock().unwrap().remove(0);
+    let expected = Judgement::new(Some("new till"), [(ACCEPTABLE[2].name(), "a test")]).unwrap();
+    assert_eq!(close.judgement, expected);
+    // As the state machine is given it.
+    let input = serde_json::to_value(&close).unwrap();
+    assert_eq!(serde_json::from_value::<Close>(input).unwrap().judgement, expected);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The negative space of every command, in one table each.
 
 use crate::served::{Answer, Served, redemption, reversal, sale};
+use interline_domain::close::checks::CheckId;
+use interline_domain::close::judgement::ACCEPTABLE;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::limits::POINTS_MAX;
+use interline_domain::units::limits::{POINTS_MAX, REASON_MAX};
 use interline_lambda::http::BODY_MAX_BYTES;
 use interline_reports::pack::{MANIFEST, key};
 use interline_tests::programme::{RULEBOOK, edited};
@@ -429,6 +431,7 @@ pub fn closes() -> Vec<Row> {
     for field in ["period", "rulebook", "run"] {
         rows.push(row("finance", "POST", path, with(&good, field, json!("x")), "invalid-json", field));
     }
+    rows.extend(judgements(path, &good));
     let kind = |kind: &str| json!({ "kind": kind });
     rows.extend([
         row("finance", "POST", "/v1/periods/2017-00/close", kind("final"), "invalid-field", "period"),
@@ -440,6 +443,118 @@ pub fn closes() -> Vec<Row> {
         row("finance", "POST", "/v1/periods/2017-03/close", kind("trial"), "predecessor-open", None),
     ]);
     rows
+}
+
+/// What is said of a close and may not be said.
+fn judgements(path: &str, good: &Value) -> Vec<Row> {
+    let [one, other, _] = ACCEPTABLE.map(CheckId::name);
+    let accept = |accepted: Value, slug: &'static str, field: &'static str| {
+        row("finance", "POST", path, with(good, "accept", accepted), slug, field)
+    };
+    let remark =
+        |text: &str| row("finance", "POST", path, with(good, "remark", json!(text)), "invalid-field", "remark");
+    let of = |check: &str, reason: &str| json!({ "check": check, "reason": reason });
+    vec![
+        remark(""),
+        remark(" "),
+        remark("two\nlines"),
+        remark(&"x".repeat(REASON_MAX + 1)),
+        row("finance", "POST", path, with(good, "remark", json!(7)), "invalid-json", "remark"),
+        accept(json!({ one: "so" }), "invalid-json", "accept"),
+        accept(json!([one]), "invalid-json", "accept[0]"),
+        accept(json!([[one, "so"]]), "invalid-json", "accept[0]"),
+        accept(json!([{ "check": one }]), "invalid-json", "accept[0]"),
+        accept(json!([{ "check": one, "reason": 7 }]), "invalid-json", "accept[0].reason"),
+        accept(json!([of("no such check", "so")]), "invalid-field", "accept[0].check"),
+        // What proves that figures tie is for nobody to accept.
+        accept(json!([of(one, "so"), of(CheckId::NetsSumToZero.name(), "so")]), "invalid-field", "accept[1].check"),
+        accept(json!([of(one, "so"), of(other, "so"), of(one, "no")]), "invalid-field", "accept[2].check"),
+        accept(json!([of(one, " ")]), "invalid-field", "accept[0].reason"),
+        accept(json!([of(one, &"x".repeat(REASON_MAX + 1))]), "invalid-field", "accept[0].reason"),
+    ]
+}
+
+/// A statement of one booked order.
+pub fn statement(id: &str, amount: &str, day: &str) -> String {
+    format!(
+        "<Document><BkToCstmrStmt><Stmt><Ntry><Amt Ccy=\"CNY\">{amount}</Amt><Sts>BOOK</Sts><BookgDt><Dt>{day}</Dt></BookgDt>\
+         <NtryDtls><TxDtls><Refs><EndToEndId>{id}</EndToEndId></Refs></TxDtls></NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"
+    )
+}
+
+/// `POST /v1/periods/{period}/payments`, of a January whose payments are open.
+pub fn payments() -> Vec<Row> {
+    let path = "/v1/periods/2017-01/payments";
+    let good = json!({ "paid_on": "2017-02-14" });
+    let mut rows = malformed("finance", "POST", path, &good);
+    rows.extend(wrong_types("finance", path, "POST", &good, "paid_on", &["7", "true", "[]", "{}"]));
+    rows.extend(wrong_values("finance", "POST", path, &good, "paid_on", &["", "today", "2017-02-29", "2017-2-14"]));
+    let said =
+        |text: &str, slug: &'static str| row("finance", "POST", path, json!({ "statement": text }), slug, "statement");
+    let paid = statement("IL-201701-grocery-01", "1.40", "2017-02-14");
+    rows.extend([
+        said("", "invalid-field"),
+        said("7", "invalid-field"),
+        said("<Document/>", "invalid-field"),
+        said(&paid.replace("CNY", "EUR"), "invalid-field"),
+        said(&paid.replace("</Stmt>", ""), "invalid-field"),
+        said(&paid.replace("1.40", "1.41"), "not-as-ordered"),
+        said(&paid.replace("02-14", "01-31"), "not-as-ordered"),
+        row("finance", "POST", path, with(&good, "statement", json!(paid)), "invalid-field", "statement"),
+        row("finance", "POST", path, json!({ "paid_on": "2017-01-31" }), "not-as-ordered", "paid_on"),
+        row(
+            "finance",
+            "POST",
+            path,
+            json!({ "statement": paid.replace("grocery", "spa") }),
+            "nothing-to-confirm",
+            None,
+        ),
+        row("grocery", "POST", path, &good, "forbidden", None),
+        row("members", "GET", path, "", "forbidden", None),
+        row("finance", "POST", "/v1/periods/2017-00/payments", &good, "invalid-field", "period"),
+        row("finance", "POST", "/v1/periods/2016-12/payments", &good, "not-found", None),
+        row("finance", "POST", "/v1/periods/2017-02/payments", &good, "not-found", None),
+    ]);
+    rows
+}
+
+/// A final January, of which grocery owes dining 1.40.
+pub async fn owing() -> Served {
+    owing_by(RULEBOOK).await
+}
+
+/// The same where payments are booked at the close.
+pub async fn planned() -> Served {
+    owing_by(&edited(RULEBOOK, &[("cash = \"confirmed\"", "cash = \"planned\"")])).await
+}
+
+async fn owing_by(rulebook: &str) -> Served {
+    let served = Served::with_rulebook(rulebook, "2017-02-10T12:00:00+08:00").await;
+    served.record("grocery", "accruals/S-1", sale("m1", AT, "500.00")).await;
+    served.record("dining", "redemptions/R-1", redemption("m1", AT, 200)).await;
+    served.close("2017-01", "final").await;
+    served
+}
+
+#[tokio::test]
+async fn a_payment_that_was_not_made_as_it_was_ordered_is_not_confirmed() {
+    let served = owing().await;
+    let path = "/v1/periods/2017-01/payments";
+    let before = served.get("finance", path).await.ok();
+    refused(&served, payments()).await;
+    assert_eq!(served.get("finance", path).await.ok(), before);
+    assert_eq!(served.programme.app().reports.count("payments/", 1).await.unwrap(), 0);
+}
+
+/// A confirmation where there is none.
+pub fn booked_as_planned() -> Vec<Row> {
+    vec![row("finance", "POST", "/v1/periods/2017-01/payments", json!({}), "payments-planned", None)]
+}
+
+#[tokio::test]
+async fn payments_that_were_booked_at_the_close_are_not_confirmed() {
+    refused(&planned().await, booked_as_planned()).await;
 }
 
 /// What calls other than commands are refused with.
@@ -674,6 +789,8 @@ pub fn all() -> Vec<Row> {
         reversals(),
         quotes(),
         closes(),
+        payments(),
+        booked_as_planned(),
         others(),
         empty(),
         busy(),

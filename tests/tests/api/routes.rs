@@ -17,6 +17,7 @@ const EVENTS: &str = r#"{ "events": [{ "kind": "accrual", "reference": "T-4", "m
     "occurred_at": "2017-01-28T10:00:00+08:00", "amount": "10.00" }] }"#;
 const QUOTE: &str = r#"{ "member": "m1", "line": "grocery" }"#;
 const TRIAL: &str = r#"{ "kind": "trial" }"#;
+const PAID: &str = r#"{ "paid_on": "2017-02-10" }"#;
 
 struct Row {
     method: &'static str,
@@ -33,7 +34,7 @@ const fn row(method: &'static str, path: &'static str, body: &'static str, statu
 }
 
 /// Who may call what. Whatever is not here is refused.
-const TABLE: [Row; 17] = [
+const TABLE: [Row; 19] = [
     row("PUT", "/v1/lines/grocery/accruals/T-1", SALE, 201, [true, false, false, false]),
     row("PUT", "/v1/lines/grocery/redemptions/T-2", REDEMPTION, 201, [true, false, false, false]),
     row("PUT", "/v1/lines/grocery/reversals/T-3", REVERSAL, 201, [true, false, false, false]),
@@ -49,6 +50,8 @@ const TABLE: [Row; 17] = [
     row("GET", "/v1/periods", "", 200, [false, false, true, false]),
     row("GET", "/v1/periods/2017-01", "", 200, [false, false, true, false]),
     row("POST", "/v1/periods/2017-01/close", TRIAL, 202, [false, false, true, false]),
+    row("GET", "/v1/periods/2017-01/payments", "", 200, [false, false, true, false]),
+    row("POST", "/v1/periods/2017-01/payments", PAID, 201, [false, false, true, false]),
     row("GET", "/v1/periods/2017-01/reports", "", 200, [false, false, true, false]),
     row("GET", "/v1/periods/2017-01/reports/positions.csv", "", 302, [false, false, true, false]),
 ];
@@ -68,10 +71,18 @@ async fn january() -> Served {
     served
 }
 
+/// A final January in which grocery owes dining something, so that there is something to pay.
+async fn final_january() -> Served {
+    let served = january().await;
+    served.record("grocery", "accruals/S-2", sale("m2", "2017-01-20T10:00:00+08:00", "500.00")).await;
+    served.record("dining", "redemptions/R-2", redemption("m2", "2017-01-21T10:00:00+08:00", 200)).await;
+    served.close("2017-01", "final").await;
+    served
+}
+
 #[tokio::test]
 async fn what_can_be_read_can_be_asked_about_without_a_body() {
-    let served = january().await;
-    served.close("2017-01", "trial").await;
+    let served = final_january().await;
     for row in TABLE.iter().filter(|row| row.method == "GET") {
         let role = if row.allowed[2] { "finance" } else { "grocery" };
         let [read, asked] = ["GET", "HEAD"].map(|method| served.call(role, method, row.path, &[], ""));
@@ -125,8 +136,7 @@ fn a_route_admits_the_roles_of_its_row_and_no_other() {
 
 #[tokio::test]
 async fn who_may_call_is_answered_and_everybody_else_is_refused_and_changes_nothing() {
-    let served = january().await;
-    served.close("2017-01", "trial").await;
+    let served = final_january().await;
     let items = served.programme.items().await;
     for row in &TABLE {
         for role in ["", "nobody", "line-grocery", "Grocery"] {
@@ -180,6 +190,7 @@ async fn a_path_that_is_none_is_404_and_another_method_is_405_with_those_allowed
         "/v1/quotes/",
         "/v1/quotes/1",
         "/v1/periods/2017-01/close/",
+        "/v1/periods/2017-01/payments/1",
         "/v1/periods/2017-01/runs",
     ] {
         for method in ["GET", "PUT", "POST", "DELETE"] {
@@ -193,6 +204,7 @@ async fn a_path_that_is_none_is_404_and_another_method_is_405_with_those_allowed
         let path = row.path.split('?').next().unwrap();
         let methods = match found(row).row.name {
             "put-entry" | "entry" => vec!["PUT", "GET", "HEAD"],
+            "payments" | "confirm-payments" => vec!["GET", "POST", "HEAD"],
             _ if row.method == "GET" => vec!["GET", "HEAD"],
             _ => vec![row.method],
         };
@@ -224,6 +236,8 @@ async fn a_name_in_a_path_that_cannot_be_one_is_said_to_be_wrong() {
         ("finance", "GET", "/v1/periods/".to_owned(), "period"),
         ("finance", "GET", "/v1/periods/2017-13".to_owned(), "period"),
         ("finance", "POST", "/v1/periods/2017-1/close".to_owned(), "period"),
+        ("finance", "GET", "/v1/periods/2017-00/payments".to_owned(), "period"),
+        ("finance", "POST", "/v1/periods/2017-1/payments".to_owned(), "period"),
         ("finance", "GET", "/v1/periods/2017/reports".to_owned(), "period"),
         ("finance", "GET", "/v1/periods/now/reports/positions.csv".to_owned(), "period"),
     ] {
@@ -240,6 +254,7 @@ async fn a_query_parameter_is_known_given_once_and_right() {
     for (role, path, field) in [
         ("finance", "/v1/periods?page=2", "page"),
         ("finance", "/v1/periods/2017-01?run=1", "run"),
+        ("finance", "/v1/periods/2017-01/payments?run=1", "run"),
         ("finance", "/v1/periods/2017-01/reports?file=x", "file"),
         ("finance", "/v1/periods/2017-01/reports/positions.csv?v=1", "v"),
         ("finance", "/v1/members/m1?at=now", "at"),
@@ -282,6 +297,8 @@ async fn a_query_parameter_is_known_given_once_and_right() {
     assert_eq!(quote.problem(), ("invalid-field".to_owned(), Some("line".to_owned())));
     let close = served.post("finance", "/v1/periods/2017-01/close?kind=trial", json!({})).await;
     assert_eq!(close.problem(), ("invalid-field".to_owned(), Some("kind".to_owned())));
+    let paid = served.post("finance", "/v1/periods/2017-01/payments?paid_on=2017-02-10", json!({})).await;
+    assert_eq!(paid.problem(), ("invalid-field".to_owned(), Some("paid_on".to_owned())));
     // What is written in another way is the same.
     let answer = served.get("finance", "/v1/members/m1/entries?kind=%61ccrual&line=grocery&limit=200").await;
     assert_eq!(answer.ok()["entries"].as_array().unwrap().len(), 1);
@@ -298,6 +315,8 @@ async fn what_does_not_exist_is_404() {
         ("finance", "/v1/periods/2016-12"),
         ("finance", "/v1/periods/2017-03"),
         ("finance", "/v1/periods/2017-03/reports"),
+        ("finance", "/v1/periods/2017-01/payments"),
+        ("finance", "/v1/periods/2017-03/payments"),
         ("finance", "/v1/periods/2017-02/reports"),
         ("finance", "/v1/periods/2017-02/reports/positions.csv"),
         ("grocery", "/v1/lines/grocery/position?period=2017-02"),

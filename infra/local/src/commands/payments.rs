@@ -24,16 +24,11 @@ pub async fn list(world: &World, period: Period, output: &Output) -> Result<bool
     let shown = |of: &Confirmed| payments.currency().show(of.payment.amount).to_string();
     let mut rows = Vec::new();
     let mut documents = Vec::new();
-    let confirmed = payments.runs.iter().flat_map(|run| run.confirmed.iter().map(move |of| (Some(run.number), of)));
-    let open = payments.open(period);
-    for (run, of) in confirmed.chain(open.iter().map(|of| (None, of))) {
+    for (run, of) in &payments.all(period) {
         let state = run.map_or_else(|| "open".to_owned(), |run| format!("confirmed in run {run}"));
         let (payer, payee) = (of.payment.payer.to_string(), of.payment.payee.to_string());
-        rows.push(vec![of.end_to_end_id.clone(), payer.clone(), payee.clone(), shown(of), of.day.to_string(), state]);
-        documents.push(json!({
-            "end_to_end_id": of.end_to_end_id, "payer": payer, "payee": payee, "amount": shown(of), "day": of.day,
-            "run": run,
-        }));
+        rows.push(vec![of.end_to_end_id.clone(), payer, payee, shown(of), of.day.to_string(), state]);
+        documents.push(payments.shown(*run, of));
     }
     output.table(&["order", "payer", "payee", ">amount", "day", ""], &rows);
     if rows.is_empty() {

@@ -21,22 +21,32 @@ pub struct Judgement {
     pub accept: BTreeMap<CheckId, String>,
 }
 
+/// What is wrong with what was said, and where: `remark`, `accept[0].check` or `accept[0].reason`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAJudgement {
-    #[error("{field}: must be 1 to {REASON_MAX} printable characters")]
-    Text { field: &'static str },
-    #[error("accept: {check:?} is not one of the checks that may be accepted: {}", names())]
+#[error("{field}: {rule}")]
+pub struct NotAJudgement {
+    pub field: String,
+    pub rule: NotSaid,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotSaid {
+    #[error("must be 1 to {REASON_MAX} printable characters")]
+    Text,
+    #[error("{check:?} is not one of the checks that may be accepted: {}", names())]
     NotAcceptable { check: String },
+    #[error("{check:?} is accepted already")]
+    Twice { check: String },
 }
 
 fn names() -> String {
     ACCEPTABLE.map(CheckId::name).join("; ")
 }
 
-fn text(field: &'static str, text: &str) -> Result<String, NotAJudgement> {
+fn text(field: impl Into<String>, text: &str) -> Result<String, NotAJudgement> {
     let text = text.trim();
     let fits = (1..=REASON_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if fits { Ok(text.to_owned()) } else { Err(NotAJudgement::Text { field }) }
+    if fits { Ok(text.to_owned()) } else { Err(NotAJudgement { field: field.into(), rule: NotSaid::Text }) }
 }
 
 impl Judgement {
@@ -46,10 +56,13 @@ impl Judgement {
     ) -> Result<Self, NotAJudgement> {
         let remark = remark.map(|remark| text("remark", remark)).transpose()?;
         let mut accepted = BTreeMap::new();
-        for (name, reason) in accept {
+        for (at, (name, reason)) in accept.into_iter().enumerate() {
+            let wrong = |rule| NotAJudgement { field: format!("accept[{at}].check"), rule };
             let check = ACCEPTABLE.into_iter().find(|check| check.name() == name.trim());
-            let check = check.ok_or_else(|| NotAJudgement::NotAcceptable { check: name.to_owned() })?;
-            accepted.insert(check, text("accept", reason)?);
+            let check = check.ok_or_else(|| wrong(NotSaid::NotAcceptable { check: name.to_owned() }))?;
+            if accepted.insert(check, text(format!("accept[{at}].reason"), reason)?).is_some() {
+                return Err(wrong(NotSaid::Twice { check: name.to_owned() }));
+            }
         }
         Ok(Self { remark, accept: accepted })
     }
@@ -72,10 +85,30 @@ mod tests {
         let text = serde_json::to_string(&judgement).unwrap();
         assert_eq!(serde_json::from_str::<Judgement>(&text).unwrap(), judgement);
         for check in [CheckId::LiabilityUntied.name(), "no such check"] {
-            let found = Judgement::new(None, [(check, "because")]);
-            assert_eq!(found, Err(NotAJudgement::NotAcceptable { check: check.to_owned() }));
+            let found = Judgement::new(None, [(name, "lockdown"), (check, "because")]);
+            let wrong = NotAJudgement {
+                field: "accept[1].check".to_owned(),
+                rule: NotSaid::NotAcceptable { check: check.to_owned() },
+            };
+            assert_eq!(found, Err(wrong));
         }
-        assert!(Judgement::new(None, [(name, " ")]).is_err());
-        assert!(Judgement::new(Some("two\nlines"), []).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place_and_no_check_is_accepted_for_two_reasons() {
+        let name = CheckId::MonthIgnored.name();
+        let wrong = |remark, accept: &[(&'static str, &'static str)]| {
+            let found = Judgement::new(remark, accept.iter().copied()).unwrap_err();
+            (found.field, found.rule)
+        };
+        let twice = NotSaid::Twice { check: name.to_owned() };
+        for (found, field, rule) in [
+            (wrong(Some("two\nlines"), &[]), "remark", NotSaid::Text),
+            (wrong(Some(""), &[]), "remark", NotSaid::Text),
+            (wrong(None, &[(name, " ")]), "accept[0].reason", NotSaid::Text),
+            (wrong(None, &[(name, "lockdown"), (name, "opening")]), "accept[1].check", twice),
+        ] {
+            assert_eq!(found, (field.to_owned(), rule));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::calls::calls;
 use super::document::{Document, Part, too_long};
 use super::seen::Seen;
+use crate::periods;
 use crate::refusals::{self, Row};
 use crate::served::{Served, redemption, reversal, sale};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -57,7 +58,7 @@ async fn january() -> Served {
 /// gets that may not call it.
 async fn good_and_forbidden() -> Served {
     let served = january().await;
-    served.close("2017-01", "trial").await;
+    served.close("2017-01", "final").await;
     served.set_now("2017-02-01T09:05:00+08:00");
     for call in calls() {
         let operation = Document::get().operation(call.operation);
@@ -146,7 +147,7 @@ async fn eventful() -> Served {
     let refused = of_several(&served, "grocery", "redemptions/B-3", redemption("m2", &at(12), 9_000)).await;
     assert_eq!(refused["status"], 422);
     served.set_now("2017-02-10T12:00:00+08:00");
-    periods(&served).await;
+    runs(&served).await;
     late(&served).await;
 
     for path in [
@@ -190,7 +191,7 @@ async fn eventful() -> Served {
 }
 
 /// A period open, sealed and final, its runs under way, failed and done.
-async fn periods(served: &Served) {
+async fn runs(served: &Served) {
     served.record("travel", "accruals/S-1", sale("traveller", "2017-02-01T12:00:00+08:00", "100.00")).await;
     served.record("travel", "redemptions/R-1", redemption("traveller", "2017-02-02T12:00:00+08:00", 50)).await;
     served.record("fresh", "redemptions/R-1", redemption("traveller", "2017-02-02T13:00:00+08:00", 50)).await;
@@ -299,9 +300,11 @@ async fn refused() -> Vec<Served> {
         "/v1/lines/nosuch/entries?period=2017-01",
         "/v1/periods/2017-01/reports",
         "/v1/periods/2017-01/reports/positions.csv",
+        "/v1/periods/2017-01/payments",
     ] {
         strict.get("finance", path).await;
     }
+    strict.post("finance", "/v1/periods/2017-01/payments", json!({})).await;
     let closed = refusals::closed_january().await;
     send(&closed, refusals::closes()).await;
     closed.set_now("2017-03-02T12:00:00+08:00");
@@ -316,7 +319,11 @@ async fn refused() -> Vec<Served> {
     let large = refusals::nearly_too_large().await;
     send(&large, refusals::too_large()).await;
     a_return_that_does_not_fit(&large).await;
-    vec![strict, closed, large, unknown_line().await]
+    let owing = refusals::owing().await;
+    send(&owing, refusals::payments()).await;
+    let planned = refusals::planned().await;
+    send(&planned, refusals::booked_as_planned()).await;
+    vec![strict, closed, large, owing, planned, unknown_line().await, periods::ignored().await]
 }
 
 async fn send(served: &Served, rows: Vec<Row>) {

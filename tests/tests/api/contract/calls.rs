@@ -55,6 +55,8 @@ pub fn calls() -> Vec<Call> {
         call("listPeriods", "finance", "/v1/periods", None),
         call("getPeriod", "finance", "/v1/periods/2017-01", None),
         call("closePeriod", "finance", "/v1/periods/2017-01/close", Some(json!({ "kind": "trial" }))),
+        call("listPayments", "finance", "/v1/periods/2017-01/payments", None),
+        call("confirmPayments", "finance", "/v1/periods/2017-01/payments", Some(json!({ "paid_on": "2017-02-10" }))),
         call("listReports", "finance", "/v1/periods/2017-01/reports", None),
         call("getReport", "finance", "/v1/periods/2017-01/reports/positions.csv", None),
     ]

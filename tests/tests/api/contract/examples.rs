@@ -86,6 +86,12 @@ async fn send(served: &Served, operation: &str, body: &Value, number: usize) -> 
         "putEvents" => served.put("grocery", "/v1/lines/grocery/events", body.clone()).await,
         "quote" => served.post("members", "/v1/quotes", body.clone()).await,
         "closePeriod" => served.post("finance", "/v1/periods/2017-01/close", body.clone()).await,
+        "confirmPayments" => {
+            // What is owed is what the story of the answers comes to.
+            served.record("drugstore", "reversals/V-1", request("putReversal", "part")).await;
+            served.close("2017-01", "final").await;
+            served.post("finance", "/v1/periods/2017-01/payments", body.clone()).await
+        }
         other => panic!("{other} takes no body"),
     }
 }
@@ -104,7 +110,7 @@ async fn every_body_that_is_shown_is_accepted_as_it_stands() {
             sent += 1;
         }
     }
-    assert!(sent >= 7, "{sent}");
+    assert!(sent >= 10, "{sent}");
 }
 
 /// Runs a command of the story at the moment that its answer shows.
@@ -149,6 +155,11 @@ async fn the_answers_that_are_shown_are_those_that_the_bodies_get() {
     let mut expected = answer("getPosition", 200, "position");
     expected["run"]["id"] = run;
     assert_eq!(served.get("drugstore", "/v1/lines/drugstore/position?period=2017-01").await.ok(), expected);
+    let payments = served.get("finance", "/v1/periods/2017-01/payments").await.ok();
+    assert_eq!(payments, answer("listPayments", 200, "open"));
+    let confirmed =
+        served.post("finance", "/v1/periods/2017-01/payments", request("confirmPayments", "statement")).await;
+    assert_eq!((confirmed.status, confirmed.json()), (201, answer("confirmPayments", 201, "confirmed")));
     let reports = served.get("finance", "/v1/periods/2017-01/reports").await.ok();
     for shown in answer("listReports", 200, "files")["files"].as_array().unwrap() {
         let files = reports["files"].as_array().unwrap();
@@ -205,6 +216,12 @@ async fn the_problems_that_are_shown_are_said_in_these_words() {
     ] {
         assert_eq!((got.status, got.json()), (status, example(operation, status, name)), "{operation} {name}");
     }
+    served.close("2017-01", "final").await;
+    let early = served.post("finance", "/v1/periods/2017-01/payments", json!({ "paid_on": "2017-01-31" })).await;
+    assert_eq!((early.status, early.json()), (422, example("confirmPayments", 422, "early")));
+    served.post("finance", "/v1/periods/2017-01/payments", json!({})).await;
+    let again = served.post("finance", "/v1/periods/2017-01/payments", json!({})).await;
+    assert_eq!((again.status, again.json()), (409, example("confirmPayments", 409, "nothing")));
     let unsigned = served.get("", "/v1/periods").await;
     let shown = document.at("/components/responses/Forbidden/content/application~1json/examples/unsigned/value");
     assert_eq!((unsigned.status, &unsigned.json()), (403, shown));

@@ -2,9 +2,12 @@
 
 use super::document::{Document, Operation};
 use crate::served::Served;
+use interline_domain::close::checks::CheckId;
+use interline_domain::close::judgement::ACCEPTABLE;
 use interline_domain::units::currency::Currency;
 use interline_domain::units::limits::{
-    AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REFERENCE_MAX, SHARDS_MAX,
+    AMOUNT_MAX_MINOR, FUTURE_TOLERANCE_MINUTES, LINE_ID_MAX, MEMBER_ID_MAX, POINTS_MAX, REASON_MAX, REFERENCE_MAX,
+    SHARDS_MAX,
 };
 use interline_lambda::http::{BODY_MAX_BYTES, CURSOR_MAX, PAGE_DEFAULT, PAGE_MAX};
 use interline_periods::LINK_VALID;
@@ -54,6 +57,8 @@ fn the_schemas_have_the_limits_of_the_code() {
         assert_eq!(schema(name)["pattern"], format!("^[A-Za-z0-9._-]{{1,{max}}}$"));
     }
     assert_eq!((&schema("PointsIn")["minimum"], &schema("PointsIn")["maximum"]), (&json!(1), &json!(POINTS_MAX)));
+    assert_eq!(schema("Words")["maxLength"], REASON_MAX);
+    assert_eq!(schema("AcceptedCheck")["properties"]["check"]["enum"], json!(ACCEPTABLE.map(CheckId::name)));
     assert_eq!(schema("Entries")["properties"]["entries"]["maxItems"], PAGE_MAX);
     assert_eq!(schema("Entries")["properties"]["next_cursor"]["maxLength"], CURSOR_MAX);
     assert_eq!(schema("Reports")["properties"]["links_valid_seconds"]["enum"], json!([LINK_VALID.as_secs()]));
