@@ -1,7 +1,7 @@
 //! The body of an event: the fields that its kind has, whichever they are.
 
 use interline_domain::events::{
-    Action, Command, EntryKind, Field, Fields, Form, Head, Origin, Refusal, Taxes, fields_of,
+    Action, Command, EntryKind, Field, Fields, Form, Head, Origin, Refusal, TAXES, Taxes, fields_of,
 };
 use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, MemberId, Reference, TaxCode};
@@ -196,6 +196,9 @@ impl Fields for InCurrency<'_> {
 
     fn taxes(&self, field: &Field, amount: Option<Money>) -> Result<Option<Taxes>, Problem> {
         let Some(Sent::Taxes(sent)) = self.body.sent(field) else { return Ok(None) };
+        if sent.is_empty() {
+            return Ok(None);
+        }
         let mut parts = Vec::new();
         for (at, TaxPart { code, amount }) in sent.iter().enumerate() {
             let name = |part: &str| format!("{}[{at}].{part}", field.json);
@@ -217,7 +220,12 @@ impl Fields for InCurrency<'_> {
     }
 
     fn refused(&self, refusal: Refusal) -> Problem {
-        Problem::from(&refusal)
+        let mut problem = Problem::from(&refusal);
+        // Files have one column for a sale's parts and a redemption's code.
+        if problem.field.as_deref() == Some(TAXES.name) {
+            problem.field = Some(TAXES.json.to_owned());
+        }
+        problem
     }
 }
 

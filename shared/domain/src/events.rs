@@ -26,7 +26,7 @@ pub use accrual::{Accrual, points_of_sale};
 pub use canonical::Canonical;
 pub use decide::{Plan, check, plan};
 pub use entry::{Command, Entry, Head};
-pub use field::{AMOUNT, BILL, Field, Fields, Form, Origin, POINTS, REVERSES, Said};
+pub use field::{AMOUNT, BILL, Field, Fields, Form, Origin, POINTS, REVERSES, Said, TAXES};
 pub use give_back::{GiveBack, Returned};
 pub use grant::Grant;
 pub use issue::Issue;

@@ -1,7 +1,7 @@
 //! Points taken back that a sale or a gift issued.
 
 use super::canonical::Canonical;
-use super::field::{AMOUNT, Fields, Origin, POINTS, REVERSES, Said};
+use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said, TAXES};
 use super::kind::{At, Balances, Reversed, Show};
 use super::refusal::Refusal;
 use super::stored::{
@@ -228,6 +228,8 @@ impl Withdrawal {
 pub(super) fn read_by_points<F: Fields>(from: &F) -> Result<(Origin, Option<Points>), F::Error> {
     let (origin, points) = (from.required(&REVERSES, F::origin)?, from.points(&POINTS)?);
     from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
+    let taxes = |from: &F, field: &Field| from.taxes(field, Some(Money::ZERO));
+    from.none(&TAXES, taxes, "points are given back as they were taxed")?;
     Ok((origin, points))
 }
 

@@ -52,11 +52,11 @@ fn told(row: &Elimination) -> String {
 }
 
 fn accrual(amount: &str) -> Action {
-    Action::Accrual(Accrual { amount: money(amount) })
+    Action::Accrual(Accrual::of(money(amount)))
 }
 
 fn redemption(points: i64) -> Action {
-    Action::Redemption(Redemption { points: Points::new(points), bill: None })
+    Action::Redemption(Redemption::of(Points::new(points), None))
 }
 
 fn refund(number: usize, amount: Option<Money>) -> Action {
@@ -164,7 +164,7 @@ proptest! {
             match step {
                 Does::Sale(is_mall, minor) => {
                     let line = if is_mall { "ml" } else { "dn" };
-                    let action = Action::Accrual(Accrual { amount: Money::from_minor(minor) });
+                    let action = Action::Accrual(Accrual::of(Money::from_minor(minor)));
                     let number = programme.entries();
                     if programme.record(line, "m1", 10, 0, action) {
                         sales.push((number, line));

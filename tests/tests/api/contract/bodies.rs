@@ -51,12 +51,17 @@ fn is_of_another_currency(value: &Value) -> bool {
 fn good(operation: &str) -> Vec<Value> {
     let at = "2017-01-25T10:00:00+08:00";
     match operation {
-        "putAccrual" => vec![sale("m1", at, "10.00")],
-        "putRedemption" => vec![json!({ "member": "m1", "occurred_at": at, "points": 1, "bill": "88.00" })],
+        "putAccrual" => vec![json!({ "member": "m1", "occurred_at": at, "amount": "10.00", "taxes": [] })],
+        "putRedemption" => {
+            vec![json!({ "member": "m1", "occurred_at": at, "points": 1, "bill": "88.00", "tax": null })]
+        }
         "putReversal" => {
             let of = |kind: &str, reference: &str| json!({ "kind": kind, "reference": reference });
             vec![
-                json!({ "member": "m1", "occurred_at": at, "reverses": of("accrual", "S-1"), "amount": "0.01", "points": null }),
+                json!({
+                    "member": "m1", "occurred_at": at, "reverses": of("accrual", "S-1"), "amount": "0.01",
+                    "points": null, "taxes": [],
+                }),
                 json!({ "member": "m1", "occurred_at": at, "reverses": of("redemption", "R-1"), "points": 1, "amount": null }),
                 json!({
                     "member": "m1", "occurred_at": at,
