@@ -38,7 +38,7 @@ pub use stored::{Broken, Load, Store, by_slice};
 pub use withdrawal::{Original, Withdrawal};
 
 use crate::claims::account::Account;
-use crate::legs::{ControlKind, Legs, RatingError};
+use crate::legs::{ControlKind, Legs, Paid, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -142,6 +142,13 @@ macro_rules! kinds {
             pub fn consideration(&self) -> Money {
                 match self {
                     $(Event::$kind(did) => $kind::consideration(did),)*
+                }
+            }
+
+            /// What points paid of a bill.
+            pub fn paid(&self) -> Option<Paid> {
+                match self {
+                    $(Event::$kind(did) => $kind::paid(did),)*
                 }
             }
 

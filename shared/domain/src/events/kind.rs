@@ -9,7 +9,7 @@ use super::stored::{Broken, Load, Store};
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
-use crate::legs::{Legs, RatingError};
+use crate::legs::{Legs, Paid, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
@@ -150,6 +150,11 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
     /// The amount sold or refunded.
     fn consideration(_did: &Did<Self>) -> Money {
         Money::ZERO
+    }
+
+    /// What points paid of a bill.
+    fn paid(_did: &Did<Self>) -> Option<Paid> {
+        None
     }
 
     /// When what it is about was sold: a refund is of its sale's day.
