@@ -3,6 +3,7 @@
 pub mod books;
 pub mod carry;
 pub mod checks;
+pub mod days;
 pub mod digest;
 pub mod judgement;
 pub mod netting;

@@ -40,7 +40,7 @@ pub use taxes::{Taxes, TaxesError};
 pub use withdrawal::{Original, Withdrawal};
 
 use crate::claims::account::Account;
-use crate::legs::{ControlKind, Legs, RatingError};
+use crate::legs::{ControlKind, Legs, Paid, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::money::{Money, OutOfRange, Points};
@@ -151,6 +151,13 @@ macro_rules! kinds {
             pub fn taxes(&self) -> Option<&Taxes> {
                 match self {
                     $(Event::$kind(did) => $kind::taxes(did),)*
+                }
+            }
+
+            /// What points paid of a bill.
+            pub fn paid(&self) -> Option<Paid> {
+                match self {
+                    $(Event::$kind(did) => $kind::paid(did),)*
                 }
             }
 

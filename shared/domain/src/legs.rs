@@ -87,6 +87,14 @@ pub struct OwedLeg<'a> {
     pub amount: Money,
 }
 
+/// What points paid of a bill that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paid {
+    /// What the member got for the points.
+    pub value: Money,
+    pub bill: Money,
+}
+
 /// Slices that moved; the amount stands with the first.
 pub(crate) fn moved<'a>(
     legs: &mut Legs<'_, 'a>,

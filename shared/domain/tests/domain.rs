@@ -24,6 +24,8 @@ mod refusals;
 mod reverse;
 #[path = "domain/rulebooks.rs"]
 mod rulebooks;
+#[path = "domain/sales.rs"]
+mod sales;
 #[path = "domain/support.rs"]
 mod support;
 #[path = "domain/tallies.rs"]

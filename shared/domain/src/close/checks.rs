@@ -69,6 +69,8 @@ checks! {
     PreviousShards: "sealed shards of the previous period are unchanged", "上期已封存分片未变动";
     OlderShards: "sealed shards of an older period are unchanged", "更早一期已封存分片未变动";
     EntriesInControls: "every entry is in a control total", "每笔分录均计入控制总数";
+    DaysWithoutSales as Warning: "days without sales of lines that sold on the last eight same weekdays", "过去八周同一星期几均有销售而当日无销售的业务线";
+    NetOfPoints as Warning: "sales that exceed what points left of their bill", "超过账单扣除积分抵扣后余额的销售";
     DetailsOwed: "details = obligations before the split", "明细 = 分成前债务";
     SplitsOwed: "splits = obligations before the split", "分成 = 分成前债务";
     BilateralSplits: "bilateral = splits between lines", "双边金额 = 业务线间分成";

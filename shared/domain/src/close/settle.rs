@@ -12,6 +12,7 @@ mod invoices;
 mod liability;
 mod liability_checks;
 mod points;
+mod sale_checks;
 mod shares;
 mod taxes;
 mod vouchers;
@@ -28,6 +29,7 @@ use invoices::invoices;
 pub use liability::MATURITY_MONTHS;
 use liability::liability;
 use points::{debts, issuance, roll_forward};
+use sale_checks::days_sold;
 use shares::{bilateral, positions, shares};
 use taxes::Taxes;
 use vouchers::{Taxed, planned, vouchers};
@@ -87,6 +89,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
             liability: liability.states,
             urr: liability.urr,
             carried: paid.carried,
+            sale_days: days_sold(inputs, previous).carried(),
         },
     };
     settlement.checklist = checklist(inputs, &settlement, &nets)?;

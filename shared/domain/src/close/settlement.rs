@@ -5,6 +5,7 @@ use crate::actuarial::liability::{CohortLiability, ProvisionRow, RollForward as 
 use crate::claims::lot::Cohort;
 use crate::close::books::{BooksError, SponsoredSums, Voucher};
 use crate::close::checks::{CheckId, Severity};
+use crate::close::days::EightWeeks;
 use crate::close::digest::ShardDigest;
 use crate::close::judgement::Judgement;
 use crate::close::netting::Payment;
@@ -42,6 +43,9 @@ pub struct State {
     /// Payments that were too small to be made; each is still owed, and goes into the next nets.
     #[serde(default)]
     pub carried: Vec<Payment>,
+    /// On which of the last eight weeks' days lines sold something.
+    #[serde(default)]
+    pub sale_days: BTreeMap<LineId, EightWeeks>,
 }
 
 /// What is taxed together, over all months: it is fixed by the original's day.

@@ -10,7 +10,7 @@ use super::taxes::Taxes;
 use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
-use crate::legs::{Legs, RatingError};
+use crate::legs::{Legs, Paid, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
 use crate::units::id::LineId;
@@ -157,6 +157,11 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
 
     /// That amount by tax code, if it has any.
     fn taxes(_did: &Did<Self>) -> Option<&Taxes> {
+        None
+    }
+
+    /// What points paid of a bill.
+    fn paid(_did: &Did<Self>) -> Option<Paid> {
         None
     }
 

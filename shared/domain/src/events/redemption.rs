@@ -10,7 +10,7 @@ use super::stored::{Broken, Load, Loaded, SLICES, Store, VALUE};
 use crate::claims::account::Account;
 use crate::claims::lot::Slice;
 use crate::legs::ControlKind;
-use crate::legs::{self, Leg, Legs, RatingError};
+use crate::legs::{self, Leg, Legs, Paid, RatingError};
 use crate::terms::rulebook::{BurnRule, Rulebook};
 use crate::units::allocate::exact_value;
 use crate::units::calendar::Period;
@@ -128,6 +128,10 @@ impl Kind for Redemption {
         to.slices("slices", &fact.slices);
         to.money("value", fact.value);
         Ok(())
+    }
+
+    fn paid(did: &Did<Self>) -> Option<Paid> {
+        did.asked.bill.map(|bill| Paid { value: did.fact.value, bill })
     }
 
     fn reversible(_did: &Did<Self>) -> Option<Reversible<'_>> {

@@ -13,6 +13,7 @@ mod books;
 mod burn;
 mod changes;
 mod check;
+mod control;
 mod earn;
 mod expiry;
 mod forecast;
@@ -38,6 +39,7 @@ pub use accounts::{Account, AccountName, Accounts, Dimension, Side};
 pub use books::{BooksTerms, Cash, InputVat, Sales};
 pub use burn::BurnRule;
 pub use changes::{Change, Differences, Undated};
+pub use control::{ControlTerms, NetOfPoints};
 pub use earn::EarnRule;
 pub use liability::{LiabilityTerms, Method};
 pub use payments::{PaymentDays, PaymentFiles, PaymentTerms};
@@ -126,6 +128,7 @@ sections! {
     books: books::BooksSection = one_or_more;
     forecast: forecast::Forecast = one_or_more;
     tolerance: tolerance::Tolerance = one_or_more;
+    control: control::Control = one_or_more;
     shards: shards::Shards = one_or_more;
 }
 

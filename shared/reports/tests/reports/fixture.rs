@@ -226,6 +226,7 @@ pub fn settlement() -> Settlement {
             carried: vec![],
             taxes: vec![],
             urr: UrrState::default(),
+            sale_days: BTreeMap::new(),
         },
         invoices: vec![],
         judgement: Judgement::default(),

@@ -4,6 +4,7 @@ use super::book_checks::{books, differing};
 use super::estimate_checks::estimates;
 use super::found::Checks;
 use super::liability_checks::liability;
+use super::sale_checks::sales;
 use crate::close::carry::{balances as carried_balances, due};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::netting::{Nets, Payment, residual};
@@ -35,6 +36,7 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
     let entries = tally.controls.values().try_fold(0_u64, |sum, control| sum.checked_add(control.events));
     let entries = entries.ok_or(OutOfRange)?;
     checks.equal(CheckId::EntriesInControls, tally.entries, entries);
+    sales(&mut checks, inputs);
 
     let splits = || settlement.splits.iter();
     let between: Money = Money::sum(splits().filter(|row| row.payer != row.beneficiary).map(|row| row.amount))?;

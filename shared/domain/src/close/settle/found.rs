@@ -57,11 +57,16 @@ impl Checks {
 
     /// None of a kind, or those that are.
     pub(super) fn none(&mut self, check: CheckId, found: Vec<String>) {
+        self.none_or(check.row().severity, check, found);
+    }
+
+    /// As [`none`](Self::none), where it depends on the terms what follows.
+    pub(super) fn none_or(&mut self, severity: Severity, check: CheckId, found: Vec<String>) {
         let pass = found.is_empty();
         let more = found.len().saturating_sub(NAMED_MAX);
         let mut named: Vec<String> = found.into_iter().take(NAMED_MAX).collect();
         named.extend((more > 0).then(|| format!("{more} more")));
         let actual = if pass { NONE.to_owned() } else { named.join("; ") };
-        self.within(check, NONE.to_owned(), actual, pass);
+        self.0.push(Check { check, expected: NONE.to_owned(), actual, pass, severity, accepted: None });
     }
 }

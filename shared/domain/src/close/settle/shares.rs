@@ -325,6 +325,7 @@ mod tests {
             liability: Vec::new(),
             urr: UrrState::default(),
             carried: Vec::new(),
+            sale_days: BTreeMap::new(),
         }
     }
 

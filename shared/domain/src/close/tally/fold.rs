@@ -1,6 +1,7 @@
 //! Entries folded into sums: names are compared where they lie, and nothing is copied or
 //! looked up in the rulebook twice but for what an entry says first.
 
+use super::bills::Bills;
 use super::rates::SaleRates;
 use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count};
 use crate::actuarial::liability::{GroupSale, SaleStanding, Sponsored, Valuation, Valued};
@@ -13,7 +14,7 @@ use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId, SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use crate::units::shard::Shard;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use foldhash::fast::FixedState;
 use hashbrown::{Equivalent, HashMap, HashSet};
 use std::collections::BTreeMap;
@@ -120,6 +121,12 @@ impl Equivalent<(Cohort, LineId)> for Parts<&Cohort, &LineId, (), ()> {
     }
 }
 
+impl Equivalent<(LineId, Period)> for Parts<&LineId, Period, (), ()> {
+    fn equivalent(&self, (line, month): &(LineId, Period)) -> bool {
+        self.1 == *month && *self.0 == *line
+    }
+}
+
 impl Equivalent<(LineId, ControlKind)> for Parts<&LineId, ControlKind, (), ()> {
     fn equivalent(&self, (line, kind): &(LineId, ControlKind)) -> bool {
         self.1 == *kind && *self.0 == *line
@@ -176,6 +183,8 @@ pub struct Fold<'r> {
     controls: Slots<(LineId, ControlKind), Sum>,
     unearned: BTreeMap<LineId, Sum>,
     sales: BTreeMap<SalesKey, Sum>,
+    days: Slots<(LineId, Period), [u64; 31]>,
+    bills: Bills,
     issued: Slots<Cohort, Issued>,
     /// Of the entry that is taken in, what its sale moved.
     met: Vec<Met>,
@@ -203,6 +212,8 @@ impl<'r> Fold<'r> {
             controls: Slots::default(),
             unearned: BTreeMap::new(),
             sales: BTreeMap::new(),
+            days: Slots::default(),
+            bills: Bills::default(),
             issued: Slots::default(),
             met: Vec::new(),
             sponsored: Slots::default(),
@@ -295,7 +306,14 @@ impl<'r> Fold<'r> {
             ControlKind::Return => (points.negated()?, settled),
         };
         if !amount.is_zero() && matches!(kind, ControlKind::Accrual | ControlKind::Withdrawal) {
-            self.sale(entry, kind, amount, late)?;
+            let day = self.rulebook.day(entry.event.sold_at(&entry.head));
+            if kind == ControlKind::Accrual {
+                self.sold(entry, day, amount)?;
+            }
+            self.sale(entry, kind, amount, late, Period::of_day(day))?;
+        }
+        if let Some(paid) = entry.event.paid() {
+            self.bills.paid(entry, paid);
         }
         if kind == ControlKind::Accrual && points.is_zero() {
             self.unearned.entry(line.clone()).or_default().add(points, amount, late)?;
@@ -304,10 +322,27 @@ impl<'r> Fold<'r> {
         Ok(sum.add(points, amount, late)?)
     }
 
+    /// A sale by its day and by its order.
+    fn sold(&mut self, entry: &Entry, day: NaiveDate, amount: Money) -> Result<(), OutOfRange> {
+        let (line, month) = (&entry.head.line, Period::of_day(day));
+        let days = self.days.of(&Parts(line, month, (), ()), || ((line.clone(), month), [0; 31]));
+        if let Some(sales) = usize::try_from(day.day0()).ok().and_then(|day| days.get_mut(day)) {
+            count(sales, 1)?;
+        }
+        self.bills.sold(entry, amount);
+        Ok(())
+    }
+
     /// A sale or refund by its tax, which is that of the sale's month.
-    fn sale(&mut self, entry: &Entry, kind: ControlKind, amount: Money, late: bool) -> Result<(), RatingError> {
+    fn sale(
+        &mut self,
+        entry: &Entry,
+        kind: ControlKind,
+        amount: Money,
+        late: bool,
+        month: Period,
+    ) -> Result<(), RatingError> {
         let line = &entry.head.line;
-        let month = self.rulebook.period(entry.event.sold_at(&entry.head));
         let terms = self.rulebook.liability(&SchemeId::of(line), month);
         let inclusive = terms.is_none_or(|terms| terms.tax_inclusive);
         let mut add = |rate, tax, amount| {
@@ -448,6 +483,8 @@ impl<'r> Fold<'r> {
             controls: self.controls.slots.into_iter().collect(),
             unearned: self.unearned,
             sales: self.sales,
+            sale_days: self.days.slots.into_iter().collect(),
+            gross_sales: self.bills.finish(),
             sponsored: sponsored_by_cohort(self.sponsored.slots),
             valued: self.issued.slots.into_iter().map(|(cohort, issued)| (cohort, issued.valued)).collect(),
             costs: self.costs.slots.into_iter().collect(),
@@ -462,7 +499,7 @@ impl<'r> Fold<'r> {
 
 fn sponsored_by_cohort(sums: Vec<((Cohort, LineId), Sponsored)>) -> SponsoredSales {
     let mut cohorts = SponsoredSales::new();
-    for ((cohort, seller), sum) in sums.into_iter().filter(|(_, sum)| !sum.is_nothing()) {
+    for ((cohort, seller), sum) in sums {
         cohorts.entry(cohort).or_default().insert(seller, sum);
     }
     cohorts

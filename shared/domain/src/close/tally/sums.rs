@@ -1,5 +1,6 @@
 //! What is added up of a month, and how it is stored.
 
+use super::bills::GrossSales;
 use crate::actuarial::liability::{Sponsored, Valued};
 use crate::claims::lot::Cohort;
 use crate::legs::{ControlKind, FlowKind, Reason};
@@ -131,6 +132,9 @@ pub struct SalesKey {
     pub tax: Option<TaxCode>,
 }
 
+/// Sales of a line by the days of a month: of their own time, whenever they were booked.
+pub type SaleDays = BTreeMap<(LineId, Period), [u64; 31]>;
+
 /// By the sponsor's cohort and the seller.
 pub type SponsoredSales = BTreeMap<Cohort, BTreeMap<LineId, Sponsored>>;
 
@@ -143,6 +147,10 @@ pub struct Tally {
     pub unearned: Sums<LineId>,
     /// Sales and refunds by their tax.
     pub sales: Sums<SalesKey>,
+    /// How many there were on each day.
+    pub sale_days: SaleDays,
+    /// Of orders that points paid for, too, those whose sale was reported with that.
+    pub gross_sales: BTreeMap<LineId, GrossSales>,
     /// What sales and gifts are worth to their funders, and what reversals took back.
     pub valued: BTreeMap<Cohort, Valued>,
     /// What sales are worth to the group beyond that, by the points of sponsors that they issued.
@@ -167,6 +175,13 @@ impl Tally {
         merge(&mut self.controls, &other.controls)?;
         merge(&mut self.unearned, &other.unearned)?;
         merge(&mut self.sales, &other.sales)?;
+        for (key, days) in &other.sale_days {
+            let own = self.sale_days.entry(key.clone()).or_default();
+            own.iter_mut().zip(days).try_for_each(|(own, more)| count(own, *more))?;
+        }
+        for (line, gross) in &other.gross_sales {
+            self.gross_sales.entry(line.clone()).or_default().merge(gross)?;
+        }
         for (cohort, valued) in &other.valued {
             self.valued.entry(cohort.clone()).or_default().merge(valued)?;
         }
@@ -206,6 +221,14 @@ struct ValuedRow {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct DaysRow {
+    line: LineId,
+    month: Period,
+    sales: [u64; 31],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SponsoredRow {
     cohort: Cohort,
     sellers: BTreeMap<LineId, Sponsored>,
@@ -218,6 +241,10 @@ struct Stored {
     controls: Vec<Row<(LineId, ControlKind)>>,
     unearned: Vec<Row<LineId>>,
     sales: Vec<Row<SalesKey>>,
+    #[serde(default)]
+    sale_days: Vec<DaysRow>,
+    #[serde(default)]
+    gross_sales: BTreeMap<LineId, GrossSales>,
     valued: Vec<ValuedRow>,
     #[serde(default)]
     sponsored: Vec<SponsoredRow>,
@@ -252,6 +279,12 @@ impl Serialize for Tally {
             controls: rows(&self.controls),
             unearned: rows(&self.unearned),
             sales: rows(&self.sales),
+            sale_days: self
+                .sale_days
+                .iter()
+                .map(|((line, month), sales)| DaysRow { line: line.clone(), month: *month, sales: *sales })
+                .collect(),
+            gross_sales: self.gross_sales.clone(),
             valued: self
                 .valued
                 .iter()
@@ -282,6 +315,12 @@ impl<'de> Deserialize<'de> for Tally {
                 return Err(serde::de::Error::custom("a cohort stands in the tally twice"));
             }
         }
+        let mut sale_days = SaleDays::new();
+        for DaysRow { line, month, sales } in stored.sale_days {
+            if sale_days.insert((line, month), sales).is_some() {
+                return Err(serde::de::Error::custom("a line's month stands in the tally twice"));
+            }
+        }
         let mut sponsored = BTreeMap::new();
         for row in stored.sponsored {
             if sponsored.insert(row.cohort, row.sellers).is_some() {
@@ -293,6 +332,8 @@ impl<'de> Deserialize<'de> for Tally {
             controls: each_once(stored.controls)?,
             unearned: each_once(stored.unearned)?,
             sales: each_once(stored.sales)?,
+            sale_days,
+            gross_sales: stored.gross_sales,
             valued,
             sponsored,
             costs: each_once(stored.costs)?,
