@@ -8,11 +8,11 @@ use interline_domain::events::{Accrual, Action, Entry, Head, Redemption, plan};
 use interline_domain::units::id::LineId;
 
 fn sale(amount: &str) -> Action {
-    Action::Accrual(Accrual { amount: money(amount) })
+    Action::Accrual(Accrual::of(money(amount)))
 }
 
 fn spend(number: i64, bill: Option<&str>) -> Action {
-    Action::Redemption(Redemption { points: points(number), bill: bill.map(money) })
+    Action::Redemption(Redemption::of(points(number), bill.map(money)))
 }
 
 /// Line, member, reference, time; booked in a month.
