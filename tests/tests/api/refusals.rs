@@ -205,7 +205,7 @@ pub fn accruals() -> Vec<Row> {
             "PUT",
             path,
             with(&good, "taxes", json!([{ "amount": "1.00" }])),
-            "invalid-field",
+            "invalid-json",
             "taxes[0].code",
         ),
         row(
@@ -370,6 +370,16 @@ pub fn reversals() -> Vec<Row> {
             "occurred_at",
         ),
         row("grocery", "PUT", path, with(&of("accrual:S-1"), "amount", json!("10000.01")), "more-than-left", "amount"),
+        row("grocery", "PUT", path, part_of_taxed("5.00", "13", "4.00"), "taxes-not-the-amount", "taxes"),
+        row("grocery", "PUT", path, part_of_taxed("3.00", "9", "3.00"), "more-than-left", "taxes"),
+        row(
+            "fuel",
+            "PUT",
+            fuel,
+            with(&of("redemption:R-1"), "taxes", json!([{ "code": "13" }])),
+            "superfluous-field",
+            "taxes",
+        ),
         row("fuel", "PUT", fuel, with(&of("redemption:R-1"), "points", json!(101)), "more-than-left", "points"),
         row(
             "spirits",
@@ -592,6 +602,12 @@ fn strict_rulebook() -> String {
     format!("{book}{}", codes.concat())
 }
 
+/// A refund of a sale of 8.00 at one code and 2.00 at another.
+fn part_of_taxed(amount: &str, code: &str, part: &str) -> Value {
+    let refund = with(&reversal("m9", AT, "accrual:S-9"), "amount", json!(amount));
+    with(&refund, "taxes", json!([{ "code": code, "amount": part }]))
+}
+
 /// A member with points, and with something to meet in each row.
 pub async fn strict() -> Served {
     let served = Served::with_rulebook(&strict_rulebook(), NOW).await;
@@ -599,6 +615,15 @@ pub async fn strict() -> Served {
         ("grocery", "accruals/S-1", sale("m1", "2017-01-02T10:00:00+08:00", "10000.00")),
         ("grocery", "accruals/S-2", sale("m1", "2017-01-31T23:59:59+08:00", "1.00")),
         ("spirits", "accruals/S-1", sale("m1", "2017-01-03T10:00:00+08:00", "10.00")),
+        (
+            "grocery",
+            "accruals/S-9",
+            with(
+                &sale("m9", "2017-01-02T10:00:00+08:00", "10.00"),
+                "taxes",
+                json!([{ "code": "13", "amount": "8.00" }, { "code": "9", "amount": "2.00" }]),
+            ),
+        ),
         ("fuel", "redemptions/R-1", with(&redemption("m1", "2017-01-04T10:00:00+08:00", 100), "bill", json!("10.00"))),
         ("bakery", "redemptions/R-1", redemption("m1", "2017-01-05T10:00:00+08:00", 100)),
         ("bakery", "redemptions/R-2", redemption("m1", "2017-01-06T10:00:00+08:00", 50)),

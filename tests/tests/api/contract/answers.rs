@@ -5,7 +5,7 @@ use super::document::{Document, Part, too_long};
 use super::seen::Seen;
 use crate::periods;
 use crate::refusals::{self, Row};
-use crate::served::{Served, redemption, reversal, sale};
+use crate::served::{Served, redemption, reversal, sale, with_pairs};
 use aws_sdk_dynamodb::types::AttributeValue;
 use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::calendar::Period;
@@ -79,6 +79,8 @@ async fn good_and_forbidden() -> Served {
             served.settled("2017-01").await;
         }
     }
+    // What was confirmed.
+    served.call("finance", "GET", "/v1/periods/2017-01/payments", &[], "").await;
     served
 }
 
@@ -115,18 +117,32 @@ async fn broken_and_unreachable() -> Served {
 /// without prices.
 async fn eventful() -> Served {
     let long = format!("m{}", "x".repeat(63));
-    let served = Served::sample("2017-01-31T12:00:00+08:00").await;
+    let codes = ["13", "9"].map(|code| format!("\n[[tax_codes]]\nid = \"{code}\"\nrate = \"0.{code:0>2}\"\n"));
+    let served = Served::with_rulebook(&(with_pairs(RULEBOOK) + &codes.concat()), "2017-01-31T12:00:00+08:00").await;
     let at = |day: u32| format!("2017-01-{day:02}T12:00:00+08:00");
+    let taxes = json!([{ "code": "13", "amount": "800.00" }, { "code": "9", "amount": "100.00" }]);
     for member in ["m1", &long] {
         let name = |name: &str| format!("{name}-{}", if member == "m1" { "1".to_owned() } else { "x".repeat(60) });
-        served.record("grocery", &format!("accruals/{}", name("S")), sale(member, &at(1), "900.00")).await;
+        let mut taxed = sale(member, &at(1), "900.00");
+        taxed["taxes"] = taxes.clone();
+        let sold = format!("accruals/{}", name("S"));
+        served.record("grocery", &sold, taxed.clone()).await;
+        served.put("grocery", &format!("/v1/lines/grocery/{sold}"), taxed.clone()).await.ok();
+        of_several(&served, "grocery", &sold, taxed).await;
+        served.call("grocery", "GET", &format!("/v1/lines/grocery/{sold}"), &[], "").await;
         let mut bill = redemption(member, &at(2), 800);
         bill["bill"] = json!("88.00");
-        served.record("grocery", &format!("redemptions/{}", name("R")), bill).await;
+        bill["tax"] = json!("13");
+        let spent = format!("redemptions/{}", name("R"));
+        served.record("grocery", &spent, bill.clone()).await;
+        served.put("grocery", &format!("/v1/lines/grocery/{spent}"), bill.clone()).await.ok();
+        of_several(&served, "grocery", &spent, bill).await;
         served.record("dining", &format!("redemptions/{}", name("R")), redemption(member, &at(3), 10)).await;
         // Spent already: a debt, which later points repay.
         let mut taken = reversal(member, &at(4), &format!("accrual:{}", name("S")));
         taken["reverses"]["on"] = json!("2017-01-01");
+        taken["amount"] = json!("900.00");
+        taken["taxes"] = taxes.clone();
         served.record("grocery", &format!("reversals/{}", name("V")), taken.clone()).await;
         served.put("grocery", &format!("/v1/lines/grocery/reversals/{}", name("V")), taken.clone()).await.ok();
         of_several(&served, "grocery", &format!("reversals/{}", name("V")), taken).await;
