@@ -204,8 +204,9 @@ impl Fields for InCurrency<'_> {
             let name = |part: &str| format!("{}[{at}].{part}", field.json);
             let code = code.as_ref().ok_or_else(|| Problem::missing(&name("code")))?;
             let code = TaxCode::parse(code).map_err(|error| Problem::invalid(name("code"), error))?;
-            let amount = amount.as_ref().map(|text| self.currency.parse_money(text)).transpose();
-            parts.push((code, amount.map_err(|error| Problem::invalid(name("amount"), error))?));
+            let amount = amount.as_ref().ok_or_else(|| Problem::missing(&name("amount")))?;
+            let amount = self.currency.parse_money(amount).map_err(|error| Problem::invalid(name("amount"), error))?;
+            parts.push((code, Some(amount)));
         }
         Taxes::sent(parts, amount).map(Some).map_err(|error| Problem::invalid(field.json, error))
     }

@@ -94,8 +94,9 @@ impl Kind for Refund {
 
     fn read<F: Fields>(from: &F) -> Result<Self, F::Error> {
         let (origin, amount) = (from.required(&REVERSES, F::origin)?, from.amount(&AMOUNT)?);
+        let taxes = from.taxes(&TAXES, amount)?.unwrap_or_default();
         from.none(&POINTS, F::points, "a sale is reversed by its amount")?;
-        Ok(Self { origin, amount, taxes: from.taxes(&TAXES, amount)?.unwrap_or_default() })
+        Ok(Self { origin, amount, taxes })
     }
 
     fn say(&self, said: &mut dyn Said) {

@@ -10,6 +10,7 @@ use crate::units::id::{SchemeId, TaxCode};
 use crate::units::limits::TAX_PARTS_MAX;
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The parts of an amount by tax code, each code once and in the codes' order. None at all: all of it has its
@@ -20,40 +21,27 @@ pub struct Taxes(Vec<(TaxCode, Money)>);
 /// What is wrong with parts that were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TaxesError {
-    #[error("must name each code once")]
-    Twice,
     #[error("has more than {TAX_PARTS_MAX} parts")]
     TooMany,
-    #[error("must say the amount of each part where there are several")]
+    #[error("must say the amount of each part, unless it is of the whole amount")]
     NoAmount,
-    #[error("is of an amount that is not there")]
-    NothingTaxed,
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
 }
 
 impl Taxes {
-    /// Those that a caller sent of an amount. The amount of the only one may be left out; whether the parts sum to the
-    /// amount is a matter of the event.
+    /// Those that a caller sent of an amount; parts of one code are one. The amount of the only one may be left out;
+    /// whether the parts sum to the amount is a matter of the event.
     pub fn sent(parts: Vec<(TaxCode, Option<Money>)>, amount: Option<Money>) -> Result<Self, TaxesError> {
-        if parts.is_empty() {
-            return Ok(Self::default());
-        }
         if parts.len() > TAX_PARTS_MAX {
             return Err(TaxesError::TooMany);
         }
-        let whole = amount.ok_or(TaxesError::NothingTaxed)?;
-        let mut taxes = match &parts[..] {
-            [(code, None)] => vec![(code.clone(), whole)],
-            parts => parts
-                .iter()
-                .map(|(code, amount)| Some((code.clone(), (*amount)?)))
-                .collect::<Option<Vec<_>>>()
-                .ok_or(TaxesError::NoAmount)?,
-        };
-        taxes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        if taxes.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(TaxesError::Twice);
+        let whole = amount.filter(|_| parts.len() == 1);
+        let mut taxes: BTreeMap<TaxCode, Money> = BTreeMap::new();
+        for (code, amount) in parts {
+            taxes.entry(code).or_default().add(amount.or(whole).ok_or(TaxesError::NoAmount)?)?;
         }
-        Ok(Self(taxes))
+        Ok(Self(taxes.into_iter().collect()))
     }
 
     /// What [`Display`](fmt::Display) writes.

@@ -227,8 +227,10 @@ impl Withdrawal {
 /// What takes points back: of which event, and how many.
 pub(super) fn read_by_points<F: Fields>(from: &F) -> Result<(Origin, Option<Points>), F::Error> {
     let (origin, points) = (from.required(&REVERSES, F::origin)?, from.points(&POINTS)?);
-    from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
     let taxes = |from: &F, field: &Field| from.taxes(field, Some(Money::ZERO));
+    // What is wrongly written is told before what has no place.
+    taxes(from, &TAXES)?;
+    from.none(&AMOUNT, F::amount, "points are reversed by their number")?;
     from.none(&TAXES, taxes, "points are given back as they were taxed")?;
     Ok((origin, points))
 }
