@@ -165,6 +165,12 @@ fn price(rulebook: &Rulebook, scheme: &SchemeId, redeemer: &LineId, day: NaiveDa
     rulebook.price(scheme, redeemer, day).ok_or_else(missing)
 }
 
+/// The rate of a tax code in a month.
+pub(crate) fn tax_rate(rulebook: &Rulebook, code: &TaxCode, month: Period) -> Result<Rate, RatingError> {
+    let missing = || RatingError::NoTaxCode { code: code.clone(), month };
+    rulebook.tax_code(code, month).map(|terms| terms.rate).ok_or_else(missing)
+}
+
 /// The slices of a redemption.
 pub(crate) fn redemption<'a>(
     rulebook: &Rulebook,

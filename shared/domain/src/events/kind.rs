@@ -13,7 +13,7 @@ use crate::legs::ControlKind;
 use crate::legs::{Legs, Paid, RatingError};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::NaiveDate;
 use chrono::{DateTime, Utc};
@@ -191,11 +191,15 @@ impl<'a> At<'a> {
         if taxes.is_empty() {
             return Ok(());
         }
-        let month = Period::of_day(self.day);
-        if let Some(code) = taxes.unknown(self.rulebook, month) {
-            return Err(Refusal::UnknownTaxCode { code: code.clone(), month });
-        }
+        taxes.iter().try_for_each(|(code, _)| self.known(code))?;
         self.parts_of(taxes, amount)
+    }
+
+    /// That a code stands for something in the event's month.
+    pub(super) fn known(&self, code: &TaxCode) -> Result<(), Refusal> {
+        let month = Period::of_day(self.day);
+        let unknown = || Refusal::UnknownTaxCode { code: code.clone(), month };
+        self.rulebook.tax_code(code, month).map(|_| ()).ok_or_else(unknown)
     }
 
     pub(super) fn parts_of(&self, taxes: &Taxes, amount: Money) -> Result<(), Refusal> {

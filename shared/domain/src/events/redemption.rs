@@ -70,10 +70,7 @@ impl Kind for Redemption {
         let (line, day) = (&at.head.line, at.day);
         let no_rule = || Refusal::NoBurnRule { line: line.clone(), day };
         let rule = at.rulebook.burn(line, day).ok_or_else(no_rule)?;
-        let month = Period::of_day(day);
-        if let Some(code) = self.tax.as_ref().filter(|code| at.rulebook.tax_code(code, month).is_none()) {
-            return Err(Refusal::UnknownTaxCode { code: code.clone(), month });
-        }
+        self.tax.iter().try_for_each(|code| at.known(code))?;
         self.check(at, rule, account)?;
         let Some(slices) = account.lots_for(self.points, day)? else {
             return Err(Refusal::InsufficientPoints { available: account.balance(day)?, requested: self.points });

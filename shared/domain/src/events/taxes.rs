@@ -1,12 +1,11 @@
 //! How an event is taxed: the parts of an amount by their codes.
 
 use crate::actuarial::liability::Sale;
-use crate::legs::RatingError;
+use crate::legs::{RatingError, tax_rate};
 use crate::terms::rulebook::Rulebook;
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
-use crate::units::id::{SchemeId, TaxCode};
+use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::limits::TAX_PARTS_MAX;
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange};
@@ -94,11 +93,6 @@ impl Taxes {
         Ok(Self(self.0.iter().map(|(code, _)| code.clone()).zip(parts).collect()))
     }
 
-    /// A code that does not stand for anything in a month.
-    pub fn unknown(&self, rulebook: &Rulebook, month: Period) -> Option<&TaxCode> {
-        self.0.iter().map(|(code, _)| code).find(|code| rulebook.tax_code(code, month).is_none())
-    }
-
     /// A sale's amount net of the VAT of its parts; nothing if it has the line's own rate.
     pub fn net(&self, rulebook: &Rulebook, seller: &LineId, month: Period) -> Result<Option<Micro>, RatingError> {
         if self.is_empty() {
@@ -107,8 +101,7 @@ impl Taxes {
         let inclusive = rulebook.liability(&SchemeId::of(seller), month).is_none_or(|terms| terms.tax_inclusive);
         let mut net = Micro::ZERO;
         for (code, amount) in self.iter() {
-            let missing = || RatingError::NoTaxCode { code: code.clone(), month };
-            let rate = rulebook.tax_code(code, month).ok_or_else(missing)?.rate;
+            let rate = tax_rate(rulebook, code, month)?;
             net.add(Sale { rate, inclusive }.net(Micro::of_money(amount))?)?;
         }
         Ok(Some(net))

@@ -59,9 +59,8 @@ pub(super) fn invoices(inputs: &Inputs<'_>, owed: &[Owed]) -> Result<Vec<Invoice
             });
         }
     }
-    rows.sort_by(|one, other| {
-        let key = |row: &Invoice| (row.issuer.clone(), row.buyer.clone(), row.product, row.code.clone());
-        (key(one), one.original_period).cmp(&(key(other), other.original_period))
+    rows.sort_by_cached_key(|row: &Invoice| {
+        (row.issuer.clone(), row.buyer.clone(), row.product, row.code.clone(), row.original_period)
     });
     Ok(rows)
 }
@@ -76,8 +75,7 @@ fn origins<'a>(inputs: &'a Inputs<'_>) -> Result<BTreeMap<Supply<'a>, BTreeMap<P
         let shares = key.terms.as_ref().map_or(WHOLE, |terms| &terms.shares);
         for (funder, bears) in key.funding.shares.iter().filter(|(funder, _)| *funder != key.redeemer) {
             for due in dues(inputs.rulebook, shares, (funder, &key.redeemer), key.reason.supply())? {
-                let code = key.tax.as_ref().filter(|_| due.product == Product::Redemption);
-                let rule = inputs.rulebook.vat_of(due.payer, due.beneficiary, due.product, key.vat_from, code);
+                let (code, rule) = due.taxed(inputs.rulebook, key.vat_from, key.tax.as_ref());
                 let amount = times(i128::from(sum.amount.minor()), due.share.scaled())?;
                 let of_supply = exact.entry((due.payer, due.beneficiary, due.product, code, rule)).or_default();
                 *of_supply.entry(key.origin).or_default() +=

@@ -34,10 +34,8 @@ pub(super) fn sales(checks: &mut Checks, inputs: &Inputs<'_>) {
 /// Days of a line that takes part, which are over.
 fn days(checks: &mut Checks, inputs: &Inputs<'_>, sold: &DaysSold) {
     let until = if inputs.sealed.is_some() { Some(inputs.period.last_day()) } else { sold.last_sale() };
-    let takes_part = |line: &LineId, day: NaiveDate| {
-        let of = inputs.rulebook.line(line);
-        of.is_some_and(|of| of.first_day <= day && of.last_day.is_none_or(|last| day <= last))
-    };
+    let takes_part =
+        |line: &LineId, day: NaiveDate| inputs.rulebook.line(line).is_some_and(|line| line.takes_part(day));
     let mut found = Vec::new();
     for (line, mut days) in sold.missing() {
         days.retain(|day| until.is_some_and(|until| *day <= until) && takes_part(line, *day));

@@ -147,6 +147,19 @@ pub(super) struct Due<'a> {
     places: Vec<usize>,
 }
 
+impl Due<'_> {
+    /// How it is taxed, and by which code if the events said one.
+    pub(super) fn taxed<'t>(
+        &self,
+        rulebook: &Rulebook,
+        vat_from: Period,
+        tax: Option<&'t TaxCode>,
+    ) -> (Option<&'t TaxCode>, VatRule) {
+        let rule = rulebook.vat_of(self.payer, self.beneficiary, self.product, vat_from, tax);
+        (tax.filter(|_| self.product == Product::Redemption), rule)
+    }
+}
+
 /// What becomes of shares of what `payer` owes `redeemer` for `supply`: one by one; but what the redeeming line pays
 /// to others it is paid itself.
 pub(super) fn dues<'a>(
@@ -191,6 +204,7 @@ fn shared_out(
 ) -> Result<(), OutOfRange> {
     let parts = part.shared(of.shares())?;
     for due in dues(rulebook, of.shares(), (payer, &of.redeemer), of.supply())? {
+        let (code, vat) = due.taxed(rulebook, of.vat_from, of.tax.as_ref());
         let Due { payer, beneficiary, product, share, places } = due;
         let mut grown = Grown { before: Money::ZERO, in_time: Money::ZERO, after: Money::ZERO };
         for one in places.iter().filter_map(|place| parts.get(*place)) {
@@ -200,8 +214,8 @@ fn shared_out(
         let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
         let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
-            vat: rulebook.vat_of(payer, beneficiary, product, of.vat_from, of.tax.as_ref()),
-            code: of.tax.clone().filter(|_| product == Product::Redemption),
+            vat,
+            code: code.cloned(),
             row: SplitRow {
                 payer: payer.clone(),
                 redeemer: of.redeemer.clone(),

@@ -1,5 +1,6 @@
 //! Orders that points paid for in part, and whether their sales were reported net of that.
 
+use super::sums::count;
 use crate::events::Entry;
 use crate::legs::Paid;
 use crate::units::id::LineId;
@@ -23,12 +24,16 @@ pub struct GrossSales {
 
 impl GrossSales {
     pub(super) fn merge(&mut self, other: &Self) -> Result<(), OutOfRange> {
-        self.count = self.count.checked_add(other.count).ok_or(OutOfRange)?;
-        self.named.extend(other.named.iter().cloned());
+        count(&mut self.count, other.count)?;
+        self.name(other.named.iter().cloned());
+        Ok(())
+    }
+
+    fn name(&mut self, references: impl IntoIterator<Item = String>) {
+        self.named.extend(references);
         while self.named.len() > NAMED {
             self.named.pop_last();
         }
-        Ok(())
     }
 }
 
@@ -76,10 +81,7 @@ impl Bills {
             if sale.is_some_and(|(_, amount)| amount.plus(value).is_ok_and(|all| all > bill)) {
                 let of = lines.entry(line).or_default();
                 of.count = of.count.saturating_add(1);
-                of.named.insert(reference);
-                if of.named.len() > NAMED {
-                    of.named.pop_last();
-                }
+                of.name([reference]);
             }
         }
         lines

@@ -7,7 +7,7 @@ use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, Sponsore
 use crate::actuarial::liability::{GroupSale, SaleStanding, Sponsored, Valuation, Valued};
 use crate::claims::lot::Cohort;
 use crate::events::Entry;
-use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason};
+use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason, tax_rate};
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule, VatTreatment};
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
@@ -351,9 +351,7 @@ impl<'r> Fold<'r> {
         };
         if let Some(taxes) = entry.event.taxes().filter(|taxes| !taxes.is_empty()) {
             for (code, amount) in taxes.iter() {
-                let missing = || RatingError::NoTaxCode { code: code.clone(), month };
-                let rate = self.rulebook.tax_code(code, month).ok_or_else(missing)?.rate;
-                add(rate, Some(code.clone()), amount)?;
+                add(tax_rate(self.rulebook, code, month)?, Some(code.clone()), amount)?;
             }
             return Ok(());
         }

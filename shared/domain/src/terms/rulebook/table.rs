@@ -1,6 +1,7 @@
 //! Rules in force between dates, by key: a rule for something specific goes before
 //! one for everything.
 
+use crate::units::calendar::Period;
 use chrono::{Days, NaiveDate};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +43,21 @@ impl<T> Dated<T> {
     pub fn spans(&self) -> &[Span<T>] {
         &self.0
     }
+}
+
+/// The first month since which an answer has been that of `month`, in a programme that began with `first`. It changes on
+/// the edges only, so between two of them the month before each tells.
+pub fn unchanged_since<A: PartialEq>(
+    first: Period,
+    month: Period,
+    edges: impl IntoIterator<Item = NaiveDate>,
+    answer: impl Fn(Period) -> A,
+) -> Period {
+    let edges = edges.into_iter().map(Period::of_day);
+    let mut months: BTreeSet<Period> = edges.filter(|edge| *edge < month).collect();
+    months.insert(first.min(month));
+    let now = answer(month);
+    months.into_iter().rev().take_while(|edge| answer(*edge) == now).last().unwrap_or(month)
 }
 
 /// What is looked up, and under which patterns: the most specific first.

@@ -5,7 +5,7 @@ use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read::tables;
 use super::section::Section;
-use super::table::{Key, PROGRAMME_BEGINS, Span};
+use super::table::{Key, PROGRAMME_BEGINS, Span, unchanged_since};
 use crate::units::calendar::Period;
 use crate::units::id::TaxCode;
 use crate::units::limits::{ACCOUNT_NAME_MAX, GOODS_CODE_MAX};
@@ -105,10 +105,6 @@ impl Rulebook {
     /// The first month since which a code has had the rate of a month.
     pub fn tax_code_since(&self, code: &TaxCode, month: Period) -> Period {
         let rate = |month| self.tax_code(code, month).map(|terms| terms.rate);
-        let edges = self.sections.tax_codes.edges(&OfTaxCode(code));
-        let mut months: BTreeSet<Period> = edges.into_iter().map(Period::of_day).filter(|edge| *edge < month).collect();
-        months.insert(self.first_period.min(month));
-        let now = rate(month);
-        months.into_iter().rev().take_while(|edge| rate(*edge) == now).last().unwrap_or(month)
+        unchanged_since(self.first_period, month, self.sections.tax_codes.edges(&OfTaxCode(code)), rate)
     }
 }

@@ -4,7 +4,7 @@ use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read::tables;
 use super::section::Section;
-use super::table::{Key, Span};
+use super::table::{Key, Span, unchanged_since};
 use super::{Beneficiary, Rulebook};
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, TaxCode};
@@ -122,10 +122,9 @@ impl Key for OfSupply<'_> {
     /// The pair goes before the funder, the funder before the redeeming line,
     /// and within each the product before any, and third lines' shares before the platform's.
     fn patterns(&self) -> impl Iterator<Item = Self::Pattern> {
-        let like = (self.product == Product::Share).then_some(Product::PlatformFee);
+        let like = (self.product == Product::Share).then_some(Some(Product::PlatformFee));
         let lines = [(true, true), (true, false), (false, true), (false, false)].into_iter();
-        let products = [Some(self.product), like, None].into_iter().enumerate();
-        let products = products.filter(|(at, product)| *at != 1 || product.is_some()).map(|(_, product)| product);
+        let products = [Some(self.product)].into_iter().chain(like).chain([None]);
         lines.flat_map(move |pair| products.clone().map(move |product| (pair, product))).map(
             |((funder, redeemer), product)| {
                 (funder.then(|| self.funder.clone()), redeemer.then(|| self.redeemer.clone()), product)
@@ -251,11 +250,7 @@ impl Rulebook {
         let edges = pairs.iter().flat_map(|(funder, redeemer, product)| {
             self.sections.vat.edges(&OfSupply { funder, redeemer, product: *product })
         });
-        let mut months: BTreeSet<Period> = edges.map(Period::of_day).filter(|edge| *edge < month).collect();
-        months.insert(self.first_period.min(month));
-        let now = in_month(month);
-        // Between two edges nothing changes, so the month before each tells.
-        months.into_iter().rev().take_while(|edge| in_month(*edge) == now).last().unwrap_or(month)
+        unchanged_since(self.first_period, month, edges, in_month)
     }
 
     /// As [`vat`](Self::vat), where the redemption said a code: it is taxed at the code's rate, if at all.
