@@ -60,8 +60,8 @@ pub struct ClaimsLeg<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssueLeg<'a> {
     pub cohort: &'a Cohort,
-    /// Whether the funder's own sale issued them; else they were given, be it with another line's sale.
-    pub is_sold: bool,
+    /// Whose sale issued them; none: they were given.
+    pub seller: Option<&'a LineId>,
     pub before: SaleStanding,
     pub after: SaleStanding,
     pub withdrawn: Withdrawn,
@@ -115,18 +115,17 @@ pub(crate) type Sold = (Money, Option<Micro>);
 /// Claims issued by a line's sale of an amount, with its net if it has tax codes; or given.
 pub(crate) fn issued<'a>(
     legs: &mut Legs<'_, 'a>,
-    seller: &LineId,
-    sale: Option<Sold>,
+    sale: Option<(&'a LineId, Sold)>,
     slices: &'a [Slice],
 ) -> Result<(), OutOfRange> {
     slices.iter().try_for_each(|Slice { cohort, points }| {
         legs(Leg::Issue(IssueLeg {
             cohort,
-            is_sold: sale.is_some() && cohort.scheme.line() == *seller,
+            seller: sale.map(|(seller, _)| seller),
             before: SaleStanding::default(),
             after: SaleStanding {
-                amount: sale.map_or(Money::ZERO, |(amount, _)| amount),
-                net: sale.and_then(|(_, net)| net),
+                amount: sale.map_or(Money::ZERO, |(_, (amount, _))| amount),
+                net: sale.and_then(|(_, (_, net))| net),
                 points: *points,
             },
             withdrawn: Withdrawn::default(),

@@ -160,7 +160,7 @@ fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Valu
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
     let mut obligations = Vec::new();
     for OwedLeg { cohort, redeemer, points, price, amount, .. } in rated.iter().filter(|_| view.shows_pairs()) {
-        let funding = rulebook.funding(&cohort.scheme);
+        let funding = rulebook.funding(&cohort.scheme, cohort.issued);
         for (payer, amount) in funding.shared(*amount)?.into_iter().filter(|(payer, _)| payer != redeemer) {
             obligations.push(json!({
                 "payer": payer, "payee": redeemer, "points": points, "price": price,

@@ -2,7 +2,7 @@
 
 use crate::actuarial::experience::{Indicators, Memory};
 use crate::actuarial::liability::{CohortLiability, ProvisionRow, RollForward as LiabilityRollForward, Sponsored};
-use crate::claims::lot::Cohort;
+use crate::claims::lot::{Borne, Cohort};
 use crate::close::books::{BooksError, SponsoredSums, Voucher};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::days::EightWeeks;
@@ -227,12 +227,15 @@ impl<'a> Previous<'a> {
     }
 }
 
-/// What a close leaves to the next for one cohort. Kept after the expiry: the
-/// cohort is experience then, and a late event may still concern it.
+/// What a close leaves to the next for one cohort, in the books of one who bears its cost. Kept after the
+/// expiry: the cohort is experience then, and a late event may still concern it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CohortState {
     pub cohort: Cohort,
+    /// None of a line's own points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<LineId>,
     pub liability: CohortLiability,
     /// Points redeemed from the issue to the end of each age in months, returns
     /// deducted; the first is the month of issue, the last at most the age of expiry.
@@ -246,10 +249,13 @@ pub struct CohortState {
     pub sponsored: BTreeMap<LineId, Sponsored>,
 }
 
-/// A cohort's row of the contract liability's roll-forward.
+/// A cohort's row of the contract liability's roll-forward, in the books of one who bears its cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiabilityRow {
     pub cohort: Cohort,
+    /// None of a line's own points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<LineId>,
     /// Amounts in minor units, net of VAT.
     pub row: LiabilityRollForward,
     pub provision: ProvisionRow,
@@ -259,7 +265,7 @@ pub struct LiabilityRow {
     pub previous_rate: Option<Rate>,
     pub basis: RateBasis,
     pub method: Method,
-    /// Points that can still be redeemed, at the end of the period.
+    /// Points that can still be redeemed, at the end of the period; these and the following in the payer's share.
     pub outstanding: Points,
     /// Of the points issued, those that nobody paid for.
     pub given: Points,
@@ -272,7 +278,32 @@ pub struct LiabilityRow {
     pub provision_maturity: [Money; 4],
 }
 
+/// Of each cohort the first of its payers, which know the same of its points.
+pub fn cohorts_once(states: &[CohortState]) -> impl Iterator<Item = &CohortState> {
+    states.chunk_by(|one, other| one.cohort == other.cohort).filter_map(<[CohortState]>::first)
+}
+
+impl CohortState {
+    pub fn borne(&self) -> Borne {
+        Borne::of(self.cohort.clone(), self.payer.clone())
+    }
+
+    /// In whose books it is.
+    pub fn funder(&self) -> LineId {
+        self.borne().payer
+    }
+}
+
 impl LiabilityRow {
+    pub fn borne(&self) -> Borne {
+        Borne::of(self.cohort.clone(), self.payer.clone())
+    }
+
+    /// In whose books it is.
+    pub fn funder(&self) -> LineId {
+        self.borne().payer
+    }
+
     /// What of the contract liability is expected to be used within twelve months.
     pub fn current(&self) -> Result<Money, OutOfRange> {
         self.row.closing.minus(self.maturity[3])
@@ -532,8 +563,8 @@ impl Settlement {
     /// What sales with points of sponsors come to so far in the group's books.
     pub fn sponsored_sales(&self) -> Result<SponsoredSums, OutOfRange> {
         let mut sums = SponsoredSums::default();
-        for CohortState { cohort, liability, sponsored, .. } in &self.state.liability {
-            sums.add(&cohort.scheme.line(), liability, sponsored)?;
+        for state in &self.state.liability {
+            sums.add(&state.funder(), &state.liability, &state.sponsored)?;
         }
         Ok(sums)
     }
@@ -542,7 +573,7 @@ impl Settlement {
     pub fn liability_by_funder(&self) -> Result<BTreeMap<LineId, LiabilityRollForward>, OutOfRange> {
         let mut funders: BTreeMap<LineId, LiabilityRollForward> = BTreeMap::new();
         for row in &self.liability {
-            let sum = funders.entry(row.cohort.scheme.line()).or_default();
+            let sum = funders.entry(row.funder()).or_default();
             *sum = sum.plus(&row.row)?;
         }
         Ok(funders)
@@ -552,7 +583,7 @@ impl Settlement {
     pub fn provision_by_funder(&self) -> Result<BTreeMap<LineId, ProvisionRow>, OutOfRange> {
         let mut funders: BTreeMap<LineId, ProvisionRow> = BTreeMap::new();
         for row in &self.liability {
-            let sum = funders.entry(row.cohort.scheme.line()).or_default();
+            let sum = funders.entry(row.funder()).or_default();
             *sum = sum.plus(&row.provision)?;
         }
         Ok(funders)

@@ -93,7 +93,7 @@ impl Kind for Accrual {
         let Accrual { amount, taxes } = &did.asked;
         let net =
             if taxes.is_empty() { None } else { taxes.net(rulebook, &head.line, rulebook.period(head.occurred()))? };
-        legs::issued(legs, &head.line, Some((*amount, net)), &did.fact.slices)?;
+        legs::issued(legs, Some((&head.line, (*amount, net))), &did.fact.slices)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

@@ -62,7 +62,7 @@ impl Kind for Grant {
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Granted, &head.line, &did.fact.slices, Money::ZERO)?;
-        legs::issued(legs, &head.line, None, &did.fact.slices)?;
+        legs::issued(legs, None, &did.fact.slices)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

@@ -5,8 +5,10 @@
 //! earlier periods paid: what a beneficiary has received never differs from its
 //! exact share by a whole minor unit.
 
+use crate::claims::lot::Borne;
 use crate::terms::rulebook::{Beneficiary, Rulebook, SplitRule};
 use crate::units::allocate::largest_remainder;
+use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Rate};
 use serde::{Deserialize, Serialize};
@@ -63,8 +65,16 @@ impl<P: Party> SharedTerms<P> {
 
 impl Rulebook {
     /// Who bears the cost of a scheme's claims: of a line's own points that line.
-    pub fn funding(&self, scheme: &SchemeId) -> FundingTerms {
+    pub fn funding(&self, scheme: &SchemeId, _issued: Period) -> FundingTerms {
         FundingTerms { rule: scheme.to_string(), shares: vec![(scheme.line(), Rate::ONE)] }
+    }
+}
+
+impl Rulebook {
+    /// What a payer bears of a cohort's cost.
+    pub fn borne(&self, of: &Borne) -> Rate {
+        let funding = self.funding(&of.cohort.scheme, of.cohort.issued);
+        funding.shares.iter().find(|(payer, _)| *payer == of.payer).map_or(Rate::ZERO, |(_, share)| *share)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Orders that points paid for in part, and whether their sales were reported net of that.
 
-use super::sums::count;
 use crate::events::Entry;
 use crate::legs::Paid;
 use crate::units::id::LineId;
@@ -24,7 +23,7 @@ pub struct GrossSales {
 
 impl GrossSales {
     pub(super) fn merge(&mut self, other: &Self) -> Result<(), OutOfRange> {
-        count(&mut self.count, other.count)?;
+        self.count = self.count.checked_add(other.count).ok_or(OutOfRange)?;
         self.name(other.named.iter().cloned());
         Ok(())
     }
