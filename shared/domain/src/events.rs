@@ -180,7 +180,7 @@ macro_rules! kinds {
             pub fn legs<'a>(
                 &'a self,
                 head: &'a Head,
-                rulebook: &Rulebook,
+                rulebook: &'a Rulebook,
                 legs: &mut Legs<'_, 'a>,
             ) -> Result<(), RatingError> {
                 match self {

@@ -13,7 +13,7 @@ use crate::claims::account::Repayment;
 use crate::claims::lot::{Cohort, Slice};
 use crate::claims::slices::{parts_from_the_end, shared_out, values};
 use crate::terms::rulebook::Rulebook;
-use crate::units::allocate::exact_value;
+use crate::units::allocate::{exact_value, largest_remainder};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId, TaxCode};
@@ -37,6 +37,8 @@ pub enum Leg<'a> {
     Claims(ClaimsLeg<'a>),
     /// Claims redeemed, given back or paid with, and what their funders owe for them.
     Owed(OwedLeg<'a>),
+    /// Points that paid a member's debt to a scheme.
+    Repaid(&'a SchemeId, Points),
     /// What a sale or gift is worth, or a reversal takes back of it.
     Issue(IssueLeg<'a>),
 }
@@ -133,28 +135,43 @@ pub(crate) fn issued<'a>(
     })
 }
 
-/// Debts paid with points: their funders owe the creditor for them.
+/// Debts paid with points: their funders owe the creditor's for them.
 pub(crate) fn repaid<'a>(
     legs: &mut Legs<'_, 'a>,
-    rulebook: &Rulebook,
+    rulebook: &'a Rulebook,
     happened: DateTime<Utc>,
     repaid: &'a [Repayment],
 ) -> Result<(), RatingError> {
     for Repayment { creditor, paid: Slice { cohort, points } } in repaid {
+        legs(Leg::Repaid(creditor, *points))?;
         // Most entries repay nothing, and look up no day.
         let day = rulebook.day(happened);
-        let price = price(rulebook, &cohort.scheme, creditor, day)?;
-        legs(Leg::Owed(OwedLeg {
-            reason: Reason::Repayment,
-            cohort,
-            redeemer: creditor,
-            day,
-            tax: None,
-            points: *points,
-            value: Money::ZERO,
-            price,
-            amount: rulebook.currency.round_value(exact_value(*points, price)?)?,
-        }))?;
+        let reason = Reason::Repayment;
+        let (tax, value) = (None, Money::ZERO);
+        if rulebook.is_line(creditor) {
+            let redeemer = creditor.as_line();
+            let price = price(rulebook, &cohort.scheme, redeemer, day)?;
+            let amount = rulebook.currency.round_value(exact_value(*points, price)?)?;
+            legs(Leg::Owed(OwedLeg { reason, cohort, redeemer, day, tax, points: *points, value, price, amount }))?;
+            continue;
+        }
+        if *creditor == cohort.scheme {
+            // The same funders on both sides.
+            let (with, flow, amount) = (creditor.as_line(), FlowKind::Repaid, Money::ZERO);
+            legs(Leg::Claims(ClaimsLeg { cohort, with, flow, points: *points, amount }))?;
+            continue;
+        }
+        let funders = rulebook.funders_of(creditor, Period::of_day(day));
+        let weights: Vec<i128> = funders.iter().map(|(_, share)| share.scaled()).collect();
+        let price_at = |redeemer: &LineId| match rulebook.repay_price(creditor) {
+            Some(price) => Ok(price),
+            None => price(rulebook, &cohort.scheme, redeemer, day),
+        };
+        for ((redeemer, _), part) in funders.iter().zip(largest_remainder(points.get(), &weights)?) {
+            let (price, points) = (price_at(redeemer)?, Points::new(part));
+            let amount = rulebook.currency.round_value(exact_value(points, price)?)?;
+            legs(Leg::Owed(OwedLeg { reason, cohort, redeemer, day, tax, points, value, price, amount }))?;
+        }
     }
     Ok(())
 }

@@ -186,5 +186,5 @@ fn slices_in(slices: &[Slice], view: View<'_>) -> Value {
 fn repayments_in(repaid: &[Repayment], view: View<'_>) -> Value {
     let one =
         |repayment: &Repayment| -> Value { json!({ "creditor": repayment.creditor, "points": repayment.paid.points }) };
-    repaid.iter().filter(|repayment| view.shows(&repayment.creditor)).map(one).collect()
+    repaid.iter().filter(|repayment| view.shows(repayment.creditor.as_line())).map(one).collect()
 }

@@ -32,7 +32,7 @@ pub struct State {
     pub cohorts: Vec<CohortBalance>,
     /// The cumulative base of every split.
     pub splits: Vec<SplitBase>,
-    /// Points that members owe to funders. Negative where an event that came
+    /// Points that members owe to schemes. Negative where an event that came
     /// late repaid in an earlier period than the debt was booked in.
     pub debts: Vec<Debt>,
     /// The cumulative base of every tax.
@@ -178,7 +178,7 @@ pub struct SplitBase {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debt {
-    pub creditor: LineId,
+    pub creditor: SchemeId,
     pub points: Points,
 }
 

@@ -86,7 +86,7 @@ impl Kind for Accrual {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount)?;

@@ -58,7 +58,7 @@ impl Kind for Grant {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Granted, &head.line, &did.fact.slices, Money::ZERO)?;

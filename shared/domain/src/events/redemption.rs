@@ -108,7 +108,7 @@ impl Kind for Redemption {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         let day = rulebook.day(head.occurred());

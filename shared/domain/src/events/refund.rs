@@ -183,7 +183,7 @@ impl Kind for Refund {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         let Refunded { sale, before, amount, taxes, withdrawal } = &did.fact;

@@ -4,7 +4,7 @@
 use super::taxes::Taxes;
 use crate::claims::account::Repayment;
 use crate::claims::lot::Slice;
-use crate::units::id::{LineId, TaxCode};
+use crate::units::id::{SchemeId, TaxCode};
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, Points};
 use chrono::{DateTime, Utc};
@@ -155,7 +155,7 @@ impl<L: Load> Loaded<'_, L> {
     pub(super) fn repaid(&self) -> Result<Vec<Repayment>, Broken> {
         self.list(REPAID, |text| {
             let (creditor, paid) = text.split_once(':')?;
-            Some(Repayment { creditor: LineId::parse(creditor).ok()?, paid: Slice::parse(paid)? })
+            Some(Repayment { creditor: SchemeId::parse(creditor).ok()?, paid: Slice::parse(paid)? })
         })
     }
 

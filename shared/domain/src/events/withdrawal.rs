@@ -76,10 +76,10 @@ impl Withdrawal {
         }
         let mut repaid = Vec::new();
         for slice in &owed {
-            let funder = slice.cohort.scheme.line();
-            let paid = account.repay(&funder, slice.points, slices, at.day)?;
+            let creditor = &slice.cohort.scheme;
+            let paid = account.repay(creditor, slice.points, slices, at.day)?;
             let now = Points::sum(paid.iter().map(|repayment| repayment.paid.points))?;
-            account.owe(&funder, slice.points.minus(now)?)?;
+            account.owe(creditor, slice.points.minus(now)?)?;
             repaid.extend(paid);
         }
         let (before, before_by_slice) = (before.points, before.by_slice.clone());
@@ -197,7 +197,7 @@ impl Withdrawal {
         balances.lose(&self.taken)?;
         balances.lose(&self.gone)?;
         for slice in &self.owed {
-            balances.debt(&slice.cohort.scheme.line(), slice.points)?;
+            balances.debt(&slice.cohort.scheme, slice.points)?;
         }
         balances.pay(&self.repaid)
     }

@@ -71,6 +71,17 @@ impl Rulebook {
 }
 
 impl Rulebook {
+    /// Those lines with their shares, as the rulebook knows them.
+    pub fn funders_of(&self, scheme: &SchemeId, issued: Period) -> Vec<(&LineId, Rate)> {
+        let funding = self.funding(scheme, issued);
+        let of = funding.shares.iter().filter_map(|(payer, share)| Some((&self.line(payer)?.id, *share)));
+        of.collect()
+    }
+
+    pub fn repay_price(&self, _scheme: &SchemeId) -> Option<Rate> {
+        None
+    }
+
     /// What a payer bears of a cohort's cost.
     pub fn borne(&self, of: &Borne) -> Rate {
         let funding = self.funding(&of.cohort.scheme, of.cohort.issued);

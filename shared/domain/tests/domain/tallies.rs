@@ -160,7 +160,7 @@ const OF_EVERY_ENTRY: &[Change] = &[
 const OF_ACCRUALS: &[Change] = &[("amount", |entry| sold(entry).amount = money("100.01"))];
 const OF_GRANTS: &[Change] = &[
     ("points", |entry| given(entry).points = points(51)),
-    ("creditor", |entry| issued(entry).repaid[0].creditor = line("PM")),
+    ("creditor", |entry| issued(entry).repaid[0].creditor = scheme("PM")),
     ("repaid points", |entry| issued(entry).repaid[0].paid.points = points(1)),
     ("repaying lot", |entry| issued(entry).repaid[0].paid.cohort = cohort("DN|2025-03|never")),
     ("repayment left out", |entry| issued(entry).repaid.clear()),
@@ -218,7 +218,7 @@ const OF_WITHDRAWALS: &[Change] = &[
 ];
 
 fn repayment() -> Repayment {
-    Repayment { creditor: line("HQ"), paid: slice("ML|2025-03|2026-03-31", 1) }
+    Repayment { creditor: scheme("HQ"), paid: slice("ML|2025-03|2026-03-31", 1) }
 }
 
 #[test]

@@ -284,7 +284,7 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
 fn liability(about: &About<'_>, settlement: &Settlement, comparison: &Comparison) -> Result<Markup, OutOfRange> {
     let mut funders: BTreeMap<LineId, Vec<&LiabilityRow>> = BTreeMap::new();
     for row in &settlement.liability {
-        funders.entry(row.cohort.scheme.line()).or_default().push(row);
+        funders.entry(row.funder()).or_default().push(row);
     }
     let mut lines = Vec::new();
     for (funder, rows) in &funders {

@@ -3,7 +3,6 @@
 use crate::report::{Report, Scope, Source, column, summed};
 use crate::sheet::Cell;
 use crate::words::words;
-use interline_domain::units::id::SchemeId;
 use interline_domain::units::money::OutOfRange;
 
 pub const REPORT: Report = Report {
@@ -21,9 +20,11 @@ pub const REPORT: Report = Report {
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let rulebook = source.about.rulebook;
-    let own = source.settlement.state.debts.iter().filter(|debt| source.concerns(&debt.creditor));
+    let own = source.settlement.state.debts.iter().filter(|debt| source.concerns(debt.creditor.as_line()));
     let rows = own.map(|debt| {
-        let price = rulebook.price(&SchemeId::of(&debt.creditor), &debt.creditor, source.about.period.last_day());
+        let price = rulebook
+            .repay_price(&debt.creditor)
+            .or_else(|| rulebook.price(&debt.creditor, debt.creditor.as_line(), source.about.period.last_day()));
         let value = match price {
             Some(price) => {
                 let exact = i128::from(debt.points.get()).checked_mul(price.scaled()).ok_or(OutOfRange)?;

@@ -34,17 +34,18 @@ pub const REPORT: Report = Report {
         column("basis", "测算依据", "Basis"),
         column("method", "确认方法", "Method"),
         column("reason", "原因", "Reason"),
+        column("scheme", "方案", "Scheme"),
     ],
     rows,
 };
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
-    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.cohort.scheme.line()));
+    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.funder()));
     let rows = own.map(|line| {
         let LiabilityRow { cohort, row, rate, previous_rate, basis, method, outstanding, .. } = line;
         let current = line.current()?;
         Ok(vec![
-            Cell::text(&cohort.scheme),
+            Cell::text(line.funder()),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
             Cell::Money(row.opening),
@@ -67,6 +68,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::word(basis.word()),
             Cell::word(method.word()),
             Cell::text(basis.reason()),
+            Cell::text(&cohort.scheme),
         ])
     });
     rows.collect()

@@ -26,17 +26,18 @@ pub const REPORT: Report = Report {
         summed("current_part", "流动部分", "Current part"),
         summed("non_current_part", "非流动部分", "Non current part"),
         summed("given_points", "赠送积分", "Given points"),
+        column("scheme", "方案", "Scheme"),
     ],
     rows,
 };
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
-    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.cohort.scheme.line()));
+    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.funder()));
     let with = own.filter(|row| row.provision != ProvisionRow::default() || row.given.is_positive());
     let rows = with.map(|line| {
         let (cohort, row, current) = (&line.cohort, &line.provision, line.provision_current()?);
         Ok(vec![
-            Cell::text(&cohort.scheme),
+            Cell::text(line.funder()),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
             Cell::Money(row.opening),
@@ -51,6 +52,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(current),
             Cell::Money(row.closing.minus(current)?),
             Cell::Points(line.given),
+            Cell::text(&cohort.scheme),
         ])
     });
     rows.collect()

@@ -4,7 +4,7 @@ use super::found::Checks;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::checks::CheckId;
 use crate::close::settlement::{CohortBalance, Debt, Settlement};
-use crate::units::id::LineId;
+use crate::units::id::SchemeId;
 use crate::units::money::{OutOfRange, Points};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct MembersClaims {
     /// open more may have come between the two steps.
     pub as_tallied: bool,
     pub lots: BTreeMap<Cohort, Points>,
-    pub debts: BTreeMap<LineId, Points>,
+    pub debts: BTreeMap<SchemeId, Points>,
     pub differing: u64,
 }
 
@@ -71,9 +71,9 @@ impl Settlement {
         let sum = |points: &BTreeMap<&Cohort, Points>| Points::sum(points.values().copied());
         checks.equal(CheckId::ClaimsCohorts, sum(&closing)?, sum(&held)?);
         checks.equal(CheckId::ClaimsCohortsApart, 0, differing(&closing, &held));
-        let owed: BTreeMap<&LineId, Points> =
+        let owed: BTreeMap<&SchemeId, Points> =
             self.state.debts.iter().map(|debt| (&debt.creditor, debt.points)).collect();
-        let of_members: BTreeMap<&LineId, Points> =
+        let of_members: BTreeMap<&SchemeId, Points> =
             claims.debts.iter().map(|(creditor, points)| (creditor, *points)).collect();
         checks.equal(CheckId::ClaimsDebts, 0, differing(&owed, &of_members));
         Ok(())

@@ -518,7 +518,8 @@ fn flows(inputs: &Inputs<'_>) -> Result<BTreeMap<Borne, Movement>, OutOfRange> {
             }
         };
         for of in payers(inputs, &key.cohort) {
-            let is_own = of.payer == key.counterparty;
+            // What paid a debt to the scheme itself is no other line's.
+            let is_own = of.payer == key.counterparty || key.cohort.scheme == key.counterparty;
             let moved = moved.entry(of).or_default();
             if points.is_zero() {
                 continue;

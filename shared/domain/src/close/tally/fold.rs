@@ -196,6 +196,7 @@ pub struct Fold<'r> {
     sponsored: Slots<(Borne, LineId), Sponsored>,
     flows: Slots<FlowKey, Sum>,
     costs: Slots<CostKey, Sum>,
+    repaid: BTreeMap<SchemeId, Points>,
     deemed: BTreeMap<DeemedKey, Sum>,
     /// The place in `owed` of what was looked up once.
     terms: Slots<TermsKey, usize>,
@@ -223,6 +224,7 @@ impl<'r> Fold<'r> {
             sponsored: Slots::default(),
             flows: Slots::default(),
             costs: Slots::default(),
+            repaid: BTreeMap::new(),
             deemed: BTreeMap::new(),
             terms: Slots::default(),
             owed: Vec::new(),
@@ -291,6 +293,7 @@ impl<'r> Fold<'r> {
                 }
                 self.owed(entry, slice, late, detail)
             }
+            Leg::Repaid(creditor, points) => self.repaid.entry(creditor.clone()).or_default().add(points),
             Leg::Issue(leg) => {
                 met.push(Met { at: self.place(leg.cohort), leg });
                 Ok(())
@@ -524,6 +527,7 @@ impl<'r> Fold<'r> {
                 .map(|(of, _, valued)| (of, valued))
                 .collect(),
             costs: self.costs.slots.into_iter().collect(),
+            repaid: self.repaid,
             deemed: self.deemed,
             flows: self.flows.slots.into_iter().collect(),
             obligations: owed.map(|owed| (owed.key, owed.sum)).collect(),

@@ -183,6 +183,8 @@ pub struct Tally {
     pub sponsored: SponsoredSales,
     /// Slices at other lines than their payer's, in whole.
     pub costs: Sums<CostKey>,
+    /// What paid members' debts, by creditor.
+    pub repaid: BTreeMap<SchemeId, Points>,
     /// Slices at their funder's own line; what was returned is deducted.
     pub deemed: Sums<DeemedKey>,
     /// Slices.
@@ -216,6 +218,9 @@ impl Tally {
             for (seller, sum) in sellers {
                 own.entry(seller.clone()).or_default().merge(sum)?;
             }
+        }
+        for (creditor, points) in &other.repaid {
+            self.repaid.entry(creditor.clone()).or_default().add(*points)?;
         }
         merge(&mut self.costs, &other.costs)?;
         merge(&mut self.deemed, &other.deemed)?;
@@ -278,6 +283,8 @@ struct Stored {
     valued: Vec<ValuedRow>,
     #[serde(default)]
     sponsored: Vec<SponsoredRow>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    repaid: BTreeMap<SchemeId, Points>,
     costs: Vec<Row<CostKey>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deemed: Vec<Row<DeemedKey>>,
@@ -329,6 +336,7 @@ impl Serialize for Tally {
                     sellers: sellers.clone(),
                 })
                 .collect(),
+            repaid: self.repaid.clone(),
             costs: rows(&self.costs),
             deemed: rows(&self.deemed),
             flows: rows(&self.flows),
@@ -370,6 +378,7 @@ impl<'de> Deserialize<'de> for Tally {
             gross_sales: stored.gross_sales,
             valued,
             sponsored,
+            repaid: stored.repaid,
             costs: each_once(stored.costs)?,
             deemed: each_once(stored.deemed)?,
             flows: each_once(stored.flows)?,
