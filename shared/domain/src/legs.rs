@@ -16,7 +16,7 @@ use crate::terms::rulebook::Rulebook;
 use crate::units::allocate::{exact_value, largest_remainder};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::id::{AwardId, LineId, SchemeId, TaxCode};
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -39,6 +39,8 @@ pub enum Leg<'a> {
     Owed(OwedLeg<'a>),
     /// Points that paid a member's debt to a scheme.
     Repaid(&'a SchemeId, Points),
+    /// Points that an award gave, which are among the claims issued.
+    Awarded(AwardLeg<'a>),
     /// What a sale or gift is worth, or a reversal takes back of it.
     Issue(IssueLeg<'a>),
 }
@@ -54,6 +56,17 @@ pub struct ClaimsLeg<'a> {
     pub flow: FlowKind,
     pub points: Points,
     /// Of the sale or refund, once in an entry.
+    pub amount: Money,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwardLeg<'a> {
+    pub award: &'a AwardId,
+    pub scheme: &'a SchemeId,
+    /// The line of the sale.
+    pub line: &'a LineId,
+    pub points: Points,
+    /// Of the sale.
     pub amount: Money,
 }
 

@@ -118,6 +118,11 @@ impl Show for Shown<'_> {
     fn repaid(&mut self, name: &'static str, repaid: &[Repayment]) {
         self.json[name] = repayments_in(repaid, self.view);
     }
+
+    fn awards(&mut self, name: &'static str, awards: &[Awarded]) {
+        let one = |Awarded { award, scheme, points }: &Awarded| json!({ "award": award, "scheme": scheme, "quantity": points });
+        self.json[name] = awards.iter().map(one).collect();
+    }
 }
 
 /// An entry with what has been reversed of it and what is left; a reversal is not

@@ -15,7 +15,7 @@ use crate::legs::{FlowKind, Reason};
 use crate::terms::rulebook::{Method, Product, Rulebook, VatTreatment};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::id::{AwardId, LineId, SchemeId, TaxCode};
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -46,6 +46,9 @@ pub struct State {
     /// On which of the last eight weeks' days lines sold something.
     #[serde(default)]
     pub sale_days: BTreeMap<LineId, EightWeeks>,
+    /// Schemes that are no line's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<SchemeToDate>,
 }
 
 /// What is taxed together, over all months: it is fixed by the original's day.
@@ -370,6 +373,12 @@ pub struct Settlement {
     pub positions: Vec<Position>,
     pub bilateral: Vec<Bilateral>,
     pub splits: Vec<SplitRow>,
+    /// What the funders of schemes bear of what the month's redemptions cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub funding: Vec<FundingRow>,
+    /// Schemes that are no line's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<SchemeRow>,
     pub payments: Vec<Payment>,
     pub issuance: Vec<Issuance>,
     pub roll_forward: Vec<RollForward>,
@@ -492,6 +501,85 @@ pub struct SplitRow {
     pub cumulative_amount: Money,
     /// What the beneficiary has received so far above its exact share, in
     /// currency units; less than one minor unit either way.
+    pub rounding: Decimal,
+}
+
+/// What a scheme gave, took back and cost. Points are of the month, amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeRow {
+    pub scheme: SchemeId,
+    pub awards: Vec<SchemeAward>,
+    pub issued: Points,
+    /// Taken back with refunded sales, be they open or spent.
+    pub withdrawn: Points,
+    /// Less what was given back.
+    pub redeemed: Points,
+    pub expired: Points,
+    /// At the end of the month.
+    pub outstanding: Points,
+    /// What lines are owed for redemptions, the funders' own part included, since the scheme began.
+    pub cost_to_date: Money,
+    /// With what is still expected to be redeemed, at the mean cost of a point so far; at its face value before any.
+    pub cost_expected: Money,
+}
+
+impl SchemeRow {
+    pub fn of(scheme: SchemeId) -> Self {
+        let none = Points::ZERO;
+        let (issued, withdrawn, redeemed, expired, outstanding) = (none, none, none, none, none);
+        let (cost_to_date, cost_expected) = (Money::ZERO, Money::ZERO);
+        let awards = Vec::new();
+        Self { scheme, awards, issued, withdrawn, redeemed, expired, outstanding, cost_to_date, cost_expected }
+    }
+}
+
+/// What an award gave at a line in a month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeAward {
+    pub award: AwardId,
+    pub line: LineId,
+    pub events: u64,
+    pub members: u64,
+    pub sales: Money,
+    pub issued: Points,
+}
+
+/// A scheme's points since it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeToDate {
+    pub scheme: SchemeId,
+    pub issued: Points,
+    pub withdrawn: Points,
+    pub redeemed: Points,
+    pub expired: Points,
+}
+
+impl SchemeToDate {
+    pub fn of(scheme: SchemeId) -> Self {
+        let (issued, withdrawn, redeemed, expired) = Default::default();
+        Self { scheme, issued, withdrawn, redeemed, expired }
+    }
+}
+
+/// A funder's part of what a scheme's claims cost at a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FundingRow {
+    pub scheme: SchemeId,
+    /// The split's, by which it is shared further.
+    pub rule: String,
+    pub payer: LineId,
+    /// Where the payer itself redeems, its part is owed to nobody.
+    pub redeemer: LineId,
+    pub share: Rate,
+    pub base: Money,
+    pub amount: Money,
+    pub cumulative_base: Money,
+    pub cumulative_amount: Money,
+    /// What the payer has borne so far above its exact share, in currency units; less than one minor unit either way.
     pub rounding: Decimal,
 }
 

@@ -196,7 +196,7 @@ impl Entry {
     pub fn owed<'a>(&'a self, rulebook: &'a Rulebook) -> Result<Vec<OwedLeg<'a>>, RatingError> {
         let owed = self.legs(rulebook)?.into_iter().filter_map(|leg| match leg {
             Leg::Owed(owed) => Some(owed),
-            Leg::Claims(_) | Leg::Issue(_) | Leg::Repaid(..) => None,
+            Leg::Claims(_) | Leg::Issue(_) | Leg::Repaid(..) | Leg::Awarded(_) => None,
         });
         Ok(owed.collect())
     }

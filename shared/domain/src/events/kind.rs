@@ -11,7 +11,7 @@ use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
 use crate::legs::{Legs, Paid, RatingError};
-use crate::terms::rulebook::Rulebook;
+use crate::terms::rulebook::{Awarded, Rulebook};
 use crate::units::calendar::Period;
 use crate::units::id::{SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points};
@@ -104,6 +104,7 @@ pub trait Show {
     fn money(&mut self, name: &'static str, amount: Money);
     fn slices(&mut self, name: &'static str, slices: &[Slice]);
     fn repaid(&mut self, name: &'static str, repaid: &[Repayment]);
+    fn awards(&mut self, name: &'static str, awards: &[Awarded]);
 }
 
 /// One kind of event.

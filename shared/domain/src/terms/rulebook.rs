@@ -46,6 +46,14 @@ pub use payments::{PaymentDays, PaymentFiles, PaymentTerms};
 pub use reference::reference;
 pub use tax_codes::TaxCodeTerms;
 pub use tolerance::Tolerances;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awarded {
+    pub award: crate::units::id::AwardId,
+    pub scheme: crate::units::id::SchemeId,
+    pub points: crate::units::money::Points,
+}
+
 pub use vat::{Product, VatRule, VatTreatment};
 
 use crate::units::calendar::Period;

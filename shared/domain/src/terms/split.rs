@@ -6,11 +6,12 @@
 //! exact share by a whole minor unit.
 
 use crate::claims::lot::Borne;
-use crate::terms::rulebook::{Beneficiary, Rulebook, SplitRule};
+use crate::terms::rulebook::{Awarded, Beneficiary, Rulebook, SplitRule};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Rate};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -76,6 +77,24 @@ impl Rulebook {
         let funding = self.funding(scheme, issued);
         let of = funding.shares.iter().filter_map(|(payer, share)| Some((&self.line(payer)?.id, *share)));
         of.collect()
+    }
+
+    pub fn awards(&self, _line: &LineId, _at: DateTime<Utc>, _amount: Money) -> Result<Vec<Awarded>, OutOfRange> {
+        Ok(Vec::new())
+    }
+
+    pub fn awards_kept(
+        &self,
+        _given: &[Awarded],
+        _line: &LineId,
+        _at: DateTime<Utc>,
+        _amount: Money,
+    ) -> Result<Vec<Awarded>, OutOfRange> {
+        Ok(Vec::new())
+    }
+
+    pub fn has_schemes(&self) -> bool {
+        false
     }
 
     pub fn repay_price(&self, _scheme: &SchemeId) -> Option<Rate> {

@@ -1,6 +1,6 @@
 //! Names: of lines, members and events.
 
-use crate::units::limits::{LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX, TAX_CODE_MAX};
+use crate::units::limits::{AWARD_ID_MAX, LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX, TAX_CODE_MAX};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -120,6 +120,11 @@ id! {
 id! {
     /// A line's own number for an event.
     Reference, REFERENCE_MAX
+}
+
+id! {
+    /// A rule by which events give claims of a scheme.
+    AwardId, AWARD_ID_MAX
 }
 
 id! {

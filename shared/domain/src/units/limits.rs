@@ -4,6 +4,7 @@
 pub const LINE_ID_MAX: usize = 16;
 /// Characters of a scheme's name.
 pub const SCHEME_ID_MAX: usize = 33;
+pub const AWARD_ID_MAX: usize = 16;
 /// Characters of a member's id and of a reference.
 pub const MEMBER_ID_MAX: usize = 64;
 pub const REFERENCE_MAX: usize = 64;

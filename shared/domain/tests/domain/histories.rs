@@ -276,7 +276,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry, account: &Account
     let line = &entry.head.line;
     let day = rulebook.day(entry.head.occurred());
     let (redeemed, returned, repayments) = (of(Reason::Redemption), of(Reason::Return), of(Reason::Repayment));
-    if let Some(Issue { slices, repaid }) = issue(entry) {
+    if let Some(Issue { slices, repaid, .. }) = issue(entry) {
         let issued = match &entry.event {
             Event::Grant(Did { asked, .. }) => vec![(line.clone(), asked.points)],
             _ => {
@@ -394,7 +394,7 @@ fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
             Leg::Claims(leg) => (leg.cohort, leg.flow, leg.points, leg.with),
             Leg::Owed(leg) => (leg.cohort, leg.reason.row().flow, leg.points, leg.redeemer),
             // Tells what the claims are worth, and moves none.
-            Leg::Issue(_) | Leg::Repaid(..) => continue,
+            Leg::Issue(_) | Leg::Repaid(..) | Leg::Awarded(_) => continue,
         };
         match flow {
             FlowKind::Issued | FlowKind::Granted => told.lot(cohort, points).unwrap(),

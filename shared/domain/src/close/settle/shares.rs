@@ -2,13 +2,14 @@
 
 use crate::close::carry::balances;
 use crate::close::netting::{Nets, Payment};
-use crate::close::settlement::{Bilateral, Position, SplitBase, SplitRow, State};
+use crate::close::settlement::{Bilateral, FundingRow, Position, SplitBase, SplitRow, State};
 use crate::close::tally::{ObligationKey, Sum, Sums};
 use crate::legs::Reason;
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule};
 use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
@@ -25,6 +26,48 @@ pub(super) struct Share {
     prior_period: Money,
     /// On the redeeming line's own share.
     points: Points,
+}
+
+/// What is owed, shared out.
+pub(super) struct Shared {
+    pub(super) shares: Vec<Share>,
+    pub(super) funding: Vec<FundingRow>,
+    pub(super) carried: Vec<SplitBase>,
+}
+
+impl FundingRow {
+    fn of(
+        currency: Currency,
+        of: &Base,
+        (payer, share): (&LineId, Rate),
+        grown: Grown,
+        part: Grown,
+    ) -> Result<Self, OutOfRange> {
+        Ok(Self {
+            scheme: of.scheme.clone(),
+            rule: of.rule.clone(),
+            payer: payer.clone(),
+            redeemer: of.redeemer.clone(),
+            share,
+            base: grown.of_period()?,
+            amount: part.of_period()?,
+            cumulative_base: grown.after,
+            cumulative_amount: part.after,
+            rounding: rounding(currency, (grown.after, share), part.after)?,
+        })
+    }
+
+    fn order(&self) -> (SchemeId, LineId, LineId, String) {
+        (self.scheme.clone(), self.payer.clone(), self.redeemer.clone(), self.rule.clone())
+    }
+}
+
+/// What a party has got above its exact share of a base, in currency units.
+fn rounding(currency: Currency, (base, share): (Money, Rate), got: Money) -> Result<Decimal, OutOfRange> {
+    let exact = i128::from(base.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
+    let above = i128::from(got.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
+    let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(currency.decimals()));
+    Ok(rounding.map_err(|_| OutOfRange)?.normalize())
 }
 
 /// What is shared out together, over all months: the reasons that are split, or one
@@ -101,7 +144,7 @@ pub(super) fn shares(
     rulebook: &Rulebook,
     obligations: &Sums<ObligationKey>,
     previous: Option<&State>,
-) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
+) -> Result<Shared, OutOfRange> {
     let mut bases: BTreeMap<Base, (Money, Sum)> = BTreeMap::new();
     for carried in previous.into_iter().flat_map(|state| &state.splits) {
         bases.entry(Base::carried(carried)).or_default().0 = carried.base;
@@ -109,17 +152,19 @@ pub(super) fn shares(
     for (key, obligation) in obligations {
         bases.entry(Base::of(key)).or_default().1.merge(obligation)?;
     }
-    let mut shares = Vec::new();
-    let mut carried = Vec::new();
+    let (mut shares, mut funding, mut carried) = (Vec::new(), Vec::new(), Vec::new());
     for (of, (before, obligation)) in bases {
         let after = before.plus(obligation.amount)?;
         if obligation.events > 0 {
             let grown = Grown { before, in_time: after.minus(obligation.prior_period)?, after };
             let weights: Vec<i128> = of.funding.shares.iter().map(|(_, share)| share.scaled()).collect();
             let points = largest_remainder(obligation.points.get(), &weights)?;
-            for (((payer, _), part), points) in
+            for (((payer, share), part), points) in
                 of.funding.shares.iter().zip(grown.shared(&of.funding.shares)?).zip(points)
             {
+                if !rulebook.is_line(&of.scheme) {
+                    funding.push(FundingRow::of(rulebook.currency, &of, (payer, *share), grown, part)?);
+                }
                 // A funder that redeems owes itself nothing.
                 if *payer != of.redeemer {
                     shared_out(&of, rulebook, payer, part, Points::new(points), &mut shares)?;
@@ -134,7 +179,8 @@ pub(super) fn shares(
         (payer.clone(), redeemer.clone(), rule.clone())
     };
     shares.sort_by_cached_key(order);
-    Ok((shares, carried))
+    funding.sort_by_cached_key(FundingRow::order);
+    Ok(Shared { shares, funding, carried })
 }
 
 /// Who pays whom what part of what a payer owes at a line.
@@ -210,9 +256,6 @@ fn shared_out(
         for one in places.iter().filter_map(|place| parts.get(*place)) {
             grown = grown.plus(*one)?;
         }
-        let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
-        let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
-        let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
             vat,
             code: code.cloned(),
@@ -227,7 +270,7 @@ fn shared_out(
                 amount: grown.of_period()?,
                 cumulative_base: part.after,
                 cumulative_amount: grown.after,
-                rounding: rounding.map_err(|_| OutOfRange)?.normalize(),
+                rounding: rounding(rulebook.currency, (part.after, share), grown.after)?,
             },
             prior_period: grown.after.minus(grown.in_time)?,
             points: if product == of.supply() { std::mem::take(&mut points) } else { Points::ZERO },
@@ -339,6 +382,7 @@ mod tests {
             liability: Vec::new(),
             urr: UrrState::default(),
             carried: Vec::new(),
+            schemes: Vec::new(),
             sale_days: BTreeMap::new(),
         }
     }
@@ -350,8 +394,9 @@ mod tests {
         let month = |amount: &i64| {
             let sum =
                 Sum { events: 1, points: Points::new(*amount), amount: Money::from_minor(*amount), ..Sum::default() };
-            let (rows, bases) = shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
-            previous = state(bases);
+            let Shared { shares: rows, carried, .. } =
+                shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+            previous = state(carried);
             let row = |share: Share| {
                 let SplitRow { payer, beneficiary, amount, .. } = share.row;
                 format!("{payer}>{beneficiary} {}", amount.minor())
@@ -404,8 +449,9 @@ mod tests {
             let (mut base, mut paid) = (0_i128, BTreeMap::<(LineId, LineId), i128>::new());
             for amount in amounts {
                 let sum = Sum { events: 1, amount: Money::from_minor(amount), ..Sum::default() };
-                let (rows, bases) = shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
-                previous = state(bases);
+                let Shared { shares: rows, carried, .. } =
+                    shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+                previous = state(carried);
                 base += i128::from(amount);
                 for Share { row, .. } in rows {
                     *paid.entry((row.payer, row.beneficiary)).or_default() += i128::from(row.amount.minor());

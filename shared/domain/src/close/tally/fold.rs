@@ -3,11 +3,13 @@
 
 use super::bills::Bills;
 use super::rates::SaleRates;
-use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count};
+use super::sums::{
+    AwardKey, AwardSum, CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count,
+};
 use crate::actuarial::liability::{GroupSale, SaleStanding, Sponsored, Valuation, Valued};
 use crate::claims::lot::{Borne, Cohort};
 use crate::events::Entry;
-use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason, tax_rate};
+use crate::legs::{AwardLeg, ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason, tax_rate};
 use crate::terms::rulebook::{Beneficiary, LiabilityTerms, Product, Rulebook, VatRule, VatTreatment};
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
@@ -196,6 +198,7 @@ pub struct Fold<'r> {
     sponsored: Slots<(Borne, LineId), Sponsored>,
     flows: Slots<FlowKey, Sum>,
     costs: Slots<CostKey, Sum>,
+    awarded: BTreeMap<AwardKey, (Sum, HashSet<MemberId, FixedState>)>,
     repaid: BTreeMap<SchemeId, Points>,
     deemed: BTreeMap<DeemedKey, Sum>,
     /// The place in `owed` of what was looked up once.
@@ -224,6 +227,7 @@ impl<'r> Fold<'r> {
             sponsored: Slots::default(),
             flows: Slots::default(),
             costs: Slots::default(),
+            awarded: BTreeMap::new(),
             repaid: BTreeMap::new(),
             deemed: BTreeMap::new(),
             terms: Slots::default(),
@@ -292,6 +296,12 @@ impl<'r> Fold<'r> {
                     Reason::Repayment => {}
                 }
                 self.owed(entry, slice, late, detail)
+            }
+            Leg::Awarded(AwardLeg { award, scheme, line, points, amount }) => {
+                let key = AwardKey { scheme: scheme.clone(), award: award.clone(), line: line.clone() };
+                let (sum, members) = self.awarded.entry(key).or_default();
+                members.insert(entry.head.member.clone());
+                sum.add(points, amount, late)
             }
             Leg::Repaid(creditor, points) => self.repaid.entry(creditor.clone()).or_default().add(points),
             Leg::Issue(leg) => {
@@ -527,6 +537,7 @@ impl<'r> Fold<'r> {
                 .map(|(of, _, valued)| (of, valued))
                 .collect(),
             costs: self.costs.slots.into_iter().collect(),
+            awarded: self.awarded.into_iter().map(|(key, sum)| (key, of_members(sum))).collect(),
             repaid: self.repaid,
             deemed: self.deemed,
             flows: self.flows.slots.into_iter().collect(),
@@ -535,6 +546,10 @@ impl<'r> Fold<'r> {
             details: self.details,
         }
     }
+}
+
+fn of_members((sales, members): (Sum, HashSet<MemberId, FixedState>)) -> AwardSum {
+    AwardSum { sales, members: members.len() as u64 }
 }
 
 fn sponsored_by_cohort(sums: Vec<((Borne, LineId), Sponsored)>) -> SponsoredSales {

@@ -6,7 +6,7 @@ use crate::claims::lot::{Borne, Cohort};
 use crate::legs::{ControlKind, FlowKind, Reason};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::id::{AwardId, LineId, SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -143,6 +143,31 @@ pub struct DeemedKey {
     pub face_value: Rate,
 }
 
+/// What an award gave at a line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwardKey {
+    pub scheme: SchemeId,
+    pub award: AwardId,
+    pub line: LineId,
+}
+
+/// Sales that an award gave points for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwardSum {
+    pub sales: Sum,
+    /// Whose sales they were: each is of one shard.
+    pub members: u64,
+}
+
+impl AwardSum {
+    fn merge(&mut self, other: &Self) -> Result<(), OutOfRange> {
+        self.sales.merge(&other.sales)?;
+        count(&mut self.members, other.members)
+    }
+}
+
 /// Sales of a line that were taxed alike, refunds deducted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,6 +206,8 @@ pub struct Tally {
     pub valued: BTreeMap<Borne, Valued>,
     /// What sales are worth to the group beyond that, by the points of sponsors that they issued.
     pub sponsored: SponsoredSales,
+    /// What awards gave.
+    pub awarded: BTreeMap<AwardKey, AwardSum>,
     /// Slices at other lines than their payer's, in whole.
     pub costs: Sums<CostKey>,
     /// What paid members' debts, by creditor.
@@ -218,6 +245,9 @@ impl Tally {
             for (seller, sum) in sellers {
                 own.entry(seller.clone()).or_default().merge(sum)?;
             }
+        }
+        for (key, sum) in &other.awarded {
+            self.awarded.entry(key.clone()).or_default().merge(sum)?;
         }
         for (creditor, points) in &other.repaid {
             self.repaid.entry(creditor.clone()).or_default().add(*points)?;
@@ -271,6 +301,13 @@ struct SponsoredRow {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AwardRow {
+    key: AwardKey,
+    sum: AwardSum,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     entries: u64,
     controls: Vec<Row<(LineId, ControlKind)>>,
@@ -283,6 +320,8 @@ struct Stored {
     valued: Vec<ValuedRow>,
     #[serde(default)]
     sponsored: Vec<SponsoredRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    awarded: Vec<AwardRow>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     repaid: BTreeMap<SchemeId, Points>,
     costs: Vec<Row<CostKey>>,
@@ -336,6 +375,7 @@ impl Serialize for Tally {
                     sellers: sellers.clone(),
                 })
                 .collect(),
+            awarded: self.awarded.iter().map(|(key, sum)| AwardRow { key: key.clone(), sum: *sum }).collect(),
             repaid: self.repaid.clone(),
             costs: rows(&self.costs),
             deemed: rows(&self.deemed),
@@ -369,6 +409,12 @@ impl<'de> Deserialize<'de> for Tally {
                 return Err(serde::de::Error::custom("a sponsor's cohort stands in the tally twice"));
             }
         }
+        let mut awarded = BTreeMap::new();
+        for AwardRow { key, sum } in stored.awarded {
+            if awarded.insert(key, sum).is_some() {
+                return Err(serde::de::Error::custom("an award stands in the tally twice"));
+            }
+        }
         Ok(Tally {
             entries: stored.entries,
             controls: each_once(stored.controls)?,
@@ -378,6 +424,7 @@ impl<'de> Deserialize<'de> for Tally {
             gross_sales: stored.gross_sales,
             valued,
             sponsored,
+            awarded,
             repaid: stored.repaid,
             costs: each_once(stored.costs)?,
             deemed: each_once(stored.deemed)?,
