@@ -7,7 +7,7 @@ use interline_domain::claims::account::Repayment;
 use interline_domain::claims::lot::Slice;
 use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show, Taxes};
 use interline_domain::legs::{OwedLeg, RatingError};
-use interline_domain::terms::rulebook::{Disclosure, Rulebook};
+use interline_domain::terms::rulebook::{Awarded, Disclosure, Rulebook};
 use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, TaxCode};
 use interline_domain::units::money::{Money, OutOfRange, Points};

@@ -38,7 +38,13 @@ impl Account {
     /// Points that can be spent on a day: those of the lots less all debts, and
     /// never less than none.
     pub fn balance(&self, day: NaiveDate) -> Result<Points, OutOfRange> {
-        let held = Points::sum(self.spendable(day).map(|(_, points)| points))?;
+        self.balance_of(day, |_| true)
+    }
+
+    /// As [`balance`](Self::balance), of the schemes that a line honours.
+    pub fn balance_of(&self, day: NaiveDate, honours: impl Fn(&SchemeId) -> bool) -> Result<Points, OutOfRange> {
+        let lots = self.spendable(day).filter(|(cohort, _)| honours(&cohort.scheme));
+        let held = Points::sum(lots.map(|(_, points)| points))?;
         let owed = Points::sum(self.debts.values().copied())?;
         Ok(held.minus(owed)?.max(Points::ZERO))
     }
@@ -53,15 +59,20 @@ impl Account {
             .map(|(cohort, points)| (cohort, *points))
     }
 
-    /// The lots that pay for `points`, in the order of spending; `None` when the
-    /// balance is too small.
-    pub fn lots_for(&self, points: Points, day: NaiveDate) -> Result<Option<Vec<Slice>>, OutOfRange> {
-        if points > self.balance(day)? {
+    /// The lots that pay for `points` where these schemes are honoured, in the order of spending; `None` when
+    /// the balance of them is too small.
+    pub fn lots_for(
+        &self,
+        points: Points,
+        day: NaiveDate,
+        honours: impl Fn(&SchemeId) -> bool,
+    ) -> Result<Option<Vec<Slice>>, OutOfRange> {
+        if points > self.balance_of(day, &honours)? {
             return Ok(None);
         }
         let mut left = points;
         let mut slices = Vec::new();
-        for (cohort, available) in self.spendable(day) {
+        for (cohort, available) in self.spendable(day).filter(|(cohort, _)| honours(&cohort.scheme)) {
             if left.is_zero() {
                 break;
             }

@@ -6,12 +6,10 @@
 //! exact share by a whole minor unit.
 
 use crate::claims::lot::Borne;
-use crate::terms::rulebook::{Awarded, Beneficiary, Rulebook, SplitRule};
+use crate::terms::rulebook::{Beneficiary, Rulebook, SplitRule};
 use crate::units::allocate::largest_remainder;
-use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Rate};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -65,42 +63,6 @@ impl<P: Party> SharedTerms<P> {
 }
 
 impl Rulebook {
-    /// Who bears the cost of a scheme's claims: of a line's own points that line.
-    pub fn funding(&self, scheme: &SchemeId, _issued: Period) -> FundingTerms {
-        FundingTerms { rule: scheme.to_string(), shares: vec![(scheme.line(), Rate::ONE)] }
-    }
-}
-
-impl Rulebook {
-    /// Those lines with their shares, as the rulebook knows them.
-    pub fn funders_of(&self, scheme: &SchemeId, issued: Period) -> Vec<(&LineId, Rate)> {
-        let funding = self.funding(scheme, issued);
-        let of = funding.shares.iter().filter_map(|(payer, share)| Some((&self.line(payer)?.id, *share)));
-        of.collect()
-    }
-
-    pub fn awards(&self, _line: &LineId, _at: DateTime<Utc>, _amount: Money) -> Result<Vec<Awarded>, OutOfRange> {
-        Ok(Vec::new())
-    }
-
-    pub fn awards_kept(
-        &self,
-        _given: &[Awarded],
-        _line: &LineId,
-        _at: DateTime<Utc>,
-        _amount: Money,
-    ) -> Result<Vec<Awarded>, OutOfRange> {
-        Ok(Vec::new())
-    }
-
-    pub fn has_schemes(&self) -> bool {
-        false
-    }
-
-    pub fn repay_price(&self, _scheme: &SchemeId) -> Option<Rate> {
-        None
-    }
-
     /// What a payer bears of a cohort's cost.
     pub fn borne(&self, of: &Borne) -> Rate {
         let funding = self.funding(&of.cohort.scheme, of.cohort.issued);

@@ -169,6 +169,8 @@ struct Pair {
 
 /// A cohort's sales and gifts in the books of those who bear its cost, and by which terms they are valued.
 struct Issued {
+    /// Whether the seller's share is a part of the sale's price.
+    is_allocated: bool,
     payers: Vec<(Borne, Option<Valuation>, Valued)>,
 }
 
@@ -390,7 +392,8 @@ impl<'r> Fold<'r> {
                 let terms = terms.zip(rate).map(|(terms, rate)| terms.valuation(rulebook.currency, rate, share));
                 (Borne { cohort: cohort.clone(), payer }, terms, Valued::default())
             });
-            (cohort.clone(), Issued { payers: payers.collect() })
+            let is_allocated = rulebook.is_allocated(&cohort.scheme);
+            (cohort.clone(), Issued { is_allocated, payers: payers.collect() })
         });
         self.issued.last
     }
@@ -409,7 +412,9 @@ impl<'r> Fold<'r> {
         for Met { at, leg } in met {
             let IssueLeg { before: was, after: is, withdrawn, .. } = *leg;
             let is_new = was == SaleStanding::default();
-            for (of, terms, valued) in &mut issued.slots[*at].1.payers {
+            let Issued { is_allocated, payers } = &mut issued.slots[*at].1;
+            let seller = seller.filter(|_| *is_allocated);
+            for (of, terms, valued) in payers {
                 let Some(terms) = terms else { continue };
                 match (seller == Some(&of.payer), is_new) {
                     (true, true) => valued.sell(terms, is.points, after.own)?,
@@ -446,7 +451,8 @@ impl<'r> Fold<'r> {
                         sale.map_or(Ok(Micro::ZERO), |sale| sale.net(Micro::of_money(of.amount)))?
                     }
                 };
-                for (borne, terms, _) in &self.issued.slots[*at].1.payers {
+                let Issued { is_allocated, payers } = &self.issued.slots[*at].1;
+                for (borne, terms, _) in payers.iter().filter(|_| *is_allocated) {
                     let Some(terms) = terms else { continue };
                     let sum = if borne.payer == *seller { &mut sale.own.points } else { &mut sale.sponsors };
                     sum.add(terms.stand_alone(of.points)?)?;

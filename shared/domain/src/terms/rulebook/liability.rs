@@ -156,7 +156,7 @@ impl LiabilityTerms {
 impl Rulebook {
     /// How the claims of a scheme that were issued in a month are valued.
     pub fn liability(&self, scheme: &SchemeId, issued: Period) -> Option<&LiabilityTerms> {
-        self.sections.liability.on(&OfScheme(scheme), issued.first_day())
+        self.sections.liability.on(&OfScheme(self.ruled(scheme)), issued.first_day())
     }
 }
 

@@ -7,7 +7,7 @@ use super::read::tables;
 use super::{Dimension, Line, ReferenceScope, Rulebook};
 use crate::units::bank::{check_account, check_cnaps, latin, parse_bic};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::LineId;
 use crate::units::limits::{AUX_CODE_MAX, BANK_ACCOUNT_MAX, LINES_MAX, NAME_MAX, TAX_ID_MAX};
 use crate::units::scope::Scope;
 use crate::units::tax_id::TaxId;
@@ -191,11 +191,6 @@ fn reference_scopes(place: &Place, scopes: &ReferenceScopes, check: &mut Check) 
 }
 
 impl Rulebook {
-    /// Whether claims of a scheme are a line's own points.
-    pub fn is_line(&self, scheme: &SchemeId) -> bool {
-        self.lines.iter().any(|line| *scheme == line.id)
-    }
-
     pub fn line(&self, id: &LineId) -> Option<&Line> {
         self.lines.iter().find(|line| line.id == *id)
     }
