@@ -6,6 +6,7 @@
 mod accrual;
 mod canonical;
 mod decide;
+pub mod earned;
 mod entry;
 mod field;
 mod give_back;
