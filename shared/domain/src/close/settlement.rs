@@ -177,6 +177,9 @@ pub struct SplitBase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax: Option<TaxCode>,
     pub base: Money,
+    /// What of it was above a funder's cap.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub above: BTreeMap<LineId, Money>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -579,8 +582,12 @@ pub struct FundingRow {
     pub amount: Money,
     pub cumulative_base: Money,
     pub cumulative_amount: Money,
-    /// What the payer has borne so far above its exact share, in currency units; less than one minor unit either way.
+    /// What the payer has borne so far above its exact share, in currency units; less than one minor unit either way, and
+    /// nothing where there are caps.
     pub rounding: Decimal,
+    /// What the payer may still bear of the scheme under these terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_left: Option<Money>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ pub const REPORT: Report = Report {
         column("cumulative_base", "累计基数", "Cumulative base"),
         column("cumulative_amount", "累计金额", "Cumulative amount"),
         column("rounding", "尾差", "Rounding"),
+        column("cap_left", "剩余上限", "Cap left"),
     ],
     rows,
 };
@@ -39,6 +40,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(row.cumulative_base),
             Cell::Money(row.cumulative_amount),
             Cell::Rate(row.rounding),
+            row.cap_left.map_or(Cell::Empty, Cell::Money),
         ]
     });
     Ok(rows.collect())

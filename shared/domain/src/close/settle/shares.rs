@@ -6,7 +6,7 @@ use crate::close::settlement::{Bilateral, FundingRow, Position, SplitBase, Split
 use crate::close::tally::{ObligationKey, Sum, Sums};
 use crate::legs::Reason;
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule};
-use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
+use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, above, parts};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
@@ -53,7 +53,12 @@ impl FundingRow {
             amount: part.of_period()?,
             cumulative_base: grown.after,
             cumulative_amount: part.after,
-            rounding: rounding(currency, (grown.after, share), part.after)?,
+            cap_left: None,
+            rounding: match of.funding.over {
+                None => rounding(currency, (grown.after, share), part.after)?,
+                // Above a cap there is no exact share.
+                Some(_) => Decimal::ZERO,
+            },
         })
     }
 
@@ -132,6 +137,11 @@ impl Grown {
         Ok(Self { before, in_time, after: self.after.plus(other.after)? })
     }
 
+    fn minus(self, other: Self) -> Result<Self, OutOfRange> {
+        let (before, in_time) = (self.before.minus(other.before)?, self.in_time.minus(other.in_time)?);
+        Ok(Self { before, in_time, after: self.after.minus(other.after)? })
+    }
+
     fn of_period(self) -> Result<Money, OutOfRange> {
         self.after.minus(self.before)
     }
@@ -145,25 +155,33 @@ pub(super) fn shares(
     obligations: &Sums<ObligationKey>,
     previous: Option<&State>,
 ) -> Result<Shared, OutOfRange> {
-    let mut bases: BTreeMap<Base, (Money, Sum)> = BTreeMap::new();
+    let mut bases: BTreeMap<Base, Moved> = BTreeMap::new();
     for carried in previous.into_iter().flat_map(|state| &state.splits) {
-        bases.entry(Base::carried(carried)).or_default().0 = carried.base;
+        let of = bases.entry(Base::carried(carried)).or_default();
+        (of.before, of.above) = (carried.base, carried.above.clone());
     }
     for (key, obligation) in obligations {
-        bases.entry(Base::of(key)).or_default().1.merge(obligation)?;
+        bases.entry(Base::of(key)).or_default().obligation.merge(obligation)?;
     }
+    let capped = capped(&bases)?;
     let (mut shares, mut funding, mut carried) = (Vec::new(), Vec::new(), Vec::new());
-    for (of, (before, obligation)) in bases {
-        let after = before.plus(obligation.amount)?;
-        if obligation.events > 0 {
-            let grown = Grown { before, in_time: after.minus(obligation.prior_period)?, after };
+    for (of, moved) in bases {
+        let (grown, obligation) = (moved.grown()?, moved.obligation);
+        let mut parts = grown.shared(&of.funding.shares)?;
+        let caps = capped.get(&of).map_or(&[][..], Vec::as_slice);
+        for Capped { payer, over, above, .. } in caps {
+            parts[*payer] = parts[*payer].minus(*above)?;
+            parts[*over] = parts[*over].plus(*above)?;
+        }
+        let is_moved = parts.iter().any(|part| part.before != part.after);
+        if obligation.events > 0 || is_moved {
             let weights: Vec<i128> = of.funding.shares.iter().map(|(_, share)| share.scaled()).collect();
             let points = largest_remainder(obligation.points.get(), &weights)?;
-            for (((payer, share), part), points) in
-                of.funding.shares.iter().zip(grown.shared(&of.funding.shares)?).zip(points)
-            {
+            for (at, (((payer, share), part), points)) in of.funding.shares.iter().zip(parts).zip(points).enumerate() {
                 if !rulebook.is_line(&of.scheme) {
-                    funding.push(FundingRow::of(rulebook.currency, &of, (payer, *share), grown, part)?);
+                    let cap = caps.iter().find(|cap| cap.payer == at);
+                    let row = FundingRow::of(rulebook.currency, &of, (payer, *share), grown, part)?;
+                    funding.push(FundingRow { cap_left: cap.map(|cap| cap.left), ..row });
                 }
                 // A funder that redeems owes itself nothing.
                 if *payer != of.redeemer {
@@ -171,8 +189,10 @@ pub(super) fn shares(
                 }
             }
         }
+        let above = caps.iter().filter(|cap| !cap.above.after.is_zero());
+        let above = above.map(|cap| (of.funding.shares[cap.payer].0.clone(), cap.above.after)).collect();
         let Base { scheme, funding, redeemer, unsplit, terms, vat_from, tax, .. } = of;
-        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, tax, base: after });
+        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, tax, base: grown.after, above });
     }
     let order = |share: &Share| {
         let SplitRow { payer, redeemer, rule, .. } = &share.row;
@@ -181,6 +201,62 @@ pub(super) fn shares(
     shares.sort_by_cached_key(order);
     funding.sort_by_cached_key(FundingRow::order);
     Ok(Shared { shares, funding, carried })
+}
+
+/// What a base was, what it got, and what of it was above caps.
+#[derive(Default)]
+struct Moved {
+    before: Money,
+    obligation: Sum,
+    above: BTreeMap<LineId, Money>,
+}
+
+impl Moved {
+    fn grown(&self) -> Result<Grown, OutOfRange> {
+        let after = self.before.plus(self.obligation.amount)?;
+        Ok(Grown { before: self.before, in_time: after.minus(self.obligation.prior_period)?, after })
+    }
+}
+
+/// What is taken off a funder's part of a base, and who bears it: places among the shares.
+struct Capped {
+    payer: usize,
+    over: usize,
+    above: Grown,
+    /// What the funder may still bear of all bases under the same terms.
+    left: Money,
+}
+
+/// What is above caps, which funders have of all bases under the same terms together.
+fn capped(bases: &BTreeMap<Base, Moved>) -> Result<BTreeMap<Base, Vec<Capped>>, OutOfRange> {
+    let mut groups: BTreeMap<(&SchemeId, &FundingTerms), Vec<(&Base, &Moved)>> = BTreeMap::new();
+    for (of, moved) in bases.iter().filter(|(of, _)| of.funding.over.is_some()) {
+        groups.entry((&of.scheme, &of.funding)).or_default().push((of, moved));
+    }
+    let mut found: BTreeMap<Base, Vec<Capped>> = BTreeMap::new();
+    for ((_, terms), group) in groups {
+        let place = |line: &LineId| terms.shares.iter().position(|(of, _)| of == line);
+        for (line, cap) in &terms.caps {
+            let (Some(payer), Some(over)) = (place(line), terms.over.as_ref().and_then(place)) else { continue };
+            let mut parts = Vec::new();
+            for (_, moved) in &group {
+                parts.push(moved.grown()?.shared(&terms.shares)?.swap_remove(payer));
+            }
+            let of = |stage: fn(&Grown) -> Money| parts.iter().map(stage).collect::<Vec<Money>>();
+            let (before, in_time, after) = (of(|of| of.before), of(|of| of.in_time), of(|of| of.after));
+            let taken: Vec<Money> =
+                group.iter().map(|(_, moved)| moved.above.get(line).copied().unwrap_or_default()).collect();
+            let above = |now: &[Money]| above(*cap, &taken, &before, now);
+            let (in_time, now) = (above(&in_time)?, above(&after)?);
+            let borne = Money::sum(after.iter().copied())?.minus(Money::sum(now.iter().copied())?)?;
+            let left = cap.minus(borne)?;
+            for (at, (of, _)) in group.iter().enumerate() {
+                let above = Grown { before: taken[at], in_time: in_time[at], after: now[at] };
+                found.entry((*of).clone()).or_default().push(Capped { payer, over, above, left });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Who pays whom what part of what a payer owes at a line.

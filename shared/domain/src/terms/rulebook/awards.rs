@@ -263,29 +263,33 @@ fn awards_create_no_money(rulebook: &Rulebook, check: &mut Check) {
         let days = edges.iter().copied().chain(earn.spans().iter().map(|span| span.from)).collect::<BTreeSet<_>>();
         for day in days {
             let Some(rule) = earn.on(day) else { continue };
-            match back(rulebook, line, day, (rule.points_per_unit, rule.multiplier)) {
-                Ok(back) if back < Rate::SCALE => {}
-                Ok(_) | Err(OutOfRange) => {
-                    let text = format!(
-                        "what a sale at {line} may be given on {day} is worth as much as the sale, which creates money"
-                    );
-                    check.refuse(&Place::whole(Awards::NAME), "", text);
-                    return;
-                }
+            let pumps = match back(rulebook, line, day, (rule.points_per_unit, rule.multiplier)) {
+                // What the base points alone create is told of [[earn]].
+                Ok((base, awards)) => awards > 0 && base < Rate::SCALE && base + awards >= Rate::SCALE,
+                Err(OutOfRange) => true,
+            };
+            if pumps {
+                let text = format!(
+                    "what a sale at {line} may be given on {day} is worth as much as the sale, which creates money"
+                );
+                check.refuse(&Place::whole(Awards::NAME), "", text);
+                return;
             }
         }
     }
 }
 
-/// What a currency unit spent may bring back at most, in 10^-8 units. Fixed awards count by their smallest sale.
+/// What a currency unit spent may bring back at most, in 10^-8 units: by base points, and by awards. Fixed ones count by
+/// their smallest sale.
 fn back(
     rulebook: &Rulebook,
     line: &LineId,
     day: NaiveDate,
     (rate, multiplier): (Rate, Rate),
-) -> Result<i128, OutOfRange> {
+) -> Result<(i128, i128), OutOfRange> {
     let own = best_value(rulebook, &SchemeId::of(line));
-    let mut back = times(times(rate.scaled(), multiplier.scaled())?, own.scaled())? / (Rate::SCALE * Rate::SCALE);
+    let base = times(times(rate.scaled(), multiplier.scaled())?, own.scaled())? / (Rate::SCALE * Rate::SCALE);
+    let mut back = 0;
     let mut groups: BTreeMap<&str, i128> = BTreeMap::new();
     for (_, span) in all(rulebook) {
         let AwardRule { scheme, lines, minimum_amount, gives, exclusive, .. } = &span.value;
@@ -311,7 +315,7 @@ fn back(
             None => back += worth,
         }
     }
-    Ok(back + groups.values().sum::<i128>())
+    Ok((base, back + groups.values().sum::<i128>()))
 }
 
 fn words(currency: Currency, rule: &AwardRule) -> String {

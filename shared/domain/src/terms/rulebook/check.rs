@@ -263,21 +263,28 @@ impl Check {
     }
 
     pub fn shares(&mut self, place: &Place, field: &str, shares: &[Spanned<Share>]) -> Vec<(String, Rate)> {
+        let shares = shares.iter().map(Spanned::get_ref).map(|share| (share.to.as_str(), share.share.as_str()));
+        self.parts(place, field, shares.collect())
+    }
+
+    /// Parts that sum to one: who, and how much.
+    pub fn parts(&mut self, place: &Place, field: &str, shares: Vec<(&str, &str)>) -> Vec<(String, Rate)> {
         if shares.is_empty() || shares.len() > SHARES_MAX {
             self.refuse(place, field, format!("must have 1 to {SHARES_MAX} parts"));
         }
         let mut seen = BTreeSet::new();
         let mut parts = Vec::new();
-        for share in shares.iter().map(Spanned::get_ref) {
-            if !seen.insert(share.to.as_str()) {
-                self.refuse(place, field, format!("{} stands in it twice", share.to));
+        let count = shares.len();
+        for (to, share) in shares {
+            if !seen.insert(to) {
+                self.refuse(place, field, format!("{to} stands in it twice"));
             }
-            if let Some(rate) = self.parsed(place, field, Rate::parse(&share.share)) {
-                parts.push((share.to.clone(), rate));
+            if let Some(rate) = self.parsed(place, field, Rate::parse(share)) {
+                parts.push((to.to_owned(), rate));
             }
         }
         let sum: i128 = parts.iter().map(|(_, rate)| rate.scaled()).sum();
-        if parts.len() == shares.len() && sum != Rate::SCALE {
+        if parts.len() == count && sum != Rate::SCALE {
             let sum = rust_decimal::Decimal::from_i128_with_scale(sum, crate::units::limits::RATE_SCALE).normalize();
             self.refuse(place, field, format!("shares must sum to 1, they sum to {sum}"));
         }

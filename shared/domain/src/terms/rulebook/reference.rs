@@ -19,6 +19,7 @@ pub fn reference() -> String {
     table(&format!("[[{}]]", schemes::NAME), schemes::ABOUT, schemes::SchemeFile::FIELDS);
     let funders = "Who bears the cost of a scheme's claims, by the month of their issue.";
     table("[[schemes.funders]]", funders, schemes::FundersFile::FIELDS);
+    table("{ to, share, cap }", "What one line bears of a scheme.", schemes::FunderFile::FIELDS);
     for (name, about, fields) in SECTIONS {
         table(&format!("[[{name}]]"), about, fields);
     }

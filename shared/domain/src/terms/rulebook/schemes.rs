@@ -5,7 +5,7 @@ use super::check::{Check, Place};
 use super::keys::{Everywhere, OfScheme};
 use super::liability::Liability;
 use super::prices::{OfPoints, Prices};
-use super::read::{Share, tables};
+use super::read::tables;
 use super::section::Section;
 use super::table::{Span, Table};
 use super::{Rulebook, RulebookError};
@@ -13,9 +13,10 @@ use crate::actuarial::experience::Life;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::terms::split::FundingTerms;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::{EXPIRY_DAYS_MAX, EXPIRY_MONTHS_MAX, NAME_MAX, SCHEME_OWN_ID_MAX, SCHEMES_MAX};
-use crate::units::money::Rate;
+use crate::units::money::{Money, Rate};
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,9 +63,17 @@ pub enum Accounting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Funders {
     /// By name; the shares sum to one.
-    Lines(Vec<(LineId, Rate)>),
+    Lines(Bear),
     /// The line of each sale: its claims are of an instance `scheme.line`.
     Seller,
+}
+
+/// Who bears which share, and the most of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bear {
+    shares: Vec<(LineId, Rate)>,
+    caps: Vec<(LineId, Money)>,
+    over: Option<LineId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +128,18 @@ tables! {
         /// Last day of issue, the last of a month; without it until further notice.
         to: Option<String> = optional(None),
         /// Who bears which share; they sum to 1. `line` alone stands for the line of the sale.
-        shares: Vec<Spanned<Share>> = some_tables(),
+        shares: Vec<Spanned<FunderFile>> = some_tables(),
+        /// The funder that bears what is above the others' caps.
+        over: Option<String> = optional(None),
+    }
+
+    FunderFile {
+        /// A line, or `line`.
+        to: String = required(String::new()),
+        /// Its share of one.
+        share: String = required(String::new()),
+        /// The most that it bears under these terms, an amount; only with `over`.
+        cap: Option<String> = optional(None),
     }
 }
 
@@ -200,7 +220,7 @@ fn terms(place: &Place, file: SchemeFile, check: &mut Check) -> Option<SchemeTer
     for (index, spanned) in file.funders.into_iter().enumerate() {
         let place = check.place_of(format!("{}.funders[{index}]", place.path()), &spanned);
         let file = spanned.into_inner();
-        let bear = bear(&place, &file.shares, check);
+        let bear = bear(&place, &file, check);
         let Some(span) = check.months(&place, &file.from, file.to.as_deref(), bear) else { continue };
         let twice = |_: &Span<Funders>, other: &Span<Funders>| format!("overlaps those in force from {}", other.from);
         if let Err(rule) = funders.insert((), span, twice) {
@@ -235,11 +255,15 @@ fn expiry(place: &Place, file: &ExpiryFile, check: &mut Check) -> Option<SchemeE
     }
 }
 
-fn bear(place: &Place, shares: &[Spanned<Share>], check: &mut Check) -> Option<Funders> {
-    let parts = check.shares(place, "shares", shares);
+fn bear(place: &Place, file: &FundersFile, check: &mut Check) -> Option<Funders> {
+    let shares = file.shares.iter().map(Spanned::get_ref);
+    let parts = check.parts(place, "shares", shares.clone().map(|of| (of.to.as_str(), of.share.as_str())).collect());
     if let [(to, _)] = parts.as_slice()
         && to == SELLER
     {
+        if file.over.is_some() || shares.clone().any(|of| of.cap.is_some()) {
+            check.refuse(place, "over", "the line of each sale bears all of it, without a cap");
+        }
         return Some(Funders::Seller);
     }
     let mut lines = Vec::new();
@@ -248,14 +272,41 @@ fn bear(place: &Place, shares: &[Spanned<Share>], check: &mut Check) -> Option<F
             check.refuse(place, "shares", "`line` bears all of it or none: instances have one funder each");
             return None;
         }
-        lines.push((check.known_line(place, "shares", &to)?, share));
         if share.is_zero() {
             check.refuse(place, "shares", format!("{to} bears nothing: leave it out"));
         }
+        lines.push((check.known_line(place, "shares", &to)?, share));
     }
+    let (caps, over) = caps(place, file, check)?;
     // By name: the tie rule of the allocation.
     lines.sort();
-    (!lines.is_empty()).then_some(Funders::Lines(lines))
+    (!lines.is_empty()).then_some(Funders::Lines(Bear { shares: lines, caps, over }))
+}
+
+/// What is above a cap needs somebody who has none.
+fn caps(place: &Place, file: &FundersFile, check: &mut Check) -> Option<(Vec<(LineId, Money)>, Option<LineId>)> {
+    let mut caps = Vec::new();
+    for of in file.shares.iter().map(Spanned::get_ref) {
+        let Some(text) = &of.cap else { continue };
+        caps.push((LineId::parse(&of.to).ok()?, check.amount(place, "shares", text)?));
+    }
+    caps.sort();
+    let over = match &file.over {
+        Some(text) => Some(check.known_line(place, "over", text)?),
+        None => None,
+    };
+    let is_funder = over.as_ref().is_some_and(|over| file.shares.iter().any(|of| over.as_str() == of.get_ref().to));
+    let is_capped = over.as_ref().is_some_and(|over| caps.iter().any(|(line, _)| line == over));
+    match (&over, caps.is_empty()) {
+        (None, true) => {}
+        (None, false) => check.refuse(place, "over", "is missing: who bears what is above the caps"),
+        (Some(_), true) => check.refuse(place, "over", "has a meaning only where somebody has a cap"),
+        (Some(over), false) if !is_funder || is_capped => {
+            check.refuse(place, "over", format!("{over} must be one of the funders, without a cap"));
+        }
+        (Some(_), false) => {}
+    }
+    Some((caps, over))
 }
 
 /// What the rulebook must say of every scheme.
@@ -285,8 +336,8 @@ pub fn audit(rulebook: &Rulebook, check: &mut Check) {
 
 /// Who bears the cost of claims takes part while they are issued.
 fn take_part(rulebook: &Rulebook, id: &SchemeId, span: &Span<Funders>, check: &mut Check) {
-    let Funders::Lines(lines) = &span.value else { return };
-    for line in lines.iter().filter_map(|(line, _)| rulebook.line(line)) {
+    let Funders::Lines(Bear { shares, .. }) = &span.value else { return };
+    for line in shares.iter().filter_map(|(line, _)| rulebook.line(line)) {
         let first = span.from.max(rulebook.first_period.first_day());
         let beyond = line.last_day.filter(|end| span.to.is_none_or(|to| to > *end));
         if line.first_day > first || beyond.is_some() {
@@ -299,6 +350,7 @@ fn take_part(rulebook: &Rulebook, id: &SchemeId, span: &Span<Funders>, check: &m
 
 /// What two rulebooks say differently of schemes.
 pub fn compare(comparison: &mut Comparison<'_>) {
+    let currency = comparison.currency();
     let ids: BTreeSet<&SchemeId> = comparison.books().iter().flat_map(|book| book.schemes.keys()).collect();
     for id in ids {
         let of = |book: &'_ Rulebook| book.schemes.get(id).cloned();
@@ -308,7 +360,12 @@ pub fn compare(comparison: &mut Comparison<'_>) {
         });
         let days = spans.flat_map(|(from, to)| [Some(from), to.and_then(|to| to.checked_add_days(Days::new(1)))]);
         let days: BTreeSet<NaiveDate> = days.flatten().collect();
-        comparison.of_days(&format!("{NAME}: {id}"), days, |book, day| book.schemes.get(id)?.words(day), String::clone);
+        comparison.of_days(
+            &format!("{NAME}: {id}"),
+            days,
+            |book, day| book.schemes.get(id)?.words(currency, day),
+            String::clone,
+        );
     }
 }
 
@@ -336,9 +393,13 @@ impl SchemeTerms {
         }
     }
 
-    fn words(&self, day: NaiveDate) -> Option<String> {
+    fn words(&self, currency: Currency, day: NaiveDate) -> Option<String> {
         let shares = match self.funders.on(&Everywhere, day)? {
-            Funders::Lines(lines) => shares_words(lines),
+            Funders::Lines(Bear { shares, caps, over }) => {
+                let cap = |(line, cap): &(LineId, Money)| format!(", {line} at most {}", currency.show(*cap));
+                let over = over.iter().map(|line| format!(", above it {line}"));
+                shares_words(shares) + &caps.iter().map(cap).chain(over).collect::<String>()
+            }
             Funders::Seller => format!(" {SELLER}=1"),
         };
         let usable = match &self.usable_at {
@@ -420,17 +481,21 @@ impl Rulebook {
 
     /// Who bears the cost of a scheme's claims that were issued in a month: of a line's own points that line.
     pub fn funding(&self, scheme: &SchemeId, issued: Period) -> FundingTerms {
-        let alone = |line: LineId| vec![(line, Rate::ONE)];
-        let shares = match self.instance(scheme) {
+        let alone = |line: LineId| FundingTerms::new(scheme.to_string(), vec![(line, Rate::ONE)]);
+        match self.instance(scheme) {
             None => alone(scheme.line()),
             Some((_, Some(line))) => alone(line.clone()),
             Some((terms, None)) => match terms.funders.on(&Everywhere, issued.first_day()) {
-                Some(Funders::Lines(lines)) => lines.clone(),
+                Some(Funders::Lines(Bear { shares, caps, over })) => FundingTerms {
+                    rule: scheme.to_string(),
+                    shares: shares.clone(),
+                    caps: caps.clone(),
+                    over: over.clone(),
+                },
                 // Nothing is issued in such a month.
                 Some(Funders::Seller) | None => alone(self.platform.clone()),
             },
-        };
-        FundingTerms { rule: scheme.to_string(), shares }
+        }
     }
 
     /// Those lines with their shares, as the rulebook knows them.
