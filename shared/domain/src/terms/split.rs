@@ -110,18 +110,22 @@ pub(crate) fn parts<P>(shares: &[(P, Rate)], base: Money) -> Result<Vec<Money>, 
 }
 
 /// What is above a funder's cap of several cumulative bases together, base by base: `before` and `now` are its parts of each
-/// without the cap, `taken` what was above it before. More is taken where its parts grew, and given back where it was
-/// taken.
+/// without the cap, `taken` what was above it before. More is taken where its parts grew, and given back where they
+/// shrank, as far as it was taken there.
 pub(crate) fn above(cap: Money, taken: &[Money], before: &[Money], now: &[Money]) -> Result<Vec<Money>, OutOfRange> {
     let all = Money::sum(now.iter().copied())?.minus(cap)?.max(Money::ZERO);
     let more = all.minus(Money::sum(taken.iter().copied())?)?;
     let wide = |amount: Money| i128::from(amount.minor().max(0));
-    let weights: Vec<i128> = if more.is_negative() {
-        taken.iter().map(|taken| wide(*taken)).collect()
-    } else {
-        let grown = before.iter().zip(now).map(|(before, now)| Ok(wide(now.minus(*before)?)));
-        grown.collect::<Result<_, OutOfRange>>()?
-    };
+    let grown = before.iter().zip(now).map(|(before, now)| now.minus(*before));
+    let grown: Vec<Money> = grown.collect::<Result<_, OutOfRange>>()?;
+    let mut weights: Vec<i128> = grown.iter().map(|grown| wide(*grown)).collect();
+    if more.is_negative() {
+        let shrunk = grown.iter().zip(taken).map(|(grown, taken)| Ok(wide(grown.negated()?).min(wide(*taken))));
+        weights = shrunk.collect::<Result<_, OutOfRange>>()?;
+        if weights.iter().sum::<i128>() < i128::from(more.minor()).abs() {
+            weights = taken.iter().map(|taken| wide(*taken)).collect();
+        }
+    }
     if weights.iter().all(|weight| *weight == 0) {
         return Ok(taken.to_vec());
     }
