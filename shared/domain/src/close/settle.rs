@@ -33,6 +33,7 @@ use points::{debts, issuance, roll_forward};
 use sale_checks::days_sold;
 use schemes::schemes;
 use shares::{Shared, bilateral, positions, shares};
+use std::collections::BTreeMap;
 use taxes::Taxes;
 use vouchers::{Taxed, planned, vouchers};
 use why::why;
@@ -83,6 +84,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         invoices: invoices(inputs, &owed)?,
         vouchers,
         cash_vouchers,
+        indebted: BTreeMap::new(),
         checklist: Vec::new(),
         judgement: Judgement::default(),
         state: State {

@@ -401,6 +401,9 @@ pub struct Settlement {
     /// Those of the payments, where the rulebook has them made at the close.
     #[serde(default)]
     pub cash_vouchers: Vec<Voucher>,
+    /// How many members owe each creditor something.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub indebted: BTreeMap<SchemeId, u64>,
     pub checklist: Vec<Check>,
     /// What a person said of it.
     #[serde(default, skip_serializing_if = "Judgement::is_nothing")]

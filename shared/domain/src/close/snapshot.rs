@@ -261,6 +261,18 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// How many members owe each creditor something.
+    pub fn indebted(&self) -> BTreeMap<SchemeId, u64> {
+        let mut members = BTreeMap::new();
+        let owing = self.members.values().flat_map(|claims| &claims.debts).filter(|(_, points)| points.is_positive());
+        for (creditor, _) in owing {
+            *members.entry(creditor.clone()).or_default() += 1;
+        }
+        members
+    }
+}
+
 /// As it is stored: a cohort's name stands there once for all members.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

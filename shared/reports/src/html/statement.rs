@@ -1,5 +1,6 @@
 //! The statement of a settlement: `statement.html`.
 
+use super::campaigns::campaigns;
 use super::chart::{Scale, heat};
 use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section, written};
 use super::parts::{
@@ -42,6 +43,7 @@ pub fn statement(
             (positions(about, settlement)?)
             (flows(about, settlement)?)
             (payments(about, settlement, files)?)
+            (campaigns(about, settlement, None)?)
             (liability(about, settlement, comparison)?)
             (triangle(settlement)?)
             (forecast(about, settlement)?)

@@ -11,6 +11,7 @@ pub const REPORT: Report = Report {
     scope: Scope::ProgrammeAndLines,
     columns: &[
         column("funder", "承担方", "Funder"),
+        column("members", "会员数", "Members"),
         summed("points", "会员欠分", "Points owed by members"),
         column("price", "自有积分结算价", "Own price of a point"),
         summed("value", "价值", "Value"),
@@ -34,6 +35,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         };
         Ok(vec![
             Cell::text(&debt.creditor),
+            source.settlement.indebted.get(&debt.creditor).map_or(Cell::Empty, |members| Cell::Count(*members)),
             Cell::Points(debt.points),
             price.map_or(Cell::Empty, |price| Cell::Rate(price.decimal())),
             value,

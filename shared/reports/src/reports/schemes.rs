@@ -1,9 +1,12 @@
 //! The programme's own schemes: a row for what a scheme gave, took back and cost, and one for each of its awards at each
 //! line, whose points are among the scheme's.
 
+use crate::about::About;
 use crate::report::{Report, Scope, Source, column};
 use crate::sheet::Cell;
 use crate::words::words;
+use interline_domain::close::settlement::SchemeRow;
+use interline_domain::units::id::LineId;
 use interline_domain::units::money::OutOfRange;
 
 pub const REPORT: Report = Report {
@@ -36,6 +39,9 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let mut rows = Vec::new();
     let settlement = source.settlement;
     for row in &settlement.schemes {
+        if source.line.is_some_and(|line| !concerns(source.about, row, line)) {
+            continue;
+        }
         let to_date = settlement.state.schemes.iter().find(|of| of.scheme == row.scheme);
         let points = |points: Option<_>| points.map_or(Cell::Empty, Cell::Points);
         let mut cells = vec![Cell::text(&row.scheme)];
@@ -66,4 +72,10 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         }
     }
     Ok(rows)
+}
+
+/// A scheme concerns the lines that bear its cost, and those whose sales are given it.
+pub fn concerns(about: &About<'_>, row: &SchemeRow, line: &LineId) -> bool {
+    let funding = about.rulebook.funding(&row.scheme, about.period);
+    funding.shares.iter().any(|(payer, _)| payer == line) || row.awards.iter().any(|award| award.line == *line)
 }

@@ -214,6 +214,7 @@ pub fn settlement() -> Settlement {
         ],
         vouchers: vouchers(),
         cash_vouchers: Vec::new(),
+        indebted: BTreeMap::new(),
         checklist: vec![
             check(CheckId::NetsSumToZero, "0.00", "0.00", true),
             check(CheckId::CohortsBelowZero, "0", "<1>", false),
