@@ -176,12 +176,14 @@ pub(crate) fn repaid<'a>(
         }
         let funders = rulebook.funders_of(creditor, Period::of_day(day));
         let weights: Vec<i128> = funders.iter().map(|(_, share)| share.scaled()).collect();
-        let price_at = |redeemer: &LineId| match rulebook.repay_price(creditor) {
-            Some(price) => Ok(price),
-            None => price(rulebook, &cohort.scheme, redeemer, day),
+        let missing = |(redeemer, _): &(&LineId, Rate)| price(rulebook, &cohort.scheme, redeemer, day);
+        let price = match (rulebook.repay_price(creditor, Period::of_day(day)), funders.first()) {
+            (Some(price), _) => price,
+            (None, Some(funder)) => missing(funder)?,
+            (None, None) => continue,
         };
         for ((redeemer, _), part) in funders.iter().zip(largest_remainder(points.get(), &weights)?) {
-            let (price, points) = (price_at(redeemer)?, Points::new(part));
+            let points = Points::new(part);
             let amount = rulebook.currency.round_value(exact_value(points, price)?)?;
             legs(Leg::Owed(OwedLeg { reason, cohort, redeemer, day, tax, points, value, price, amount }))?;
         }

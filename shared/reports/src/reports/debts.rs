@@ -24,7 +24,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let own = source.settlement.state.debts.iter().filter(|debt| source.concerns(debt.creditor.as_line()));
     let rows = own.map(|debt| {
         let price = rulebook
-            .repay_price(&debt.creditor)
+            .repay_price(&debt.creditor, source.about.period)
             .or_else(|| rulebook.price(&debt.creditor, debt.creditor.as_line(), source.about.period.last_day()));
         let value = match price {
             Some(price) => {

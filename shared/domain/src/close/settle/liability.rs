@@ -395,6 +395,9 @@ fn of_next_month(
         let scheme = SchemeId::of(&line.id);
         lives.extend(rulebook.lives(&scheme, next).into_iter().map(|life| (scheme.clone(), life)));
     }
+    for scheme in rulebook.schemes_issued(next) {
+        lives.extend(rulebook.lives(&scheme, next).into_iter().map(|life| (scheme.clone(), life)));
+    }
     for (scheme, life) in lives {
         let Some(terms) = rulebook.liability(&scheme, next) else { continue };
         let rate = match learned {

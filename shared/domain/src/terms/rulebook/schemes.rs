@@ -115,8 +115,8 @@ tables! {
         /// One of `{ months = 3 }`, at the end of the third month after the month of issue; `{ days = 30 }` after the day of
         /// issue; `{ day = "2025-09-30" }`; `{ never = true }`.
         expiry: ExpiryFile = required(ExpiryFile::default()),
-        /// What claims of other schemes pay for a point of a member's debt to this one, in currency units; without it their
-        /// price at each funder.
+        /// What claims of other schemes pay for a point of a member's debt to this one, in currency units; without it the face
+        /// value.
         repay_price: Option<String> = optional(None),
         /// Who bears the cost: [[schemes.funders]].
         funders: Vec<Spanned<FundersFile>> = some_tables(),
@@ -320,10 +320,12 @@ pub fn audit(rulebook: &Rulebook, check: &mut Check) {
             take_part(rulebook, id, span, check);
         }
         let first = terms.funders.spans().map(|span| span.from).min();
-        let redeemers: Vec<&LineId> = rulebook.sections.burn.patterns().filter(|line| terms.honours(line)).collect();
-        for redeemer in redeemers {
+        // Its claims may pay a debt to whoever funds points, too.
+        let funders = rulebook.funders();
+        let payees: BTreeSet<&LineId> = funders.iter().chain(rulebook.sections.burn.patterns()).collect();
+        for redeemer in payees {
             let start = first.map(|first| first.max(rulebook.first_day_of(&[redeemer])));
-            let last = rulebook.line(redeemer).and_then(|line| line.last_day);
+            let last = rulebook.last_day_as_payee(redeemer, &funders);
             let key = OfPoints { redeemer, scheme: id };
             let gap = start.and_then(|start| rulebook.sections.prices.first_gap(&key, start, last));
             if let Some(day) = gap {
@@ -515,9 +517,18 @@ impl Rulebook {
         self.scheme(scheme).is_none_or(|terms| terms.accounting == Accounting::Allocate)
     }
 
-    /// What claims of other schemes pay for a point of a debt to one, in currency units; none: their price.
-    pub fn repay_price(&self, scheme: &SchemeId) -> Option<Rate> {
-        self.scheme(scheme)?.repay_price
+    /// What claims of other schemes pay for a point of a debt to one of the programme's own, in currency units.
+    pub fn repay_price(&self, scheme: &SchemeId, month: Period) -> Option<Rate> {
+        let face_value = || Some(self.liability(scheme, month)?.face_value);
+        self.scheme(scheme)?.repay_price.or_else(face_value)
+    }
+
+    /// Every scheme of the programme's own that is issued in a month, instances among them.
+    pub fn schemes_issued(&self, month: Period) -> Vec<SchemeId> {
+        let lines = || self.lines.iter().map(|line| &line.id);
+        let of = |scheme| lines().filter_map(move |line| self.issued_by(scheme, line, month.first_day()));
+        let issued: BTreeSet<SchemeId> = self.schemes.keys().flat_map(of).collect();
+        issued.into_iter().collect()
     }
 
     /// When claims of a scheme of the programme's own expire that are issued on a day.
