@@ -14,6 +14,7 @@ pub const REPORT: Report = Report {
         column("funder", "承担方", "Funder"),
         column("issue_month", "发行月", "Issue month"),
         column("expires", "到期日", "Expires"),
+        column("scheme", "方案", "Scheme"),
         summed("opening", "期初余额", "Opening"),
         summed("added", "本期增加", "Added"),
         summed("own_line_revenue", "本线兑换收入", "Own line revenue"),
@@ -34,7 +35,6 @@ pub const REPORT: Report = Report {
         column("basis", "测算依据", "Basis"),
         column("method", "确认方法", "Method"),
         column("reason", "原因", "Reason"),
-        column("scheme", "方案", "Scheme"),
     ],
     rows,
 };
@@ -48,6 +48,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(line.funder()),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
+            Cell::text(&cohort.scheme),
             Cell::Money(row.opening),
             Cell::Money(row.added),
             Cell::Money(row.own_line_revenue),
@@ -68,7 +69,6 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::word(basis.word()),
             Cell::word(method.word()),
             Cell::text(basis.reason()),
-            Cell::text(&cohort.scheme),
         ])
     });
     rows.collect()

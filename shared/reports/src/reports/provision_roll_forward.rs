@@ -14,6 +14,7 @@ pub const REPORT: Report = Report {
         column("funder", "承担方", "Funder"),
         column("issue_month", "发行月", "Issue month"),
         column("expires", "到期日", "Expires"),
+        column("scheme", "方案", "Scheme"),
         summed("opening", "期初余额", "Opening"),
         summed("granted", "本期赠送", "Granted"),
         summed("used_own", "本线使用", "Used at the own line"),
@@ -26,7 +27,6 @@ pub const REPORT: Report = Report {
         summed("current_part", "流动部分", "Current part"),
         summed("non_current_part", "非流动部分", "Non current part"),
         summed("given_points", "赠送积分", "Given points"),
-        column("scheme", "方案", "Scheme"),
     ],
     rows,
 };
@@ -40,6 +40,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::text(line.funder()),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
+            Cell::text(&cohort.scheme),
             Cell::Money(row.opening),
             Cell::Money(row.granted),
             Cell::Money(row.used_own),
@@ -52,7 +53,6 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
             Cell::Money(current),
             Cell::Money(row.closing.minus(current)?),
             Cell::Points(line.given),
-            Cell::text(&cohort.scheme),
         ])
     });
     rows.collect()
