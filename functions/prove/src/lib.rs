@@ -159,6 +159,7 @@ impl Carried {
         let lots = lots.collect();
         let debts = self.claims.debts()?.into_iter().map(|(creditor, points)| Debt { creditor, points });
         let debts = debts.collect();
+        let indebted = self.claims.indebted();
         let file = SnapshotFile { period: self.period, shard: self.shard.number(), claims: self.claims };
         let bytes = file.bytes()?;
         let proof = ProofFile {
@@ -169,6 +170,7 @@ impl Carried {
             compared: self.moved.len() as u64,
             lots,
             debts,
+            indebted,
             differing,
         };
         Ok((proof, bytes))

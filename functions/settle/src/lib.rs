@@ -162,7 +162,7 @@ fn members_claims(
                 "the accounts of shard {shard} were proven with rulebook {rulebook}"
             )));
         }
-        claims.add(proof.entries, &proof.lots, &proof.debts, proof.differing.len())?;
+        claims.add(proof.entries, &proof.lots, (&proof.debts, &proof.indebted), proof.differing.len())?;
     }
     Ok(claims)
 }

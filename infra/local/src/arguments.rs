@@ -1,4 +1,4 @@
-use chrono::{DateTime, FixedOffset, NaiveDate};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use interline_domain::units::calendar::Period;
@@ -168,6 +168,23 @@ pub enum RulebookCommand {
     },
     /// List the rulebooks that came into force, when, and by whom
     History,
+    /// Tell what a sale would earn under a rulebook, and who would pay for it
+    Explain {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Where the sale is
+        #[arg(long, value_parser = line)]
+        line: LineId,
+        /// What the member pays with money, in currency units
+        #[arg(long)]
+        amount: String,
+        /// The day of the sale
+        #[arg(long, value_name = "DATE")]
+        on: NaiveDate,
+        /// Its time by the programme's clocks
+        #[arg(long, value_name = "TIME", default_value = "12:00", value_parser = time)]
+        at: NaiveTime,
+    },
     /// Show what a rulebook changes and bring it into force, if it is valid and may
     /// follow the one before
     Publish {
@@ -274,13 +291,19 @@ impl Command {
             | Command::Completions { .. }
             | Command::Manual
             | Command::Member { .. }
-            | Command::Rulebook { command: RulebookCommand::Check { .. } | RulebookCommand::History } => false,
+            | Command::Rulebook {
+                command: RulebookCommand::Check { .. } | RulebookCommand::History | RulebookCommand::Explain { .. },
+            } => false,
         }
     }
 }
 
 fn period(text: &str) -> Result<Period, String> {
     Period::parse(text).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<NaiveTime, String> {
+    NaiveTime::parse_from_str(text, "%H:%M").map_err(|_| "must be a time of day such as 18:30".to_owned())
 }
 
 fn line(text: &str) -> Result<LineId, String> {

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use clap::{Command, CommandFactory};
 
 /// A command, and what somebody may type after `cargo interline`.
-const EXAMPLES: [(&[&str], &[&str]); 23] = [
+const EXAMPLES: [(&[&str], &[&str]); 24] = [
     (&["demo"], &["demo", "demo --data-dir trial --rulebook my.toml"]),
     (&["status"], &["status", "status --json --aws"]),
     (&["doctor"], &["doctor", "doctor --data-dir trial"]),
@@ -55,6 +55,7 @@ const EXAMPLES: [(&[&str], &[&str]); 23] = [
     ),
     (&["rulebook"], &["rulebook check my.toml", "rulebook history"]),
     (&["rulebook", "check"], &["rulebook check my.toml"]),
+    (&["rulebook", "explain"], &["rulebook explain my.toml --line grocery --amount 268.00 --on 2017-03-06"]),
     (
         &["rulebook", "publish"],
         &[

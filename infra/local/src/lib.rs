@@ -83,6 +83,10 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
     if let Command::Rulebook { command: RulebookCommand::Check { file } } = &arguments.command {
         return commands::rulebook::check(file, output);
     }
+    if let Command::Rulebook { command: RulebookCommand::Explain { file, line, amount, on, at } } = &arguments.command {
+        let sale = commands::rulebook::Sale { line, amount, day: *on, time: *at };
+        return commands::rulebook::explain(file, &sale, output);
+    }
     match &arguments.command {
         Command::Completions { shell } => {
             commands::shell::completions(*shell, output);
@@ -127,10 +131,11 @@ async fn execute(arguments: &Arguments, output: &Output) -> Result<bool, CliErro
         Command::Status => commands::status(&world, output).await,
         Command::Doctor => commands::doctor(&world, output).await,
         Command::Export { period, out } => commands::export(&world, *period, out.as_deref(), output).await,
-        Command::Completions { .. } | Command::Manual => Ok(true),
+        Command::Completions { .. }
+        | Command::Manual
+        | Command::Rulebook { command: RulebookCommand::Check { .. } | RulebookCommand::Explain { .. } } => Ok(true),
         Command::Rulebook { command: RulebookCommand::History } => commands::rulebook::history(&world, output).await,
         Command::Serve { port, host, .. } => commands::serve(&world, *host, *port, output).await,
-        Command::Rulebook { command: RulebookCommand::Check { file } } => commands::rulebook::check(file, output),
         Command::Rulebook { command: RulebookCommand::Publish { file, retroactive, yes } } => {
             let asks = arguments.aws && !yes;
             commands::rulebook::publish(&world, file, retroactive.as_deref(), asks, output).await

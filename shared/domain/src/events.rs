@@ -6,6 +6,7 @@
 mod accrual;
 mod canonical;
 mod decide;
+pub mod earned;
 mod entry;
 mod field;
 mod give_back;
@@ -180,7 +181,7 @@ macro_rules! kinds {
             pub fn legs<'a>(
                 &'a self,
                 head: &'a Head,
-                rulebook: &Rulebook,
+                rulebook: &'a Rulebook,
                 legs: &mut Legs<'_, 'a>,
             ) -> Result<(), RatingError> {
                 match self {

@@ -13,10 +13,10 @@ use crate::claims::account::Repayment;
 use crate::claims::lot::{Cohort, Slice};
 use crate::claims::slices::{parts_from_the_end, shared_out, values};
 use crate::terms::rulebook::Rulebook;
-use crate::units::allocate::exact_value;
+use crate::units::allocate::{exact_value, largest_remainder};
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::id::{AwardId, LineId, SchemeId, TaxCode};
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -37,6 +37,10 @@ pub enum Leg<'a> {
     Claims(ClaimsLeg<'a>),
     /// Claims redeemed, given back or paid with, and what their funders owe for them.
     Owed(OwedLeg<'a>),
+    /// Points that paid a member's debt to a scheme.
+    Repaid(&'a SchemeId, Points),
+    /// Points that an award gave, which are among the claims issued.
+    Awarded(AwardLeg<'a>),
     /// What a sale or gift is worth, or a reversal takes back of it.
     Issue(IssueLeg<'a>),
 }
@@ -55,13 +59,24 @@ pub struct ClaimsLeg<'a> {
     pub amount: Money,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwardLeg<'a> {
+    pub award: &'a AwardId,
+    pub scheme: &'a SchemeId,
+    /// The line of the sale.
+    pub line: &'a LineId,
+    pub points: Points,
+    /// Of the sale.
+    pub amount: Money,
+}
+
 /// What stands of a sale or gift in a cohort before and after an entry. It is valued by the terms of the cohort's
 /// month, whenever that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssueLeg<'a> {
     pub cohort: &'a Cohort,
-    /// Whether the funder's own sale issued them; else they were given, be it with another line's sale.
-    pub is_sold: bool,
+    /// Whose sale issued them; none: they were given.
+    pub seller: Option<&'a LineId>,
     pub before: SaleStanding,
     pub after: SaleStanding,
     pub withdrawn: Withdrawn,
@@ -115,18 +130,17 @@ pub(crate) type Sold = (Money, Option<Micro>);
 /// Claims issued by a line's sale of an amount, with its net if it has tax codes; or given.
 pub(crate) fn issued<'a>(
     legs: &mut Legs<'_, 'a>,
-    seller: &LineId,
-    sale: Option<Sold>,
+    sale: Option<(&'a LineId, Sold)>,
     slices: &'a [Slice],
 ) -> Result<(), OutOfRange> {
     slices.iter().try_for_each(|Slice { cohort, points }| {
         legs(Leg::Issue(IssueLeg {
             cohort,
-            is_sold: sale.is_some() && cohort.scheme.line() == *seller,
+            seller: sale.map(|(seller, _)| seller),
             before: SaleStanding::default(),
             after: SaleStanding {
-                amount: sale.map_or(Money::ZERO, |(amount, _)| amount),
-                net: sale.and_then(|(_, net)| net),
+                amount: sale.map_or(Money::ZERO, |(_, (amount, _))| amount),
+                net: sale.and_then(|(_, (_, net))| net),
                 points: *points,
             },
             withdrawn: Withdrawn::default(),
@@ -134,28 +148,45 @@ pub(crate) fn issued<'a>(
     })
 }
 
-/// Debts paid with points: their funders owe the creditor for them.
+/// Debts paid with points: their funders owe the creditor's for them.
 pub(crate) fn repaid<'a>(
     legs: &mut Legs<'_, 'a>,
-    rulebook: &Rulebook,
+    rulebook: &'a Rulebook,
     happened: DateTime<Utc>,
     repaid: &'a [Repayment],
 ) -> Result<(), RatingError> {
     for Repayment { creditor, paid: Slice { cohort, points } } in repaid {
+        legs(Leg::Repaid(creditor, *points))?;
         // Most entries repay nothing, and look up no day.
         let day = rulebook.day(happened);
-        let price = price(rulebook, &cohort.scheme, creditor, day)?;
-        legs(Leg::Owed(OwedLeg {
-            reason: Reason::Repayment,
-            cohort,
-            redeemer: creditor,
-            day,
-            tax: None,
-            points: *points,
-            value: Money::ZERO,
-            price,
-            amount: rulebook.currency.round_value(exact_value(*points, price)?)?,
-        }))?;
+        let reason = Reason::Repayment;
+        let (tax, value) = (None, Money::ZERO);
+        if rulebook.is_line(creditor) {
+            let redeemer = creditor.as_line();
+            let price = price(rulebook, &cohort.scheme, redeemer, day)?;
+            let amount = rulebook.currency.round_value(exact_value(*points, price)?)?;
+            legs(Leg::Owed(OwedLeg { reason, cohort, redeemer, day, tax, points: *points, value, price, amount }))?;
+            continue;
+        }
+        if *creditor == cohort.scheme {
+            // The same funders on both sides.
+            let (with, flow, amount) = (creditor.as_line(), FlowKind::Repaid, Money::ZERO);
+            legs(Leg::Claims(ClaimsLeg { cohort, with, flow, points: *points, amount }))?;
+            continue;
+        }
+        let funders = rulebook.funders_of(creditor, Period::of_day(day));
+        let weights: Vec<i128> = funders.iter().map(|(_, share)| share.scaled()).collect();
+        let missing = |(redeemer, _): &(&LineId, Rate)| price(rulebook, &cohort.scheme, redeemer, day);
+        let price = match (rulebook.repay_price(creditor, Period::of_day(day)), funders.first()) {
+            (Some(price), _) => price,
+            (None, Some(funder)) => missing(funder)?,
+            (None, None) => continue,
+        };
+        for ((redeemer, _), part) in funders.iter().zip(largest_remainder(points.get(), &weights)?) {
+            let points = Points::new(part);
+            let amount = rulebook.currency.round_value(exact_value(points, price)?)?;
+            legs(Leg::Owed(OwedLeg { reason, cohort, redeemer, day, tax, points, value, price, amount }))?;
+        }
     }
     Ok(())
 }

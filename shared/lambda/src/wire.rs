@@ -7,7 +7,7 @@ use interline_domain::claims::account::Repayment;
 use interline_domain::claims::lot::Slice;
 use interline_domain::events::{Entry, Field, Origin, Reversed, Reversible, Said, Show, Taxes};
 use interline_domain::legs::{OwedLeg, RatingError};
-use interline_domain::terms::rulebook::{Disclosure, Rulebook};
+use interline_domain::terms::rulebook::{Awarded, Disclosure, Rulebook};
 use interline_domain::units::currency::Currency;
 use interline_domain::units::id::{LineId, TaxCode};
 use interline_domain::units::money::{Money, OutOfRange, Points};
@@ -118,6 +118,11 @@ impl Show for Shown<'_> {
     fn repaid(&mut self, name: &'static str, repaid: &[Repayment]) {
         self.json[name] = repayments_in(repaid, self.view);
     }
+
+    fn awards(&mut self, name: &'static str, awards: &[Awarded]) {
+        let one = |Awarded { award, scheme, points }: &Awarded| json!({ "award": award, "scheme": scheme, "quantity": points });
+        self.json[name] = awards.iter().map(one).collect();
+    }
 }
 
 /// An entry with what has been reversed of it and what is left; a reversal is not
@@ -160,7 +165,7 @@ fn settlement(rulebook: &Rulebook, entry: &Entry, view: View<'_>) -> Result<Valu
     let total = Money::sum(rated.iter().map(|slice| slice.amount))?;
     let mut obligations = Vec::new();
     for OwedLeg { cohort, redeemer, points, price, amount, .. } in rated.iter().filter(|_| view.shows_pairs()) {
-        let funding = rulebook.funding(&cohort.scheme);
+        let funding = rulebook.funding(&cohort.scheme, cohort.issued);
         for (payer, amount) in funding.shared(*amount)?.into_iter().filter(|(payer, _)| payer != redeemer) {
             obligations.push(json!({
                 "payer": payer, "payee": redeemer, "points": points, "price": price,
@@ -186,5 +191,5 @@ fn slices_in(slices: &[Slice], view: View<'_>) -> Value {
 fn repayments_in(repaid: &[Repayment], view: View<'_>) -> Value {
     let one =
         |repayment: &Repayment| -> Value { json!({ "creditor": repayment.creditor, "points": repayment.paid.points }) };
-    repaid.iter().filter(|repayment| view.shows(&repayment.creditor)).map(one).collect()
+    repaid.iter().filter(|repayment| view.shows(repayment.creditor.as_line())).map(one).collect()
 }

@@ -14,7 +14,7 @@ use interline_domain::events::{
     Said, Store, Taxes, amounts, by_slice,
 };
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::{LineId, MemberId, Reference, TaxCode};
+use interline_domain::units::id::{LineId, MemberId, Reference, SchemeId, TaxCode};
 use interline_domain::units::moment::{parse_day, rfc3339_utc};
 use interline_domain::units::money::{Money, Points};
 use interline_domain::units::scope::Scope;
@@ -327,7 +327,7 @@ pub fn account(item: &Item) -> Result<Account, LedgerError> {
     Ok(Account {
         sequence: reader.unsigned(SEQUENCE)?,
         lots,
-        debts: reader.points_map(DEBTS, |text| LineId::parse(text).ok())?,
+        debts: reader.points_map(DEBTS, |text| SchemeId::parse(text).ok())?,
         returned_in: match reader.optional_text(RETURNED_IN)? {
             None => None,
             Some(text) => Some(Period::parse(text).map_err(|_| reader.broken(RETURNED_IN))?),

@@ -10,9 +10,10 @@ use interline_domain::close::settlement::{CohortBalance, Debt};
 use interline_domain::close::snapshot::{Difference, Snapshot};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::currency::Currency;
-use interline_domain::units::id::MemberId;
+use interline_domain::units::id::{MemberId, SchemeId};
 use interline_domain::units::shard::Shard;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where a file about a run's accounts lies in the reports bucket: those of trials
 /// apart, as they are not kept for good.
@@ -80,6 +81,9 @@ pub struct ProofFile {
     pub compared: u64,
     pub lots: Vec<CohortBalance>,
     pub debts: Vec<Debt>,
+    /// How many members owe each creditor something.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub indebted: BTreeMap<SchemeId, u64>,
     pub differing: Vec<Differing>,
 }
 

@@ -181,7 +181,7 @@ impl Figures {
         }
         let year = period.year();
         for row in &settlement.liability {
-            let of = lines.entry(row.cohort.scheme.line()).or_default();
+            let of = lines.entry(row.funder()).or_default();
             of.contract = of.contract.plus(&row.row)?;
             of.provision = of.provision.plus(&row.provision)?;
             if row.cohort.issued.year() < year {

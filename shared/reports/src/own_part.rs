@@ -63,7 +63,7 @@ impl<'a> OwnPart<'a> {
             payments,
             carried_before,
             carried_after,
-            liability: settlement.liability.iter().filter(|row| row.cohort.scheme == *line).collect(),
+            liability: settlement.liability.iter().filter(|row| row.funder() == *line).collect(),
         }
     }
 

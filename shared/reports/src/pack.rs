@@ -147,7 +147,7 @@ pub fn render(
 ) -> Result<Vec<PackFile>, RenderError> {
     let about = About { rulebook, period: settlement.state.period, run };
     let source = Source { about: &about, settlement, comparison, line: None };
-    let of_programme = REPORTS.iter().filter(|report| report.is_of_programme());
+    let of_programme = REPORTS.iter().filter(|report| report.is_in_pack(rulebook));
     let sheets = of_programme.map(|report| Ok((*report, report.sheet(&source)?)));
     let sheets = sheets.collect::<Result<Vec<(&Report, Sheet)>, OutOfRange>>()?;
     let mut files: Vec<PackFile> = sheets.iter().map(|(_, sheet)| csv("", sheet)).collect();
@@ -185,7 +185,7 @@ fn line_statements(
         for report in REPORTS {
             let is_there = |sheet: &Sheet| match report.scope {
                 Scope::Programme => false,
-                Scope::ProgrammeAndLines => !sheet.rows.is_empty(),
+                Scope::ProgrammeAndLines | Scope::OfSchemes => !sheet.rows.is_empty(),
                 Scope::EachLine => true,
             };
             sheets.extend(Some(report.sheet(&source)?).filter(is_there));

@@ -6,6 +6,7 @@ use crate::document::Comparison;
 use crate::sheet::{Cell, Heading, Sheet};
 use crate::words::{Words, words};
 use interline_domain::close::settlement::Settlement;
+use interline_domain::terms::rulebook::Rulebook;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::OutOfRange;
 use std::borrow::Cow;
@@ -30,6 +31,9 @@ pub enum Scope {
     ProgrammeAndLines,
     /// In the folder of each line.
     EachLine,
+    /// Once, and in the workbook, and in the folder of each line that it concerns: where the programme has schemes of
+    /// its own.
+    OfSchemes,
 }
 
 /// What the rows are of.
@@ -83,8 +87,13 @@ impl Report {
     pub fn is_of_programme(&self) -> bool {
         match self.scope {
             Scope::Programme | Scope::ProgrammeAndLines => true,
-            Scope::EachLine => false,
+            Scope::EachLine | Scope::OfSchemes => false,
         }
+    }
+
+    /// Whether a pack of the programme has it.
+    pub fn is_in_pack(&self, rulebook: &Rulebook) -> bool {
+        self.is_of_programme() || self.scope == Scope::OfSchemes && rulebook.has_schemes()
     }
 
     pub fn sheet(&self, source: &Source<'_>) -> Result<Sheet, OutOfRange> {

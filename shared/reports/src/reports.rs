@@ -7,6 +7,7 @@ pub mod consolidation;
 pub mod debts;
 pub mod disclosure;
 pub mod expiry_forecast;
+pub mod funding;
 pub mod invoices;
 pub mod issuance;
 pub mod liability_roll_forward;
@@ -15,6 +16,7 @@ pub mod points_roll_forward;
 pub mod positions;
 pub mod provision_roll_forward;
 pub mod redemption_rates;
+pub mod schemes;
 pub mod sentences;
 pub mod splits;
 pub mod statement;
@@ -28,6 +30,8 @@ pub const REPORTS: &[&Report] = &[
     &bilateral::REPORT,
     &payments::REPORT,
     &splits::REPORT,
+    &schemes::REPORT,
+    &funding::REPORT,
     &issuance::REPORT,
     &points_roll_forward::REPORT,
     &liability_roll_forward::REPORT,

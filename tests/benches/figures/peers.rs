@@ -290,7 +290,7 @@ impl Names {
         let event = match EntryKind::from_word(&row[1]).unwrap() {
             EntryKind::Accrual => Event::Accrual(Did {
                 asked: Accrual::of(cny().parse_money(&row[5]).unwrap()),
-                fact: Issue { slices, repaid: Vec::new() },
+                fact: Issue { slices, ..Issue::default() },
             }),
             EntryKind::Redemption => Event::Redemption(Did {
                 asked: Redemption::of(Points::parse(&row[6]).unwrap(), None),

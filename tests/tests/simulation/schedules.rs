@@ -16,7 +16,7 @@ use interline_domain::close::period::Run;
 use interline_domain::close::tally::SaleRates;
 use interline_domain::events::{Balances, Entry};
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::{LineId, MemberId};
+use interline_domain::units::id::{MemberId, SchemeId};
 use interline_domain::units::money::{OutOfRange, Points};
 use interline_lambda::App;
 use interline_ledger::attributes::REFUSALS;
@@ -647,7 +647,7 @@ fn brought_by(entry: &Entry) -> i64 {
             Ok(())
         }
 
-        fn debt(&mut self, _creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+        fn debt(&mut self, _creditor: &SchemeId, points: Points) -> Result<(), OutOfRange> {
             self.0 -= points.get();
             Ok(())
         }

@@ -2,7 +2,11 @@ use crate::CliError;
 use crate::output::{Output, warn};
 use crate::sample;
 use crate::world::{World, read};
-use interline_domain::terms::rulebook::{Change, Differences, Rulebook, RulebookError, Undated};
+use chrono::{NaiveDate, NaiveTime, TimeZone};
+use interline_domain::events::earned::{Earned, earned};
+use interline_domain::terms::rulebook::{Awarded, Change, Differences, Rulebook, RulebookError, Undated};
+use interline_domain::units::id::LineId;
+use interline_domain::units::money::Money;
 use interline_lambda::Proposal;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -114,6 +118,78 @@ fn agreed() -> Result<bool, CliError> {
     let source = std::io::stdin().read_line(&mut answer);
     source.map_err(|source| CliError::File { action: "cannot read", path: "the answer".into(), source })?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A sale that is only asked about.
+pub struct Sale<'a> {
+    pub line: &'a LineId,
+    pub amount: &'a str,
+    pub day: NaiveDate,
+    pub time: NaiveTime,
+}
+
+/// What a sale would earn under a rulebook, and who would pay.
+pub fn explain(file: &Path, sale: &Sale<'_>, output: &Output) -> Result<bool, CliError> {
+    let rulebook = match Rulebook::parse(&read(file)?) {
+        Ok(rulebook) => rulebook,
+        Err(_) => return check(file, output),
+    };
+    let wrong = |text: String| CliError::Usage(text);
+    let amount = rulebook.currency.parse_money(sale.amount).map_err(|error| wrong(format!("--amount {error}")))?;
+    let at = rulebook.zone.from_local_datetime(&sale.day.and_time(sale.time)).earliest();
+    let at = at.ok_or_else(|| wrong("--at: the programme's clocks do not show this time on this day".to_owned()))?;
+    let earned = earned(&rulebook, sale.line, at.to_utc(), amount).map_err(|refusal| wrong(refusal.to_string()))?;
+    let show = |amount| rulebook.currency.show(amount).to_string();
+    let (mut claims, mut costs) = (Vec::new(), Vec::new());
+    for of in &earned.claims {
+        let shares: Vec<String> = of.funders.iter().map(|(line, share)| format!("{line} {share}")).collect();
+        let awards = earned.awards.iter().filter(|award| award.scheme == of.scheme);
+        let awards: Vec<String> = awards.map(|award| format!("{} {}", award.award, award.points)).collect();
+        let awards = if awards.is_empty() { "base".to_owned() } else { awards.join(", ") };
+        claims.push(vec![
+            of.scheme.to_string(),
+            of.points.to_string(),
+            awards,
+            of.expires.to_string(),
+            shares.join(", "),
+        ]);
+        for at in &of.redeemed {
+            let parts: Vec<String> = at.payers.iter().map(|(payer, part)| format!("{payer} {}", show(*part))).collect();
+            costs.push(vec![
+                of.scheme.to_string(),
+                at.line.to_string(),
+                show(at.value),
+                show(at.amount),
+                parts.join(", "),
+            ]);
+        }
+    }
+    if claims.is_empty() {
+        output.line("The sale earns nothing.");
+    } else {
+        output.table(&["scheme", "points", "by award", "expires", "borne by"], &claims);
+        output.line("");
+        output.table(&["all of", "redeemed at", "are worth", "cost", "to"], &costs);
+    }
+    output.document(&document(&earned, show));
+    Ok(true)
+}
+
+fn document(earned: &Earned, show: impl Fn(Money) -> String) -> Value {
+    let claims = earned.claims.iter().map(|of| {
+        let funders = of.funders.iter().map(|(line, share)| json!({ "line": line, "share": share.to_string() }));
+        let redeemed = of.redeemed.iter().map(|at| {
+            let payers = at.payers.iter().map(|(payer, part)| json!({ "line": payer, "amount": show(*part) }));
+            let payers: Vec<Value> = payers.collect();
+            json!({ "line": at.line, "value": show(at.value), "amount": show(at.amount), "payers": payers })
+        });
+        let (funders, redeemed): (Vec<Value>, Vec<Value>) = (funders.collect(), redeemed.collect());
+        json!({ "scheme": of.scheme, "points": of.points, "expires": of.expires, "funders": funders, "redeemed": redeemed })
+    });
+    let claims: Vec<Value> = claims.collect();
+    let one = |of: &Awarded| json!({ "award": of.award, "scheme": of.scheme, "points": of.points });
+    let awards: Vec<Value> = earned.awards.iter().map(one).collect();
+    json!({ "claims": claims, "awards": awards })
 }
 
 pub fn check(file: &Path, output: &Output) -> Result<bool, CliError> {

@@ -21,7 +21,7 @@ mod sponsored;
 pub use booking::Kept;
 pub use cohort::{ClawBack, Closing, CohortLiability, Columns, LineRelease, Movement, ProvisionRow, RollForward};
 pub use release::Phase;
-pub use sale::{Sale, Standing as SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value};
+pub use sale::{Price, Sale, Standing as SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value};
 pub use sponsored::{GroupSale, RunOff, Sponsored};
 
 use crate::units::money::{Money, OutOfRange};

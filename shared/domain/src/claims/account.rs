@@ -2,7 +2,7 @@
 
 use crate::claims::lot::{Cohort, Expiry, Slice};
 use crate::units::calendar::Period;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::EXPIRED_LOT_KEPT_MONTHS;
 use crate::units::money::{OutOfRange, Points};
 use chrono::NaiveDate;
@@ -15,8 +15,8 @@ pub struct Account {
     /// In the order of spending. Every lot has points. Those past their date are
     /// what was never spent of them.
     pub lots: BTreeMap<Cohort, Points>,
-    /// Points owed to funders, for reversed accruals that were already spent.
-    pub debts: BTreeMap<LineId, Points>,
+    /// Points owed to schemes, for reversed accruals that were already spent.
+    pub debts: BTreeMap<SchemeId, Points>,
     /// Points redeemed per line and day, kept only where the rulebook caps them.
     pub redeemed: BTreeMap<(LineId, NaiveDate), Points>,
     /// The latest period that booked points given back. No event is booked in an
@@ -29,7 +29,7 @@ pub struct Account {
 /// A debt paid with points of the member's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repayment {
-    pub creditor: LineId,
+    pub creditor: SchemeId,
     /// The lot whose points paid.
     pub paid: Slice,
 }
@@ -38,7 +38,13 @@ impl Account {
     /// Points that can be spent on a day: those of the lots less all debts, and
     /// never less than none.
     pub fn balance(&self, day: NaiveDate) -> Result<Points, OutOfRange> {
-        let held = Points::sum(self.spendable(day).map(|(_, points)| points))?;
+        self.balance_of(day, |_| true)
+    }
+
+    /// As [`balance`](Self::balance), of the schemes that a line honours.
+    pub fn balance_of(&self, day: NaiveDate, honours: impl Fn(&SchemeId) -> bool) -> Result<Points, OutOfRange> {
+        let lots = self.spendable(day).filter(|(cohort, _)| honours(&cohort.scheme));
+        let held = Points::sum(lots.map(|(_, points)| points))?;
         let owed = Points::sum(self.debts.values().copied())?;
         Ok(held.minus(owed)?.max(Points::ZERO))
     }
@@ -53,15 +59,20 @@ impl Account {
             .map(|(cohort, points)| (cohort, *points))
     }
 
-    /// The lots that pay for `points`, in the order of spending; `None` when the
-    /// balance is too small.
-    pub fn lots_for(&self, points: Points, day: NaiveDate) -> Result<Option<Vec<Slice>>, OutOfRange> {
-        if points > self.balance(day)? {
+    /// The lots that pay for `points` where these schemes are honoured, in the order of spending; `None` when
+    /// the balance of them is too small.
+    pub fn lots_for(
+        &self,
+        points: Points,
+        day: NaiveDate,
+        honours: impl Fn(&SchemeId) -> bool,
+    ) -> Result<Option<Vec<Slice>>, OutOfRange> {
+        if points > self.balance_of(day, &honours)? {
             return Ok(None);
         }
         let mut left = points;
         let mut slices = Vec::new();
-        for (cohort, available) in self.spendable(day) {
+        for (cohort, available) in self.spendable(day).filter(|(cohort, _)| honours(&cohort.scheme)) {
             if left.is_zero() {
                 break;
             }
@@ -84,7 +95,7 @@ impl Account {
     }
 
     /// Adds points to a lot. Debts are paid first: the one to the lot's own
-    /// funder, where no money moves, then the others by name. Points past their
+    /// scheme, where no money moves, then the others by name. Points past their
     /// date pay nothing.
     pub fn credit(&mut self, slice: &Slice, day: NaiveDate) -> Result<Vec<Repayment>, OutOfRange> {
         let mut left = slice.points;
@@ -95,7 +106,7 @@ impl Account {
         }
         let own = self.debts.keys().filter(|creditor| slice.cohort.scheme == **creditor);
         let others = self.debts.keys().filter(|creditor| slice.cohort.scheme != **creditor);
-        let creditors: Vec<LineId> = own.chain(others).cloned().collect();
+        let creditors: Vec<SchemeId> = own.chain(others).cloned().collect();
         for creditor in creditors {
             let Some(debt) = self.debts.get_mut(&creditor) else { continue };
             let points = left.min(*debt);
@@ -115,7 +126,7 @@ impl Account {
         Ok(repayments)
     }
 
-    pub fn owe(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+    pub fn owe(&mut self, creditor: &SchemeId, points: Points) -> Result<(), OutOfRange> {
         if !points.is_zero() {
             self.debts.entry(creditor.clone()).or_default().add(points)?;
         }
@@ -127,7 +138,7 @@ impl Account {
     /// creditor's own, where no money moves, then in the order of spending.
     pub fn repay(
         &mut self,
-        creditor: &LineId,
+        creditor: &SchemeId,
         points: Points,
         sale: &[Slice],
         day: NaiveDate,

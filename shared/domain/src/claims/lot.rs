@@ -1,7 +1,7 @@
 //! Lots and cohorts: claims that share their scheme, issue period and expiry.
 
 use crate::units::calendar::{Period, write_date};
-use crate::units::id::SchemeId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::Points;
 use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -111,6 +111,25 @@ impl Cohort {
 impl fmt::Display for Cohort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}|{}|{}", self.scheme, self.issued, self.expires)
+    }
+}
+
+/// A cohort in the part that one line bears of its cost, which has books of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Borne {
+    pub cohort: Cohort,
+    pub payer: LineId,
+}
+
+impl Borne {
+    /// As it is stored: a line's own points name no payer.
+    pub fn of(cohort: Cohort, payer: Option<LineId>) -> Self {
+        Self { payer: payer.unwrap_or_else(|| cohort.scheme.line()), cohort }
+    }
+
+    /// The payer, where these are not its own points.
+    pub fn other(&self) -> Option<LineId> {
+        Some(self.payer.clone()).filter(|payer| self.cohort.scheme != *payer)
     }
 }
 

@@ -13,6 +13,7 @@ mod liability;
 mod liability_checks;
 mod points;
 mod sale_checks;
+mod schemes;
 mod shares;
 mod taxes;
 mod vouchers;
@@ -30,7 +31,9 @@ pub use liability::MATURITY_MONTHS;
 use liability::liability;
 use points::{debts, issuance, roll_forward};
 use sale_checks::days_sold;
-use shares::{bilateral, positions, shares};
+use schemes::schemes;
+use shares::{Shared, bilateral, positions, shares};
+use std::collections::BTreeMap;
 use taxes::Taxes;
 use vouchers::{Taxed, planned, vouchers};
 use why::why;
@@ -40,7 +43,7 @@ use why::why;
 pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let tally = inputs.tally;
     let previous = inputs.previous.as_ref().map(|previous| previous.state);
-    let (shares, bases) = shares(inputs.rulebook, &tally.obligations, previous)?;
+    let Shared { shares, funding, carried } = shares(inputs.rulebook, &tally.obligations, previous)?;
     let bilateral = bilateral(&shares, &tally.pairs)?;
     let mut taxes = Taxes::of(inputs.rulebook.currency, previous);
     let owed = taxes.owed(&shares)?;
@@ -61,12 +64,15 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     )?;
     let cash_vouchers = planned(inputs, &vouchers, &paid.payments)?;
     let debts = debts(tally, previous)?;
+    let (schemes, schemes_to_date) = schemes(inputs, previous, &roll_forward, &liability.states, &carried)?;
     let why = why(inputs, previous, &liability.urr, &liability.rates)?;
     let mut settlement = Settlement {
         gross: Money::sum(bilateral.iter().map(|row| row.amount.abs()))?,
         settled: settled(&nets)?,
         positions,
         splits: shares.into_iter().map(|share| share.row).collect(),
+        funding,
+        schemes,
         bilateral,
         payments: paid.payments,
         issuance: issuance(tally)?,
@@ -78,17 +84,19 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
         invoices: invoices(inputs, &owed)?,
         vouchers,
         cash_vouchers,
+        indebted: BTreeMap::new(),
         checklist: Vec::new(),
         judgement: Judgement::default(),
         state: State {
             period: inputs.period,
             cohorts,
-            splits: bases,
+            splits: carried,
             taxes: taxes.bases(),
             debts,
             liability: liability.states,
             urr: liability.urr,
             carried: paid.carried,
+            schemes: schemes_to_date,
             sale_days: days_sold(inputs, previous).carried(),
         },
     };

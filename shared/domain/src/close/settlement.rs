@@ -2,7 +2,7 @@
 
 use crate::actuarial::experience::{Indicators, Memory};
 use crate::actuarial::liability::{CohortLiability, ProvisionRow, RollForward as LiabilityRollForward, Sponsored};
-use crate::claims::lot::Cohort;
+use crate::claims::lot::{Borne, Cohort};
 use crate::close::books::{BooksError, SponsoredSums, Voucher};
 use crate::close::checks::{CheckId, Severity};
 use crate::close::days::EightWeeks;
@@ -15,7 +15,7 @@ use crate::legs::{FlowKind, Reason};
 use crate::terms::rulebook::{Method, Product, Rulebook, VatTreatment};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::id::{AwardId, LineId, SchemeId, TaxCode};
 use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -32,7 +32,7 @@ pub struct State {
     pub cohorts: Vec<CohortBalance>,
     /// The cumulative base of every split.
     pub splits: Vec<SplitBase>,
-    /// Points that members owe to funders. Negative where an event that came
+    /// Points that members owe to schemes. Negative where an event that came
     /// late repaid in an earlier period than the debt was booked in.
     pub debts: Vec<Debt>,
     /// The cumulative base of every tax.
@@ -46,6 +46,9 @@ pub struct State {
     /// On which of the last eight weeks' days lines sold something.
     #[serde(default)]
     pub sale_days: BTreeMap<LineId, EightWeeks>,
+    /// Schemes that are no line's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<SchemeToDate>,
 }
 
 /// What is taxed together, over all months: it is fixed by the original's day.
@@ -174,11 +177,14 @@ pub struct SplitBase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax: Option<TaxCode>,
     pub base: Money,
+    /// What of it was above a funder's cap.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub above: BTreeMap<LineId, Money>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debt {
-    pub creditor: LineId,
+    pub creditor: SchemeId,
     pub points: Points,
 }
 
@@ -227,12 +233,15 @@ impl<'a> Previous<'a> {
     }
 }
 
-/// What a close leaves to the next for one cohort. Kept after the expiry: the
-/// cohort is experience then, and a late event may still concern it.
+/// What a close leaves to the next for one cohort, in the books of one who bears its cost. Kept after the
+/// expiry: the cohort is experience then, and a late event may still concern it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CohortState {
     pub cohort: Cohort,
+    /// None of a line's own points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<LineId>,
     pub liability: CohortLiability,
     /// Points redeemed from the issue to the end of each age in months, returns
     /// deducted; the first is the month of issue, the last at most the age of expiry.
@@ -246,10 +255,13 @@ pub struct CohortState {
     pub sponsored: BTreeMap<LineId, Sponsored>,
 }
 
-/// A cohort's row of the contract liability's roll-forward.
+/// A cohort's row of the contract liability's roll-forward, in the books of one who bears its cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiabilityRow {
     pub cohort: Cohort,
+    /// None of a line's own points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<LineId>,
     /// Amounts in minor units, net of VAT.
     pub row: LiabilityRollForward,
     pub provision: ProvisionRow,
@@ -259,7 +271,7 @@ pub struct LiabilityRow {
     pub previous_rate: Option<Rate>,
     pub basis: RateBasis,
     pub method: Method,
-    /// Points that can still be redeemed, at the end of the period.
+    /// Points that can still be redeemed, at the end of the period; these and the following in the payer's share.
     pub outstanding: Points,
     /// Of the points issued, those that nobody paid for.
     pub given: Points,
@@ -272,7 +284,32 @@ pub struct LiabilityRow {
     pub provision_maturity: [Money; 4],
 }
 
+/// Of each cohort the first of its payers, which know the same of its points.
+pub fn cohorts_once(states: &[CohortState]) -> impl Iterator<Item = &CohortState> {
+    states.chunk_by(|one, other| one.cohort == other.cohort).filter_map(<[CohortState]>::first)
+}
+
+impl CohortState {
+    pub fn borne(&self) -> Borne {
+        Borne::of(self.cohort.clone(), self.payer.clone())
+    }
+
+    /// In whose books it is.
+    pub fn funder(&self) -> LineId {
+        self.borne().payer
+    }
+}
+
 impl LiabilityRow {
+    pub fn borne(&self) -> Borne {
+        Borne::of(self.cohort.clone(), self.payer.clone())
+    }
+
+    /// In whose books it is.
+    pub fn funder(&self) -> LineId {
+        self.borne().payer
+    }
+
     /// What of the contract liability is expected to be used within twelve months.
     pub fn current(&self) -> Result<Money, OutOfRange> {
         self.row.closing.minus(self.maturity[3])
@@ -339,6 +376,12 @@ pub struct Settlement {
     pub positions: Vec<Position>,
     pub bilateral: Vec<Bilateral>,
     pub splits: Vec<SplitRow>,
+    /// What the funders of schemes bear of what the month's redemptions cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub funding: Vec<FundingRow>,
+    /// Schemes that are no line's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemes: Vec<SchemeRow>,
     pub payments: Vec<Payment>,
     pub issuance: Vec<Issuance>,
     pub roll_forward: Vec<RollForward>,
@@ -358,6 +401,9 @@ pub struct Settlement {
     /// Those of the payments, where the rulebook has them made at the close.
     #[serde(default)]
     pub cash_vouchers: Vec<Voucher>,
+    /// How many members owe each creditor something.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub indebted: BTreeMap<SchemeId, u64>,
     pub checklist: Vec<Check>,
     /// What a person said of it.
     #[serde(default, skip_serializing_if = "Judgement::is_nothing")]
@@ -464,6 +510,89 @@ pub struct SplitRow {
     pub rounding: Decimal,
 }
 
+/// What a scheme gave, took back and cost. Points are of the month, amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeRow {
+    pub scheme: SchemeId,
+    pub awards: Vec<SchemeAward>,
+    pub issued: Points,
+    /// Taken back with refunded sales, be they open or spent.
+    pub withdrawn: Points,
+    /// Less what was given back.
+    pub redeemed: Points,
+    pub expired: Points,
+    /// At the end of the month.
+    pub outstanding: Points,
+    /// What lines are owed for redemptions, the funders' own part included, since the scheme began.
+    pub cost_to_date: Money,
+    /// With what is still expected to be redeemed, at the mean cost of a point so far; at its face value before any.
+    pub cost_expected: Money,
+}
+
+impl SchemeRow {
+    pub fn of(scheme: SchemeId) -> Self {
+        let none = Points::ZERO;
+        let (issued, withdrawn, redeemed, expired, outstanding) = (none, none, none, none, none);
+        let (cost_to_date, cost_expected) = (Money::ZERO, Money::ZERO);
+        let awards = Vec::new();
+        Self { scheme, awards, issued, withdrawn, redeemed, expired, outstanding, cost_to_date, cost_expected }
+    }
+}
+
+/// What an award gave at a line in a month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeAward {
+    pub award: AwardId,
+    pub line: LineId,
+    pub events: u64,
+    pub members: u64,
+    pub sales: Money,
+    pub issued: Points,
+}
+
+/// A scheme's points since it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeToDate {
+    pub scheme: SchemeId,
+    pub issued: Points,
+    pub withdrawn: Points,
+    pub redeemed: Points,
+    pub expired: Points,
+}
+
+impl SchemeToDate {
+    pub fn of(scheme: SchemeId) -> Self {
+        let (issued, withdrawn, redeemed, expired) = Default::default();
+        Self { scheme, issued, withdrawn, redeemed, expired }
+    }
+}
+
+/// A funder's part of what a scheme's claims cost at a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FundingRow {
+    pub scheme: SchemeId,
+    /// The split's, by which it is shared further.
+    pub rule: String,
+    pub payer: LineId,
+    /// Where the payer itself redeems, its part is owed to nobody.
+    pub redeemer: LineId,
+    pub share: Rate,
+    pub base: Money,
+    pub amount: Money,
+    pub cumulative_base: Money,
+    pub cumulative_amount: Money,
+    /// What the payer has borne so far above its exact share, in currency units; less than one minor unit either way, and
+    /// nothing where there are caps.
+    pub rounding: Decimal,
+    /// What the payer may still bear of the scheme under these terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_left: Option<Money>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuance {
     pub scheme: SchemeId,
@@ -532,8 +661,8 @@ impl Settlement {
     /// What sales with points of sponsors come to so far in the group's books.
     pub fn sponsored_sales(&self) -> Result<SponsoredSums, OutOfRange> {
         let mut sums = SponsoredSums::default();
-        for CohortState { cohort, liability, sponsored, .. } in &self.state.liability {
-            sums.add(&cohort.scheme.line(), liability, sponsored)?;
+        for state in &self.state.liability {
+            sums.add(&state.funder(), &state.liability, &state.sponsored)?;
         }
         Ok(sums)
     }
@@ -542,7 +671,7 @@ impl Settlement {
     pub fn liability_by_funder(&self) -> Result<BTreeMap<LineId, LiabilityRollForward>, OutOfRange> {
         let mut funders: BTreeMap<LineId, LiabilityRollForward> = BTreeMap::new();
         for row in &self.liability {
-            let sum = funders.entry(row.cohort.scheme.line()).or_default();
+            let sum = funders.entry(row.funder()).or_default();
             *sum = sum.plus(&row.row)?;
         }
         Ok(funders)
@@ -552,7 +681,7 @@ impl Settlement {
     pub fn provision_by_funder(&self) -> Result<BTreeMap<LineId, ProvisionRow>, OutOfRange> {
         let mut funders: BTreeMap<LineId, ProvisionRow> = BTreeMap::new();
         for row in &self.liability {
-            let sum = funders.entry(row.cohort.scheme.line()).or_default();
+            let sum = funders.entry(row.funder()).or_default();
             *sum = sum.plus(&row.provision)?;
         }
         Ok(funders)

@@ -9,7 +9,7 @@ use crate::claims::lot::{Cohort, Expiry};
 use crate::events::{Balances, Entry};
 use crate::terms::rulebook::Rulebook;
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, MemberId};
+use crate::units::id::{MemberId, SchemeId};
 use crate::units::limits::EXPIRED_LOT_KEPT_MONTHS;
 use crate::units::money::{OutOfRange, Points};
 use crate::units::shard::Shard;
@@ -27,7 +27,7 @@ pub struct Claims {
     /// None is zero.
     pub lots: BTreeMap<Cohort, Points>,
     /// None is zero.
-    pub debts: BTreeMap<LineId, Points>,
+    pub debts: BTreeMap<SchemeId, Points>,
 }
 
 /// The claims of one shard's members.
@@ -109,7 +109,7 @@ impl Balances for Claims {
         add(&mut self.lots, cohort, points)
     }
 
-    fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+    fn debt(&mut self, creditor: &SchemeId, points: Points) -> Result<(), OutOfRange> {
         add(&mut self.debts, creditor, points)
     }
 }
@@ -252,12 +252,24 @@ impl Snapshot {
     }
 
     /// All members' debts by creditor.
-    pub fn debts(&self) -> Result<BTreeMap<LineId, Points>, OutOfRange> {
+    pub fn debts(&self) -> Result<BTreeMap<SchemeId, Points>, OutOfRange> {
         let mut sums = BTreeMap::new();
         for (creditor, points) in self.members.values().flat_map(|claims| &claims.debts) {
             add(&mut sums, creditor, *points)?;
         }
         Ok(sums)
+    }
+}
+
+impl Snapshot {
+    /// How many members owe each creditor something.
+    pub fn indebted(&self) -> BTreeMap<SchemeId, u64> {
+        let mut members = BTreeMap::new();
+        let owing = self.members.values().flat_map(|claims| &claims.debts).filter(|(_, points)| points.is_positive());
+        for (creditor, _) in owing {
+            *members.entry(creditor.clone()).or_default() += 1;
+        }
+        members
     }
 }
 
@@ -280,7 +292,7 @@ struct StoredClaims {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lots: Vec<(usize, Points)>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    debts: BTreeMap<LineId, Points>,
+    debts: BTreeMap<SchemeId, Points>,
 }
 
 impl Serialize for Snapshot {

@@ -10,12 +10,12 @@ use super::refusal::Refusal;
 use super::stored::{Broken, Load, Store};
 use super::taxes::Taxes;
 use crate::claims::account::Account;
-use crate::legs::{self, Legs, RatingError};
+use crate::legs::{self, AwardLeg, Leg, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
-use crate::terms::rulebook::{EarnRule, Rulebook};
+use crate::terms::rulebook::{Awarded, EarnRule, Rulebook};
 use crate::units::allocate::largest_remainder;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +55,10 @@ impl Kind for Accrual {
     fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Issue, Option<Reversed>), Refusal> {
         at.taxed(&self.taxes, self.amount)?;
         let rule = at.rulebook.earn(&at.head.line, at.day).ok_or_else(|| at.no_earn_rule())?;
-        let issued = points_of_sale(rule, &at.head.line, at.rulebook.currency, self.amount)?;
-        Ok((Issue::of(at, account, issued)?, None))
+        let base = points_of_sale(rule, &at.head.line, at.rulebook.currency, self.amount)?;
+        let awards = at.rulebook.awards(&at.head.line, at.head.occurred(), self.amount)?;
+        let issue = Issue::of(at, account, by_scheme(base, &awards)?)?;
+        Ok((Issue { awards, ..issue }, None))
     }
 
     fn store(fact: &Issue, to: &mut dyn Store) {
@@ -86,14 +88,17 @@ impl Kind for Accrual {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Issued, &head.line, &did.fact.slices, did.asked.amount)?;
         let Accrual { amount, taxes } = &did.asked;
         let net =
             if taxes.is_empty() { None } else { taxes.net(rulebook, &head.line, rulebook.period(head.occurred()))? };
-        legs::issued(legs, &head.line, Some((*amount, net)), &did.fact.slices)?;
+        legs::issued(legs, Some((&head.line, (*amount, net))), &did.fact.slices)?;
+        for Awarded { award, scheme, points } in &did.fact.awards {
+            legs(Leg::Awarded(AwardLeg { award, scheme, line: &head.line, points: *points, amount: *amount }))?;
+        }
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 
@@ -109,6 +114,22 @@ impl Kind for Accrual {
     fn reversible(did: &Did<Self>) -> Option<Reversible<'_>> {
         Some(Reversible { amount: Some(did.asked.amount), slices: Some(&did.fact.slices) })
     }
+}
+
+/// Points of a sale by scheme, each once: the line's own and its sponsors', then what awards gave.
+pub(super) fn by_scheme(
+    base: Vec<(LineId, Points)>,
+    awards: &[Awarded],
+) -> Result<Vec<(SchemeId, Points)>, OutOfRange> {
+    let mut issued: Vec<(SchemeId, Points)> =
+        base.into_iter().map(|(funder, points)| (SchemeId::of(&funder), points)).collect();
+    for Awarded { scheme, points, .. } in awards {
+        match issued.iter_mut().find(|(of, _)| of == scheme) {
+            Some((_, sum)) => sum.add(*points)?,
+            None => issued.push((scheme.clone(), *points)),
+        }
+    }
+    Ok(issued)
 }
 
 /// Points of a sale by funder, each once: the line's own first, then its sponsors'.

@@ -183,7 +183,7 @@ impl Entry {
     }
 
     /// What it means to everything behind the ledger.
-    pub fn legs(&self, rulebook: &Rulebook) -> Result<Vec<Leg<'_>>, RatingError> {
+    pub fn legs<'a>(&'a self, rulebook: &'a Rulebook) -> Result<Vec<Leg<'a>>, RatingError> {
         let mut legs = Vec::new();
         self.event.legs(&self.head, rulebook, &mut |leg| {
             legs.push(leg);
@@ -193,10 +193,10 @@ impl Entry {
     }
 
     /// What it makes lines owe each other, and themselves.
-    pub fn owed(&self, rulebook: &Rulebook) -> Result<Vec<OwedLeg<'_>>, RatingError> {
+    pub fn owed<'a>(&'a self, rulebook: &'a Rulebook) -> Result<Vec<OwedLeg<'a>>, RatingError> {
         let owed = self.legs(rulebook)?.into_iter().filter_map(|leg| match leg {
             Leg::Owed(owed) => Some(owed),
-            Leg::Claims(_) | Leg::Issue(_) => None,
+            Leg::Claims(_) | Leg::Issue(_) | Leg::Repaid(..) | Leg::Awarded(_) => None,
         });
         Ok(owed.collect())
     }

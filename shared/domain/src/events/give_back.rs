@@ -134,7 +134,7 @@ impl Kind for GiveBack {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         let Returned { original, original_value, original_tax, before, points, repaid, .. } = &did.fact;

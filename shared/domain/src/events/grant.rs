@@ -12,6 +12,7 @@ use crate::claims::account::Account;
 use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
+use crate::units::id::SchemeId;
 use crate::units::money::{Money, OutOfRange, Points};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Kind for Grant {
 
     fn decide(&self, at: &At<'_>, account: &mut Account) -> Result<(Issue, Option<Reversed>), Refusal> {
         at.rulebook.earn(&at.head.line, at.day).ok_or_else(|| at.no_earn_rule())?;
-        Ok((Issue::of(at, account, vec![(at.head.line.clone(), self.points)])?, None))
+        Ok((Issue::of(at, account, vec![(SchemeId::of(&at.head.line), self.points)])?, None))
     }
 
     fn store(fact: &Issue, to: &mut dyn Store) {
@@ -58,11 +59,11 @@ impl Kind for Grant {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         legs::moved(legs, FlowKind::Granted, &head.line, &did.fact.slices, Money::ZERO)?;
-        legs::issued(legs, &head.line, None, &did.fact.slices)?;
+        legs::issued(legs, None, &did.fact.slices)?;
         legs::repaid(legs, rulebook, head.occurred(), &did.fact.repaid)
     }
 

@@ -11,9 +11,9 @@ use crate::claims::account::{Account, Repayment};
 use crate::claims::lot::{Cohort, Slice};
 use crate::legs::ControlKind;
 use crate::legs::{Legs, Paid, RatingError};
-use crate::terms::rulebook::Rulebook;
+use crate::terms::rulebook::{Awarded, Rulebook};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, TaxCode};
+use crate::units::id::{SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points};
 use chrono::NaiveDate;
 use chrono::{DateTime, Utc};
@@ -79,7 +79,7 @@ pub struct Reversible<'a> {
 /// A member's lots and debts as an entry moves them.
 pub trait Balances {
     fn lot(&mut self, cohort: &Cohort, points: Points) -> Result<(), OutOfRange>;
-    fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange>;
+    fn debt(&mut self, creditor: &SchemeId, points: Points) -> Result<(), OutOfRange>;
 }
 
 impl dyn Balances + '_ {
@@ -104,6 +104,7 @@ pub trait Show {
     fn money(&mut self, name: &'static str, amount: Money);
     fn slices(&mut self, name: &'static str, slices: &[Slice]);
     fn repaid(&mut self, name: &'static str, repaid: &[Repayment]);
+    fn awards(&mut self, name: &'static str, awards: &[Awarded]);
 }
 
 /// One kind of event.
@@ -144,7 +145,7 @@ pub trait Kind: Sized + Clone + fmt::Debug + PartialEq + Eq {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError>;
     fn moves(fact: &Self::Fact, balances: &mut dyn Balances) -> Result<(), OutOfRange>;

@@ -53,7 +53,7 @@ pub fn quote(
         return Err(Refusal::LineNotActive { line: line.clone(), day });
     }
     let rule = rulebook.burn(line, day).ok_or_else(no_rule)?;
-    let balance = account.balance(day)?;
+    let balance = account.balance_of(day, |scheme| rulebook.is_usable(scheme, line))?;
     let bill = bill.map(|amount| Bill { amount, currency: rulebook.currency });
     let cap = redemption_cap(rule, account, line, bill, day)?;
     let stepped = |points: Points| points.minus(Points::new(points.get() % rule.step.get()));

@@ -15,7 +15,7 @@ use crate::terms::rulebook::{BurnRule, Rulebook};
 use crate::units::allocate::exact_value;
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::{LineId, TaxCode};
+use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use chrono::NaiveDate;
 use std::fmt::Write;
@@ -72,8 +72,10 @@ impl Kind for Redemption {
         let rule = at.rulebook.burn(line, day).ok_or_else(no_rule)?;
         self.tax.iter().try_for_each(|code| at.known(code))?;
         self.check(at, rule, account)?;
-        let Some(slices) = account.lots_for(self.points, day)? else {
-            return Err(Refusal::InsufficientPoints { available: account.balance(day)?, requested: self.points });
+        let honours = |scheme: &SchemeId| at.rulebook.is_usable(scheme, line);
+        let Some(slices) = account.lots_for(self.points, day, honours)? else {
+            let available = account.balance_of(day, honours)?;
+            return Err(Refusal::InsufficientPoints { available, requested: self.points });
         };
         for slice in &slices {
             account.take(slice)?;
@@ -108,7 +110,7 @@ impl Kind for Redemption {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         let day = rulebook.day(head.occurred());

@@ -2,10 +2,11 @@
 
 use super::EntryKind;
 use super::Event;
-use super::accrual::points_of_sale;
+use super::accrual::{by_scheme, points_of_sale};
 use super::canonical::Canonical;
 use super::entry::Head;
 use super::field::{AMOUNT, Field, Fields, Origin, POINTS, REVERSES, Said, TAXES};
+use super::issue::Issue;
 use super::kind::{At, Balances, Did, Kind, Reversed, Show, Target};
 use super::refusal::Refusal;
 use super::stored::{
@@ -15,7 +16,6 @@ use super::stored::{
 use super::taxes::Taxes;
 use super::withdrawal::{Original, Withdrawal};
 use crate::claims::account::Account;
-use crate::claims::lot::Slice;
 use crate::legs::{self, Legs, RatingError};
 use crate::legs::{ControlKind, FlowKind};
 use crate::terms::rulebook::Rulebook;
@@ -122,7 +122,7 @@ impl Kind for Refund {
         let amount = part_of_amount(at.rulebook.currency, sale, before, self.amount)?;
         let after = before.plus(amount)?;
         let taxes = self.taxes(at, &asked.taxes, &target.reversed.by_tax, amount)?;
-        let points = points_of_refund(at.rulebook, target, &fact.slices, sale.minus(after)?)?;
+        let points = points_of_refund(at.rulebook, target, fact, sale.minus(after)?)?;
         let original = Original { at: target.entry.head.occurred(), slices: fact.slices.clone() };
         let withdrawal = Withdrawal::of(at, account, original, target.reversed, points)?;
         let by_tax = taxes.sale.minus(&taxes.left()?.minus(&taxes.now)?)?.iter().map(|(_, amount)| amount).collect();
@@ -183,7 +183,7 @@ impl Kind for Refund {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         let Refunded { sale, before, amount, taxes, withdrawal } = &did.fact;
@@ -247,23 +247,25 @@ fn part_of_amount(currency: Currency, total: Money, before: Money, asked: Option
 }
 
 /// What a refund takes of each slice of a sale: what was issued less what the
-/// remaining sale would earn by the terms that decided it, less what was taken
+/// remaining sale would earn by the terms and awards that decided it, less what was taken
 /// before. The largest remainder is not monotone, so a smaller sale may earn a
 /// funder more: then nothing is taken of it, and nothing goes back.
 fn points_of_refund(
     rulebook: &Rulebook,
     target: Target<'_>,
-    slices: &[Slice],
+    issue: &Issue,
     remaining: Money,
 ) -> Result<Vec<Points>, Refusal> {
     let head = &target.entry.head;
-    let kept = match target.rulebook.earn(&head.line, rulebook.day(head.occurred())) {
+    let base = match target.rulebook.earn(&head.line, rulebook.day(head.occurred())) {
         Some(rule) => points_of_sale(rule, &head.line, rulebook.currency, remaining)?,
         None => Vec::new(),
     };
-    let mut points = Vec::with_capacity(slices.len());
-    for (at, slice) in slices.iter().enumerate() {
-        let kept = kept.iter().find(|(funder, _)| slice.cohort.scheme == *funder).map_or(Points::ZERO, |kept| kept.1);
+    let awards = target.rulebook.awards_kept(&issue.awards, &head.line, head.occurred(), remaining)?;
+    let kept = by_scheme(base, &awards)?;
+    let mut points = Vec::with_capacity(issue.slices.len());
+    for (at, slice) in issue.slices.iter().enumerate() {
+        let kept = kept.iter().find(|(scheme, _)| slice.cohort.scheme == *scheme).map_or(Points::ZERO, |kept| kept.1);
         let left = slice.points.minus(target.reversed.of_slice(at))?;
         points.push(left.minus(kept)?.max(Points::ZERO));
     }

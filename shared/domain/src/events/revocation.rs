@@ -76,7 +76,7 @@ impl Kind for Revocation {
     fn legs<'a>(
         did: &'a Did<Self>,
         head: &'a Head,
-        rulebook: &Rulebook,
+        rulebook: &'a Rulebook,
         legs: &mut Legs<'_, 'a>,
     ) -> Result<(), RatingError> {
         did.fact.legs(legs, FlowKind::Revoked, &head.line, Money::ZERO)?;

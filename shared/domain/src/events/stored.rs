@@ -4,7 +4,8 @@
 use super::taxes::Taxes;
 use crate::claims::account::Repayment;
 use crate::claims::lot::Slice;
-use crate::units::id::{LineId, TaxCode};
+use crate::terms::rulebook::Awarded;
+use crate::units::id::{AwardId, SchemeId, TaxCode};
 use crate::units::moment::rfc3339_utc;
 use crate::units::money::{Money, Points};
 use chrono::{DateTime, Utc};
@@ -31,6 +32,8 @@ pub trait Load {
 pub const SLICES: &str = "s";
 /// Debts repaid `creditor:funder|issued|expires:points;...`
 pub const REPAID: &str = "y";
+/// What awards gave `award:scheme:points;...`
+pub const AWARDS: &str = "aw";
 /// Value granted or given back, in minor units.
 pub const VALUE: &str = "g";
 /// For a reversal: when its original happened, in UTC.
@@ -87,6 +90,13 @@ impl dyn Store + '_ {
             text.push_str(creditor.as_str());
             text.push(':');
             paid.write(text);
+        });
+    }
+
+    pub(super) fn awards(&mut self, awards: &[Awarded]) {
+        self.list(AWARDS, awards, |text, Awarded { award, scheme, points }| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{award}:{scheme}:{points}");
         });
     }
 
@@ -155,7 +165,16 @@ impl<L: Load> Loaded<'_, L> {
     pub(super) fn repaid(&self) -> Result<Vec<Repayment>, Broken> {
         self.list(REPAID, |text| {
             let (creditor, paid) = text.split_once(':')?;
-            Some(Repayment { creditor: LineId::parse(creditor).ok()?, paid: Slice::parse(paid)? })
+            Some(Repayment { creditor: SchemeId::parse(creditor).ok()?, paid: Slice::parse(paid)? })
+        })
+    }
+
+    pub(super) fn awards(&self) -> Result<Vec<Awarded>, Broken> {
+        self.list(AWARDS, |text| {
+            let mut parts = text.split(':');
+            let (award, scheme, points) = (parts.next()?, parts.next()?, parts.next()?);
+            let points = Points::new(points.parse().ok()?);
+            Some(Awarded { award: AwardId::parse(award).ok()?, scheme: SchemeId::parse(scheme).ok()?, points })
         })
     }
 

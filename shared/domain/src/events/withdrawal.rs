@@ -76,10 +76,10 @@ impl Withdrawal {
         }
         let mut repaid = Vec::new();
         for slice in &owed {
-            let funder = slice.cohort.scheme.line();
-            let paid = account.repay(&funder, slice.points, slices, at.day)?;
+            let creditor = &slice.cohort.scheme;
+            let paid = account.repay(creditor, slice.points, slices, at.day)?;
             let now = Points::sum(paid.iter().map(|repayment| repayment.paid.points))?;
-            account.owe(&funder, slice.points.minus(now)?)?;
+            account.owe(creditor, slice.points.minus(now)?)?;
             repaid.extend(paid);
         }
         let (before, before_by_slice) = (before.points, before.by_slice.clone());
@@ -171,7 +171,7 @@ impl Withdrawal {
     pub(super) fn valued<'a>(
         &'a self,
         legs: &mut Legs<'_, 'a>,
-        sale: Option<(&LineId, [Sold; 2])>,
+        sale: Option<(&'a LineId, [Sold; 2])>,
     ) -> Result<(), OutOfRange> {
         let of = |slices: &[Slice], cohort: &Cohort| {
             Points::sum(slices.iter().filter(|slice| slice.cohort == *cohort).map(|slice| slice.points))
@@ -184,7 +184,7 @@ impl Withdrawal {
             let [(amount, net), (left, net_left)] = sale.map_or([(Money::ZERO, None); 2], |(_, stand)| stand);
             legs(Leg::Issue(IssueLeg {
                 cohort: &slice.cohort,
-                is_sold: sale.is_some_and(|(seller, ..)| slice.cohort.scheme.line() == *seller),
+                seller: sale.map(|(seller, _)| seller),
                 before: SaleStanding { amount, net, points: before },
                 after: SaleStanding { amount: left, net: net_left, points: before.minus(points)? },
                 withdrawn: Withdrawn { points, owed, gone },
@@ -197,7 +197,7 @@ impl Withdrawal {
         balances.lose(&self.taken)?;
         balances.lose(&self.gone)?;
         for slice in &self.owed {
-            balances.debt(&slice.cohort.scheme.line(), slice.points)?;
+            balances.debt(&slice.cohort.scheme, slice.points)?;
         }
         balances.pay(&self.repaid)
     }

@@ -8,6 +8,7 @@
 #![doc = include_str!("rulebook/REFERENCE.md")]
 
 mod accounts;
+mod awards;
 mod bank;
 mod books;
 mod burn;
@@ -26,6 +27,7 @@ mod prices;
 mod programme;
 mod read;
 mod reference;
+mod schemes;
 mod section;
 mod shards;
 mod splits;
@@ -36,6 +38,7 @@ mod urr;
 mod vat;
 
 pub use accounts::{Account, AccountName, Accounts, Dimension, Side};
+pub use awards::Awarded;
 pub use books::{BooksTerms, Cash, InputVat, Sales};
 pub use burn::BurnRule;
 pub use changes::{Change, Differences, Undated};
@@ -44,13 +47,15 @@ pub use earn::EarnRule;
 pub use liability::{LiabilityTerms, Method};
 pub use payments::{PaymentDays, PaymentFiles, PaymentTerms};
 pub use reference::reference;
+pub use schemes::{Accounting, SchemeTerms, Unit};
 pub use tax_codes::TaxCodeTerms;
 pub use tolerance::Tolerances;
+
 pub use vat::{Product, VatRule, VatTreatment};
 
 use crate::units::calendar::Period;
 use crate::units::currency::Currency;
-use crate::units::id::LineId;
+use crate::units::id::{LineId, SchemeId};
 use crate::units::limits::{LINES_MAX, RULES_MAX};
 use crate::units::money::Rate;
 use crate::units::pseudonym::KeySource;
@@ -98,11 +103,13 @@ macro_rules! sections {
         impl Rulebook {
             fn audit(&self, check: &mut Check) {
                 lines::audit(self, check);
+                schemes::audit(self, check);
                 $(<$section>::audit(self, check);)*
             }
 
             fn compare(comparison: &mut Comparison<'_>) {
                 lines::compare(comparison);
+                schemes::compare(comparison);
                 $(<$section>::compare(comparison);)*
             }
         }
@@ -115,6 +122,7 @@ macro_rules! sections {
 
 sections! {
     earn: earn::Earn = tables;
+    awards: awards::Awards = tables;
     burn: burn::Burn = tables;
     prices: prices::Prices = tables;
     splits: splits::Splits = tables;
@@ -255,6 +263,8 @@ pub struct Rulebook {
     /// Whether a member's id may look like a phone number.
     pub allow_phone_members: bool,
     pub lines: Vec<Line>,
+    /// Of the programme's own.
+    schemes: BTreeMap<SchemeId, SchemeTerms>,
     pub accounts: Accounts,
     sections: Sections,
     /// What is accepted and should be otherwise in a new programme.
@@ -295,7 +305,7 @@ impl fmt::Display for RulebookError {
 impl Rulebook {
     /// Reads and checks a rulebook in TOML.
     pub fn parse(text: &str) -> Result<Self, RulebookErrors> {
-        let known = [&["programme", "lines"], SectionFiles::NAMES, &["accounts"]].concat();
+        let known = [&["programme", "lines", schemes::NAME], SectionFiles::NAMES, &["accounts"]].concat();
         let (file, notes) = read::parse(text, &known, File::read)?;
         let hash = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut check = Check::new(notes);
@@ -327,6 +337,7 @@ impl Rulebook {
             field: "lines".to_owned(),
             rule: format!("{} is missing: a line that was in force may have points or obligations left", line.id),
         }));
+        errors.extend(schemes::follows(before, self));
         if errors.is_empty() { Ok(()) } else { Err(RulebookErrors(errors)) }
     }
 
@@ -349,6 +360,7 @@ impl Rulebook {
 struct File {
     programme: Spanned<programme::ProgrammeFile>,
     lines: Vec<Spanned<lines::LineFile>>,
+    schemes: Vec<Spanned<schemes::SchemeFile>>,
     sections: SectionFiles,
     accounts: accounts::AccountsFile,
 }
@@ -358,6 +370,7 @@ impl File {
         Self {
             programme: fields.table("programme", notes),
             lines: fields.some_tables("lines", notes),
+            schemes: fields.tables(schemes::NAME, notes),
             sections: SectionFiles::read(fields, notes),
             accounts: accounts::read(fields, "accounts", notes),
         }
@@ -376,9 +389,11 @@ impl File {
         }
         let place = check.place_of("programme".to_owned(), &self.programme);
         let programme = programme::check(self.programme.into_inner(), &place, check);
+        check.set_schemes(schemes::ids(&self.schemes));
+        let schemes = schemes::check(self.schemes, check);
         let sections = self.sections.check(check);
         let accounts = accounts::check(self.accounts, check);
-        let rulebook = Rulebook { hash, lines, accounts, sections, ..programme? };
+        let rulebook = Rulebook { hash, lines, schemes, accounts, sections, ..programme? };
         rulebook.audit(check);
         Some(rulebook)
     }

@@ -5,9 +5,10 @@
 //! earlier periods paid: what a beneficiary has received never differs from its
 //! exact share by a whole minor unit.
 
+use crate::claims::lot::Borne;
 use crate::terms::rulebook::{Beneficiary, Rulebook, SplitRule};
 use crate::units::allocate::largest_remainder;
-use crate::units::id::{LineId, SchemeId};
+use crate::units::id::LineId;
 use crate::units::money::{Money, OutOfRange, Rate};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -41,6 +42,10 @@ impl Party for Beneficiary {
 pub struct SharedTerms<P> {
     pub rule: String,
     pub shares: Vec<(P, Rate)>,
+    /// The most that a party bears of all the rule's bases together, since the first of them.
+    pub caps: Vec<(P, Money)>,
+    /// The party that bears what is above them.
+    pub over: Option<P>,
 }
 
 /// How what is owed for claims is shared among those who bear their cost.
@@ -49,22 +54,35 @@ pub type FundingTerms = SharedTerms<LineId>;
 /// How what a funder owes is shared among those who are paid.
 pub type SplitTerms = SharedTerms<Beneficiary>;
 
+impl<P> SharedTerms<P> {
+    /// Without caps.
+    pub fn new(rule: impl Into<String>, shares: Vec<(P, Rate)>) -> Self {
+        Self { rule: rule.into(), shares, caps: Vec::new(), over: None }
+    }
+}
+
 impl<P: Party> SharedTerms<P> {
     pub fn parse(text: &str) -> Option<Self> {
-        let (rule, shares) = text.split_once(' ')?;
-        let mut parsed = Vec::new();
-        for share in shares.split(' ') {
-            let (to, share) = share.split_once('=')?;
-            parsed.push((P::parse(to)?, Rate::parse(share).ok()?));
+        let (rule, parts) = text.split_once(' ')?;
+        let mut terms = Self::new(rule, Vec::new());
+        for part in parts.split(' ') {
+            if let Some((to, share)) = part.split_once('=') {
+                terms.shares.push((P::parse(to)?, Rate::parse(share).ok()?));
+            } else if let Some((to, cap)) = part.split_once('<') {
+                terms.caps.push((P::parse(to)?, Money::from_minor(cap.parse().ok()?)));
+            } else {
+                terms.over = Some(P::parse(part.strip_prefix("over>")?)?);
+            }
         }
-        Some(Self { rule: rule.to_owned(), shares: parsed })
+        Some(terms)
     }
 }
 
 impl Rulebook {
-    /// Who bears the cost of a scheme's claims: of a line's own points that line.
-    pub fn funding(&self, scheme: &SchemeId) -> FundingTerms {
-        FundingTerms { rule: scheme.to_string(), shares: vec![(scheme.line(), Rate::ONE)] }
+    /// What a payer bears of a cohort's cost.
+    pub fn borne(&self, of: &Borne) -> Rate {
+        let funding = self.funding(&of.cohort.scheme, of.cohort.issued);
+        funding.shares.iter().find(|(payer, _)| *payer == of.payer).map_or(Rate::ZERO, |(_, share)| *share)
     }
 }
 
@@ -91,20 +109,46 @@ pub(crate) fn parts<P>(shares: &[(P, Rate)], base: Money) -> Result<Vec<Money>, 
     Ok(largest_remainder(base.minor(), &weights)?.into_iter().map(Money::from_minor).collect())
 }
 
+/// What is above a funder's cap of several cumulative bases together, base by base: `before` and `now` are its parts of each
+/// without the cap, `taken` what was above it before. More is taken where its parts grew, and given back where they
+/// shrank, as far as it was taken there.
+pub(crate) fn above(cap: Money, taken: &[Money], before: &[Money], now: &[Money]) -> Result<Vec<Money>, OutOfRange> {
+    let all = Money::sum(now.iter().copied())?.minus(cap)?.max(Money::ZERO);
+    let more = all.minus(Money::sum(taken.iter().copied())?)?;
+    let wide = |amount: Money| i128::from(amount.minor().max(0));
+    let grown = before.iter().zip(now).map(|(before, now)| now.minus(*before));
+    let grown: Vec<Money> = grown.collect::<Result<_, OutOfRange>>()?;
+    let mut weights: Vec<i128> = grown.iter().map(|grown| wide(*grown)).collect();
+    if more.is_negative() {
+        let shrunk = grown.iter().zip(taken).map(|(grown, taken)| Ok(wide(grown.negated()?).min(wide(*taken))));
+        weights = shrunk.collect::<Result<_, OutOfRange>>()?;
+        if weights.iter().sum::<i128>() < i128::from(more.minor()).abs() {
+            weights = taken.iter().map(|taken| wide(*taken)).collect();
+        }
+    }
+    if weights.iter().all(|weight| *weight == 0) {
+        return Ok(taken.to_vec());
+    }
+    let moved = largest_remainder(more.minor(), &weights)?;
+    taken.iter().zip(moved).map(|(taken, more)| taken.plus(Money::from_minor(more))).collect()
+}
+
 /// The shares without a rule: the redeemer takes all.
 pub(crate) const WHOLE: &[(Beneficiary, Rate)] = &[(Beneficiary::Redeemer, Rate::ONE)];
 
 impl From<&SplitRule> for SplitTerms {
     fn from(rule: &SplitRule) -> Self {
-        Self { rule: rule.rule.clone(), shares: rule.shares.clone() }
+        Self::new(&rule.rule, rule.shares.clone())
     }
 }
 
-/// `standard redeemer=0.97 group=0.03`
+/// `standard redeemer=0.97 group=0.03`, with caps in minor units `c-618 ml=0.5 hq=0.5 ml<500000 over>hq`
 impl<P: fmt::Display> fmt::Display for SharedTerms<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rule)?;
-        self.shares.iter().try_for_each(|(to, share)| write!(f, " {to}={share}"))
+        self.shares.iter().try_for_each(|(to, share)| write!(f, " {to}={share}"))?;
+        self.caps.iter().try_for_each(|(to, cap)| write!(f, " {to}<{}", cap.minor()))?;
+        self.over.iter().try_for_each(|to| write!(f, " over>{to}"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names: of lines, members and events.
 
-use crate::units::limits::{LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX, TAX_CODE_MAX};
+use crate::units::limits::{AWARD_ID_MAX, LINE_ID_MAX, MEMBER_ID_MAX, REFERENCE_MAX, SCHEME_ID_MAX, TAX_CODE_MAX};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -78,10 +78,40 @@ id! {
     /// A business line, and the legal entity behind it.
     LineId, LINE_ID_MAX
 }
-id! {
-    /// What claims are of: who bears their cost, what they are worth, when they expire. A line
-    /// is a scheme of its own name.
-    SchemeId, SCHEME_ID_MAX
+/// What claims are of: who bears their cost, what they are worth, when they expire. A line
+/// is a scheme of its own name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SchemeId(LineId);
+
+impl SchemeId {
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        check(text, SCHEME_ID_MAX)?;
+        Ok(Self(LineId(text.into())))
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for SchemeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for SchemeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for SchemeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|error| serde::de::Error::custom(format!("{text:?} {error}")))
+    }
 }
 id! {
     /// A member, the same in every line.
@@ -93,6 +123,11 @@ id! {
 }
 
 id! {
+    /// A rule by which events give claims of a scheme.
+    AwardId, AWARD_ID_MAX
+}
+
+id! {
     /// How a sale, or what points paid for, is taxed.
     TaxCode, TAX_CODE_MAX
 }
@@ -100,19 +135,23 @@ id! {
 impl SchemeId {
     /// The scheme of a line's own points.
     pub fn of(line: &LineId) -> Self {
-        Self(line.0.clone())
+        Self(line.clone())
     }
 
     /// The line whose own points these are.
     pub fn line(&self) -> LineId {
-        LineId(self.0.clone())
+        self.0.clone()
+    }
+
+    pub fn as_line(&self) -> &LineId {
+        &self.0
     }
 }
 
 /// Whether these are the line's own points.
 impl PartialEq<LineId> for SchemeId {
     fn eq(&self, line: &LineId) -> bool {
-        self.0 == line.0
+        self.0 == *line
     }
 }
 

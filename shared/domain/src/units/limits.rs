@@ -4,6 +4,10 @@
 pub const LINE_ID_MAX: usize = 16;
 /// Characters of a scheme's name.
 pub const SCHEME_ID_MAX: usize = 33;
+/// Of a scheme of the programme's own; an instance adds a line's.
+pub const SCHEME_OWN_ID_MAX: usize = 16;
+pub const SCHEMES_MAX: usize = 256;
+pub const AWARD_ID_MAX: usize = 16;
 /// Characters of a member's id and of a reference.
 pub const MEMBER_ID_MAX: usize = 64;
 pub const REFERENCE_MAX: usize = 64;
@@ -59,6 +63,7 @@ pub const SHARES_MAX: usize = 8;
 
 /// A lot is at most this many months old when it expires.
 pub const EXPIRY_MONTHS_MAX: u32 = 120;
+pub const EXPIRY_DAYS_MAX: u32 = 3_660;
 /// Months whose redemptions an estimate may look back on.
 pub const WINDOW_MONTHS_MAX: u32 = 60;
 /// Shards of a period.

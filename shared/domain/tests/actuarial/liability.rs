@@ -2,8 +2,8 @@
 
 use crate::{cny, golden, line, money, points, rate};
 use interline_domain::actuarial::liability::{
-    ClawBack, Closing, CohortLiability, Kept, LiabilityError, LineRelease, Movement, Phase, ProvisionRow, RollForward,
-    Sale, SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value,
+    ClawBack, Closing, CohortLiability, Kept, LiabilityError, LineRelease, Movement, Phase, Price, ProvisionRow,
+    RollForward, Sale, SaleStanding, Valuation, Valued, Withdrawn, sale_share, stand_alone_value,
 };
 use interline_domain::units::micro::Micro;
 use interline_domain::units::money::{Money, Points, Rate};
@@ -181,15 +181,46 @@ fn a_sale_is_shared_between_goods_and_points_by_what_each_is_worth_alone() {
     assert_eq!((net("0.13", true), net("0.13", false), net("0", true)), (micro("100"), micro("113"), micro("113")));
 }
 
-fn valuation(face: &str, urr: &str) -> Valuation {
+/// How a seller's points are valued, and its sales are taxed.
+struct Terms {
+    by: Valuation,
+    sale: Sale,
+}
+
+impl Terms {
+    /// Of a sale with no other points.
+    fn of(&self, standing: SaleStanding) -> (Points, Price) {
+        let net = self.sale.net(Micro::of_money(standing.amount)).unwrap();
+        (standing.points, Price { net, points: self.by.stand_alone(standing.points).unwrap() })
+    }
+
+    fn sell(&self, valued: &mut Valued, standing: SaleStanding) {
+        let (points, price) = self.of(standing);
+        valued.sell(&self.by, points, price).unwrap();
+    }
+
+    fn refund(&self, valued: &mut Valued, before: SaleStanding, left: SaleStanding, withdrawn: Withdrawn) {
+        valued.refund(&self.by, self.of(before), self.of(left), withdrawn).unwrap();
+    }
+}
+
+fn terms(face: &str, urr: &str) -> Terms {
     let sale = Sale { rate: Rate::ZERO, inclusive: true };
-    Valuation { currency: cny(), face_value: rate(face), grant_value: rate(face), rate: rate(urr), sale }
+    let by = Valuation {
+        currency: cny(),
+        face_value: rate(face),
+        grant_value: rate(face),
+        rate: rate(urr),
+        share: Rate::ONE,
+    };
+    Terms { by, sale }
 }
 
 /// A month in which the cohort is sold.
-fn sold(by: &Valuation, amount: &str, number: i64) -> Movement {
+fn sold(terms: &Terms, amount: &str, number: i64) -> Movement {
     let mut movement = Movement::default();
-    movement.valued.sell(by, SaleStanding { net: None, amount: money(amount), points: points(number) }).unwrap();
+    let sale = SaleStanding { net: None, amount: money(amount), points: points(number) };
+    terms.sell(&mut movement.valued, sale);
     movement
 }
 
@@ -199,7 +230,7 @@ fn close(before: Option<&CohortLiability>, movement: &Movement, e: i64, phase: P
 
 #[test]
 fn an_estimate_of_no_redemptions_at_all_releases_everything_and_a_redemption_takes_from_it() {
-    let nothing = close(None, &sold(&valuation("1", "1"), "70", 10), 0, Phase::Open);
+    let nothing = close(None, &sold(&terms("1", "1"), "70", 10), 0, Phase::Open);
     assert_eq!((nothing.row.re_estimate, nothing.row.closing), (nothing.row.added, Money::ZERO));
     let one = Movement { redeemed_own: points(4), ..Movement::default() };
     let after_all = close(Some(&nothing.state), &one, 0, Phase::Open).row;
@@ -211,7 +242,7 @@ fn an_estimate_of_no_redemptions_at_all_releases_everything_and_a_redemption_tak
 #[test]
 fn a_sponsors_points_are_a_provision_and_never_revenue() {
     let mut movement = Movement { redeemed_own: points(30), ..Movement::default() };
-    movement.valued.give(&valuation("0.8", "0.5"), points(100)).unwrap();
+    movement.valued.give(&terms("0.8", "0.5").by, points(100)).unwrap();
     let closing = close(None, &movement, 50, Phase::Open);
     assert_eq!(closing.row, RollForward::default());
     // Half of eighty is provided; each point used costs .80, and 20 of 100 are still to come: 16.00.
@@ -228,7 +259,7 @@ fn a_sponsors_points_are_a_provision_and_never_revenue() {
 
 #[test]
 fn a_state_is_stored_and_read_back_as_it_was() {
-    let mut movement = sold(&valuation("1", "0.95"), "1000", 100);
+    let mut movement = sold(&terms("1", "0.95"), "1000", 100);
     movement.redeemed_other = BTreeMap::from([(line("HT"), points(7))]);
     let state = close(None, &movement, 90, Phase::Open).state;
     let text = serde_json::to_string(&state).unwrap();
@@ -329,7 +360,7 @@ struct Spent {
 
 /// What members have of the cohort.
 struct Members {
-    by: Valuation,
+    terms: Terms,
     sales: Vec<SaleStanding>,
     gifts: Vec<i64>,
     spent: Vec<Spent>,
@@ -357,11 +388,12 @@ impl Members {
             face_value: scaled(life.face),
             grant_value: scaled(life.face / 2 + 1),
             rate: scaled(life.initial),
-            sale: Sale { rate: scaled(life.vat), inclusive: life.inclusive },
+            share: Rate::ONE,
         };
+        let terms = Terms { by, sale: Sale { rate: scaled(life.vat), inclusive: life.inclusive } };
         let (sales, gifts, spent) = (Vec::new(), Vec::new(), Vec::new());
         let is_late = life.is_late;
-        Self { by, sales, gifts, spent, issued: 0, redeemed: 0, expired: 0, was_owed: false, is_late }
+        Self { terms, sales, gifts, spent, issued: 0, redeemed: 0, expired: 0, was_owed: false, is_late }
     }
 
     fn open(&self) -> i64 {
@@ -394,14 +426,14 @@ impl Members {
             match *deed {
                 Deed::Sell { minor, points: number } => {
                     let sale = SaleStanding { net: None, amount: Money::from_minor(minor), points: points(number) };
-                    movement.valued.sell(&self.by, sale).unwrap();
+                    self.terms.sell(&mut movement.valued, sale);
                     self.sales.push(sale);
                     self.issued += number;
                     self.expired += if over { number } else { 0 };
                     brought.sold_again |= !is_new;
                 }
                 Deed::Give(number) => {
-                    movement.valued.give(&self.by, points(number)).unwrap();
+                    movement.valued.give(&self.terms.by, points(number)).unwrap();
                     self.gifts.push(number);
                     self.issued += number;
                     self.expired += if over { number } else { 0 };
@@ -463,7 +495,7 @@ impl Members {
                     let after = SaleStanding { net: None, amount: Money::from_minor(left), points: points(kept) };
                     let withdrawn = self.withdraw(number - kept, spent, over);
                     gone += withdrawn.gone.get();
-                    brought.movement.valued.refund(&self.by, before, after, withdrawn).unwrap();
+                    self.terms.refund(&mut brought.movement.valued, before, after, withdrawn);
                     self.sales[at] = after;
                     brought.withdrawn = true;
                 }
@@ -479,7 +511,7 @@ impl Members {
                     }
                     let withdrawn = self.withdraw(before - left, spent, over);
                     gone += withdrawn.gone.get();
-                    brought.movement.valued.revoke(&self.by, points(before), points(left), withdrawn).unwrap();
+                    brought.movement.valued.revoke(&self.terms.by, points(before), points(left), withdrawn).unwrap();
                     self.gifts[at] = left;
                     brought.withdrawn = true;
                 }
@@ -650,12 +682,13 @@ proptest! {
         sales in prop::collection::vec((1_i64..5_000_000, 1_i64..50_000, prop::collection::vec(1_i64..1_000, 0..4)), 1..4),
         rates in prop::collection::vec(a_rate(), 4),
     ) {
-        let by = Members::new(&life).by;
+        let terms = Members::new(&life).terms;
+        let by = terms.by;
         let mut months: Vec<Valued> = vec![Valued::default(); 4];
         for (at, (minor, number, parts)) in sales.iter().enumerate() {
             let mut standing = SaleStanding { net: None, amount: Money::from_minor(*minor), points: points(*number) };
             let month = at % 2;
-            months[month].sell(&by, standing).unwrap();
+            terms.sell(&mut months[month], standing);
             months[month].give(&by, points(*number)).unwrap();
             for (step, part) in parts.iter().map(Some).chain([None]).enumerate() {
                 let left = part.map_or(0, |part| standing.amount.minor() * part / 1_000);
@@ -664,7 +697,7 @@ proptest! {
                 let taken = standing.points.minus(after.points).unwrap();
                 let withdrawn = Withdrawn { points: taken, ..Withdrawn::default() };
                 let month = &mut months[(month + step).min(3)];
-                month.refund(&by, standing, after, withdrawn).unwrap();
+                terms.refund(month, standing, after, withdrawn);
                 month.revoke(&by, standing.points, after.points, withdrawn).unwrap();
                 standing = after;
             }
@@ -701,7 +734,8 @@ proptest! {
         sales in prop::collection::vec((1_i64..5_000_000, 0_i64..50_000, 0_i64..1_000, 0_i64..1_000), 1..6),
         order in any::<prop::sample::Selector>(),
     ) {
-        let by = Members::new(&life).by;
+        let terms = Members::new(&life).terms;
+        let by = terms.by;
         let mut deeds: Vec<Valued> = Vec::new();
         let mut at_once = Valued::default();
         for (minor, number, first, second) in sales {
@@ -718,15 +752,15 @@ proptest! {
                 deed(&mut valued);
                 deeds.push(valued);
             };
-            one(&|valued| valued.sell(&by, whole).unwrap());
+            one(&|valued| terms.sell(valued, whole));
             one(&|valued| valued.give(&by, whole.points).unwrap());
-            one(&|valued| valued.refund(&by, whole, part, withdrawn(whole, part, true)).unwrap());
-            one(&|valued| valued.refund(&by, part, left, withdrawn(part, left, true)).unwrap());
+            one(&|valued| terms.refund(valued, whole, part, withdrawn(whole, part, true)));
+            one(&|valued| terms.refund(valued, part, left, withdrawn(part, left, true)));
             one(&|valued| valued.revoke(&by, whole.points, part.points, withdrawn(whole, part, false)).unwrap());
             one(&|valued| valued.revoke(&by, part.points, left.points, withdrawn(part, left, false)).unwrap());
-            at_once.sell(&by, whole).unwrap();
+            terms.sell(&mut at_once, whole);
             at_once.give(&by, whole.points).unwrap();
-            at_once.refund(&by, whole, left, withdrawn(whole, left, true)).unwrap();
+            terms.refund(&mut at_once, whole, left, withdrawn(whole, left, true));
             at_once.revoke(&by, whole.points, left.points, withdrawn(whole, left, false)).unwrap();
         }
         let mut shards = [Valued::default(), Valued::default()];

@@ -323,7 +323,7 @@ fn points_are_spent_by_expiry_then_issue_then_funder_and_a_lot_past_its_date_is_
         ("HQ|2024-07|2025-07-31", 10),
         ("HQ|2024-06|2025-06-30", 10),
     ]);
-    let spent = account.lots_for(Points::new(41), day("2025-07-31")).unwrap().unwrap();
+    let spent = account.lots_for(Points::new(41), day("2025-07-31"), |_| true).unwrap().unwrap();
     let lots: Vec<(String, i64)> = spent.iter().map(|s| (s.cohort.to_string(), s.points.get())).collect();
     let expected = [
         ("HQ|2024-07|2025-07-31", 10),
@@ -335,7 +335,7 @@ fn points_are_spent_by_expiry_then_issue_then_funder_and_a_lot_past_its_date_is_
     assert_eq!(lots, expected.map(|(lot, points)| (lot.to_owned(), points)));
     assert_eq!(account.balance(day("2025-07-31")).unwrap(), points(50));
     assert_eq!(account.balance(day("2025-08-01")).unwrap(), points(40));
-    assert_eq!(account.lots_for(points(41), day("2025-08-01")).unwrap(), None);
+    assert_eq!(account.lots_for(points(41), day("2025-08-01"), |_| true).unwrap(), None);
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn a_lot_of_a_later_month_is_not_there_for_an_event_that_comes_late() {
     let account = account(&[("ML|2025-03|never", 10), ("ML|2025-04|never", 10)]);
     for (date, balance) in [("2025-02-28", 0), ("2025-03-01", 10), ("2025-03-31", 10), ("2025-04-01", 20)] {
         assert_eq!(account.balance(day(date)).unwrap(), points(balance), "{date}");
-        assert_eq!(account.lots_for(points(balance + 1), day(date)).unwrap(), None, "{date}");
+        assert_eq!(account.lots_for(points(balance + 1), day(date), |_| true).unwrap(), None, "{date}");
     }
 }
 

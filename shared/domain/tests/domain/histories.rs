@@ -276,7 +276,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry, account: &Account
     let line = &entry.head.line;
     let day = rulebook.day(entry.head.occurred());
     let (redeemed, returned, repayments) = (of(Reason::Redemption), of(Reason::Return), of(Reason::Repayment));
-    if let Some(Issue { slices, repaid }) = issue(entry) {
+    if let Some(Issue { slices, repaid, .. }) = issue(entry) {
         let issued = match &entry.event {
             Event::Grant(Did { asked, .. }) => vec![(line.clone(), asked.points)],
             _ => {
@@ -343,7 +343,7 @@ fn slices_sum_to_the_event(rulebook: &Rulebook, entry: &Entry, account: &Account
 #[derive(Default)]
 struct Moved {
     lots: BTreeMap<Cohort, Points>,
-    debts: BTreeMap<LineId, Points>,
+    debts: BTreeMap<SchemeId, Points>,
 }
 
 impl Balances for Moved {
@@ -351,7 +351,7 @@ impl Balances for Moved {
         self.lots.entry(cohort.clone()).or_default().add(points)
     }
 
-    fn debt(&mut self, creditor: &LineId, points: Points) -> Result<(), OutOfRange> {
+    fn debt(&mut self, creditor: &SchemeId, points: Points) -> Result<(), OutOfRange> {
         self.debts.entry(creditor.clone()).or_default().add(points)
     }
 }
@@ -394,17 +394,17 @@ fn conserves_claims(rulebook: &Rulebook, entry: &Entry) {
             Leg::Claims(leg) => (leg.cohort, leg.flow, leg.points, leg.with),
             Leg::Owed(leg) => (leg.cohort, leg.reason.row().flow, leg.points, leg.redeemer),
             // Tells what the claims are worth, and moves none.
-            Leg::Issue(_) => continue,
+            Leg::Issue(_) | Leg::Repaid(..) | Leg::Awarded(_) => continue,
         };
         match flow {
             FlowKind::Issued | FlowKind::Granted => told.lot(cohort, points).unwrap(),
             FlowKind::Redeemed | FlowKind::Returned | FlowKind::Taken | FlowKind::Revoked => {
                 told.lot(cohort, points.negated().unwrap()).unwrap();
             }
-            FlowKind::Owed => told.debt(&cohort.scheme.line(), points).unwrap(),
+            FlowKind::Owed => told.debt(&cohort.scheme, points).unwrap(),
             FlowKind::Repaid => {
                 told.lot(cohort, points.negated().unwrap()).unwrap();
-                told.debt(with, points.negated().unwrap()).unwrap();
+                told.debt(&SchemeId::of(with), points.negated().unwrap()).unwrap();
             }
         }
     }
@@ -445,7 +445,9 @@ fn forged(account: &Account, newest: Period) -> Vec<(&'static str, Account)> {
         forged.push((what, changed));
     };
     change("entries", &|account| account.sequence += 1);
-    change("debt", &|account| account.debts.entry(line("mall")).or_default().add(Points::new(1)).unwrap());
+    change("debt", &|account| {
+        account.debts.entry(SchemeId::of(&line("mall"))).or_default().add(Points::new(1)).unwrap()
+    });
     let cohort = |expires| Cohort { expires, issued: newest, scheme: scheme("mall") };
     let lots = [cohort(Expiry::Never), cohort(Expiry::On(newest.last_day()))];
     for lot in &lots {
@@ -552,7 +554,7 @@ proptest! {
         for creditor in LINES.map(line) {
             let owed = flows(&tally, |cohort, _, kind| cohort.scheme == creditor && kind == FlowKind::Owed);
             let repaid = flows(&tally, |_, to, kind| *to == creditor && kind == FlowKind::Repaid);
-            let debts = world.accounts.values().filter_map(|account| account.debts.get(&creditor).copied());
+            let debts = world.accounts.values().filter_map(|account| account.debts.get(&SchemeId::of(&creditor)).copied());
             prop_assert_eq!(Points::sum(debts).unwrap(), owed.minus(repaid).unwrap(), "{}", creditor);
         }
     }

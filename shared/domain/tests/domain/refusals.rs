@@ -8,6 +8,7 @@ use interline_domain::events::{
     Accrual, Action, Command, Entry, EntryKind, Grant, Issue, Plan, Redemption, Refusal, Reversed, Target, check,
 };
 use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::id::SchemeId;
 use interline_domain::units::money::{Money, Points};
 use std::collections::BTreeSet;
 
@@ -688,7 +689,7 @@ fn new_points_pay_the_debt_to_their_own_funder_first_and_then_the_others_by_name
     let rulebook = rulebook(RULEBOOK);
     let mut before = account(&[]);
     for (creditor, number) in [("vault", 20), ("club", 20), ("shop", 20)] {
-        before.owe(&line(creditor), points(number)).unwrap();
+        before.owe(&SchemeId::of(&line(creditor)), points(number)).unwrap();
     }
     let paid = |number: i64| {
         let grant = command("shop", "X1", NOON, Action::Grant(Grant { points: points(number) }));

@@ -3,7 +3,7 @@
 use crate::support::*;
 use chrono::{TimeDelta, TimeZone};
 use interline_domain::actuarial::experience::{Parameters, UrrTerms};
-use interline_domain::actuarial::liability::{SaleStanding, Valued};
+use interline_domain::actuarial::liability::{Price, Valued};
 use interline_domain::claims::lot::Expiry;
 use interline_domain::terms::rulebook::{Netting, PaymentDays, Product, Rulebook, RulebookErrors};
 use interline_domain::terms::split::SplitTerms;
@@ -1171,12 +1171,15 @@ fn who_agreed_to_a_persons_rate_stands_with_its_reason() {
 fn points_that_nobody_paid_for_are_valued_at_their_own_cost() {
     let text = mutated(&[("face_value = \"0.0099\"", "face_value = \"0.0099\"\ngrant_value = \"0.004\"")]);
     let book = rulebook(&text);
-    let terms = book.liability(&scheme("shop"), period("2025-01")).unwrap().valuation(book.currency, Rate::ONE);
+    let terms = book.liability(&scheme("shop"), period("2025-01")).unwrap();
+    let net = terms.sale().net(Micro::of_money(money("90.10"))).unwrap();
+    let terms = terms.valuation(book.currency, Rate::ONE, Rate::ONE);
     let mut valued = Valued::default();
     valued.give(&terms, points(1_000)).unwrap();
     assert_eq!(valued.given_value, Micro::of_money(money("4.00")));
     let mut valued = Valued::default();
-    valued.sell(&terms, SaleStanding { net: None, amount: money("90.10"), points: points(1_000) }).unwrap();
+    let price = Price { net, points: terms.stand_alone(points(1_000)).unwrap() };
+    valued.sell(&terms, points(1_000), price).unwrap();
     // 9.90 of 90.10 + 9.90.
     assert_eq!(valued.allocated, Micro::new(891_990_000));
 }

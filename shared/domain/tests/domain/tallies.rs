@@ -160,7 +160,7 @@ const OF_EVERY_ENTRY: &[Change] = &[
 const OF_ACCRUALS: &[Change] = &[("amount", |entry| sold(entry).amount = money("100.01"))];
 const OF_GRANTS: &[Change] = &[
     ("points", |entry| given(entry).points = points(51)),
-    ("creditor", |entry| issued(entry).repaid[0].creditor = line("PM")),
+    ("creditor", |entry| issued(entry).repaid[0].creditor = scheme("PM")),
     ("repaid points", |entry| issued(entry).repaid[0].paid.points = points(1)),
     ("repaying lot", |entry| issued(entry).repaid[0].paid.cohort = cohort("DN|2025-03|never")),
     ("repayment left out", |entry| issued(entry).repaid.clear()),
@@ -218,7 +218,7 @@ const OF_WITHDRAWALS: &[Change] = &[
 ];
 
 fn repayment() -> Repayment {
-    Repayment { creditor: line("HQ"), paid: slice("ML|2025-03|2026-03-31", 1) }
+    Repayment { creditor: scheme("HQ"), paid: slice("ML|2025-03|2026-03-31", 1) }
 }
 
 #[test]
@@ -328,10 +328,10 @@ fn what_sales_and_gifts_issue_is_valued_by_cohort_and_a_refund_tells_what_was_sp
     let found: Vec<String> = tally
         .valued
         .iter()
-        .map(|(cohort, valued)| {
+        .map(|(of, valued)| {
             let (refunded, revoked) = (valued.refunded, valued.revoked);
             let back = (refunded.points, refunded.owed, refunded.gone, revoked.points);
-            format!("{} sold {} given {} back {back:?}", cohort.scheme, valued.sold, valued.given)
+            format!("{} sold {} given {} back {back:?}", of.payer, valued.sold, valued.given)
         })
         .collect();
     let none = "Points(0)";
@@ -342,7 +342,7 @@ fn what_sales_and_gifts_issue_is_valued_by_cohort_and_a_refund_tells_what_was_sp
             format!("ML sold 100 given 0 back (Points(76), Points(26), {none}, {none})"),
         ]
     );
-    let of = |name: &str| tally.valued.iter().find(|(cohort, _)| cohort.scheme == scheme(name)).unwrap().1;
+    let of = |name: &str| tally.valued.iter().find(|(of, _)| of.payer.as_str() == name).unwrap().1;
     let (mall, dining) = (of("ML"), of("DN"));
     assert!(mall.back.is_positive() && mall.back < mall.allocated && mall.given_value.is_zero());
     assert!(dining.given_value.is_positive() && dining.allocated.is_zero());

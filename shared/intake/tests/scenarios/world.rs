@@ -271,7 +271,7 @@ impl World {
 fn told(rulebook: &Rulebook, leg: &Leg<'_>) -> Option<String> {
     Some(match leg {
         // Its value is in the roll-forwards.
-        Leg::Issue(_) => return None,
+        Leg::Issue(_) | Leg::Repaid(..) | Leg::Awarded(_) => return None,
         Leg::Claims(ClaimsLeg { cohort, with, flow, points, .. }) => {
             format!("{} {} {points} at {with}", format!("{flow:?}").to_lowercase(), cohort.scheme)
         }

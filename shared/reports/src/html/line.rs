@@ -1,6 +1,7 @@
 //! The statement of one line: what it owes and is owed, and its own liability.
 //! Nothing of what others owe each other is in it.
 
+use super::campaigns::campaigns;
 use super::page::{amount, number, page, say, scroll, section};
 use super::parts::{
     LiabilityLine, YEAR_OPENING, YEAR_TO_DATE, beside, current, facts, figure, liability_table, line_name, mark,
@@ -41,6 +42,7 @@ impl OwnPart<'_> {
             main {
                 (self.pairs_section(about)?)
                 (self.payments_section(about, files))
+                (campaigns(about, settlement, Some(self.line))?)
                 (self.liability_section(about, &said, files)?)
             }
             footer {

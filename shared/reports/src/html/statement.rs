@@ -1,5 +1,6 @@
 //! The statement of a settlement: `statement.html`.
 
+use super::campaigns::campaigns;
 use super::chart::{Scale, heat};
 use super::page::{amount, both, grouped, links, number, page, pair, percent, say, scroll, section, written};
 use super::parts::{
@@ -42,6 +43,7 @@ pub fn statement(
             (positions(about, settlement)?)
             (flows(about, settlement)?)
             (payments(about, settlement, files)?)
+            (campaigns(about, settlement, None)?)
             (liability(about, settlement, comparison)?)
             (triangle(settlement)?)
             (forecast(about, settlement)?)
@@ -284,7 +286,7 @@ fn payments(about: &About<'_>, settlement: &Settlement, files: &[String]) -> Res
 fn liability(about: &About<'_>, settlement: &Settlement, comparison: &Comparison) -> Result<Markup, OutOfRange> {
     let mut funders: BTreeMap<LineId, Vec<&LiabilityRow>> = BTreeMap::new();
     for row in &settlement.liability {
-        funders.entry(row.cohort.scheme.line()).or_default().push(row);
+        funders.entry(row.funder()).or_default().push(row);
     }
     let mut lines = Vec::new();
     for (funder, rows) in &funders {

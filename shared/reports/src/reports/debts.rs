@@ -3,7 +3,6 @@
 use crate::report::{Report, Scope, Source, column, summed};
 use crate::sheet::Cell;
 use crate::words::words;
-use interline_domain::units::id::SchemeId;
 use interline_domain::units::money::OutOfRange;
 
 pub const REPORT: Report = Report {
@@ -12,6 +11,7 @@ pub const REPORT: Report = Report {
     scope: Scope::ProgrammeAndLines,
     columns: &[
         column("funder", "承担方", "Funder"),
+        column("members", "会员数", "Members"),
         summed("points", "会员欠分", "Points owed by members"),
         column("price", "自有积分结算价", "Own price of a point"),
         summed("value", "价值", "Value"),
@@ -21,9 +21,11 @@ pub const REPORT: Report = Report {
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     let rulebook = source.about.rulebook;
-    let own = source.settlement.state.debts.iter().filter(|debt| source.concerns(&debt.creditor));
+    let own = source.settlement.state.debts.iter().filter(|debt| source.concerns(debt.creditor.as_line()));
     let rows = own.map(|debt| {
-        let price = rulebook.price(&SchemeId::of(&debt.creditor), &debt.creditor, source.about.period.last_day());
+        let price = rulebook
+            .repay_price(&debt.creditor, source.about.period)
+            .or_else(|| rulebook.price(&debt.creditor, debt.creditor.as_line(), source.about.period.last_day()));
         let value = match price {
             Some(price) => {
                 let exact = i128::from(debt.points.get()).checked_mul(price.scaled()).ok_or(OutOfRange)?;
@@ -33,6 +35,7 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         };
         Ok(vec![
             Cell::text(&debt.creditor),
+            source.settlement.indebted.get(&debt.creditor).map_or(Cell::Empty, |members| Cell::Count(*members)),
             Cell::Points(debt.points),
             price.map_or(Cell::Empty, |price| Cell::Rate(price.decimal())),
             value,

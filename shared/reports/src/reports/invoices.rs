@@ -5,6 +5,7 @@ use crate::report::{Report, Scope, Source, column, summed};
 use crate::sheet::Cell;
 use crate::words::words;
 use interline_domain::close::settlement::Invoice;
+use interline_domain::terms::rulebook::TaxCodeTerms;
 use interline_domain::units::id::LineId;
 use interline_domain::units::money::OutOfRange;
 
@@ -21,6 +22,7 @@ pub const REPORT: Report = Report {
         column("buyer_tax_id", "购买方税号", "Buyer tax id"),
         column("item", "项目", "Item"),
         column("code", "税码", "Tax code"),
+        column("code_name", "项目名称", "Item name"),
         column("goods_code", "税收分类编码", "Goods code"),
         column("kind", "票种", "Kind"),
         column("original_period", "原业务月", "Original period"),
@@ -50,7 +52,8 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
         cells.extend([
             Cell::word(row.product.word()),
             row.code.as_ref().map_or(Cell::Empty, Cell::text),
-            goods_code(about, row),
+            of_code(about, row, |terms| &terms.name_zh),
+            of_code(about, row, |terms| &terms.goods_code),
             Cell::word(row.kind.word()),
             Cell::text(row.original_period),
             Cell::Money(row.gross.minus(row.tax)?),
@@ -65,10 +68,10 @@ fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
     rows.collect()
 }
 
-/// Of the code, in the month of the supply.
-fn goods_code(about: &About<'_>, row: &Invoice) -> Cell {
+/// What is said of the code, in the month of the supply.
+fn of_code(about: &About<'_>, row: &Invoice, what: fn(&TaxCodeTerms) -> &str) -> Cell {
     let terms = row.code.as_ref().and_then(|code| about.rulebook.tax_code(code, row.original_period));
-    terms.map_or(Cell::Empty, |terms| Cell::text(&terms.goods_code))
+    terms.map_or(Cell::Empty, |terms| Cell::text(what(terms)))
 }
 
 fn legal_name<'a>(about: &About<'a>, line: &LineId) -> &'a str {

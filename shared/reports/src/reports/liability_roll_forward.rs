@@ -14,6 +14,7 @@ pub const REPORT: Report = Report {
         column("funder", "承担方", "Funder"),
         column("issue_month", "发行月", "Issue month"),
         column("expires", "到期日", "Expires"),
+        column("scheme", "方案", "Scheme"),
         summed("opening", "期初余额", "Opening"),
         summed("added", "本期增加", "Added"),
         summed("own_line_revenue", "本线兑换收入", "Own line revenue"),
@@ -39,14 +40,15 @@ pub const REPORT: Report = Report {
 };
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
-    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.cohort.scheme.line()));
+    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.funder()));
     let rows = own.map(|line| {
         let LiabilityRow { cohort, row, rate, previous_rate, basis, method, outstanding, .. } = line;
         let current = line.current()?;
         Ok(vec![
-            Cell::text(&cohort.scheme),
+            Cell::text(line.funder()),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
+            Cell::text(&cohort.scheme),
             Cell::Money(row.opening),
             Cell::Money(row.added),
             Cell::Money(row.own_line_revenue),

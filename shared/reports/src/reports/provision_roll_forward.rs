@@ -14,6 +14,7 @@ pub const REPORT: Report = Report {
         column("funder", "承担方", "Funder"),
         column("issue_month", "发行月", "Issue month"),
         column("expires", "到期日", "Expires"),
+        column("scheme", "方案", "Scheme"),
         summed("opening", "期初余额", "Opening"),
         summed("granted", "本期赠送", "Granted"),
         summed("used_own", "本线使用", "Used at the own line"),
@@ -31,14 +32,15 @@ pub const REPORT: Report = Report {
 };
 
 fn rows(source: &Source<'_>) -> Result<Vec<Vec<Cell>>, OutOfRange> {
-    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.cohort.scheme.line()));
+    let own = source.settlement.liability.iter().filter(|row| source.concerns(&row.funder()));
     let with = own.filter(|row| row.provision != ProvisionRow::default() || row.given.is_positive());
     let rows = with.map(|line| {
         let (cohort, row, current) = (&line.cohort, &line.provision, line.provision_current()?);
         Ok(vec![
-            Cell::text(&cohort.scheme),
+            Cell::text(line.funder()),
             Cell::text(cohort.issued),
             Cell::text(cohort.expires),
+            Cell::text(&cohort.scheme),
             Cell::Money(row.opening),
             Cell::Money(row.granted),
             Cell::Money(row.used_own),

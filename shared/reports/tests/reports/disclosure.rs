@@ -10,6 +10,7 @@ use interline_domain::close::settlement::{
 };
 use interline_domain::terms::rulebook::{Product, Rulebook, VatTreatment};
 use interline_domain::units::calendar::Period;
+use interline_domain::units::id::SchemeId;
 use interline_domain::units::micro::Micro;
 use interline_domain::units::money::{Money, Points, Rate};
 use interline_reports::document::Comparison;
@@ -88,6 +89,7 @@ fn months() -> [Settlement; 2] {
     // N 1,000, R 300, E 600, CL 100.00: closes at 50.00, at 650 at 53.85, at 550 at 45.45.
     state.liability = vec![CohortState {
         cohort: old(),
+        payer: None,
         liability: CohortLiability {
             issued: Points::new(1_000),
             redeemed_own: Points::new(300),
@@ -229,7 +231,7 @@ fn lines_see_their_own_invoices_and_debts_with_names_that_the_tax_office_knows()
     );
     let rulebook = Rulebook::parse(&text).unwrap();
     let mut settlement = settlement();
-    settlement.state.debts = vec![Debt { creditor: line("dining"), points: Points::new(3_000) }];
+    settlement.state.debts = vec![Debt { creditor: SchemeId::of(&line("dining")), points: Points::new(3_000) }];
     settlement.invoices = vec![Invoice {
         issuer: line("group"),
         buyer: line("dining"),

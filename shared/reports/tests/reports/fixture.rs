@@ -157,6 +157,8 @@ pub fn settlement() -> Settlement {
         liability_row(cohort("mall", "2017-01", (2017, 2, 28)), [777_700, 0, 100, 0, 0, 777_600, 0, 0]),
     ];
     Settlement {
+        funding: vec![],
+        schemes: vec![],
         splits: vec![SplitRow {
             product: Product::PlatformFee,
             payer: line("mall"),
@@ -212,6 +214,7 @@ pub fn settlement() -> Settlement {
         ],
         vouchers: vouchers(),
         cash_vouchers: Vec::new(),
+        indebted: BTreeMap::new(),
         checklist: vec![
             check(CheckId::NetsSumToZero, "0.00", "0.00", true),
             check(CheckId::CohortsBelowZero, "0", "<1>", false),
@@ -226,6 +229,7 @@ pub fn settlement() -> Settlement {
             carried: vec![],
             taxes: vec![],
             urr: UrrState::default(),
+            schemes: vec![],
             sale_days: BTreeMap::new(),
         },
         invoices: vec![],
@@ -256,6 +260,7 @@ fn liability_row(cohort: Cohort, amounts: [i64; 8]) -> LiabilityRow {
     let [opening, added, own, payable, agent, expired, re_estimate, reversed] = amounts;
     let closing = opening + added - own - payable - agent - expired - re_estimate - reversed;
     LiabilityRow {
+        payer: None,
         row: LiabilityRoll {
             opening: money(opening),
             added: money(added),

@@ -118,7 +118,21 @@ async fn broken_and_unreachable() -> Served {
 async fn eventful() -> Served {
     let long = format!("m{}", "x".repeat(63));
     let codes = ["13", "9"].map(|code| format!("\n[[tax_codes]]\nid = \"{code}\"\nrate = \"0.{code:0>2}\"\n"));
-    let served = Served::with_rulebook(&(with_pairs(RULEBOOK) + &codes.concat()), "2017-01-31T12:00:00+08:00").await;
+    let campaign = r#"
+[[schemes]]
+id = "double"
+expiry = { months = 3 }
+funders = [{ from = "2017-01-01", shares = [{ to = "bakery", share = "0.5" }, { to = "group", share = "0.5" }] }]
+
+[[awards]]
+id = "double"
+scheme = "double"
+from = "2017-01-01"
+lines = ["bakery"]
+extra = "1"
+"#;
+    let rulebook = with_pairs(RULEBOOK) + &codes.concat() + campaign;
+    let served = Served::with_rulebook(&rulebook, "2017-01-31T12:00:00+08:00").await;
     let at = |day: u32| format!("2017-01-{day:02}T12:00:00+08:00");
     let taxes = json!([{ "code": "13", "amount": "800.00" }, { "code": "9", "amount": "100.00" }]);
     for member in ["m1", &long] {

@@ -57,7 +57,14 @@ pub struct Standing {
     pub points: Points,
 }
 
-/// The terms that a sale or gift is valued by for good.
+/// What stands of a sale's price, and of all points that the seller bears of it, at their stand-alone selling prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Price {
+    pub net: Micro,
+    pub points: Micro,
+}
+
+/// The terms that points of a sale or gift are valued by for good, in the books of one of their payers.
 #[derive(Debug, Clone, Copy)]
 pub struct Valuation {
     pub currency: Currency,
@@ -67,7 +74,8 @@ pub struct Valuation {
     pub grant_value: Rate,
     /// The part of the points that was expected to be redeemed when they were issued.
     pub rate: Rate,
-    pub sale: Sale,
+    /// What the payer bears of their cost.
+    pub share: Rate,
 }
 
 /// Points taken back with refunded sales or with points that were given.
@@ -96,11 +104,11 @@ impl Withdrawn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Valued {
-    /// Earned with the funder's own sales.
+    /// Earned with the payer's own sales. Points are the cohort's, amounts the payer's.
     pub sold: Points,
     /// CL of these sales, by [`sale_share`].
     pub allocated: Micro,
-    /// Given without a sale of the funder's own.
+    /// Given without a sale of the payer's own.
     pub given: Points,
     /// At their value, and so much of it as is expected to be redeemed.
     pub given_value: Micro,
@@ -119,20 +127,18 @@ pub struct Valued {
 }
 
 impl Valuation {
-    fn share(&self, of: Standing) -> Result<Micro, OutOfRange> {
-        let net = self.net(of)?;
-        let points = self.stand_alone(of.points)?;
-        sale_share(net, points, points)
+    fn allocated(&self, points: Points, price: Price) -> Result<Micro, OutOfRange> {
+        sale_share(price.net, self.stand_alone(points)?, price.points)
     }
 
-    /// What an amount of a sale is net of its VAT.
-    pub fn net(&self, of: Standing) -> Result<Micro, OutOfRange> {
-        of.net.map_or_else(|| self.sale.net(Micro::of_money(of.amount)), Ok)
-    }
-
-    /// What points of a sale are worth on their own.
+    /// What the payer's part of points of a sale is worth on its own.
     pub fn stand_alone(&self, points: Points) -> Result<Micro, OutOfRange> {
-        stand_alone_value(self.currency, points, self.face_value, self.rate)
+        stand_alone_value(self.currency, points, self.face_value, self.rate)?.part(self.share)
+    }
+
+    /// What its part of points costs that nobody paid for, if so much of them is redeemed.
+    pub fn cost(&self, points: Points, rate: Rate) -> Result<Micro, OutOfRange> {
+        stand_alone_value(self.currency, points, self.grant_value, rate)?.part(self.share)
     }
 
     fn expected(&self, points: Points) -> Result<Micro, OutOfRange> {
@@ -141,31 +147,32 @@ impl Valuation {
 }
 
 impl Valued {
-    /// Adds a sale of the funder's own. What is refunded of it later is valued by the same terms: what is left is
-    /// valued again, so that parts sum to the whole and a full refund leaves nothing.
-    pub fn sell(&mut self, by: &Valuation, sale: Standing) -> Result<(), OutOfRange> {
-        self.sold.add(sale.points)?;
-        self.allocated.add(by.share(sale)?)?;
-        self.at_issue.add(by.expected(sale.points)?)
+    /// Adds points of a sale of the payer's own. What is refunded of it later is valued by the same terms: what is left
+    /// is valued again, so that parts sum to the whole and a full refund leaves nothing.
+    pub fn sell(&mut self, by: &Valuation, points: Points, price: Price) -> Result<(), OutOfRange> {
+        self.sold.add(points)?;
+        self.allocated.add(by.allocated(points, price)?)?;
+        self.at_issue.add(by.expected(points)?)
     }
 
     pub fn give(&mut self, by: &Valuation, points: Points) -> Result<(), OutOfRange> {
         self.given.add(points)?;
-        self.given_value.add(stand_alone_value(by.currency, points, by.grant_value, Rate::ONE)?)?;
-        self.provided.add(stand_alone_value(by.currency, points, by.grant_value, by.rate)?)?;
+        self.given_value.add(by.cost(points, Rate::ONE)?)?;
+        self.provided.add(by.cost(points, by.rate)?)?;
         self.at_issue.add(by.expected(points)?)
     }
 
+    /// Takes back points of a sale of the payer's own: what stood of them and of the sale, and what is left of both.
     pub fn refund(
         &mut self,
         by: &Valuation,
-        before: Standing,
-        left: Standing,
+        before: (Points, Price),
+        left: (Points, Price),
         withdrawn: Withdrawn,
     ) -> Result<(), OutOfRange> {
         self.refunded = self.refunded.plus(withdrawn)?;
-        self.back.add(by.share(before)?.minus(by.share(left)?)?)?;
-        self.withdrawn_at_issue.add(by.expected(before.points)?.minus(by.expected(left.points)?)?)
+        self.back.add(by.allocated(before.0, before.1)?.minus(by.allocated(left.0, left.1)?)?)?;
+        self.withdrawn_at_issue.add(by.expected(before.0)?.minus(by.expected(left.0)?)?)
     }
 
     pub fn revoke(
@@ -175,10 +182,9 @@ impl Valued {
         left: Points,
         withdrawn: Withdrawn,
     ) -> Result<(), OutOfRange> {
-        let value = |points, rate| stand_alone_value(by.currency, points, by.grant_value, rate);
         self.revoked = self.revoked.plus(withdrawn)?;
-        self.revoked_value.add(value(before, Rate::ONE)?.minus(value(left, Rate::ONE)?)?)?;
-        self.provided_back.add(value(before, by.rate)?.minus(value(left, by.rate)?)?)?;
+        self.revoked_value.add(by.cost(before, Rate::ONE)?.minus(by.cost(left, Rate::ONE)?)?)?;
+        self.provided_back.add(by.cost(before, by.rate)?.minus(by.cost(left, by.rate)?)?)?;
         self.withdrawn_at_issue.add(by.expected(before)?.minus(by.expected(left)?)?)
     }
 

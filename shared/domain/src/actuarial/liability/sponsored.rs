@@ -2,17 +2,16 @@
 //! sponsor's provide for points that nobody paid him for; in the group's they are one, and the sale paid for all.
 
 use super::cohort::CohortLiability;
-use super::sale::{Standing, Valuation, sale_share, stand_alone_value};
+use super::sale::{Price, Valuation, sale_share};
 use crate::units::micro::Micro;
-use crate::units::money::{Money, OutOfRange, Rate};
+use crate::units::money::{Money, OutOfRange, Points, Rate};
 use serde::{Deserialize, Serialize};
 
-/// A sale's net price and all of its points, at their stand-alone selling prices.
+/// A sale with all of its points, at their stand-alone selling prices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct GroupSale {
-    pub net: Micro,
-    /// The seller's points.
-    pub own: Micro,
+    /// With what the seller bears of the points.
+    pub own: Price,
     pub sponsors: Micro,
 }
 
@@ -22,13 +21,14 @@ impl GroupSale {
         if self.sponsors.is_zero() {
             return Ok(Micro::ZERO);
         }
-        let all = self.own.plus(self.sponsors)?;
-        let beyond = sale_share(self.net, all, all)?.minus(sale_share(self.net, self.own, self.own)?)?;
+        let Price { net, points } = self.own;
+        let all = points.plus(self.sponsors)?;
+        let beyond = sale_share(net, all, all)?.minus(sale_share(net, points, points)?)?;
         beyond.share(sponsor.get(), self.sponsors.get())
     }
 }
 
-/// A seller's points of one sponsor's cohort, refunds deducted.
+/// A seller's points of a cohort, in the part of one who bears their cost, refunds deducted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sponsored {
@@ -61,12 +61,11 @@ impl Sponsored {
     pub fn moved(
         &mut self,
         by: &Valuation,
-        before: (&GroupSale, Standing),
-        after: (&GroupSale, Standing),
+        before: (&GroupSale, Points),
+        after: (&GroupSale, Points),
     ) -> Result<(), OutOfRange> {
-        let share = |(sale, of): (&GroupSale, Standing)| sale.share(by.stand_alone(of.points)?);
-        let value =
-            |(_, of): (&GroupSale, Standing)| stand_alone_value(by.currency, of.points, by.grant_value, Rate::ONE);
+        let share = |(sale, points): (&GroupSale, Points)| sale.share(by.stand_alone(points)?);
+        let value = |(_, points): (&GroupSale, Points)| by.cost(points, Rate::ONE);
         self.share.add(share(after)?.minus(share(before)?)?)?;
         self.value.add(value(after)?.minus(value(before)?)?)
     }
@@ -101,7 +100,6 @@ impl Sponsored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::money::Points;
 
     fn micro(yuan: i64) -> Micro {
         Micro::of_money(Money::from_minor(yuan * 100))
@@ -109,12 +107,16 @@ mod tests {
 
     #[test]
     fn sponsors_share_what_the_group_allocates_beyond_the_sellers_points() {
-        let sale = GroupSale { net: micro(1_000), own: micro(80), sponsors: micro(80) };
+        let sale = GroupSale { own: Price { net: micro(1_000), points: micro(80) }, sponsors: micro(80) };
         let of = |sponsor| sale.share(sponsor).and_then(Micro::money).unwrap().minor();
         assert_eq!((of(micro(80)), of(micro(20)), of(Micro::ZERO)), (6_386, 1_596, 0));
         assert_eq!(GroupSale { sponsors: Micro::ZERO, ..sale }.share(micro(1)), Ok(Micro::ZERO));
         assert_eq!(
-            GroupSale { own: Micro::ZERO, ..sale }.share(micro(80)).and_then(Micro::money).unwrap().minor(),
+            GroupSale { own: Price { net: micro(1_000), points: Micro::ZERO }, ..sale }
+                .share(micro(80))
+                .and_then(Micro::money)
+                .unwrap()
+                .minor(),
             7_407
         );
     }

@@ -48,14 +48,17 @@ pub(super) fn checklist(inputs: &Inputs<'_>, settlement: &Settlement, nets: &Net
     );
     // What the redeeming line pays on is not owed twice.
     let owed = splits().filter(|row| row.payer != row.redeemer).map(|row| row.amount);
-    checks.amounts(CheckId::SplitsOwed, currency, tally.details.amount, Money::sum(owed)?);
+    // Nor is what a funder among several bears at its own line.
+    let own = settlement.funding.iter().filter(|row| row.payer == row.redeemer).map(|row| row.amount);
+    checks.amounts(CheckId::SplitsOwed, currency, tally.details.amount, Money::sum(owed.chain(own))?);
     checks.amounts(
         CheckId::BilateralSplits,
         currency,
         between,
         Money::sum(settlement.bilateral.iter().map(|row| row.amount))?,
     );
-    let off = splits().filter(|row| row.rounding.abs() >= Decimal::new(1, u32::from(currency.decimals()))).count();
+    let roundings = splits().map(|row| row.rounding).chain(settlement.funding.iter().map(|row| row.rounding));
+    let off = roundings.filter(|rounding| rounding.abs() >= Decimal::new(1, u32::from(currency.decimals()))).count();
     checks.equal(CheckId::SharesOff, 0, off);
     checks.amounts(
         CheckId::NetsSumToZero,

@@ -4,7 +4,7 @@ use super::found::Checks;
 use crate::claims::lot::{Cohort, Expiry};
 use crate::close::checks::CheckId;
 use crate::close::settlement::{CohortBalance, Debt, Settlement};
-use crate::units::id::LineId;
+use crate::units::id::SchemeId;
 use crate::units::money::{OutOfRange, Points};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,9 @@ pub struct MembersClaims {
     /// open more may have come between the two steps.
     pub as_tallied: bool,
     pub lots: BTreeMap<Cohort, Points>,
-    pub debts: BTreeMap<LineId, Points>,
+    pub debts: BTreeMap<SchemeId, Points>,
+    /// How many members owe each creditor something.
+    pub indebted: BTreeMap<SchemeId, u64>,
     pub differing: u64,
 }
 
@@ -28,7 +30,7 @@ impl MembersClaims {
         &mut self,
         entries: u64,
         lots: &[CohortBalance],
-        debts: &[Debt],
+        (debts, indebted): (&[Debt], &BTreeMap<SchemeId, u64>),
         differing: usize,
     ) -> Result<(), OutOfRange> {
         self.entries = self.entries.checked_add(entries).ok_or(OutOfRange)?;
@@ -39,6 +41,10 @@ impl MembersClaims {
         for Debt { creditor, points } in debts {
             self.debts.entry(creditor.clone()).or_default().add(*points)?;
         }
+        for (creditor, members) in indebted {
+            let sum = self.indebted.entry(creditor.clone()).or_default();
+            *sum = sum.checked_add(*members).ok_or(OutOfRange)?;
+        }
         self.lots.retain(|_, points| !points.is_zero());
         self.debts.retain(|_, points| !points.is_zero());
         Ok(())
@@ -48,6 +54,7 @@ impl MembersClaims {
 impl Settlement {
     /// Adds the lines of the checklist by which members' claims are proven.
     pub fn prove_claims(&mut self, claims: &MembersClaims, tallied: u64, is_final: bool) -> Result<(), OutOfRange> {
+        self.indebted.clone_from(&claims.indebted);
         let mut checks = Checks(std::mem::take(&mut self.checklist));
         if is_final || claims.as_tallied {
             checks.equal(CheckId::ClaimsEntries, tallied, claims.entries);
@@ -71,9 +78,9 @@ impl Settlement {
         let sum = |points: &BTreeMap<&Cohort, Points>| Points::sum(points.values().copied());
         checks.equal(CheckId::ClaimsCohorts, sum(&closing)?, sum(&held)?);
         checks.equal(CheckId::ClaimsCohortsApart, 0, differing(&closing, &held));
-        let owed: BTreeMap<&LineId, Points> =
+        let owed: BTreeMap<&SchemeId, Points> =
             self.state.debts.iter().map(|debt| (&debt.creditor, debt.points)).collect();
-        let of_members: BTreeMap<&LineId, Points> =
+        let of_members: BTreeMap<&SchemeId, Points> =
             claims.debts.iter().map(|(creditor, points)| (creditor, *points)).collect();
         checks.equal(CheckId::ClaimsDebts, 0, differing(&owed, &of_members));
         Ok(())

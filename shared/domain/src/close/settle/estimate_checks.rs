@@ -2,10 +2,10 @@
 
 use super::found::Checks;
 use crate::actuarial::experience::{Memory, UrrTerms, compared_sum};
-use crate::actuarial::liability::RollForward;
-use crate::claims::lot::{Cohort, Expiry};
+use crate::actuarial::liability::{RollForward, stand_alone_value};
+use crate::claims::lot::{Borne, Cohort, Expiry};
 use crate::close::checks::CheckId;
-use crate::close::settlement::{CohortState, Inputs, LiabilityRow, RateBasis, Settlement};
+use crate::close::settlement::{CohortState, Inputs, LiabilityRow, RateBasis, Settlement, cohorts_once};
 use crate::legs::FlowKind;
 use crate::terms::rulebook::Tolerances;
 use crate::units::allocate::signed_proportion;
@@ -113,7 +113,7 @@ impl At<'_> {
         let months =
             YEAR.min(u32::try_from(period.months_since(self.inputs.rulebook.first_period)).unwrap_or_default() + 1);
         let in_year = period.last_months(months);
-        for state in &self.settlement.state.liability {
+        for state in cohorts_once(&self.settlement.state.liability) {
             let mut before = Points::ZERO;
             for (age, of) in (0_u32..).zip(&state.redeemed) {
                 if in_year(state.cohort.issued.plus_months(age)) {
@@ -175,9 +175,11 @@ impl At<'_> {
         let least = currency.round_value(times(tolerances.liability_amount.scaled(), 1)?)?;
         let mut points: BTreeMap<LineId, (Points, Points)> = BTreeMap::new();
         for row in &self.settlement.roll_forward {
-            let (opening, closing) = points.entry(row.cohort.scheme.line()).or_default();
-            opening.add(row.opening)?;
-            closing.add(row.closing)?;
+            for (payer, _) in self.inputs.rulebook.funding(&row.cohort.scheme, row.cohort.issued).shares {
+                let (opening, closing) = points.entry(payer).or_default();
+                opening.add(row.opening)?;
+                closing.add(row.closing)?;
+            }
         }
         let mut far = Vec::new();
         for (funder, row) in self.settlement.liability_by_funder()? {
@@ -228,25 +230,28 @@ impl At<'_> {
                 back.insert(&key.cohort);
             }
         }
-        let withdrawn = |cohort: &Cohort| {
-            self.inputs
-                .tally
-                .valued
-                .get(cohort)
-                .is_some_and(|of| !of.back.is_zero() || !of.withdrawn_at_issue.is_zero())
+        let withdrawn = |of: &Borne| {
+            let valued = self.inputs.tally.valued.get(of);
+            valued.is_some_and(|of| !of.back.is_zero() || !of.withdrawn_at_issue.is_zero())
         };
         let (mut unvalued, mut above_face, mut signs, mut above) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let states: BTreeMap<&Cohort, &CohortState> =
-            self.settlement.state.liability.iter().map(|state| (&state.cohort, state)).collect();
+        let states: BTreeMap<Borne, &CohortState> =
+            self.settlement.state.liability.iter().map(|state| (state.borne(), state)).collect();
         let floor = match rulebook.urr(self.inputs.period) {
             UrrTerms::Experience(terms) => terms.floor,
             UrrTerms::Initial => Rate::ZERO,
         };
         for line in &self.settlement.liability {
-            let LiabilityRow { cohort, row, provision, outstanding, basis, .. } = line;
+            let LiabilityRow { cohort, payer, row, provision, basis, .. } = line;
             let Some(terms) = rulebook.liability(&cohort.scheme, cohort.issued) else { continue };
-            let face =
-                rulebook.currency.round_value(times(i128::from(outstanding.get()), terms.face_value.scaled())?)?;
+            let of = line.borne();
+            let Some(state) = states.get(&of) else { continue };
+            let outstanding = match payer {
+                None => line.outstanding,
+                Some(_) => state.liability.outstanding()?,
+            };
+            let face = stand_alone_value(rulebook.currency, outstanding, terms.face_value, Rate::ONE)?;
+            let face = face.part(rulebook.borne(&of))?.money()?;
             let floored = Micro::of_money(face).part(floor)?;
             let nothing = row.closing.is_zero() && provision.closing.is_zero();
             // A person, or redemption that is remote, may say that nothing comes.
@@ -259,10 +264,10 @@ impl At<'_> {
             }
             let RollForward { own_line_revenue, breakage, expired, .. } = row;
             let is_below = own_line_revenue.is_negative() || breakage.is_negative() || expired.is_negative();
-            if is_below && !late.contains(cohort) && !back.contains(cohort) && !withdrawn(cohort) {
+            if is_below && !late.contains(cohort) && !back.contains(cohort) && !withdrawn(&of) {
                 signs.push(cohort.to_string());
             }
-            let granted = states.get(cohort).map_or(Money::ZERO, |state| state.liability.provision.granted.booked);
+            let granted = state.liability.provision.granted.booked;
             if provision.closing > granted.max(Money::ZERO) {
                 above.push(cohort.to_string());
             }
@@ -280,8 +285,10 @@ impl At<'_> {
     /// What a point of the month's sales is worth when it is redeemed, against what it costs.
     fn prices(&self, checks: &mut Checks) -> Result<(), OutOfRange> {
         let mut values: BTreeMap<&SchemeId, (Micro, Micro)> = BTreeMap::new();
-        for (cohort, valued) in self.inputs.tally.valued.iter().filter(|(_, valued)| valued.sold.is_positive()) {
-            let (allocated, expected) = values.entry(&cohort.scheme).or_default();
+        // What several pay for is worth to each his share; only a line's own points have a price for the whole.
+        let sold = self.inputs.tally.valued.iter().filter(|(_, valued)| valued.sold.is_positive());
+        for (of, valued) in sold.filter(|(of, _)| of.other().is_none()) {
+            let (allocated, expected) = values.entry(&of.cohort.scheme).or_default();
             allocated.add(valued.allocated)?;
             expected.add(valued.at_issue)?;
         }
@@ -327,11 +334,13 @@ impl At<'_> {
     }
 
     fn given(&self, checks: &mut Checks) -> Result<(), OutOfRange> {
-        let (mut given, mut issued) = (Points::ZERO, Points::ZERO);
-        for valued in self.inputs.tally.valued.values() {
-            given.add(valued.given)?;
-            issued.add(valued.issued()?)?;
+        let (mut given, mut issued) = (Micro::ZERO, Micro::ZERO);
+        for (of, valued) in &self.inputs.tally.valued {
+            let share = self.inputs.rulebook.borne(of);
+            given.add(Micro::of_points(valued.given).part(share)?)?;
+            issued.add(Micro::of_points(valued.issued()?).part(share)?)?;
         }
+        let (given, issued) = (given.points()?, issued.points()?);
         if issued.is_positive() {
             let share = ratio(given.get(), issued.get())?;
             let most = self.tolerances.given;

@@ -9,14 +9,15 @@ use crate::actuarial::liability::{
     stand_alone_value,
 };
 use crate::actuarial::urr::Experience;
-use crate::claims::lot::{Cohort, Expiry};
+use crate::claims::lot::{Borne, Cohort, Expiry};
 use crate::close::settlement::{
     CohortState, Evidence, ExpiryForecast, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
-    RollForward as PointsRow, SettleError, State, UrrState, YearOfEstimates,
+    RollForward as PointsRow, SettleError, State, UrrState, YearOfEstimates, cohorts_once,
 };
 use crate::close::tally::{CostKey, SaleRates};
 use crate::legs::FlowKind;
 use crate::terms::rulebook::{LiabilityTerms, Method, Rulebook};
+use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
 use crate::units::micro::Micro;
@@ -28,9 +29,10 @@ pub const MATURITY_MONTHS: [u32; 3] = [3, 6, 12];
 /// Past closes that the back-test tells of.
 const PAST_CLOSES: usize = 60;
 
-/// One cohort's close, with what the vouchers need of it.
+/// One cohort's close in one payer's books, with what the vouchers need of it.
 pub(super) struct Closed {
     pub(super) cohort: Cohort,
+    pub(super) payer: LineId,
     pub(super) row: RollForward,
     pub(super) provision: ProvisionRow,
     pub(super) lines: BTreeMap<LineId, LineRelease>,
@@ -50,12 +52,19 @@ pub(super) struct Liability {
 /// A cohort on its way through the close.
 struct Closes<'a> {
     cohort: &'a Cohort,
-    before: Option<&'a CohortState>,
-    movement: Movement,
+    /// In the books of each who bears a share of its cost; their points are the same.
+    payers: Vec<Payer<'a>>,
     terms: &'a LiabilityTerms,
     /// N' and R by age up to now.
     experience: Experience,
     phase: Phase,
+}
+
+struct Payer<'a> {
+    line: LineId,
+    share: Rate,
+    before: Option<&'a CohortState>,
+    movement: Movement,
 }
 
 /// Closes every cohort. Its steps: what moved, by cohort ([`movements`]); what the programme has
@@ -67,16 +76,17 @@ pub(super) fn liability(
     points: &[PointsRow],
     owed: &[Owed],
 ) -> Result<Liability, SettleError> {
-    let before: BTreeMap<&Cohort, &CohortState> =
-        previous.into_iter().flat_map(|state| &state.liability).map(|state| (&state.cohort, state)).collect();
+    let mut before: BTreeMap<&Cohort, Vec<&CohortState>> = BTreeMap::new();
+    for state in previous.into_iter().flat_map(|state| &state.liability) {
+        before.entry(&state.cohort).or_default().push(state);
+    }
     let mut moved = movements(inputs, points, owed)?;
-    let names: BTreeSet<Cohort> = before.keys().copied().chain(moved.keys()).cloned().collect();
+    let names: BTreeSet<Cohort> = before.keys().copied().chain(moved.keys().map(|of| &of.cohort)).cloned().collect();
     let mut names: Vec<Cohort> = names.into_iter().collect();
     names.sort_by(|one, other| one.by_scheme().cmp(&other.by_scheme()));
     let mut cohorts = Vec::with_capacity(names.len());
     for cohort in &names {
-        let movement = moved.remove(cohort).unwrap_or_default();
-        cohorts.push(Closes::of(inputs, cohort, before.get(cohort).copied(), movement)?);
+        cohorts.push(Closes::of(inputs, cohort, before.get(cohort).map_or(&[], Vec::as_slice), &mut moved)?);
     }
 
     let (mut urr, learned) = learned(inputs, previous, &cohorts)?;
@@ -85,12 +95,14 @@ pub(super) fn liability(
     let mut answer = Liability::default();
     let mut forecast: BTreeMap<(SchemeId, Period), ExpiryForecast> = BTreeMap::new();
     for cohort in cohorts {
-        let row = cohort.close(inputs, learned.as_ref(), &evidence)?;
-        expiring(inputs, &mut forecast, horizon, &row)?;
-        answer.rates.push(row.rate);
-        answer.states.push(row.state);
-        answer.rows.extend(row.liability);
-        answer.closed.push(row.closed);
+        let Rows { payers, rate } = cohort.close(inputs, learned.as_ref(), &evidence)?;
+        expiring(inputs, &mut forecast, horizon, cohort.terms.face_value, &payers)?;
+        answer.rates.push(rate);
+        for row in payers {
+            answer.states.push(row.state);
+            answer.rows.extend(row.liability);
+            answer.closed.push(row.closed);
+        }
     }
     urr.past = past(inputs.period, previous, &answer.states)?;
     urr.year = year(inputs.period, previous, &answer.rows)?;
@@ -104,13 +116,21 @@ impl<'a> Closes<'a> {
     fn of(
         inputs: &Inputs<'a>,
         cohort: &'a Cohort,
-        before: Option<&'a CohortState>,
-        movement: Movement,
+        states: &[&'a CohortState],
+        moved: &mut BTreeMap<Borne, Movement>,
     ) -> Result<Self, SettleError> {
         let missing = || SettleError::NoTerms { scheme: cohort.scheme.clone(), month: cohort.issued };
         let terms = inputs.rulebook.liability(&cohort.scheme, cohort.issued).ok_or_else(missing)?;
-        let experience = observed(inputs.period, cohort, before, &movement)?;
-        let is_over = before.is_some_and(|state| state.liability.is_over);
+        let payers = inputs.rulebook.funding(&cohort.scheme, cohort.issued).shares.into_iter().map(|(line, share)| {
+            let before = states.iter().copied().find(|state| state.funder() == line);
+            let of = Borne { cohort: cohort.clone(), payer: line };
+            let movement = moved.remove(&of).unwrap_or_default();
+            Payer { line: of.payer, share, before, movement }
+        });
+        let payers: Vec<Payer<'a>> = payers.collect();
+        let first = payers.first().ok_or_else(missing)?;
+        let experience = observed(inputs.period, cohort, first.before, &first.movement)?;
+        let is_over = first.before.is_some_and(|state| state.liability.is_over);
         let ends = match (cohort.expires, terms.method) {
             (Expiry::On(day), _) if day <= inputs.period.last_day() => true,
             (_, Method::Remote { after_months: Some(months) }) => {
@@ -123,11 +143,16 @@ impl<'a> Closes<'a> {
             (false, true) => Phase::Ends,
             (false, false) => Phase::Open,
         };
-        Ok(Self { cohort, before, movement, terms, experience, phase })
+        Ok(Self { cohort, payers, terms, experience, phase })
+    }
+
+    /// What the close before left of the cohort, in any payer's books.
+    fn before(&self) -> Option<&'a CohortState> {
+        self.payers.first().and_then(|payer| payer.before)
     }
 
     fn observed(&self) -> Observed<'_> {
-        let before = self.before.and_then(|state| {
+        let before = self.before().and_then(|state| {
             let next = state.next?;
             Some(Before { redeemed: state.redeemed.last().copied().unwrap_or_default(), next })
         });
@@ -173,29 +198,64 @@ impl<'a> Closes<'a> {
     }
 
     fn close(
-        self,
+        &self,
         inputs: &Inputs<'_>,
         learned: Option<&Learned>,
         evidence: &BTreeMap<Cohort, Evidence>,
-    ) -> Result<Row, SettleError> {
+    ) -> Result<Rows, SettleError> {
         let (expected, basis, next) = self.expected(inputs, learned)?;
-        let before = self.before.map(|state| &state.liability);
-        let Closing { state, row, provision, lines, claw_back } =
-            CohortLiability::close(before, &self.movement, expected, self.phase)?;
+        let mut payers = Vec::with_capacity(self.payers.len());
+        for payer in &self.payers {
+            let before = payer.before.map(|state| &state.liability);
+            let closing = CohortLiability::close(before, &payer.movement, expected, self.phase)?;
+            payers.push(self.row(inputs, payer, closing, (learned, next, &basis))?);
+        }
+        self.share_points(&mut payers)?;
+        let expected = payers.first().map_or(Micro::ZERO, |row| row.state.liability.expected);
+        let compared = self.observed().before;
+        let actual = match compared {
+            Some(before) => Some(self.experience.latest().minus(before.redeemed)?),
+            None => None,
+        };
+        let rate = RedemptionRateRow {
+            cohort: self.cohort.clone(),
+            age: self.experience.age(),
+            issued: self.experience.issued,
+            redeemed_by_age: self.experience.redeemed.clone(),
+            basis,
+            expected: expected.points()?,
+            rate: rate(expected, self.experience.issued)?.unwrap_or(Rate::ONE),
+            evidence: evidence.get(self.cohort).cloned().unwrap_or_default(),
+            actual,
+            expected_of_previous_close: compared.map(|before| before.next),
+        };
+        Ok(Rows { payers, rate })
+    }
+
+    /// One payer's books.
+    fn row(
+        &self,
+        inputs: &Inputs<'_>,
+        payer: &Payer<'_>,
+        closing: Closing,
+        (learned, next, basis): (Option<&Learned>, Option<Micro>, &RateBasis),
+    ) -> Result<Row, SettleError> {
+        let Closing { state, row, provision, lines, claw_back } = closing;
         let outstanding = state.outstanding()?;
-        let previous_rate = self.before.and_then(|state| state.urr);
-        let issued = self.experience.issued;
-        let urr = rate(state.expected, issued)?;
+        let urr = rate(state.expected, self.experience.issued)?;
+        let of = Borne { cohort: self.cohort.clone(), payer: payer.line.clone() };
+        let other = of.other();
         let is_still = row == RollForward::default() && provision == ProvisionRow::default();
-        let liability = if is_still && outstanding.is_zero() && self.movement == Movement::default() {
+        let liability = if is_still && outstanding.is_zero() && payer.movement == Movement::default() {
             None
         } else {
             Some(LiabilityRow {
                 cohort: self.cohort.clone(),
+                payer: other.clone(),
                 row,
                 provision,
                 rate: urr.unwrap_or(Rate::ONE),
-                previous_rate,
+                previous_rate: payer.before.and_then(|state| state.urr),
                 basis: basis.clone(),
                 method: self.terms.method,
                 outstanding,
@@ -205,33 +265,32 @@ impl<'a> Closes<'a> {
                 provision_maturity: maturity(learned, &self.observed(), provision.closing)?,
             })
         };
-        let compared = self.observed().before;
-        let actual = match compared {
-            Some(before) => Some(self.experience.latest().minus(before.redeemed)?),
-            None => None,
-        };
-        let rate = RedemptionRateRow {
-            cohort: self.cohort.clone(),
-            age: self.experience.age(),
-            issued,
-            redeemed_by_age: self.experience.redeemed.clone(),
-            basis,
-            expected: state.expected.points()?,
-            rate: urr.unwrap_or(Rate::ONE),
-            evidence: evidence.get(self.cohort).cloned().unwrap_or_default(),
-            actual,
-            expected_of_previous_close: compared.map(|before| before.next),
-        };
         let state = CohortState {
             cohort: self.cohort.clone(),
+            payer: other,
             liability: state,
-            redeemed: self.experience.redeemed,
+            redeemed: self.experience.redeemed.clone(),
             next,
             urr,
-            sponsored: sponsored(inputs, self.before, self.cohort)?,
+            sponsored: sponsored(inputs, payer.before, &of)?,
         };
-        let closed = Closed { cohort: self.cohort.clone(), row, provision, lines, claw_back };
-        Ok(Row { liability, rate, state, closed, face_value: self.terms.face_value })
+        let closed = Closed { cohort: of.cohort, payer: of.payer, row, provision, lines, claw_back };
+        Ok(Row { liability, state, closed, outstanding })
+    }
+
+    /// Points belong to the cohort: the rows of several payers show their shares of them.
+    fn share_points(&self, rows: &mut [Row]) -> Result<(), OutOfRange> {
+        let [first, _, ..] = rows else { return Ok(()) };
+        let weights: Vec<i128> = self.payers.iter().map(|payer| payer.share.scaled()).collect();
+        let outstanding = largest_remainder(first.outstanding.get(), &weights)?;
+        for ((row, payer), outstanding) in rows.iter_mut().zip(&self.payers).zip(outstanding) {
+            if let Some(row) = &mut row.liability {
+                row.outstanding = Points::new(outstanding);
+                row.given = Micro::of_points(row.given).part(payer.share)?.points()?;
+                row.expected = row.expected.part(payer.share)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -239,10 +298,10 @@ impl<'a> Closes<'a> {
 fn sponsored(
     inputs: &Inputs<'_>,
     before: Option<&CohortState>,
-    cohort: &Cohort,
+    of: &Borne,
 ) -> Result<BTreeMap<LineId, Sponsored>, OutOfRange> {
     let mut sellers = before.map(|state| state.sponsored.clone()).unwrap_or_default();
-    for (seller, moved) in inputs.tally.sponsored.get(cohort).into_iter().flatten() {
+    for (seller, moved) in inputs.tally.sponsored.get(of).into_iter().flatten() {
         sellers.entry(seller.clone()).or_default().merge(moved)?;
     }
     sellers.retain(|_, of| !of.is_nothing());
@@ -250,12 +309,18 @@ fn sponsored(
 }
 
 /// What closing one cohort adds to the reports.
+struct Rows {
+    payers: Vec<Row>,
+    rate: RedemptionRateRow,
+}
+
+/// In the books of one of its payers.
 struct Row {
     liability: Option<LiabilityRow>,
-    rate: RedemptionRateRow,
     state: CohortState,
     closed: Closed,
-    face_value: Rate,
+    /// The cohort's points.
+    outstanding: Points,
 }
 
 /// What is expected of what was issued, in 10^-8; none of nothing.
@@ -299,7 +364,7 @@ fn learned(
     }
     let mut rates = previous.map(|state| state.urr.rates.clone()).unwrap_or_default();
     let at_issue = rates.clone();
-    for cohort in inputs.tally.valued.keys() {
+    for Borne { cohort, .. } in inputs.tally.valued.keys() {
         if let Some(terms) = rulebook.liability(&cohort.scheme, cohort.issued) {
             let rate = at_issue.of(rulebook, cohort, period, terms);
             rates.set(&cohort.scheme, Life::of(cohort), cohort.issued, rate);
@@ -330,6 +395,9 @@ fn of_next_month(
         let scheme = SchemeId::of(&line.id);
         lives.extend(rulebook.lives(&scheme, next).into_iter().map(|life| (scheme.clone(), life)));
     }
+    for scheme in rulebook.schemes_issued(next) {
+        lives.extend(rulebook.lives(&scheme, next).into_iter().map(|life| (scheme.clone(), life)));
+    }
     for (scheme, life) in lives {
         let Some(terms) = rulebook.liability(&scheme, next) else { continue };
         let rate = match learned {
@@ -343,13 +411,14 @@ fn of_next_month(
 
 /// What each past close expected to come, beside what came since and is still expected.
 fn past(period: Period, previous: Option<&State>, states: &[CohortState]) -> Result<Vec<PastClose>, OutOfRange> {
+    let states: Vec<&CohortState> = cohorts_once(states).collect();
     let open = states.iter().map(|state| state.liability.outstanding()).collect::<Result<Vec<_>, _>>()?;
     let open = Points::sum(open)?;
-    let (redeemed, to_come) = came(states)?;
+    let (redeemed, to_come) = came(states.iter().copied())?;
     let now = PastClose { close: period, open, to_come, redeemed, since: Points::ZERO, still: to_come };
     let mut past: Vec<PastClose> = previous.map(|state| state.urr.past.clone()).unwrap_or_default();
     for close in &mut past {
-        let (redeemed, still) = came(states.iter().filter(|state| state.cohort.issued <= close.close))?;
+        let (redeemed, still) = came(states.iter().copied().filter(|state| state.cohort.issued <= close.close))?;
         close.since = redeemed.minus(close.redeemed)?;
         close.still = still;
     }
@@ -359,7 +428,7 @@ fn past(period: Period, previous: Option<&State>, states: &[CohortState]) -> Res
 }
 
 /// What came of some cohorts, and what is still to come.
-fn came<'a>(states: impl IntoIterator<Item = &'a CohortState>) -> Result<(Points, Micro), OutOfRange> {
+fn came<'a>(states: impl Iterator<Item = &'a CohortState>) -> Result<(Points, Micro), OutOfRange> {
     let (mut redeemed, mut to_come) = (Points::ZERO, Micro::ZERO);
     for CohortState { liability, .. } in states {
         redeemed.add(liability.redeemed()?)?;
@@ -379,33 +448,44 @@ fn year(period: Period, previous: Option<&State>, rows: &[LiabilityRow]) -> Resu
     Ok(YearOfEstimates { opening, re_estimate })
 }
 
-/// The movements of every cohort. What another line is owed is known by pair only, after the split
-/// and its VAT; it is shared out over the pair's cohorts.
+/// The movements of every cohort in the books of its payers. What another line is owed is known by pair only, after
+/// the split and its VAT; it is shared out over the pair's cohorts.
 fn movements(
     inputs: &Inputs<'_>,
     points: &[PointsRow],
     owed: &[Owed],
-) -> Result<BTreeMap<Cohort, Movement>, SettleError> {
+) -> Result<BTreeMap<Borne, Movement>, SettleError> {
     let mut moved = flows(inputs)?;
     for row in points.iter().filter(|row| !row.expired.is_zero()) {
-        moved.entry(row.cohort.clone()).or_default().expired = row.expired;
+        for of in payers(inputs, &row.cohort) {
+            moved.entry(of).or_default().expired = row.expired;
+        }
     }
     let mut costs: BTreeMap<(&LineId, &LineId), Money> = BTreeMap::new();
     for pair in owed.iter().filter(|pair| !pair.product.is_split_off()) {
         costs.entry((&pair.payer, &pair.payee)).or_default().add(pair.amount.minus(pair.input)?)?;
     }
-    let mut exact: BTreeMap<(LineId, &LineId), BTreeMap<&Cohort, Micro>> = BTreeMap::new();
-    for (CostKey { cohort, line, share, deductible }, sum) in &inputs.tally.costs {
+    let mut exact: BTreeMap<(&LineId, &LineId), BTreeMap<&Cohort, Micro>> = BTreeMap::new();
+    for (CostKey { of, line, share, deductible }, sum) in &inputs.tally.costs {
         let cost = Micro::of_money(sum.amount).share(share.scaled(), Rate::SCALE + deductible.scaled())?;
-        exact.entry((cohort.scheme.line(), line)).or_default().entry(cohort).or_default().add(cost)?;
+        let cost = cost.part(inputs.rulebook.borne(of))?;
+        exact.entry((&of.payer, line)).or_default().entry(&of.cohort).or_default().add(cost)?;
     }
     for ((payer, payee), cohorts) in exact {
-        let cost = costs.get(&(&payer, payee)).copied().unwrap_or_default();
+        let cost = costs.get(&(payer, payee)).copied().unwrap_or_default();
         for (cohort, part) in by_cohort(cost, cohorts)? {
-            moved.entry(cohort.clone()).or_default().cost.insert(payee.clone(), part);
+            let of = Borne { cohort: cohort.clone(), payer: payer.clone() };
+            moved.entry(of).or_default().cost.insert(payee.clone(), part);
         }
     }
     Ok(moved)
+}
+
+/// A cohort in the part of each who bears its cost.
+fn payers(inputs: &Inputs<'_>, cohort: &Cohort) -> impl Iterator<Item = Borne> {
+    let funding = inputs.rulebook.funding(&cohort.scheme, cohort.issued);
+    let cohort = cohort.clone();
+    funding.shares.into_iter().map(move |(payer, _)| Borne { cohort: cohort.clone(), payer })
 }
 
 /// A pair's cost by cohort: exact parts rounded down, the rest one by one to the largest remainders, ties by issue.
@@ -427,28 +507,36 @@ fn by_cohort(cost: Money, exact: BTreeMap<&Cohort, Micro>) -> Result<Vec<(&Cohor
     shares.collect()
 }
 
-fn flows(inputs: &Inputs<'_>) -> Result<BTreeMap<Cohort, Movement>, OutOfRange> {
-    let mut cohorts: BTreeMap<Cohort, Movement> = BTreeMap::new();
-    for (cohort, valued) in &inputs.tally.valued {
-        cohorts.entry(cohort.clone()).or_default().valued = *valued;
+fn flows(inputs: &Inputs<'_>) -> Result<BTreeMap<Borne, Movement>, OutOfRange> {
+    let mut moved: BTreeMap<Borne, Movement> = BTreeMap::new();
+    for (of, valued) in &inputs.tally.valued {
+        moved.entry(of.clone()).or_default().valued = *valued;
     }
     for (key, flow) in &inputs.tally.flows {
-        let moved = cohorts.entry(key.cohort.clone()).or_default();
-        let is_own = key.cohort.scheme == key.counterparty;
         let (points, is_return) = match key.kind {
             FlowKind::Redeemed | FlowKind::Repaid => (flow.points, false),
             FlowKind::Returned => (flow.points.negated()?, true),
-            FlowKind::Issued | FlowKind::Granted | FlowKind::Taken | FlowKind::Revoked | FlowKind::Owed => continue,
+            FlowKind::Issued | FlowKind::Granted | FlowKind::Taken | FlowKind::Revoked | FlowKind::Owed => {
+                (Points::ZERO, false)
+            }
         };
-        let of_others = if is_return { &mut moved.returned_other } else { &mut moved.redeemed_other };
-        let own = if is_return { &mut moved.returned_own } else { &mut moved.redeemed_own };
-        if is_own {
-            own.add(points)?;
-        } else {
-            of_others.entry(key.counterparty.clone()).or_default().add(points)?;
+        for of in payers(inputs, &key.cohort) {
+            // What paid a debt to the scheme itself is no other line's.
+            let is_own = of.payer == key.counterparty || key.cohort.scheme == key.counterparty;
+            let moved = moved.entry(of).or_default();
+            if points.is_zero() {
+                continue;
+            }
+            let of_others = if is_return { &mut moved.returned_other } else { &mut moved.redeemed_other };
+            let own = if is_return { &mut moved.returned_own } else { &mut moved.redeemed_own };
+            if is_own {
+                own.add(points)?;
+            } else {
+                of_others.entry(key.counterparty.clone()).or_default().add(points)?;
+            }
         }
     }
-    Ok(cohorts)
+    Ok(moved)
 }
 
 /// The cohort's row of the triangle, with this period's age at its end. Ages in which nothing was booked repeat the
@@ -482,11 +570,11 @@ fn expiring(
     inputs: &Inputs<'_>,
     forecast: &mut BTreeMap<(SchemeId, Period), ExpiryForecast>,
     horizon: Period,
-    row: &Row,
+    face_value: Rate,
+    payers: &[Row],
 ) -> Result<(), OutOfRange> {
-    let cohort = &row.closed.cohort;
-    let outstanding = row.state.liability.outstanding()?;
-    let month = match cohort.expires {
+    let Some(Row { outstanding, closed, .. }) = payers.first() else { return Ok(()) };
+    let month = match closed.cohort.expires {
         Expiry::On(day) => Period::of_day(day),
         Expiry::Never => return Ok(()),
     };
@@ -494,8 +582,8 @@ fn expiring(
         return Ok(());
     }
     let currency = inputs.rulebook.currency;
-    let value = stand_alone_value(currency, outstanding, row.face_value, Rate::ONE)?;
-    let scheme = cohort.scheme.clone();
+    let value = stand_alone_value(currency, *outstanding, face_value, Rate::ONE)?;
+    let scheme = closed.cohort.scheme.clone();
     let sum = forecast.entry((scheme.clone(), month)).or_insert_with(|| ExpiryForecast {
         scheme,
         month,
@@ -503,7 +591,10 @@ fn expiring(
         value: Money::ZERO,
         liability: Money::ZERO,
     });
-    sum.points.add(outstanding)?;
+    sum.points.add(*outstanding)?;
     sum.value.add(value.money()?)?;
-    sum.liability.add(row.closed.row.closing.plus(row.closed.provision.closing)?)
+    for Row { closed, .. } in payers {
+        sum.liability.add(closed.row.closing.plus(closed.provision.closing)?)?;
+    }
+    Ok(())
 }

@@ -3,16 +3,16 @@
 
 use super::found::Checks;
 use crate::actuarial::liability::{CohortLiability, RollForward};
-use crate::claims::lot::Cohort;
+use crate::claims::lot::Borne;
 use crate::close::checks::CheckId;
 use crate::close::settlement::{CohortState, Inputs, Settlement};
 use crate::units::money::{Money, OutOfRange, Points};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What each cohort carries, in and out of the month.
+/// What each payer's part of a cohort carries, in and out of the month.
 struct Carried<'a> {
-    before: BTreeMap<&'a Cohort, &'a CohortLiability>,
-    after: BTreeMap<&'a Cohort, &'a CohortLiability>,
+    before: BTreeMap<Borne, &'a CohortLiability>,
+    after: BTreeMap<Borne, &'a CohortLiability>,
 }
 
 fn closing(of: Option<&&CohortLiability>) -> Money {
@@ -24,12 +24,12 @@ fn provided(of: Option<&&CohortLiability>) -> Money {
 }
 
 pub(super) fn liability(checks: &mut Checks, inputs: &Inputs<'_>, settlement: &Settlement) -> Result<(), OutOfRange> {
-    fn by_cohort(states: &[CohortState]) -> BTreeMap<&Cohort, &CohortLiability> {
-        states.iter().map(|state| (&state.cohort, &state.liability)).collect()
+    fn by_payer(states: &[CohortState]) -> BTreeMap<Borne, &CohortLiability> {
+        states.iter().map(|state| (state.borne(), &state.liability)).collect()
     }
     let carried = Carried {
-        before: inputs.previous.as_ref().map_or_else(BTreeMap::new, |previous| by_cohort(&previous.state.liability)),
-        after: by_cohort(&settlement.state.liability),
+        before: inputs.previous.as_ref().map_or_else(BTreeMap::new, |previous| by_payer(&previous.state.liability)),
+        after: by_payer(&settlement.state.liability),
     };
     let currency = inputs.rulebook.currency;
     let total = settlement.liability_total()?;
@@ -51,7 +51,7 @@ fn rows(checks: &mut Checks, settlement: &Settlement, carried: &Carried<'_>) -> 
         untied += usize::from(contract != of.contract.closing || provision != of.provision.closing);
     }
     for row in &settlement.liability {
-        let (before, after) = (carried.before.get(&row.cohort), carried.after.get(&row.cohort));
+        let (before, after) = (carried.before.get(&row.borne()), carried.after.get(&row.borne()));
         untied += usize::from(row.row.check().is_err() || row.row.opening != closing(before));
         untied += usize::from(
             row.provision.computed()? != row.provision.closing
@@ -62,7 +62,12 @@ fn rows(checks: &mut Checks, settlement: &Settlement, carried: &Carried<'_>) -> 
         outside += usize::from(row.row.closing.is_negative() || row.row.closing > allocated);
         outside += usize::from(row.provision.closing.is_negative());
         let is_left = !row.row.closing.is_zero() || !row.provision.closing.is_zero();
-        left += usize::from(row.outstanding.is_zero() && is_left);
+        // A payer's share of the cohort's points may be none, but not all of them.
+        let outstanding = match &row.payer {
+            None => row.outstanding,
+            Some(_) => after.map(|of| of.outstanding()).transpose()?.unwrap_or_default(),
+        };
+        left += usize::from(outstanding.is_zero() && is_left);
     }
     checks.equal(CheckId::LiabilityUntied, 0, untied);
     checks.equal(CheckId::LiabilityOutside, 0, outside);
@@ -73,15 +78,14 @@ fn rows(checks: &mut Checks, settlement: &Settlement, carried: &Carried<'_>) -> 
 /// Cohorts, with a row or without, whose allocated amount or closing is not
 /// what it was and what moved.
 fn allocated_apart(inputs: &Inputs<'_>, settlement: &Settlement, carried: &Carried<'_>) -> Result<usize, OutOfRange> {
-    let rows: BTreeMap<&Cohort, &RollForward> =
-        settlement.liability.iter().map(|row| (&row.cohort, &row.row)).collect();
+    let rows: BTreeMap<Borne, &RollForward> = settlement.liability.iter().map(|row| (row.borne(), &row.row)).collect();
     let exact = |of: Option<&&CohortLiability>| of.map(|of| of.allocated).unwrap_or_default();
     let mut apart = 0;
-    for cohort in carried.before.keys().chain(carried.after.keys()).copied().collect::<BTreeSet<&Cohort>>() {
-        let (before, after) = (carried.before.get(cohort), carried.after.get(cohort));
-        let valued = inputs.tally.valued.get(cohort).copied().unwrap_or_default();
+    for of in carried.before.keys().chain(carried.after.keys()).collect::<BTreeSet<&Borne>>() {
+        let (before, after) = (carried.before.get(of), carried.after.get(of));
+        let valued = inputs.tally.valued.get(of).copied().unwrap_or_default();
         let moved = exact(before).plus(valued.allocated)?.minus(valued.back)?;
-        let closes = rows.get(cohort).map_or(closing(before), |row| row.closing);
+        let closes = rows.get(of).map_or(closing(before), |row| row.closing);
         apart += usize::from(exact(after) != moved || closing(after) != closes);
     }
     Ok(apart)
@@ -98,21 +102,26 @@ fn points(
     let mut apart = 0;
     let mut redeemed = Points::ZERO;
     for row in &settlement.roll_forward {
-        let old = carried.before.get(&row.cohort).copied().unwrap_or(&none);
-        let new = carried.after.get(&row.cohort).copied().unwrap_or(&none);
-        // What is withdrawn of spent and of expired points leaves what was issued, redeemed and expired.
-        let withdrawn = inputs.tally.valued.get(&row.cohort).map(|valued| valued.withdrawn());
-        let withdrawn = withdrawn.transpose()?.unwrap_or_default();
-        let taken = withdrawn.points.minus(withdrawn.owed)?.minus(withdrawn.gone)?;
-        let moved = new.redeemed()?.minus(old.redeemed()?)?.plus(withdrawn.owed)?;
-        redeemed.add(moved)?;
-        let same = moved == row.redeemed_own.plus(row.redeemed_other)?
-            && taken == row.reversed
-            && new.issued.minus(old.issued)? == row.issued.minus(withdrawn.points)?
-            && new.expired.minus(old.expired)?.plus(withdrawn.gone)? == row.expired
-            && old.outstanding()? == row.opening
-            && new.outstanding()? == row.closing;
-        apart += usize::from(!same);
+        let funding = inputs.rulebook.funding(&row.cohort.scheme, row.cohort.issued);
+        let mut of_cohort = Points::ZERO;
+        for (payer, _) in funding.shares {
+            let of = Borne { cohort: row.cohort.clone(), payer };
+            let old = carried.before.get(&of).copied().unwrap_or(&none);
+            let new = carried.after.get(&of).copied().unwrap_or(&none);
+            // What is withdrawn of spent and of expired points leaves what was issued, redeemed and expired.
+            let withdrawn = inputs.tally.valued.get(&of).map(|valued| valued.withdrawn());
+            let withdrawn = withdrawn.transpose()?.unwrap_or_default();
+            let taken = withdrawn.points.minus(withdrawn.owed)?.minus(withdrawn.gone)?;
+            of_cohort = new.redeemed()?.minus(old.redeemed()?)?.plus(withdrawn.owed)?;
+            let same = of_cohort == row.redeemed_own.plus(row.redeemed_other)?
+                && taken == row.reversed
+                && new.issued.minus(old.issued)? == row.issued.minus(withdrawn.points)?
+                && new.expired.minus(old.expired)?.plus(withdrawn.gone)? == row.expired
+                && old.outstanding()? == row.opening
+                && new.outstanding()? == row.closing;
+            apart += usize::from(!same);
+        }
+        redeemed.add(of_cohort)?;
     }
     let rows = || settlement.roll_forward.iter();
     let rolled =

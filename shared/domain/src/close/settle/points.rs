@@ -85,21 +85,24 @@ pub(super) fn roll_forward(
 }
 
 pub(super) fn debts(tally: &Tally, previous: Option<&State>) -> Result<Vec<Debt>, OutOfRange> {
-    let mut debts: BTreeMap<LineId, Points> = BTreeMap::new();
+    let mut debts: BTreeMap<SchemeId, Points> = BTreeMap::new();
     for debt in previous.into_iter().flat_map(|state| &state.debts) {
         debts.entry(debt.creditor.clone()).or_default().add(debt.points)?;
     }
     for (key, flow) in &tally.flows {
         match key.kind {
-            FlowKind::Owed => debts.entry(key.cohort.scheme.line()).or_default().add(flow.points)?,
-            FlowKind::Repaid => debts.entry(key.counterparty.clone()).or_default().add(flow.points.negated()?)?,
-            FlowKind::Issued
+            FlowKind::Owed => debts.entry(key.cohort.scheme.clone()).or_default().add(flow.points)?,
+            FlowKind::Repaid
+            | FlowKind::Issued
             | FlowKind::Granted
             | FlowKind::Redeemed
             | FlowKind::Returned
             | FlowKind::Taken
             | FlowKind::Revoked => {}
         }
+    }
+    for (creditor, points) in &tally.repaid {
+        debts.entry(creditor.clone()).or_default().add(points.negated()?)?;
     }
     let open = debts.into_iter().filter(|(_, points)| !points.is_zero());
     Ok(open.map(|(creditor, points)| Debt { creditor, points }).collect())

@@ -83,6 +83,7 @@ mod tests {
             urr: UrrState::default(),
             carried: Vec::new(),
             sale_days,
+            schemes: Vec::new(),
         }
     }
 

@@ -2,13 +2,14 @@
 
 use crate::close::carry::balances;
 use crate::close::netting::{Nets, Payment};
-use crate::close::settlement::{Bilateral, Position, SplitBase, SplitRow, State};
+use crate::close::settlement::{Bilateral, FundingRow, Position, SplitBase, SplitRow, State};
 use crate::close::tally::{ObligationKey, Sum, Sums};
 use crate::legs::Reason;
 use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule};
-use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, parts};
+use crate::terms::split::{FundingTerms, SplitTerms, WHOLE, above, parts};
 use crate::units::allocate::largest_remainder;
 use crate::units::calendar::Period;
+use crate::units::currency::Currency;
 use crate::units::id::{LineId, SchemeId, TaxCode};
 use crate::units::limits::RATE_SCALE;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
@@ -25,6 +26,53 @@ pub(super) struct Share {
     prior_period: Money,
     /// On the redeeming line's own share.
     points: Points,
+}
+
+/// What is owed, shared out.
+pub(super) struct Shared {
+    pub(super) shares: Vec<Share>,
+    pub(super) funding: Vec<FundingRow>,
+    pub(super) carried: Vec<SplitBase>,
+}
+
+impl FundingRow {
+    fn of(
+        currency: Currency,
+        of: &Base,
+        (payer, share): (&LineId, Rate),
+        grown: Grown,
+        part: Grown,
+    ) -> Result<Self, OutOfRange> {
+        Ok(Self {
+            scheme: of.scheme.clone(),
+            rule: of.rule.clone(),
+            payer: payer.clone(),
+            redeemer: of.redeemer.clone(),
+            share,
+            base: grown.of_period()?,
+            amount: part.of_period()?,
+            cumulative_base: grown.after,
+            cumulative_amount: part.after,
+            cap_left: None,
+            rounding: match of.funding.over {
+                None => rounding(currency, (grown.after, share), part.after)?,
+                // Above a cap there is no exact share.
+                Some(_) => Decimal::ZERO,
+            },
+        })
+    }
+
+    fn order(&self) -> (SchemeId, LineId, LineId, String) {
+        (self.scheme.clone(), self.payer.clone(), self.redeemer.clone(), self.rule.clone())
+    }
+}
+
+/// What a party has got above its exact share of a base, in currency units.
+fn rounding(currency: Currency, (base, share): (Money, Rate), got: Money) -> Result<Decimal, OutOfRange> {
+    let exact = i128::from(base.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
+    let above = i128::from(got.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
+    let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(currency.decimals()));
+    Ok(rounding.map_err(|_| OutOfRange)?.normalize())
 }
 
 /// What is shared out together, over all months: the reasons that are split, or one
@@ -89,6 +137,11 @@ impl Grown {
         Ok(Self { before, in_time, after: self.after.plus(other.after)? })
     }
 
+    fn minus(self, other: Self) -> Result<Self, OutOfRange> {
+        let (before, in_time) = (self.before.minus(other.before)?, self.in_time.minus(other.in_time)?);
+        Ok(Self { before, in_time, after: self.after.minus(other.after)? })
+    }
+
     fn of_period(self) -> Result<Money, OutOfRange> {
         self.after.minus(self.before)
     }
@@ -101,40 +154,109 @@ pub(super) fn shares(
     rulebook: &Rulebook,
     obligations: &Sums<ObligationKey>,
     previous: Option<&State>,
-) -> Result<(Vec<Share>, Vec<SplitBase>), OutOfRange> {
-    let mut bases: BTreeMap<Base, (Money, Sum)> = BTreeMap::new();
+) -> Result<Shared, OutOfRange> {
+    let mut bases: BTreeMap<Base, Moved> = BTreeMap::new();
     for carried in previous.into_iter().flat_map(|state| &state.splits) {
-        bases.entry(Base::carried(carried)).or_default().0 = carried.base;
+        let of = bases.entry(Base::carried(carried)).or_default();
+        (of.before, of.above) = (carried.base, carried.above.clone());
     }
     for (key, obligation) in obligations {
-        bases.entry(Base::of(key)).or_default().1.merge(obligation)?;
+        bases.entry(Base::of(key)).or_default().obligation.merge(obligation)?;
     }
-    let mut shares = Vec::new();
-    let mut carried = Vec::new();
-    for (of, (before, obligation)) in bases {
-        let after = before.plus(obligation.amount)?;
-        if obligation.events > 0 {
-            let grown = Grown { before, in_time: after.minus(obligation.prior_period)?, after };
+    let capped = capped(&bases)?;
+    let (mut shares, mut funding, mut carried) = (Vec::new(), Vec::new(), Vec::new());
+    for (of, moved) in bases {
+        let (grown, obligation) = (moved.grown()?, moved.obligation);
+        let mut parts = grown.shared(&of.funding.shares)?;
+        let caps = capped.get(&of).map_or(&[][..], Vec::as_slice);
+        for Capped { payer, over, above, .. } in caps {
+            parts[*payer] = parts[*payer].minus(*above)?;
+            parts[*over] = parts[*over].plus(*above)?;
+        }
+        let is_moved = parts.iter().any(|part| part.before != part.after);
+        if obligation.events > 0 || is_moved {
             let weights: Vec<i128> = of.funding.shares.iter().map(|(_, share)| share.scaled()).collect();
             let points = largest_remainder(obligation.points.get(), &weights)?;
-            for (((payer, _), part), points) in
-                of.funding.shares.iter().zip(grown.shared(&of.funding.shares)?).zip(points)
-            {
+            for (at, (((payer, share), part), points)) in of.funding.shares.iter().zip(parts).zip(points).enumerate() {
+                if !rulebook.is_line(&of.scheme) {
+                    let cap = caps.iter().find(|cap| cap.payer == at);
+                    let row = FundingRow::of(rulebook.currency, &of, (payer, *share), grown, part)?;
+                    funding.push(FundingRow { cap_left: cap.map(|cap| cap.left), ..row });
+                }
                 // A funder that redeems owes itself nothing.
                 if *payer != of.redeemer {
                     shared_out(&of, rulebook, payer, part, Points::new(points), &mut shares)?;
                 }
             }
         }
+        let above = caps.iter().filter(|cap| !cap.above.after.is_zero());
+        let above = above.map(|cap| (of.funding.shares[cap.payer].0.clone(), cap.above.after)).collect();
         let Base { scheme, funding, redeemer, unsplit, terms, vat_from, tax, .. } = of;
-        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, tax, base: after });
+        carried.push(SplitBase { scheme, funding, redeemer, unsplit, terms, vat_from, tax, base: grown.after, above });
     }
     let order = |share: &Share| {
         let SplitRow { payer, redeemer, rule, .. } = &share.row;
         (payer.clone(), redeemer.clone(), rule.clone())
     };
     shares.sort_by_cached_key(order);
-    Ok((shares, carried))
+    funding.sort_by_cached_key(FundingRow::order);
+    Ok(Shared { shares, funding, carried })
+}
+
+/// What a base was, what it got, and what of it was above caps.
+#[derive(Default)]
+struct Moved {
+    before: Money,
+    obligation: Sum,
+    above: BTreeMap<LineId, Money>,
+}
+
+impl Moved {
+    fn grown(&self) -> Result<Grown, OutOfRange> {
+        let after = self.before.plus(self.obligation.amount)?;
+        Ok(Grown { before: self.before, in_time: after.minus(self.obligation.prior_period)?, after })
+    }
+}
+
+/// What is taken off a funder's part of a base, and who bears it: places among the shares.
+struct Capped {
+    payer: usize,
+    over: usize,
+    above: Grown,
+    /// What the funder may still bear of all bases under the same terms.
+    left: Money,
+}
+
+/// What is above caps, which funders have of all bases under the same terms together.
+fn capped(bases: &BTreeMap<Base, Moved>) -> Result<BTreeMap<Base, Vec<Capped>>, OutOfRange> {
+    let mut groups: BTreeMap<(&SchemeId, &FundingTerms), Vec<(&Base, &Moved)>> = BTreeMap::new();
+    for (of, moved) in bases.iter().filter(|(of, _)| of.funding.over.is_some()) {
+        groups.entry((&of.scheme, &of.funding)).or_default().push((of, moved));
+    }
+    let mut found: BTreeMap<Base, Vec<Capped>> = BTreeMap::new();
+    for ((_, terms), group) in groups {
+        let place = |line: &LineId| terms.shares.iter().position(|(of, _)| of == line);
+        for (line, cap) in &terms.caps {
+            let (Some(payer), Some(over)) = (place(line), terms.over.as_ref().and_then(place)) else { continue };
+            let mut parts = Vec::new();
+            for (_, moved) in &group {
+                parts.push(moved.grown()?.shared(&terms.shares)?.swap_remove(payer));
+            }
+            let of = |stage: fn(&Grown) -> Money| parts.iter().map(stage).collect::<Vec<Money>>();
+            let (before, in_time, after) = (of(|of| of.before), of(|of| of.in_time), of(|of| of.after));
+            let taken: Vec<Money> =
+                group.iter().map(|(_, moved)| moved.above.get(line).copied().unwrap_or_default()).collect();
+            let above = |now: &[Money]| above(*cap, &taken, &before, now);
+            let (in_time, now) = (above(&in_time)?, above(&after)?);
+            let borne = Money::sum(after.iter().copied())?.minus(Money::sum(now.iter().copied())?)?;
+            let left = cap.minus(borne)?;
+            for (at, (of, _)) in group.iter().enumerate() {
+                let above = Grown { before: taken[at], in_time: in_time[at], after: now[at] };
+                found.entry((*of).clone()).or_default().push(Capped { payer, over, above, left });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Who pays whom what part of what a payer owes at a line.
@@ -210,9 +332,6 @@ fn shared_out(
         for one in places.iter().filter_map(|place| parts.get(*place)) {
             grown = grown.plus(*one)?;
         }
-        let exact = i128::from(part.after.minor()).checked_mul(share.scaled()).ok_or(OutOfRange)?;
-        let above = i128::from(grown.after.minor()).checked_mul(Rate::SCALE).ok_or(OutOfRange)? - exact;
-        let rounding = Decimal::try_from_i128_with_scale(above, RATE_SCALE + u32::from(rulebook.currency.decimals()));
         shares.push(Share {
             vat,
             code: code.cloned(),
@@ -227,7 +346,7 @@ fn shared_out(
                 amount: grown.of_period()?,
                 cumulative_base: part.after,
                 cumulative_amount: grown.after,
-                rounding: rounding.map_err(|_| OutOfRange)?.normalize(),
+                rounding: rounding(rulebook.currency, (part.after, share), grown.after)?,
             },
             prior_period: grown.after.minus(grown.in_time)?,
             points: if product == of.supply() { std::mem::take(&mut points) } else { Points::ZERO },
@@ -339,6 +458,7 @@ mod tests {
             liability: Vec::new(),
             urr: UrrState::default(),
             carried: Vec::new(),
+            schemes: Vec::new(),
             sale_days: BTreeMap::new(),
         }
     }
@@ -350,8 +470,9 @@ mod tests {
         let month = |amount: &i64| {
             let sum =
                 Sum { events: 1, points: Points::new(*amount), amount: Money::from_minor(*amount), ..Sum::default() };
-            let (rows, bases) = shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
-            previous = state(bases);
+            let Shared { shares: rows, carried, .. } =
+                shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+            previous = state(carried);
             let row = |share: Share| {
                 let SplitRow { payer, beneficiary, amount, .. } = share.row;
                 format!("{payer}>{beneficiary} {}", amount.minor())
@@ -404,8 +525,9 @@ mod tests {
             let (mut base, mut paid) = (0_i128, BTreeMap::<(LineId, LineId), i128>::new());
             for amount in amounts {
                 let sum = Sum { events: 1, amount: Money::from_minor(amount), ..Sum::default() };
-                let (rows, bases) = shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
-                previous = state(bases);
+                let Shared { shares: rows, carried, .. } =
+                    shares(&rulebook, &Sums::from([(key.clone(), sum)]), Some(&previous)).unwrap();
+                previous = state(carried);
                 base += i128::from(amount);
                 for Share { row, .. } in rows {
                     *paid.entry((row.payer, row.beneficiary)).or_default() += i128::from(row.amount.minor());

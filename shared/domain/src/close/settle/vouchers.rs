@@ -43,8 +43,8 @@ pub(super) fn vouchers(
         sales(&mut books, sold)?;
     }
     let mut funders: BTreeMap<LineId, Funder> = BTreeMap::new();
-    for Closed { cohort, row, provision, lines, claw_back } in closed {
-        let funder = funders.entry(cohort.scheme.line()).or_default();
+    for Closed { payer, row, provision, lines, claw_back, .. } in closed {
+        let funder = funders.entry(payer.clone()).or_default();
         funder.row = funder.row.plus(row)?;
         funder.provision = funder.provision.plus(provision)?;
         funder.claw_back = funder.claw_back.plus(claw_back)?;

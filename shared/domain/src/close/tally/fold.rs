@@ -3,15 +3,18 @@
 
 use super::bills::Bills;
 use super::rates::SaleRates;
-use super::sums::{CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count};
+use super::sums::{
+    AwardKey, AwardSum, CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count,
+};
 use crate::actuarial::liability::{GroupSale, SaleStanding, Sponsored, Valuation, Valued};
-use crate::claims::lot::Cohort;
+use crate::claims::lot::{Borne, Cohort};
 use crate::events::Entry;
-use crate::legs::{ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason, tax_rate};
-use crate::terms::rulebook::{Beneficiary, Product, Rulebook, VatRule, VatTreatment};
+use crate::legs::{AwardLeg, ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason, tax_rate};
+use crate::terms::rulebook::{Beneficiary, LiabilityTerms, Product, Rulebook, VatRule, VatTreatment};
 use crate::terms::split::SplitTerms;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, MemberId, SchemeId, TaxCode};
+use crate::units::micro::Micro;
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use crate::units::shard::Shard;
 use chrono::{Datelike, NaiveDate};
@@ -80,14 +83,19 @@ struct TermsKey {
     scheme: SchemeId,
     redeemer: LineId,
     reason: Reason,
+    /// Of the issue, where the scheme is no line's: its funders are of that month.
+    issued: Option<Period>,
     day: NaiveDate,
     tax: Option<TaxCode>,
 }
 
-impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, (NaiveDate, Option<&TaxCode>)> {
+type OfDay<'a> = (Option<Period>, NaiveDate, Option<&'a TaxCode>);
+
+impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, OfDay<'_>> {
     fn equivalent(&self, key: &TermsKey) -> bool {
-        let Self(scheme, redeemer, reason, (day, tax)) = self;
+        let Self(scheme, redeemer, reason, (issued, day, tax)) = self;
         **scheme == key.scheme
+            && *issued == key.issued
             && **redeemer == key.redeemer
             && *reason == key.reason
             && *day == key.day
@@ -95,10 +103,14 @@ impl Equivalent<TermsKey> for Parts<&SchemeId, &LineId, Reason, (NaiveDate, Opti
     }
 }
 
-impl Equivalent<CostKey> for Parts<&Cohort, &LineId, Rate, Rate> {
+impl Equivalent<CostKey> for Parts<(&Cohort, &LineId), &LineId, Rate, Rate> {
     fn equivalent(&self, key: &CostKey) -> bool {
-        let Self(cohort, line, share, deductible) = self;
-        *share == key.share && *deductible == key.deductible && **line == key.line && **cohort == key.cohort
+        let Self((cohort, payer), line, share, deductible) = self;
+        *share == key.share
+            && *deductible == key.deductible
+            && **line == key.line
+            && **payer == key.of.payer
+            && **cohort == key.of.cohort
     }
 }
 
@@ -115,9 +127,9 @@ impl Equivalent<Cohort> for Parts<&Cohort, (), (), ()> {
     }
 }
 
-impl Equivalent<(Cohort, LineId)> for Parts<&Cohort, &LineId, (), ()> {
-    fn equivalent(&self, (cohort, line): &(Cohort, LineId)) -> bool {
-        *self.1 == *line && *self.0 == *cohort
+impl Equivalent<(Borne, LineId)> for Parts<&Borne, &LineId, (), ()> {
+    fn equivalent(&self, (of, line): &(Borne, LineId)) -> bool {
+        *self.1 == *line && *self.0 == *of
     }
 }
 
@@ -139,8 +151,8 @@ struct Owed {
     rule: String,
     crosses_lines: bool,
     sum: Sum,
-    /// What the redeeming line is owed of it, and VAT that the payer deducts of that.
-    cost: (Rate, Rate),
+    /// What the redeeming line is owed of each payer's part, and VAT that this one deducts of that.
+    costs: Vec<(LineId, Rate, Rate)>,
     /// VAT that the line owes for honouring points of its own.
     deemed: Option<Rate>,
     /// The places of those who pay.
@@ -155,20 +167,19 @@ struct Pair {
     last: u64,
 }
 
-/// A cohort's sales and gifts, and by which terms they are valued.
+/// A cohort's sales and gifts in the books of those who bear its cost, and by which terms they are valued.
 struct Issued {
-    terms: Option<Valuation>,
-    valued: Valued,
+    /// Whether the seller's share is a part of the sale's price.
+    is_allocated: bool,
+    payers: Vec<(Borne, Option<Valuation>, Valued)>,
 }
 
-/// What a sale, or a refund of one, moved in one cohort.
+/// What an entry issued of a cohort, or took back.
 #[derive(Clone, Copy)]
-struct Met {
+struct Met<'a> {
     /// The cohort's place.
     at: usize,
-    is_sold: bool,
-    before: SaleStanding,
-    after: SaleStanding,
+    leg: IssueLeg<'a>,
 }
 
 /// Folds the entries of one shard. The same for a trial and a final run.
@@ -186,11 +197,11 @@ pub struct Fold<'r> {
     days: Slots<(LineId, Period), [u64; 31]>,
     bills: Bills,
     issued: Slots<Cohort, Issued>,
-    /// Of the entry that is taken in, what its sale moved.
-    met: Vec<Met>,
-    sponsored: Slots<(Cohort, LineId), Sponsored>,
+    sponsored: Slots<(Borne, LineId), Sponsored>,
     flows: Slots<FlowKey, Sum>,
     costs: Slots<CostKey, Sum>,
+    awarded: BTreeMap<AwardKey, (Sum, HashSet<MemberId, FixedState>)>,
+    repaid: BTreeMap<SchemeId, Points>,
     deemed: BTreeMap<DeemedKey, Sum>,
     /// The place in `owed` of what was looked up once.
     terms: Slots<TermsKey, usize>,
@@ -215,10 +226,11 @@ impl<'r> Fold<'r> {
             days: Slots::default(),
             bills: Bills::default(),
             issued: Slots::default(),
-            met: Vec::new(),
             sponsored: Slots::default(),
             flows: Slots::default(),
             costs: Slots::default(),
+            awarded: BTreeMap::new(),
+            repaid: BTreeMap::new(),
             deemed: BTreeMap::new(),
             terms: Slots::default(),
             owed: Vec::new(),
@@ -275,7 +287,7 @@ impl<'r> Fold<'r> {
     ) -> Result<(), RatingError> {
         count(&mut self.entries, 1)?;
         let (rulebook, late) = (self.rulebook, entry.is_late());
-        let mut settled = Money::ZERO;
+        let (mut settled, mut met) = (Money::ZERO, Vec::new());
         entry.event.legs(&entry.head, rulebook, &mut |leg| match leg {
             Leg::Claims(ClaimsLeg { cohort, with, flow, points, amount }) => {
                 self.flow(cohort, with, flow, points, amount, late)
@@ -287,9 +299,19 @@ impl<'r> Fold<'r> {
                 }
                 self.owed(entry, slice, late, detail)
             }
-            Leg::Issue(leg) => self.issue(&leg),
+            Leg::Awarded(AwardLeg { award, scheme, line, points, amount }) => {
+                let key = AwardKey { scheme: scheme.clone(), award: award.clone(), line: line.clone() };
+                let (sum, members) = self.awarded.entry(key).or_default();
+                members.insert(entry.head.member.clone());
+                sum.add(points, amount, late)
+            }
+            Leg::Repaid(creditor, points) => self.repaid.entry(creditor.clone()).or_default().add(points),
+            Leg::Issue(leg) => {
+                met.push(Met { at: self.place(leg.cohort), leg });
+                Ok(())
+            }
         })?;
-        self.sponsor(&entry.head.line)?;
+        self.value(&met)?;
         self.control(entry, settled, late)?;
         Ok(())
     }
@@ -359,60 +381,85 @@ impl<'r> Fold<'r> {
         terms.map_or(Ok(()), |terms| add(terms.vat_rate, None, amount)).map_err(RatingError::from)
     }
 
-    fn issue(&mut self, leg: &IssueLeg<'_>) -> Result<(), OutOfRange> {
-        let IssueLeg { cohort, is_sold, before, after, withdrawn } = *leg;
+    /// The place of a cohort's sales and gifts.
+    fn place(&mut self, cohort: &Cohort) -> usize {
         let (rulebook, rates, period) = (self.rulebook, self.rates, self.period);
-        let issued = self.issued.of(&Parts(cohort, (), (), ()), || {
+        self.issued.of(&Parts(cohort, (), (), ()), || {
             let terms = rulebook.liability(&cohort.scheme, cohort.issued);
-            let terms =
-                terms.map(|terms| terms.valuation(rulebook.currency, rates.of(rulebook, cohort, period, terms)));
-            (cohort.clone(), Issued { terms, valued: Valued::default() })
+            let rate = terms.map(|terms| rates.of(rulebook, cohort, period, terms));
+            let shares = rulebook.funding(&cohort.scheme, cohort.issued).shares;
+            let payers = shares.into_iter().map(|(payer, share)| {
+                let terms = terms.zip(rate).map(|(terms, rate)| terms.valuation(rulebook.currency, rate, share));
+                (Borne { cohort: cohort.clone(), payer }, terms, Valued::default())
+            });
+            let is_allocated = rulebook.is_allocated(&cohort.scheme);
+            (cohort.clone(), Issued { is_allocated, payers: payers.collect() })
         });
-        // Settling says which terms are missing.
-        let Some(terms) = &issued.terms else { return Ok(()) };
-        let is_new = before == SaleStanding::default();
-        match (is_sold, is_new) {
-            (true, true) => issued.valued.sell(terms, after)?,
-            (true, false) => issued.valued.refund(terms, before, after, withdrawn)?,
-            (false, true) => issued.valued.give(terms, after.points)?,
-            (false, false) => issued.valued.revoke(terms, before.points, after.points, withdrawn)?,
-        }
-        if before.amount != after.amount {
-            self.met.push(Met { at: self.issued.last, is_sold, before, after });
+        self.issued.last
+    }
+
+    /// Values what an entry issued or took back: a sale's price is shared with all points that the seller bears. Settling
+    /// says which terms are missing.
+    fn value(&mut self, met: &[Met<'_>]) -> Result<(), OutOfRange> {
+        let Some(Met { leg, .. }) = met.first() else { return Ok(()) };
+        let seller = leg.seller;
+        let [before, after] = match seller {
+            Some(seller) => self.prices(seller, met)?,
+            None => Default::default(),
+        };
+        let is_sponsored = seller.is_some() && (before.sponsors, after.sponsors) != Default::default();
+        let Self { issued, sponsored, .. } = self;
+        for Met { at, leg } in met {
+            let IssueLeg { before: was, after: is, withdrawn, .. } = *leg;
+            let is_new = was == SaleStanding::default();
+            let Issued { is_allocated, payers } = &mut issued.slots[*at].1;
+            let seller = seller.filter(|_| *is_allocated);
+            for (of, terms, valued) in payers {
+                let Some(terms) = terms else { continue };
+                match (seller == Some(&of.payer), is_new) {
+                    (true, true) => valued.sell(terms, is.points, after.own)?,
+                    (true, false) => {
+                        valued.refund(terms, (was.points, before.own), (is.points, after.own), withdrawn)?;
+                    }
+                    (false, true) => valued.give(terms, is.points)?,
+                    (false, false) => valued.revoke(terms, was.points, is.points, withdrawn)?,
+                }
+                if let Some(seller) = seller.filter(|seller| is_sponsored && **seller != of.payer) {
+                    let key = || ((of.clone(), seller.clone()), Sponsored::default());
+                    let sum = sponsored.of(&Parts(&*of, seller, (), ()), key);
+                    sum.moved(terms, (&before, was.points), (&after, is.points))?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// What a sale with points of sponsors is to the group, which is the seller of all of them.
-    fn sponsor(&mut self, seller: &LineId) -> Result<(), OutOfRange> {
-        let Self { rulebook, issued, met, sponsored, .. } = self;
-        let Some(Met { at, .. }) = met.iter().find(|met| !met.is_sold) else {
-            met.clear();
-            return Ok(());
-        };
-        let month = issued.slots[*at].0.issued;
-        let terms = rulebook.liability(&SchemeId::of(seller), month);
-        let Some(terms) = terms.map(|terms| terms.valuation(rulebook.currency, Rate::ONE)) else {
-            met.clear();
-            return Ok(());
-        };
-        let (mut before, mut after) = (GroupSale::default(), GroupSale::default());
-        for (sale, of) in [(&mut before, (|met| met.before) as fn(&Met) -> SaleStanding), (&mut after, |met| met.after)]
-        {
-            for met in met.iter() {
-                sale.net = terms.net(of(met))?;
-                let worth = issued.slots[met.at].1.terms.map(|terms| terms.stand_alone(of(met).points)).transpose()?;
-                let sum = if met.is_sold { &mut sale.own } else { &mut sale.sponsors };
-                sum.add(worth.unwrap_or_default())?;
+    /// What stood and stands of a sale, with its points: those that the seller bears, and those of sponsors, which to the
+    /// group are sold as well.
+    fn prices(&self, seller: &LineId, met: &[Met<'_>]) -> Result<[GroupSale; 2], OutOfRange> {
+        let mut sales = [GroupSale::default(); 2];
+        let standings: [fn(&IssueLeg<'_>) -> SaleStanding; 2] = [|leg| leg.before, |leg| leg.after];
+        let mut own = None;
+        for (sale, standing) in sales.iter_mut().zip(standings) {
+            for Met { at, leg } in met {
+                let of = standing(leg);
+                sale.own.net = match of.net {
+                    Some(net) => net,
+                    None => {
+                        let terms = || self.rulebook.liability(&SchemeId::of(seller), leg.cohort.issued);
+                        let sale = *own.get_or_insert_with(|| terms().map(LiabilityTerms::sale));
+                        sale.map_or(Ok(Micro::ZERO), |sale| sale.net(Micro::of_money(of.amount)))?
+                    }
+                };
+                let Issued { is_allocated, payers } = &self.issued.slots[*at].1;
+                for (borne, terms, _) in payers.iter().filter(|_| *is_allocated) {
+                    let Some(terms) = terms else { continue };
+                    let sum = if borne.payer == *seller { &mut sale.own.points } else { &mut sale.sponsors };
+                    sum.add(terms.stand_alone(of.points)?)?;
+                }
             }
         }
-        for met in met.drain(..).filter(|met| !met.is_sold) {
-            let (cohort, Issued { terms: Some(terms), .. }) = &issued.slots[met.at] else { continue };
-            let key = || ((cohort.clone(), seller.clone()), Sponsored::default());
-            let sum = sponsored.of(&Parts(cohort, seller, (), ()), key);
-            sum.moved(terms, (&before, met.before), (&after, met.after))?;
-        }
-        Ok(())
+        Ok(sales)
     }
 
     fn flow(
@@ -439,9 +486,10 @@ impl<'r> Fold<'r> {
         let OwedLeg { cohort, redeemer, reason, day, tax, points, amount, .. } = slice;
         self.flow(cohort, redeemer, reason.row().flow, points, amount, late)?;
         let (rulebook, owed, pairs) = (self.rulebook, &mut self.owed, &mut self.pairs);
-        let at = *self.terms.of(&Parts(&cohort.scheme, redeemer, reason, (day, tax)), || {
+        let issued = (!rulebook.is_line(&cohort.scheme)).then_some(cohort.issued);
+        let at = *self.terms.of(&Parts(&cohort.scheme, redeemer, reason, (issued, day, tax)), || {
             let (scheme, redeemer, tax) = (cohort.scheme.clone(), redeemer.clone(), tax.cloned());
-            let key = TermsKey { scheme, redeemer, reason, day, tax };
+            let key = TermsKey { scheme, redeemer, reason, issued, day, tax };
             let at = terms(rulebook, &key, owed, pairs);
             (key, at)
         });
@@ -449,10 +497,13 @@ impl<'r> Fold<'r> {
         self.details.add(points, if owed.crosses_lines { amount } else { Money::ZERO }, late)?;
         if owed.crosses_lines {
             owed.sum.add(points, amount, late)?;
-            let (share, deductible) = owed.cost;
-            let key = || CostKey { cohort: cohort.clone(), line: redeemer.clone(), share, deductible };
-            let cost = self.costs.of(&Parts(cohort, redeemer, share, deductible), || (key(), Sum::default()));
-            cost.add(points, amount, late)?;
+            for (payer, share, deductible) in &owed.costs {
+                let (share, deductible) = (*share, *deductible);
+                let of = || Borne { cohort: cohort.clone(), payer: payer.clone() };
+                let key = || CostKey { of: of(), line: redeemer.clone(), share, deductible };
+                let parts = Parts((cohort, payer), redeemer, share, deductible);
+                self.costs.of(&parts, || (key(), Sum::default())).add(points, amount, late)?;
+            }
             for pair in &owed.pairs {
                 let pair = &mut self.pairs[*pair];
                 if std::mem::replace(&mut pair.last, self.entries) != self.entries {
@@ -484,8 +535,16 @@ impl<'r> Fold<'r> {
             sale_days: self.days.slots.into_iter().collect(),
             gross_sales: self.bills.finish(),
             sponsored: sponsored_by_cohort(self.sponsored.slots),
-            valued: self.issued.slots.into_iter().map(|(cohort, issued)| (cohort, issued.valued)).collect(),
+            valued: self
+                .issued
+                .slots
+                .into_iter()
+                .flat_map(|(_, issued)| issued.payers)
+                .map(|(of, _, valued)| (of, valued))
+                .collect(),
             costs: self.costs.slots.into_iter().collect(),
+            awarded: self.awarded.into_iter().map(|(key, sum)| (key, of_members(sum))).collect(),
+            repaid: self.repaid,
             deemed: self.deemed,
             flows: self.flows.slots.into_iter().collect(),
             obligations: owed.map(|owed| (owed.key, owed.sum)).collect(),
@@ -495,21 +554,25 @@ impl<'r> Fold<'r> {
     }
 }
 
-fn sponsored_by_cohort(sums: Vec<((Cohort, LineId), Sponsored)>) -> SponsoredSales {
+fn of_members((sales, members): (Sum, HashSet<MemberId, FixedState>)) -> AwardSum {
+    AwardSum { sales, members: members.len() as u64 }
+}
+
+fn sponsored_by_cohort(sums: Vec<((Borne, LineId), Sponsored)>) -> SponsoredSales {
     let mut cohorts = SponsoredSales::new();
-    for ((cohort, seller), sum) in sums {
-        cohorts.entry(cohort).or_default().insert(seller, sum);
+    for ((of, seller), sum) in sums {
+        cohorts.entry(of).or_default().insert(seller, sum);
     }
     cohorts
 }
 
 /// The place of what is owed under the terms of a day, and of those who pay.
 fn terms(rulebook: &Rulebook, of: &TermsKey, owed: &mut Vec<Owed>, pairs: &mut Vec<Pair>) -> usize {
-    let TermsKey { scheme, redeemer, reason, day, tax } = of.clone();
+    let TermsKey { scheme, redeemer, reason, issued, day, tax } = of.clone();
     let split = || rulebook.split(&scheme, &redeemer, day);
     let terms = reason.row().is_split.then(split).flatten().map(SplitTerms::from);
-    let funding = rulebook.funding(&scheme);
     let origin = Period::of_day(day);
+    let funding = rulebook.funding(&scheme, issued.unwrap_or(origin));
     let vat_from = match reason.row().supply {
         None => rulebook.first_period,
         Some(supply) => {
@@ -540,16 +603,16 @@ fn terms(rulebook: &Rulebook, of: &TermsKey, owed: &mut Vec<Owed>, pairs: &mut V
         })
     });
     let payers: Vec<usize> = payers.collect();
-    let cost = cost(rulebook, &key);
+    let costs = key.funding.payers(&key.redeemer).map(|payer| cost(rulebook, &key, payer)).collect();
     let is_own = payers.is_empty() && key.reason.row().supply.is_some();
     let deemed = is_own.then(|| rulebook.deemed_sale(&key.redeemer, origin, key.tax.as_ref())).flatten();
     let rule = key.reason.rule_word(key.terms.as_ref()).to_owned();
-    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), cost, deemed, pairs: payers, key });
+    owed.push(Owed { crosses_lines: !payers.is_empty(), rule, sum: Sum::default(), costs, deemed, pairs: payers, key });
     owed.len() - 1
 }
 
-/// The part of what is owed that is owed to the redeeming line, and VAT that the funder deducts of it.
-fn cost(rulebook: &Rulebook, key: &ObligationKey) -> (Rate, Rate) {
+/// Of what a payer owes the part that is owed to the redeeming line, and VAT that the payer deducts of it.
+fn cost(rulebook: &Rulebook, key: &ObligationKey, payer: &LineId) -> (LineId, Rate, Rate) {
     let is_own = |to: &Beneficiary| match to {
         Beneficiary::Redeemer | Beneficiary::Charged(_) => true,
         Beneficiary::Line(line) => *line == key.redeemer,
@@ -557,9 +620,9 @@ fn cost(rulebook: &Rulebook, key: &ObligationKey) -> (Rate, Rate) {
     let shares = key.terms.as_ref().map(|terms| terms.shares.iter().filter(|(to, _)| is_own(to)));
     let share = shares.map_or(Rate::SCALE, |shares| shares.map(|(_, share)| share.scaled()).sum());
     let rule = match key.reason.row().supply {
-        Some(supply) => rulebook.vat_of(&key.scheme.line(), &key.redeemer, supply, key.vat_from, key.tax.as_ref()),
+        Some(supply) => rulebook.vat_of(payer, &key.redeemer, supply, key.vat_from, key.tax.as_ref()),
         None => VatRule::NONE,
     };
     let deductible = if rule.treatment == VatTreatment::MarketingService { rule.rate } else { Rate::ZERO };
-    (Rate::from_scaled(share).unwrap_or(Rate::ONE), deductible)
+    (payer.clone(), Rate::from_scaled(share).unwrap_or(Rate::ONE), deductible)
 }

@@ -2,11 +2,11 @@
 
 use super::bills::GrossSales;
 use crate::actuarial::liability::{Sponsored, Valued};
-use crate::claims::lot::Cohort;
+use crate::claims::lot::{Borne, Cohort};
 use crate::legs::{ControlKind, FlowKind, Reason};
 use crate::terms::split::{FundingTerms, SplitTerms};
 use crate::units::calendar::Period;
-use crate::units::id::{LineId, SchemeId, TaxCode};
+use crate::units::id::{AwardId, LineId, SchemeId, TaxCode};
 use crate::units::money::{Money, OutOfRange, Points, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,16 +94,42 @@ pub struct ObligationKey {
     pub tax: Option<TaxCode>,
 }
 
-/// What a cohort's claims cost at another line, before the split.
+/// What a cohort's claims cost at another line than the payer, before they are shared among payers and the split.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "CostFile", from = "CostFile")]
 pub struct CostKey {
-    pub cohort: Cohort,
+    pub of: Borne,
     pub line: LineId,
     /// The line's own share.
     pub share: Rate,
     /// VAT that the payer deducts of it.
     pub deductible: Rate,
+}
+
+/// As it is stored.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CostFile {
+    cohort: Cohort,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<LineId>,
+    line: LineId,
+    share: Rate,
+    deductible: Rate,
+}
+
+impl From<CostFile> for CostKey {
+    fn from(file: CostFile) -> Self {
+        let CostFile { cohort, payer, line, share, deductible } = file;
+        Self { of: Borne::of(cohort, payer), line, share, deductible }
+    }
+}
+
+impl From<CostKey> for CostFile {
+    fn from(key: CostKey) -> Self {
+        let (payer, CostKey { of, line, share, deductible }) = (key.of.other(), key);
+        Self { cohort: of.cohort, payer, line, share, deductible }
+    }
 }
 
 /// Points of a line that it honoured itself, where that is a deemed sale.
@@ -115,6 +141,31 @@ pub struct DeemedKey {
     pub rate: Rate,
     /// Of a point, in currency units.
     pub face_value: Rate,
+}
+
+/// What an award gave at a line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwardKey {
+    pub scheme: SchemeId,
+    pub award: AwardId,
+    pub line: LineId,
+}
+
+/// Sales that an award gave points for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwardSum {
+    pub sales: Sum,
+    /// Whose sales they were: each is of one shard.
+    pub members: u64,
+}
+
+impl AwardSum {
+    fn merge(&mut self, other: &Self) -> Result<(), OutOfRange> {
+        self.sales.merge(&other.sales)?;
+        count(&mut self.members, other.members)
+    }
 }
 
 /// Sales of a line that were taxed alike, refunds deducted.
@@ -135,8 +186,8 @@ pub struct SalesKey {
 /// Sales of a line by the days of a month: of their own time, whenever they were booked.
 pub type SaleDays = BTreeMap<(LineId, Period), [u64; 31]>;
 
-/// By the sponsor's cohort and the seller.
-pub type SponsoredSales = BTreeMap<Cohort, BTreeMap<LineId, Sponsored>>;
+/// By the sponsor's part of a cohort and the seller.
+pub type SponsoredSales = BTreeMap<Borne, BTreeMap<LineId, Sponsored>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -151,12 +202,16 @@ pub struct Tally {
     pub sale_days: SaleDays,
     /// Of orders that points paid for, too, those whose sale was reported with that.
     pub gross_sales: BTreeMap<LineId, GrossSales>,
-    /// What sales and gifts are worth to their funders, and what reversals took back.
-    pub valued: BTreeMap<Cohort, Valued>,
+    /// What sales and gifts are worth to their payers, and what reversals took back.
+    pub valued: BTreeMap<Borne, Valued>,
     /// What sales are worth to the group beyond that, by the points of sponsors that they issued.
     pub sponsored: SponsoredSales,
-    /// Slices at other lines than their funder's.
+    /// What awards gave.
+    pub awarded: BTreeMap<AwardKey, AwardSum>,
+    /// Slices at other lines than their payer's, in whole.
     pub costs: Sums<CostKey>,
+    /// What paid members' debts, by creditor.
+    pub repaid: BTreeMap<SchemeId, Points>,
     /// Slices at their funder's own line; what was returned is deducted.
     pub deemed: Sums<DeemedKey>,
     /// Slices.
@@ -191,6 +246,12 @@ impl Tally {
                 own.entry(seller.clone()).or_default().merge(sum)?;
             }
         }
+        for (key, sum) in &other.awarded {
+            self.awarded.entry(key.clone()).or_default().merge(sum)?;
+        }
+        for (creditor, points) in &other.repaid {
+            self.repaid.entry(creditor.clone()).or_default().add(*points)?;
+        }
         merge(&mut self.costs, &other.costs)?;
         merge(&mut self.deemed, &other.deemed)?;
         merge(&mut self.flows, &other.flows)?;
@@ -216,6 +277,8 @@ struct Row<K> {
 #[serde(deny_unknown_fields)]
 struct ValuedRow {
     cohort: Cohort,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<LineId>,
     valued: Valued,
 }
 
@@ -231,7 +294,16 @@ struct DaysRow {
 #[serde(deny_unknown_fields)]
 struct SponsoredRow {
     cohort: Cohort,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<LineId>,
     sellers: BTreeMap<LineId, Sponsored>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AwardRow {
+    key: AwardKey,
+    sum: AwardSum,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -248,6 +320,10 @@ struct Stored {
     valued: Vec<ValuedRow>,
     #[serde(default)]
     sponsored: Vec<SponsoredRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    awarded: Vec<AwardRow>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    repaid: BTreeMap<SchemeId, Points>,
     costs: Vec<Row<CostKey>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deemed: Vec<Row<DeemedKey>>,
@@ -288,13 +364,19 @@ impl Serialize for Tally {
             valued: self
                 .valued
                 .iter()
-                .map(|(cohort, valued)| ValuedRow { cohort: cohort.clone(), valued: *valued })
+                .map(|(of, valued)| ValuedRow { cohort: of.cohort.clone(), payer: of.other(), valued: *valued })
                 .collect(),
             sponsored: self
                 .sponsored
                 .iter()
-                .map(|(cohort, sellers)| SponsoredRow { cohort: cohort.clone(), sellers: sellers.clone() })
+                .map(|(of, sellers)| SponsoredRow {
+                    cohort: of.cohort.clone(),
+                    payer: of.other(),
+                    sellers: sellers.clone(),
+                })
                 .collect(),
+            awarded: self.awarded.iter().map(|(key, sum)| AwardRow { key: key.clone(), sum: *sum }).collect(),
+            repaid: self.repaid.clone(),
             costs: rows(&self.costs),
             deemed: rows(&self.deemed),
             flows: rows(&self.flows),
@@ -311,7 +393,7 @@ impl<'de> Deserialize<'de> for Tally {
         let stored = Stored::deserialize(deserializer)?;
         let mut valued = BTreeMap::new();
         for row in stored.valued {
-            if valued.insert(row.cohort, row.valued).is_some() {
+            if valued.insert(Borne::of(row.cohort, row.payer), row.valued).is_some() {
                 return Err(serde::de::Error::custom("a cohort stands in the tally twice"));
             }
         }
@@ -323,8 +405,14 @@ impl<'de> Deserialize<'de> for Tally {
         }
         let mut sponsored = BTreeMap::new();
         for row in stored.sponsored {
-            if sponsored.insert(row.cohort, row.sellers).is_some() {
+            if sponsored.insert(Borne::of(row.cohort, row.payer), row.sellers).is_some() {
                 return Err(serde::de::Error::custom("a sponsor's cohort stands in the tally twice"));
+            }
+        }
+        let mut awarded = BTreeMap::new();
+        for AwardRow { key, sum } in stored.awarded {
+            if awarded.insert(key, sum).is_some() {
+                return Err(serde::de::Error::custom("an award stands in the tally twice"));
             }
         }
         Ok(Tally {
@@ -336,6 +424,8 @@ impl<'de> Deserialize<'de> for Tally {
             gross_sales: stored.gross_sales,
             valued,
             sponsored,
+            awarded,
+            repaid: stored.repaid,
             costs: each_once(stored.costs)?,
             deemed: each_once(stored.deemed)?,
             flows: each_once(stored.flows)?,

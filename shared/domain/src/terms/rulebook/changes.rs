@@ -124,8 +124,10 @@ pub struct Pair<'a> {
 pub struct Comparison<'a> {
     before: &'a Rulebook,
     after: &'a Rulebook,
-    /// Those of both books, with their own schemes.
-    lines: BTreeMap<&'a LineId, &'a SchemeId>,
+    /// Those of both books.
+    lines: Lines<'a>,
+    /// Their own schemes, and those of the programme's, under the names of lines.
+    schemes: BTreeMap<&'a LineId, &'a SchemeId>,
     undated: Vec<Undated>,
     changes: Vec<Change>,
     fixed: Vec<Change>,
@@ -138,11 +140,12 @@ impl Rulebook {
         let old = before.line_ids();
         let joining = self.lines.iter().filter(|line| !old.contains(&line.id));
         let joining = joining.map(|line| (line.id.clone(), line.first_day.max(self.first_period.first_day())));
-        let schemes: Vec<SchemeId> = self.lines.iter().map(|line| SchemeId::of(&line.id)).collect();
-        let lines =
-            self.lines.iter().map(|line| &line.id).zip(&schemes).filter(|(line, _)| old.contains(line)).collect();
-        let mut comparison =
-            Comparison { before, after: self, lines, undated: Vec::new(), changes: Vec::new(), fixed: Vec::new() };
+        let lines: Lines<'_> = self.lines.iter().map(|line| &line.id).filter(|line| old.contains(line)).collect();
+        let known: Vec<SchemeId> = lines.iter().map(|line| SchemeId::of(line)).collect();
+        let own = self.schemes.keys().filter(|scheme| before.schemes.contains_key(scheme));
+        let schemes = known.iter().chain(own).map(|scheme| (scheme.as_line(), scheme)).collect();
+        let (undated, changes, fixed) = Default::default();
+        let mut comparison = Comparison { before, after: self, lines, schemes, undated, changes, fixed };
         comparison.reference_scopes();
         let identity = std::mem::take(&mut comparison.changes);
         comparison.programme();
@@ -155,7 +158,10 @@ impl Rulebook {
     fn together(&self, lines: &[&LineId]) -> Option<NaiveDate> {
         lines
             .iter()
-            .map(|id| self.line(id).map(|line| line.first_day))
+            .map(|id| {
+                let is_scheme = self.schemes.keys().any(|scheme| scheme == *id);
+                self.line(id).map(|line| line.first_day).or_else(|| is_scheme.then_some(NaiveDate::MIN))
+            })
             .try_fold(NaiveDate::MIN, |latest, first| first.map(|first| latest.max(first)))
     }
 }
@@ -167,7 +173,7 @@ impl<'a> Comparison<'a> {
 
     /// The lines of both books.
     pub fn lines(&self) -> Lines<'a> {
-        self.lines.keys().copied().collect()
+        self.lines.clone()
     }
 
     /// Notes a term that counts for all that is still to come, if it is another.
@@ -210,7 +216,7 @@ impl<'a> Comparison<'a> {
         words: impl Fn(&A) -> String,
     ) {
         let mut funders: BTreeMap<Stretch, Lines<'a>> = BTreeMap::new();
-        for (id, scheme) in &self.lines {
+        for (id, scheme) in &self.schemes {
             let Some(mut days) = self.edges(&table, &OfScheme(scheme)) else { continue };
             days.extend(self.first_days(&[id]));
             let known = self.known(&[id]);
@@ -237,7 +243,7 @@ impl<'a> Comparison<'a> {
     {
         let mut payers: BTreeMap<(Stretch, &LineId), Lines<'a>> = BTreeMap::new();
         for payee in self.lines() {
-            for (payer, scheme) in &self.lines {
+            for (payer, scheme) in &self.schemes {
                 let pair = Pair { payer, scheme, payee };
                 let Some(mut days) = self.edges(&table, &key(pair)) else { continue };
                 days.extend(self.first_days(&[payer, payee]));
@@ -410,10 +416,11 @@ impl<'a> Comparison<'a> {
     }
 
     fn names(&self, lines: &Lines<'_>) -> String {
-        if lines.len() > 1 && lines.len() == self.lines.len() {
-            return "every line".to_owned();
-        }
-        lines.iter().map(|line| line.as_str()).collect::<Vec<_>>().join(", ")
+        let mut names: Vec<&str> = Vec::new();
+        let all = self.lines.len() > 1 && self.lines.is_subset(lines);
+        names.extend(all.then_some("every line"));
+        names.extend(lines.iter().filter(|line| !all || !self.lines.contains(*line)).map(|line| line.as_str()));
+        names.join(", ")
     }
 
     /// Whether a day has an answer in both books: what was not yet to be looked up

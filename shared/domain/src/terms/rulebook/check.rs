@@ -17,6 +17,8 @@ use toml::Spanned;
 pub struct Check {
     lines: Lines,
     known: BTreeMap<LineId, Place>,
+    /// Of the programme's own.
+    schemes: BTreeSet<SchemeId>,
     /// Of the amounts, if it was accepted.
     currency: Option<Currency>,
     errors: Vec<RulebookError>,
@@ -39,6 +41,10 @@ impl Place {
         Self { line: 0, path: path.to_owned() }
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     fn finding(&self, field: &str, rule: impl ToString) -> RulebookError {
         let field = if field.is_empty() { self.path.clone() } else { format!("{}.{field}", self.path) };
         RulebookError { line: self.line, field, rule: rule.to_string() }
@@ -51,6 +57,7 @@ impl Check {
         Self {
             lines,
             known: BTreeMap::new(),
+            schemes: BTreeSet::new(),
             currency: None,
             errors,
             warnings: Vec::new(),
@@ -79,6 +86,19 @@ impl Check {
     /// Makes a line known to the rules; false if it is already.
     pub fn add_line(&mut self, line: LineId, place: Place) -> bool {
         self.known.insert(line, place).is_none()
+    }
+
+    pub fn has_line(&self, line: &LineId) -> bool {
+        self.known.contains_key(line)
+    }
+
+    pub fn lines(&self) -> impl Iterator<Item = LineId> + use<> {
+        self.known.keys().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Makes the programme's own schemes known to the rules.
+    pub fn set_schemes(&mut self, schemes: BTreeSet<SchemeId>) {
+        self.schemes = schemes;
     }
 
     pub fn place_of_line(&self, line: &LineId) -> Place {
@@ -144,9 +164,22 @@ impl Check {
         Some(line)
     }
 
-    /// A scheme that claims may be of: the points of a line.
+    /// A scheme that claims may be of: the points of a line, or one of the programme's own.
     pub fn scheme(&mut self, place: &Place, field: &str, text: &str) -> Option<SchemeId> {
-        self.known_line(place, field, text).map(|line| SchemeId::of(&line))
+        match SchemeId::parse(text).ok().filter(|scheme| self.schemes.contains(scheme)) {
+            Some(scheme) => Some(scheme),
+            None => self.known_line(place, field, text).map(|line| SchemeId::of(&line)),
+        }
+    }
+
+    /// One of the programme's own schemes.
+    pub fn own_scheme(&mut self, place: &Place, field: &str, text: &str) -> Option<SchemeId> {
+        let scheme = self.parsed(place, field, SchemeId::parse(text))?;
+        if !self.schemes.contains(&scheme) {
+            self.refuse(place, field, format!("scheme {scheme} is not among the programme's [[schemes]]"));
+            return None;
+        }
+        Some(scheme)
     }
 
     /// As [`line_or_any`](Self::line_or_any), of a scheme.
@@ -230,21 +263,28 @@ impl Check {
     }
 
     pub fn shares(&mut self, place: &Place, field: &str, shares: &[Spanned<Share>]) -> Vec<(String, Rate)> {
+        let shares = shares.iter().map(Spanned::get_ref).map(|share| (share.to.as_str(), share.share.as_str()));
+        self.parts(place, field, shares.collect())
+    }
+
+    /// Parts that sum to one: who, and how much.
+    pub fn parts(&mut self, place: &Place, field: &str, shares: Vec<(&str, &str)>) -> Vec<(String, Rate)> {
         if shares.is_empty() || shares.len() > SHARES_MAX {
             self.refuse(place, field, format!("must have 1 to {SHARES_MAX} parts"));
         }
         let mut seen = BTreeSet::new();
         let mut parts = Vec::new();
-        for share in shares.iter().map(Spanned::get_ref) {
-            if !seen.insert(share.to.as_str()) {
-                self.refuse(place, field, format!("{} stands in it twice", share.to));
+        let count = shares.len();
+        for (to, share) in shares {
+            if !seen.insert(to) {
+                self.refuse(place, field, format!("{to} stands in it twice"));
             }
-            if let Some(rate) = self.parsed(place, field, Rate::parse(&share.share)) {
-                parts.push((share.to.clone(), rate));
+            if let Some(rate) = self.parsed(place, field, Rate::parse(share)) {
+                parts.push((to.to_owned(), rate));
             }
         }
         let sum: i128 = parts.iter().map(|(_, rate)| rate.scaled()).sum();
-        if parts.len() == shares.len() && sum != Rate::SCALE {
+        if parts.len() == count && sum != Rate::SCALE {
             let sum = rust_decimal::Decimal::from_i128_with_scale(sum, crate::units::limits::RATE_SCALE).normalize();
             self.refuse(place, field, format!("shares must sum to 1, they sum to {sum}"));
         }

@@ -41,7 +41,8 @@ impl Section for Expiry {
     type Rule = Option<u32>;
 
     fn check(rule: ExpiryFile, place: &Place, check: &mut Check) -> Option<(Self::Pattern, Span<Option<u32>>)> {
-        let funder = check.scheme_or_any(place, "funder", &rule.funder);
+        // Schemes say for themselves when they expire.
+        let funder = check.line_or_any(place, "funder", &rule.funder).map(|line| line.map(|line| SchemeId::of(&line)));
         let value = match (rule.months, rule.never) {
             (Some(months), false) if (1..=EXPIRY_MONTHS_MAX).contains(&months) => Some(Some(months)),
             (None, true) => Some(None),
@@ -75,6 +76,9 @@ impl Section for Expiry {
 impl Rulebook {
     /// How long claims of a scheme live that are issued in a month.
     pub fn lives(&self, scheme: &SchemeId, month: Period) -> BTreeSet<Life> {
+        if let Some(lives) = self.scheme_lives(scheme, month) {
+            return lives;
+        }
         let days = month.first_day().iter_days().take_while(|day| *day <= month.last_day());
         let rules = days.filter_map(|day| self.sections.expiry.on(&OfScheme(scheme), day).copied());
         rules.map(|months| months.map_or(Life::Never, Life::Months)).collect()
@@ -83,6 +87,9 @@ impl Rulebook {
     /// When claims of a scheme that are issued on a day expire: at the end of the n-th month
     /// after the month of issue.
     pub fn expiry(&self, scheme: &SchemeId, day: NaiveDate) -> lot::Expiry {
+        if let Some(expires) = self.scheme_expiry(scheme, day) {
+            return expires;
+        }
         match self.sections.expiry.on(&OfScheme(scheme), day).copied().flatten() {
             Some(months) => lot::Expiry::On(Period::of_day(day).plus_months(months).last_day()),
             None => lot::Expiry::Never,

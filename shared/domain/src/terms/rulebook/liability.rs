@@ -141,17 +141,22 @@ impl Section for Liability {
 }
 
 impl LiabilityTerms {
-    /// How a sale or gift is valued for good. `rate`: what was expected to be redeemed.
-    pub fn valuation(&self, currency: Currency, rate: Rate) -> Valuation {
-        let sale = Sale { rate: self.vat_rate, inclusive: self.tax_inclusive };
-        Valuation { currency, face_value: self.face_value, grant_value: self.grant_value, rate, sale }
+    /// How points of a sale or gift are valued for good by one who bears a share of their cost. `rate`: what was
+    /// expected to be redeemed.
+    pub fn valuation(&self, currency: Currency, rate: Rate, share: Rate) -> Valuation {
+        Valuation { currency, face_value: self.face_value, grant_value: self.grant_value, rate, share }
+    }
+
+    /// How the line's own sales are taxed.
+    pub fn sale(&self) -> Sale {
+        Sale { rate: self.vat_rate, inclusive: self.tax_inclusive }
     }
 }
 
 impl Rulebook {
     /// How the claims of a scheme that were issued in a month are valued.
     pub fn liability(&self, scheme: &SchemeId, issued: Period) -> Option<&LiabilityTerms> {
-        self.sections.liability.on(&OfScheme(scheme), issued.first_day())
+        self.sections.liability.on(&OfScheme(self.ruled(scheme)), issued.first_day())
     }
 }
 

@@ -125,6 +125,7 @@ fn months(rule: &OverrideFile, place: &Place, check: &mut Check) -> Option<(Peri
 impl Rulebook {
     /// The redemption rate that a person set for a cohort, at a close.
     pub fn urr_override(&self, scheme: &SchemeId, issued: Period, closed: Period) -> Option<&ManualRate> {
+        let scheme = self.ruled(scheme);
         let held = self.sections.urr_override.iter().filter(|((of, from), _)| {
             of.as_ref().is_none_or(|of| of == scheme) && from.is_none_or(|from| from <= closed)
         });

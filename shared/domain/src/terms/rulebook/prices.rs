@@ -15,7 +15,7 @@ tables! {
     PriceFile {
         /// The line that accepts points.
         redeemer: String = required(String::new()),
-        /// Whose points, a line or `*` for every other.
+        /// Whose points, a line or scheme, or `*` for every other.
         funder: String = optional("*".to_owned()),
         /// First day.
         from: String = required(String::new()),
@@ -91,6 +91,7 @@ impl Section for Prices {
 impl Rulebook {
     /// What the funders of a scheme pay `redeemer` for a point, in currency units.
     pub fn price(&self, scheme: &SchemeId, redeemer: &LineId, day: NaiveDate) -> Option<Rate> {
+        let scheme = self.ruled(scheme);
         self.sections.prices.on(&OfPoints { redeemer, scheme }, day).copied()
     }
 }

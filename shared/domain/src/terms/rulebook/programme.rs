@@ -70,6 +70,7 @@ pub fn check(file: ProgrammeFile, place: &Place, check: &mut Check) -> Option<Ru
         pseudonym_key: pseudonym_key?,
         allow_phone_members: file.allow_phone_members,
         lines: Vec::new(),
+        schemes: std::collections::BTreeMap::new(),
         accounts: Accounts::default(),
         sections: Sections::default(),
         warnings: Vec::new(),

@@ -1,7 +1,7 @@
 //! The reference of the rulebook, made from what the program reads.
 
 use super::read::{Field, Share, Table};
-use super::{SECTIONS, accounts, lines, programme};
+use super::{SECTIONS, accounts, lines, programme, schemes};
 use std::fmt::Write;
 
 /// Every table of a rulebook with its fields, in Markdown.
@@ -16,6 +16,10 @@ pub fn reference() -> String {
     };
     table("[programme]", "What counts for the programme as a whole.", programme::ProgrammeFile::FIELDS);
     table("[[lines]]", "The business lines that take part, and the platform.", lines::LineFile::FIELDS);
+    table(&format!("[[{}]]", schemes::NAME), schemes::ABOUT, schemes::SchemeFile::FIELDS);
+    let funders = "Who bears the cost of a scheme's claims, by the month of their issue.";
+    table("[[schemes.funders]]", funders, schemes::FundersFile::FIELDS);
+    table("{ to, share, cap }", "What one line bears of a scheme.", schemes::FunderFile::FIELDS);
     for (name, about, fields) in SECTIONS {
         table(&format!("[[{name}]]"), about, fields);
     }

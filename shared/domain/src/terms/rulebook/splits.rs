@@ -90,6 +90,6 @@ impl Rulebook {
     /// The split of what is owed to `redeemer` for claims of a scheme; none: the redeeming line
     /// takes all.
     pub fn split(&self, scheme: &SchemeId, redeemer: &LineId, day: NaiveDate) -> Option<&SplitRule> {
-        self.sections.splits.on(&OfPair { scheme, redeemer }, day)
+        self.sections.splits.on(&OfPair { scheme: self.ruled(scheme), redeemer }, day)
     }
 }

@@ -4,7 +4,7 @@ use super::{Item, Row, Value, item};
 use crate::report::Source;
 use crate::sheet::Cell;
 use interline_domain::actuarial::experience::{Life, Parameters, UrrTerms};
-use interline_domain::close::settlement::{LiabilityRow, RateBasis};
+use interline_domain::close::settlement::{LiabilityRow, RateBasis, cohorts_once};
 use interline_domain::units::calendar::Period;
 use interline_domain::units::id::{LineId, SchemeId};
 use interline_domain::units::micro::Micro;
@@ -68,7 +68,7 @@ fn new_points(source: &Source<'_>, told: &mut Told) {
 /// What is still expected to be redeemed of what can be.
 fn open_points(source: &Source<'_>, told: &mut Told) -> Result<(), OutOfRange> {
     let mut sums: BTreeMap<Option<LineId>, (Micro, Points)> = BTreeMap::new();
-    for state in &source.settlement.state.liability {
+    for state in cohorts_once(&source.settlement.state.liability) {
         let of = &state.liability;
         let open = of.outstanding()?;
         if of.is_over || !open.is_positive() {

@@ -67,7 +67,7 @@ fn maturities(source: &Source<'_>) -> Result<[ByFunder<[Money; 4]>; 2], OutOfRan
     let mut books = [ByFunder::new(), ByFunder::new()];
     for row in &source.settlement.liability {
         for (book, steps) in books.iter_mut().zip([row.maturity, row.provision_maturity]) {
-            for funder in [Some(row.cohort.scheme.line()), None] {
+            for funder in [Some(row.funder()), None] {
                 let sums: &mut [Money; 4] = book.entry(funder).or_default();
                 sums.iter_mut().zip(steps).try_for_each(|(sum, step)| sum.add(step))?;
             }
@@ -94,7 +94,7 @@ fn moved(source: &Source<'_>) -> Result<[ByFunder<Closings>; 2], OutOfRange> {
         let provision = [of.provision_at(more)?.money()?, of.provision_at(less)?.money()?];
         let closings = [of.contract.closing, of.provision.closing];
         for ((book, at), closing) in books.iter_mut().zip([contract, provision]).zip(closings) {
-            for funder in [Some(state.cohort.scheme.line()), None] {
+            for funder in [Some(state.funder()), None] {
                 let sums: &mut Closings = book.entry(funder).or_default();
                 sums.0.add(closing)?;
                 sums.1.iter_mut().zip(at).try_for_each(|(sum, at)| sum.add(at))?;
