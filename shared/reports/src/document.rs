@@ -10,6 +10,7 @@ use interline_domain::CALCULATION_EDITION;
 use interline_domain::actuarial::liability::{ProvisionRow, RollForward};
 use interline_domain::close::settlement::{Position, Settlement};
 use interline_domain::terms::rulebook::Rulebook;
+use interline_domain::units::allocate::largest_remainder;
 use interline_domain::units::calendar::Period;
 use interline_domain::units::currency::Currency;
 use interline_domain::units::id::LineId;
@@ -163,7 +164,7 @@ impl LineFigures {
 }
 
 impl Figures {
-    fn of(settlement: &Settlement) -> Result<Self, OutOfRange> {
+    fn of(rulebook: &Rulebook, settlement: &Settlement) -> Result<Self, OutOfRange> {
         let period = settlement.state.period;
         let mut lines: BTreeMap<LineId, LineFigures> = BTreeMap::new();
         for Position { line, gross_payable, gross_receivable, platform_fee, net, .. } in &settlement.positions {
@@ -172,12 +173,20 @@ impl Figures {
             (of.platform_fee, of.net) = (*platform_fee, *net);
         }
         for row in &settlement.roll_forward {
-            let of = lines.entry(row.cohort.scheme.line()).or_default();
-            of.issued.add(row.issued)?;
-            of.redeemed.add(row.redeemed_own.plus(row.redeemed_other)?)?;
-            of.expired.add(row.expired)?;
-            of.reversed.add(row.reversed)?;
-            of.outstanding.add(row.closing)?;
+            // Points of several funders count for each in its share.
+            let funding = rulebook.funding(&row.cohort.scheme, row.cohort.issued).shares;
+            let weights: Vec<i128> = funding.iter().map(|(_, share)| share.scaled()).collect();
+            let redeemed = row.redeemed_own.plus(row.redeemed_other)?;
+            let columns = [row.issued, redeemed, row.expired, row.reversed, row.closing];
+            for (at, points) in columns.into_iter().enumerate() {
+                let parts = largest_remainder(points.get(), &weights)?;
+                for ((line, _), part) in funding.iter().zip(parts) {
+                    let of = lines.entry(line.clone()).or_default();
+                    let sums =
+                        [&mut of.issued, &mut of.redeemed, &mut of.expired, &mut of.reversed, &mut of.outstanding];
+                    sums.into_iter().nth(at).map_or(Ok(()), |sum| sum.add(Points::new(part)))?;
+                }
+            }
         }
         let year = period.year();
         for row in &settlement.liability {
@@ -227,7 +236,7 @@ impl Comparison {
         before: Option<Self>,
         year_before: Option<Self>,
     ) -> Result<Self, OutOfRange> {
-        let this = Figures::of(settlement)?;
+        let this = Figures::of(rulebook, settlement)?;
         let (month_before, until_then) = match before {
             Some(before) => (Some(before.this), Some(before.year_to_date)),
             None => (None, None),

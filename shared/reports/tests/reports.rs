@@ -27,7 +27,7 @@ use interline_domain::close::settlement::Settlement;
 use interline_reports::document::Comparison;
 use interline_reports::manifest::RunKind;
 use interline_reports::pack::{PackFile, render};
-use interline_reports::report::Scope;
+use interline_reports::report::{Report, Scope};
 use interline_reports::reports::REPORTS;
 use interline_reports::words::Words;
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@ use super::rates::SaleRates;
 use super::sums::{
     AwardKey, AwardSum, CostKey, DeemedKey, FlowKey, ObligationKey, SalesKey, SponsoredSales, Sum, Tally, count,
 };
-use crate::actuarial::liability::{GroupSale, SaleStanding, Sponsored, Valuation, Valued};
+use crate::actuarial::liability::{GroupSale, Sale, SaleStanding, Sponsored, Valuation, Valued};
 use crate::claims::lot::{Borne, Cohort};
 use crate::events::Entry;
 use crate::legs::{AwardLeg, ClaimsLeg, ControlKind, FlowKind, IssueLeg, Leg, OwedLeg, RatingError, Reason, tax_rate};
@@ -197,6 +197,8 @@ pub struct Fold<'r> {
     days: Slots<(LineId, Period), [u64; 31]>,
     bills: Bills,
     issued: Slots<Cohort, Issued>,
+    /// How sellers' sales of a month are taxed.
+    selling: Slots<(LineId, Period), Option<Sale>>,
     sponsored: Slots<(Borne, LineId), Sponsored>,
     flows: Slots<FlowKey, Sum>,
     costs: Slots<CostKey, Sum>,
@@ -226,6 +228,7 @@ impl<'r> Fold<'r> {
             days: Slots::default(),
             bills: Bills::default(),
             issued: Slots::default(),
+            selling: Slots::default(),
             sponsored: Slots::default(),
             flows: Slots::default(),
             costs: Slots::default(),
@@ -404,7 +407,12 @@ impl<'r> Fold<'r> {
         let Some(Met { leg, .. }) = met.first() else { return Ok(()) };
         let seller = leg.seller;
         let [before, after] = match seller {
-            Some(seller) => self.prices(seller, met)?,
+            Some(seller) => {
+                let (rulebook, month) = (self.rulebook, leg.cohort.issued);
+                let terms = || rulebook.liability(&SchemeId::of(seller), month).map(LiabilityTerms::sale);
+                let sale = *self.selling.of(&Parts(seller, month, (), ()), || ((seller.clone(), month), terms()));
+                self.prices(seller, sale, met)?
+            }
             None => Default::default(),
         };
         let is_sponsored = seller.is_some() && (before.sponsors, after.sponsors) != Default::default();
@@ -436,20 +444,19 @@ impl<'r> Fold<'r> {
 
     /// What stood and stands of a sale, with its points: those that the seller bears, and those of sponsors, which to the
     /// group are sold as well.
-    fn prices(&self, seller: &LineId, met: &[Met<'_>]) -> Result<[GroupSale; 2], OutOfRange> {
+    fn prices(&self, seller: &LineId, taxed: Option<Sale>, met: &[Met<'_>]) -> Result<[GroupSale; 2], OutOfRange> {
         let mut sales = [GroupSale::default(); 2];
         let standings: [fn(&IssueLeg<'_>) -> SaleStanding; 2] = [|leg| leg.before, |leg| leg.after];
-        let mut own = None;
         for (sale, standing) in sales.iter_mut().zip(standings) {
             for Met { at, leg } in met {
                 let of = standing(leg);
+                // Nothing stood of a new sale, and nothing is left of one refunded in full.
+                if of == SaleStanding::default() {
+                    continue;
+                }
                 sale.own.net = match of.net {
                     Some(net) => net,
-                    None => {
-                        let terms = || self.rulebook.liability(&SchemeId::of(seller), leg.cohort.issued);
-                        let sale = *own.get_or_insert_with(|| terms().map(LiabilityTerms::sale));
-                        sale.map_or(Ok(Micro::ZERO), |sale| sale.net(Micro::of_money(of.amount)))?
-                    }
+                    None => taxed.map_or(Ok(Micro::ZERO), |sale| sale.net(Micro::of_money(of.amount)))?,
                 };
                 let Issued { is_allocated, payers } = &self.issued.slots[*at].1;
                 for (borne, terms, _) in payers.iter().filter(|_| *is_allocated) {
