@@ -2,7 +2,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use interline_domain::units::calendar::Period;
-use interline_domain::units::id::{LineId, MemberId};
+use interline_domain::units::id::{LineId, MemberId, SchemeId};
 use interline_domain::units::moment::parse_occurred_at;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -94,9 +94,9 @@ pub enum Command {
     Details {
         #[arg(value_parser = period)]
         period: Period,
-        /// Whose points they are
-        #[arg(long, value_name = "LINE", value_parser = line)]
-        funder: LineId,
+        /// Whose points they are: a line, or a scheme of the programme's own
+        #[arg(long, value_name = "FUNDER", value_parser = scheme)]
+        funder: SchemeId,
         /// Which line honoured them
         #[arg(long, value_name = "LINE", value_parser = line)]
         redeemer: LineId,
@@ -308,6 +308,10 @@ fn time(text: &str) -> Result<NaiveTime, String> {
 
 fn line(text: &str) -> Result<LineId, String> {
     LineId::parse(text).map_err(|error| error.to_string())
+}
+
+fn scheme(text: &str) -> Result<SchemeId, String> {
+    SchemeId::parse(text).map_err(|error| error.to_string())
 }
 
 fn member(text: &str) -> Result<MemberId, String> {

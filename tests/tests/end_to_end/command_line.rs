@@ -467,7 +467,7 @@ fn the_rows_of_a_pair_are_printed_as_csv_written_and_told_as_json() {
     let none = folder.good(&["details", "2017-01", "--funder", redeemer, "--redeemer", "group"]);
     assert_eq!(none["rows"], Value::Array(Vec::new()));
     let unknown = folder.refused(&["details", "2017-01", "--funder", "moon", "--redeemer", redeemer]);
-    assert_eq!(unknown, "the programme has no line moon");
+    assert_eq!(unknown, "the programme has no line or scheme moon");
     let open = folder.refused(&["details", "2017-02", "--funder", payer, "--redeemer", redeemer]);
     assert!(open.contains("has no run yet"), "{open}");
 }

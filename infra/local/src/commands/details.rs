@@ -16,16 +16,20 @@ use std::path::Path;
 pub async fn details(
     world: &World,
     period: Period,
-    (funder, redeemer): (&LineId, &LineId),
+    (funder, redeemer): (&SchemeId, &LineId),
     out: Option<&Path>,
     output: &Output,
 ) -> Result<bool, CliError> {
     let published = world.app.rulebook().await?;
-    if let Some(unknown) = [funder, redeemer].into_iter().find(|line| published.rulebook.line(line).is_none()) {
-        return Err(CliError::Usage(format!("the programme has no line {unknown}")));
+    let rulebook = &published.rulebook;
+    if rulebook.line(redeemer).is_none() {
+        return Err(CliError::Usage(format!("the programme has no line {redeemer}")));
+    }
+    if rulebook.line(funder.as_line()).is_none() && rulebook.scheme(funder).is_none() {
+        return Err(CliError::Usage(format!("the programme has no line or scheme {funder}")));
     }
     let (kind, finished) = newest_run(world, period).await?;
-    let rows = finished.details_of(&SchemeId::of(funder), redeemer).await?;
+    let rows = finished.details_of(funder, redeemer).await?;
     let broken = |error: String| Failure::Corrupt(format!("the details of {period}: {error}"));
     let file = under_header(&rows).map_err(|error| broken(error.to_string()))?;
     let rows = Rows::parse(&file).map_err(|error| broken(error.to_string()))?;
