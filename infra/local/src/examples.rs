@@ -55,7 +55,7 @@ const EXAMPLES: [(&[&str], &[&str]); 24] = [
     ),
     (&["rulebook"], &["rulebook check my.toml", "rulebook history"]),
     (&["rulebook", "check"], &["rulebook check my.toml"]),
-    (&["rulebook", "explain"], &["rulebook explain my.toml --line grocery --amount 268.00 --on 2017-03-06"]),
+    (&["rulebook", "explain"], &["rulebook explain my.toml --line grocery --amount 268.00 --on 2017-03-06 --at 18:30"]),
     (
         &["rulebook", "publish"],
         &[

@@ -252,14 +252,14 @@ fn lines_see_their_own_invoices_and_debts_with_names_that_the_tax_office_knows()
         let text = String::from_utf8(files[path].clone()).unwrap();
         text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
     };
-    let invoice = "group,示例集团有限公司,,dining,示例餐饮有限公司,91310000MA1EX0006C,platform-fee,,,blue,2017-02,10.00,0.06,\
+    let invoice = "group,示例集团有限公司,,dining,示例餐饮有限公司,91310000MA1EX0006C,platform-fee,,,,blue,2017-02,10.00,0.06,\
                    0.60,10.60,marketing-service,2017-02 group → dining";
     for path in ["invoices.csv", "lines/group/invoices.csv", "lines/dining/invoices.csv"] {
         assert_eq!(rows(path), [invoice], "{path}");
     }
     // 3,000 x 0.0085
     for path in ["debts.csv", "lines/dining/debts.csv"] {
-        assert_eq!(rows(path), ["dining,3000,0.0085,25.50"], "{path}");
+        assert_eq!(rows(path), ["dining,,3000,0.0085,25.50"], "{path}");
     }
     assert!(!files.contains_key("lines/mall/invoices.csv") && !files.contains_key("lines/group/debts.csv"));
 }

@@ -171,7 +171,7 @@ fn words_are_read_in_both_languages_and_parts_in_percent() {
     let formats: Vec<&str> = cells.split("<xf ").skip(1).collect();
     let percent = styles.split("formatCode=\"0.00%\"").next().unwrap().rsplit("numFmtId=\"").next().unwrap();
     let percent = format!("numFmtId=\"{}\"", percent.split('"').next().unwrap());
-    for (name, column) in [("splits", "F2"), ("liability-roll-forward", "S2"), ("redemption-rates", "L2")] {
+    for (name, column) in [("splits", "F2"), ("liability-roll-forward", "T2"), ("redemption-rates", "L2")] {
         let format = formats[part_of(name, column)];
         assert!(format.starts_with(&percent), "{name}: {format}, not {percent}");
     }

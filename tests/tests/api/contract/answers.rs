@@ -122,13 +122,13 @@ async fn eventful() -> Served {
 [[schemes]]
 id = "double"
 expiry = { months = 3 }
-funders = [{ from = "2017-01-01", shares = [{ to = "bakery", share = "0.5" }, { to = "group", share = "0.5" }] }]
+funders = [{ from = "2017-01-01", shares = [{ to = "grocery", share = "0.5" }, { to = "group", share = "0.5" }] }]
 
 [[awards]]
 id = "double"
 scheme = "double"
 from = "2017-01-01"
-lines = ["bakery"]
+lines = ["grocery"]
 extra = "1"
 "#;
     let rulebook = with_pairs(RULEBOOK) + &codes.concat() + campaign;
