@@ -26,6 +26,8 @@ mod reverse;
 mod rulebooks;
 #[path = "domain/sales.rs"]
 mod sales;
+#[path = "domain/schemes.rs"]
+mod schemes;
 #[path = "domain/support.rs"]
 mod support;
 #[path = "domain/tallies.rs"]
