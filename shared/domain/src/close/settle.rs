@@ -54,7 +54,7 @@ pub fn settle(inputs: &Inputs<'_>) -> Result<Settlement, SettleError> {
     let paid = paid(inputs.rulebook, inputs.period, &nets, before)?;
     let positions = positions(inputs.rulebook, &bilateral, &shares, &nets, [before, &paid.carried])?;
     let (roll_forward, cohorts) = roll_forward(inputs, previous)?;
-    let liability = liability(inputs, previous, &roll_forward, &owed)?;
+    let liability = liability(inputs, previous, &roll_forward, (&owed, &funding))?;
     let vouchers = vouchers(
         inputs,
         &liability.closed,

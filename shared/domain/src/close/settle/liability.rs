@@ -11,7 +11,7 @@ use crate::actuarial::liability::{
 use crate::actuarial::urr::Experience;
 use crate::claims::lot::{Borne, Cohort, Expiry};
 use crate::close::settlement::{
-    CohortState, Evidence, ExpiryForecast, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
+    CohortState, Evidence, ExpiryForecast, FundingRow, Inputs, LiabilityRow, PastClose, RateBasis, RedemptionRateRow,
     RollForward as PointsRow, SettleError, State, UrrState, YearOfEstimates, cohorts_once,
 };
 use crate::close::tally::{CostKey, SaleRates};
@@ -74,13 +74,13 @@ pub(super) fn liability(
     inputs: &Inputs<'_>,
     previous: Option<&State>,
     points: &[PointsRow],
-    owed: &[Owed],
+    (owed, funding): (&[Owed], &[FundingRow]),
 ) -> Result<Liability, SettleError> {
     let mut before: BTreeMap<&Cohort, Vec<&CohortState>> = BTreeMap::new();
     for state in previous.into_iter().flat_map(|state| &state.liability) {
         before.entry(&state.cohort).or_default().push(state);
     }
-    let mut moved = movements(inputs, points, owed)?;
+    let mut moved = movements(inputs, points, (owed, funding), &before)?;
     let names: BTreeSet<Cohort> = before.keys().copied().chain(moved.keys().map(|of| &of.cohort)).cloned().collect();
     let mut names: Vec<Cohort> = names.into_iter().collect();
     names.sort_by(|one, other| one.by_scheme().cmp(&other.by_scheme()));
@@ -453,7 +453,8 @@ fn year(period: Period, previous: Option<&State>, rows: &[LiabilityRow]) -> Resu
 fn movements(
     inputs: &Inputs<'_>,
     points: &[PointsRow],
-    owed: &[Owed],
+    (owed, funding): (&[Owed], &[FundingRow]),
+    before: &BTreeMap<&Cohort, Vec<&CohortState>>,
 ) -> Result<BTreeMap<Borne, Movement>, SettleError> {
     let mut moved = flows(inputs)?;
     for row in points.iter().filter(|row| !row.expired.is_zero()) {
@@ -465,20 +466,61 @@ fn movements(
     for pair in owed.iter().filter(|pair| !pair.product.is_split_off()) {
         costs.entry((&pair.payer, &pair.payee)).or_default().add(pair.amount.minus(pair.input)?)?;
     }
-    let mut exact: BTreeMap<(&LineId, &LineId), BTreeMap<&Cohort, Micro>> = BTreeMap::new();
-    for (CostKey { of, line, share, deductible }, sum) in &inputs.tally.costs {
-        let cost = Micro::of_money(sum.amount).share(share.scaled(), Rate::SCALE + deductible.scaled())?;
-        let cost = cost.part(inputs.rulebook.borne(of))?;
-        exact.entry((&of.payer, line)).or_default().entry(&of.cohort).or_default().add(cost)?;
+    let mut exact = exact_costs(inputs, funding)?;
+    let known = || before.keys().copied().chain(moved.keys().map(|of| &of.cohort));
+    for ((payer, payee), _) in costs.iter().filter(|(_, cost)| !cost.is_zero()) {
+        // What comes back under a cap may be owed to a line that honoured nothing of it this month.
+        let capped = known().filter(|cohort| {
+            let funding = inputs.rulebook.funding(&cohort.scheme, cohort.issued);
+            funding.over.is_some() && funding.shares.iter().any(|(of, _)| of == *payer)
+        });
+        let key = ((*payer).clone(), (*payee).clone());
+        if !exact.contains_key(&key)
+            && let Some(newest) = capped.max_by_key(|cohort| cohort.issued)
+        {
+            exact.insert(key, BTreeMap::from([(newest.clone(), Micro::ZERO)]));
+        }
     }
     for ((payer, payee), cohorts) in exact {
-        let cost = costs.get(&(payer, payee)).copied().unwrap_or_default();
+        let cost = costs.get(&(&payer, &payee)).copied().unwrap_or_default();
+        let cohorts = cohorts.iter().map(|(cohort, exact)| (cohort, *exact)).collect();
         for (cohort, part) in by_cohort(cost, cohorts)? {
             let of = Borne { cohort: cohort.clone(), payer: payer.clone() };
             moved.entry(of).or_default().cost.insert(payee.clone(), part);
         }
     }
     Ok(moved)
+}
+
+/// By payer and payee, what each cohort costs.
+type ExactCosts = BTreeMap<(LineId, LineId), BTreeMap<Cohort, Micro>>;
+
+/// A payer's share of what a cohort's claims cost at other lines; where it has a cap, of what it bears in the end.
+fn exact_costs(inputs: &Inputs<'_>, funding: &[FundingRow]) -> Result<ExactCosts, OutOfRange> {
+    let mut nominal: BTreeMap<(&SchemeId, &LineId, &LineId), Micro> = BTreeMap::new();
+    for (CostKey { of, line, .. }, sum) in &inputs.tally.costs {
+        let part = Micro::of_money(sum.amount).part(inputs.rulebook.borne(of))?;
+        nominal.entry((&of.cohort.scheme, &of.payer, line)).or_default().add(part)?;
+    }
+    let mut borne: BTreeMap<(&SchemeId, &LineId, &LineId), Micro> = BTreeMap::new();
+    for row in funding {
+        borne.entry((&row.scheme, &row.payer, &row.redeemer)).or_default().add(Micro::of_money(row.amount))?;
+    }
+    let mut exact = ExactCosts::new();
+    for (CostKey { of, line, share, deductible }, sum) in &inputs.tally.costs {
+        let cost = Micro::of_money(sum.amount).share(share.scaled(), Rate::SCALE + deductible.scaled())?;
+        let mut cost = cost.part(inputs.rulebook.borne(of))?;
+        let key = (&of.cohort.scheme, &of.payer, line);
+        if inputs.rulebook.funding(&of.cohort.scheme, of.cohort.issued).over.is_some()
+            && let (Some(borne), Some(nominal)) = (borne.get(&key), nominal.get(&key))
+            && nominal.is_positive()
+        {
+            cost = cost.share(borne.get(), nominal.get())?;
+        }
+        let cohorts = exact.entry((of.payer.clone(), line.clone())).or_default();
+        cohorts.entry(of.cohort.clone()).or_default().add(cost)?;
+    }
+    Ok(exact)
 }
 
 /// A cohort in the part of each who bears its cost.
