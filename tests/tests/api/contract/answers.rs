@@ -128,6 +128,7 @@ funders = [{ from = "2017-01-01", shares = [{ to = "grocery", share = "0.5" }, {
 id = "double"
 scheme = "double"
 from = "2017-01-01"
+to = "2017-01-20"
 lines = ["grocery"]
 extra = "1"
 "#;
