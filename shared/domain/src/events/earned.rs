@@ -7,7 +7,7 @@ use crate::terms::rulebook::{Awarded, Rulebook};
 use crate::units::allocate::exact_value;
 use crate::units::calendar::Period;
 use crate::units::id::{LineId, SchemeId};
-use crate::units::money::{Money, OutOfRange, Points, Rate};
+use crate::units::money::{Money, Points, Rate};
 use chrono::{DateTime, Utc};
 
 /// What a sale would earn.
@@ -61,7 +61,7 @@ pub fn earned(rulebook: &Rulebook, line: &LineId, at: DateTime<Utc>, amount: Mon
             if !rulebook.is_usable(&scheme, &redeemer.id) {
                 continue;
             }
-            let of = |rate: Rate| Ok::<_, OutOfRange>(rulebook.currency.round_value(exact_value(points, rate)?)?);
+            let of = |rate: Rate| rulebook.currency.round_value(exact_value(points, rate)?);
             let amount = of(price)?;
             let payers = funding.shared(amount)?.into_iter().map(|(payer, part)| (payer.clone(), part)).collect();
             redeemed.push(RedeemedAt { line: redeemer.id.clone(), value: of(burn.value)?, amount, payers });

@@ -283,8 +283,11 @@ fn bear(place: &Place, file: &FundersFile, check: &mut Check) -> Option<Funders>
     (!lines.is_empty()).then_some(Funders::Lines(Bear { shares: lines, caps, over }))
 }
 
+/// The caps by line, and who bears what is above them.
+type Caps = (Vec<(LineId, Money)>, Option<LineId>);
+
 /// What is above a cap needs somebody who has none.
-fn caps(place: &Place, file: &FundersFile, check: &mut Check) -> Option<(Vec<(LineId, Money)>, Option<LineId>)> {
+fn caps(place: &Place, file: &FundersFile, check: &mut Check) -> Option<Caps> {
     let mut caps = Vec::new();
     for of in file.shares.iter().map(Spanned::get_ref) {
         let Some(text) = &of.cap else { continue };
