@@ -1,11 +1,11 @@
 //! What a sale is given beside its base points.
 
-use super::Rulebook;
 use super::changes::Comparison;
 use super::check::{Check, Place};
 use super::read::tables;
 use super::section::Section;
 use super::table::{Key, Span};
+use super::{EarnRule, Rulebook};
 use crate::units::currency::Currency;
 use crate::units::id::{AwardId, LineId, SchemeId};
 use crate::units::micro::times;
@@ -258,12 +258,21 @@ fn fixed_creates_no_money(rulebook: &Rulebook, span: &Span<AwardRule>, place: &P
 
 /// A yuan spent must earn points worth less than a yuan, whatever coincides.
 fn awards_create_no_money(rulebook: &Rulebook, check: &mut Check) {
-    let edges: BTreeSet<NaiveDate> = all(rulebook).map(|(_, span)| span.from).collect();
+    let values: BTreeMap<&SchemeId, Rate> =
+        rulebook.schemes.keys().map(|scheme| (scheme, best_value(rulebook, scheme))).collect();
     for (line, earn) in rulebook.sections.earn.iter() {
-        let days = edges.iter().copied().chain(earn.spans().iter().map(|span| span.from)).collect::<BTreeSet<_>>();
-        for day in days {
+        let here = |rule: &AwardRule| rule.lines.as_ref().is_none_or(|lines| lines.contains(line));
+        let awards: Vec<&Span<AwardRule>> =
+            all(rulebook).map(|(_, span)| span).filter(|span| here(&span.value)).collect();
+        if awards.is_empty() {
+            continue;
+        }
+        let own = best_value(rulebook, &SchemeId::of(line));
+        let firsts = awards.iter().map(|span| span.from).chain(earn.spans().iter().map(|span| span.from));
+        for day in firsts.collect::<BTreeSet<NaiveDate>>() {
             let Some(rule) = earn.on(day) else { continue };
-            let pumps = match back(rulebook, line, day, (rule.points_per_unit, rule.multiplier)) {
+            let back = back(rulebook.currency, (rule, own), &values, awards.iter().filter(|span| is_on(span, day)));
+            let pumps = match back {
                 // What the base points alone create is told of [[earn]].
                 Ok((base, awards)) => awards > 0 && base < Rate::SCALE && base + awards >= Rate::SCALE,
                 Err(OutOfRange) => true,
@@ -279,32 +288,32 @@ fn awards_create_no_money(rulebook: &Rulebook, check: &mut Check) {
     }
 }
 
-/// What a currency unit spent may bring back at most, in 10^-8 units: by base points, and by awards. Fixed ones count by
-/// their smallest sale.
-fn back(
-    rulebook: &Rulebook,
-    line: &LineId,
-    day: NaiveDate,
-    (rate, multiplier): (Rate, Rate),
+fn is_on(span: &Span<AwardRule>, day: NaiveDate) -> bool {
+    span.from <= day && span.to.is_none_or(|to| day <= to)
+}
+
+/// What a currency unit spent may bring back at most, in 10^-8 units: by base points, whose best value is `own`, and by
+/// awards. Fixed ones count by their smallest sale.
+fn back<'a>(
+    currency: Currency,
+    (earn, own): (&EarnRule, Rate),
+    values: &BTreeMap<&SchemeId, Rate>,
+    awards: impl Iterator<Item = &'a &'a Span<AwardRule>>,
 ) -> Result<(i128, i128), OutOfRange> {
-    let own = best_value(rulebook, &SchemeId::of(line));
-    let base = times(times(rate.scaled(), multiplier.scaled())?, own.scaled())? / (Rate::SCALE * Rate::SCALE);
+    let rate = earn.points_per_unit;
+    let square = Rate::SCALE * Rate::SCALE;
+    let base = times(times(rate.scaled(), earn.multiplier.scaled())?, own.scaled())? / square;
     let mut back = 0;
     let mut groups: BTreeMap<&str, i128> = BTreeMap::new();
-    for (_, span) in all(rulebook) {
-        let AwardRule { scheme, lines, minimum_amount, gives, exclusive, .. } = &span.value;
-        let is_on = span.from <= day && span.to.is_none_or(|to| day <= to);
-        if !is_on || lines.as_ref().is_some_and(|lines| !lines.contains(line)) {
-            continue;
-        }
-        let value = best_value(rulebook, scheme).scaled();
+    for span in awards {
+        let AwardRule { scheme, minimum_amount, gives, exclusive, .. } = &span.value;
+        let value = values.get(scheme).copied().unwrap_or(Rate::ZERO).scaled();
         let worth = match gives {
-            Gives::Extra(extra) => times(times(rate.scaled(), extra.scaled())?, value)? / (Rate::SCALE * Rate::SCALE),
+            Gives::Extra(extra) => times(times(rate.scaled(), extra.scaled())?, value)? / square,
             Gives::PerUnit(points) => times(points.scaled(), value)? / Rate::SCALE,
             Gives::Fixed(points) => {
-                let minor = times(i128::from(points.get()), value)?;
-                times(minor, i128::from(rulebook.currency.minor_per_unit()))?
-                    / i128::from(minimum_amount.minor().max(1))
+                let worth = times(times(i128::from(points.get()), value)?, i128::from(currency.minor_per_unit()))?;
+                worth / i128::from(minimum_amount.minor().max(1))
             }
         };
         match exclusive {
@@ -440,7 +449,7 @@ impl Rulebook {
         let mut best: BTreeMap<String, (Points, AwardId)> = BTreeMap::new();
         for (id, rule) in met.iter() {
             let Some(group) = &rule.exclusive else { continue };
-            let points = sale.points(self.currency, rule.gives, &mut Rate::SCALE.clone())?;
+            let points = sale.points(self.currency, rule.gives, &mut { Rate::SCALE })?;
             if best.get(group).is_none_or(|(most, _)| points > *most) {
                 best.insert(group.clone(), (points, (*id).clone()));
             }
