@@ -258,6 +258,45 @@ fn a_scheme_stays_and_its_changes_are_named() {
     assert!(before.differences(&rulebook(RULEBOOK)).is_empty());
 }
 
+#[test]
+fn whoever_bears_a_scheme_has_a_rule_of_vat() {
+    let rule =
+        |funder: &str| format!("\n[[vat]]\nfunder = \"{funder}\"\nfrom = \"2025-01-01\"\ntreatment = \"none\"\n");
+    let all = ["ml", "ht", "hq"].map(rule).concat();
+    rulebook(&format!("{RULEBOOK}{all}"));
+    let errors = Rulebook::parse(&format!("{RULEBOOK}{}", ["ml", "ht"].map(rule).concat())).unwrap_err();
+    assert!(errors.to_string().contains("no rule for redemption from hq to ht"), "{errors}");
+}
+
+#[test]
+fn a_scheme_is_of_the_line_of_each_sale_always_or_never() {
+    let seller = "shares = [{ to = \"line\", share = \"1\" }]";
+    let lines = "shares = [{ to = \"hq\", share = \"1\" }]";
+    let later = format!("to = \"2025-06-30\"\n{seller}\n\n[[schemes.funders]]\nfrom = \"2025-07-01\"\n{lines}");
+    let errors = Rulebook::parse(&RULEBOOK.replace(seller, &later)).unwrap_err();
+    assert!(errors.to_string().contains("always or never"), "{errors}");
+    let changed = rulebook(&RULEBOOK.replace(seller, lines));
+    let refused = changed.check_follows(&rulebook(RULEBOOK)).unwrap_err();
+    assert!(refused.to_string().contains("scheme own must stay"), "{refused}");
+}
+
+#[test]
+fn what_creates_money_by_less_than_a_rate_can_say_is_refused_and_an_order_is_a_change() {
+    let award = |id: &str| {
+        format!(
+            "\n[[awards]]\nid = \"{id}\"\nscheme = \"c-618\"\nfrom = \"2026-01-01\"\nto = \"2026-01-31\"\nlines = [\"ml\"]\nper_unit = \"33.3333334\"\n"
+        )
+    };
+    let text = RULEBOOK
+        .replace("value = \"0.10\"", "value = \"0.01\"")
+        .replace("points_per_unit = \"1\" }, ", "points_per_unit = \"0\" }, ");
+    let text = text + &["a", "b", "c"].map(award).concat();
+    assert!(Rulebook::parse(&text).unwrap_err().to_string().contains("creates money"));
+    let (before, after) = (rulebook(RULEBOOK), rulebook(&RULEBOOK.replace("order = 1", "order = -1")));
+    let found: Vec<String> = after.differences(&before).dated.into_iter().map(|change| change.rule).collect();
+    assert_eq!(found, ["awards: 618"]);
+}
+
 proptest! {
     #[test]
     fn extras_that_add_up_are_what_one_multiplier_would_give(

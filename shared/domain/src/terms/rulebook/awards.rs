@@ -302,18 +302,20 @@ fn back<'a>(
 ) -> Result<(i128, i128), OutOfRange> {
     let rate = earn.points_per_unit;
     let square = Rate::SCALE * Rate::SCALE;
-    let base = times(times(rate.scaled(), earn.multiplier.scaled())?, own.scaled())? / square;
+    // Rounded up, so that nothing slips through below a whole.
+    let up = |exact: i128, by: i128| exact / by + i128::from(exact % by != 0);
+    let base = up(times(times(rate.scaled(), earn.multiplier.scaled())?, own.scaled())?, square);
     let mut back = 0;
     let mut groups: BTreeMap<&str, i128> = BTreeMap::new();
     for span in awards {
         let AwardRule { scheme, minimum_amount, gives, exclusive, .. } = &span.value;
         let value = values.get(scheme).copied().unwrap_or(Rate::ZERO).scaled();
         let worth = match gives {
-            Gives::Extra(extra) => times(times(rate.scaled(), extra.scaled())?, value)? / square,
-            Gives::PerUnit(points) => times(points.scaled(), value)? / Rate::SCALE,
+            Gives::Extra(extra) => up(times(times(rate.scaled(), extra.scaled())?, value)?, square),
+            Gives::PerUnit(points) => up(times(points.scaled(), value)?, Rate::SCALE),
             Gives::Fixed(points) => {
                 let worth = times(times(i128::from(points.get()), value)?, i128::from(currency.minor_per_unit()))?;
-                worth / i128::from(minimum_amount.minor().max(1))
+                up(worth, i128::from(minimum_amount.minor().max(1)))
             }
         };
         match exclusive {
@@ -346,6 +348,9 @@ fn words(currency: Currency, rule: &AwardRule) -> String {
     }
     if let Some(lines) = &rule.lines {
         words += &format!(", at {}", lines.iter().map(LineId::as_str).collect::<Vec<_>>().join(" "));
+    }
+    if rule.order != 0 {
+        words += &format!(", in place {}", rule.order);
     }
     if let Some(group) = &rule.exclusive {
         words += &format!(", one of {group}");

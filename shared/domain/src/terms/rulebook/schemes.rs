@@ -227,6 +227,10 @@ fn terms(place: &Place, file: SchemeFile, check: &mut Check) -> Option<SchemeTer
             check.refuse(&place, "from", rule);
         }
     }
+    let kinds: BTreeSet<bool> = funders.spans().map(|span| span.value == Funders::Seller).collect();
+    if kinds.len() > 1 {
+        check.refuse(place, "funders", "are the line of each sale always or never: else open claims have no funder");
+    }
     let (unit, accounting) = (file.unit, file.accounting);
     let (usable_at, expiry, repay_price) = (usable_at?, expiry?, repay_price?);
     Some(SchemeTerms { name, name_zh, unit, accounting, usable_at, expiry, repay_price, funders })
@@ -376,15 +380,21 @@ pub fn compare(comparison: &mut Comparison<'_>) {
 
 /// A scheme once there stays, and is counted in what it was.
 pub fn follows(before: &Rulebook, after: &Rulebook) -> impl Iterator<Item = RulebookError> {
-    let gone = before.schemes.iter().filter(|(id, old)| after.schemes.get(id).is_none_or(|new| new.unit != old.unit));
+    let stays = |old: &SchemeTerms, new: &SchemeTerms| new.unit == old.unit && new.is_of_seller() == old.is_of_seller();
+    let gone = before.schemes.iter().filter(move |(id, old)| after.schemes.get(id).is_none_or(|new| !stays(old, new)));
     gone.map(|(id, _)| RulebookError {
         line: 0,
         field: NAME.to_owned(),
-        rule: format!("scheme {id} must stay, with its unit: a member may hold claims of it"),
+        rule: format!("scheme {id} must stay, with its unit, and be of the line of each sale or not: a member may hold claims of it"),
     })
 }
 
 impl SchemeTerms {
+    /// Whether the line of each sale bears its claims.
+    fn is_of_seller(&self) -> bool {
+        self.funders.spans().any(|span| span.value == Funders::Seller)
+    }
+
     fn honours(&self, line: &LineId) -> bool {
         self.usable_at.as_ref().is_none_or(|lines| lines.contains(line))
     }
@@ -477,6 +487,17 @@ impl Rulebook {
             Funders::Lines(_) => Some(scheme.clone()),
             Funders::Seller => SchemeId::parse(&format!("{scheme}.{line}")).ok(),
         }
+    }
+
+    /// The lines that bear schemes of the programme's own.
+    pub(super) fn scheme_funders(&self) -> BTreeSet<LineId> {
+        let spans = self.schemes.values().flat_map(|terms| terms.funders.spans());
+        let lines = spans.filter_map(|span| match &span.value {
+            Funders::Lines(Bear { shares, .. }) => Some(shares),
+            // Whoever sells earns, and is a funder already.
+            Funders::Seller => None,
+        });
+        lines.flatten().map(|(line, _)| line.clone()).collect()
     }
 
     /// The first day of a stretch on which nobody bears the cost of a scheme's claims.

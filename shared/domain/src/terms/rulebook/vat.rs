@@ -188,14 +188,16 @@ impl Section for Vat {
         let whole = Place::whole(Vat::NAME);
         let funders = rulebook.funders();
         let redeemers: BTreeSet<LineId> = funders.iter().chain(rulebook.sections.burn.patterns()).cloned().collect();
+        // Who bears only schemes owes, too.
+        let payers: BTreeSet<LineId> = funders.iter().cloned().chain(rulebook.scheme_funders()).collect();
         let mut supplies: BTreeSet<(Product, LineId, LineId)> = BTreeSet::new();
         for payee in &redeemers {
-            supplies.extend(funders.iter().map(|funder| (Product::Redemption, payee.clone(), funder.clone())));
+            supplies.extend(payers.iter().map(|funder| (Product::Redemption, payee.clone(), funder.clone())));
         }
         for (to, _) in rulebook.sections.splits.spans().flat_map(|span| &span.value.shares) {
             let (payee, payers) = match to {
                 Beneficiary::Redeemer => continue,
-                Beneficiary::Line(line) => (line, &funders),
+                Beneficiary::Line(line) => (line, &payers),
                 Beneficiary::Charged(line) => (line, &redeemers),
             };
             let product = rulebook.split_off(payee);
